@@ -12,7 +12,7 @@ use rand_chacha::rand_core::SeedableRng;
 /// `purpose` is a short name such as `"shuffle"` or `"augment"`; a new use of randomness takes a new name.
 /// Draws that belong to no epoch or no sample pass 0.
 #[must_use]
-pub fn stream(seed: u64, purpose: &'static str, epoch: u64, sample: u64) -> ChaCha8Rng {
+pub fn stream(seed: u64, purpose: &str, epoch: u64, sample: u64) -> ChaCha8Rng {
     let mut key = [0u8; 32];
     key[..8].copy_from_slice(&seed.to_le_bytes());
     key[8..16].copy_from_slice(&fnv1a(purpose.as_bytes()).to_le_bytes());
@@ -38,7 +38,9 @@ mod tests {
         let draw = |seed, purpose, epoch, sample| stream(seed, purpose, epoch, sample).random::<u64>();
         let first = draw(1, "augment", 2, 3);
         assert_eq!(first, draw(1, "augment", 2, 3));
-        for other in [draw(2, "augment", 2, 3), draw(1, "shuffle", 2, 3), draw(1, "augment", 3, 3), draw(1, "augment", 2, 4)] {
+        for other in
+            [draw(2, "augment", 2, 3), draw(1, "shuffle", 2, 3), draw(1, "augment", 3, 3), draw(1, "augment", 2, 4)]
+        {
             assert_ne!(first, other);
         }
     }

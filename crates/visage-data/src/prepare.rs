@@ -1,0 +1,218 @@
+//! From the file of an image to the numbers a network sees.
+
+use std::io::Cursor;
+
+use fast_image_resize as fir;
+use image::{ImageReader, RgbImage};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{ImageError, InvalidSetting};
+use crate::size::Size;
+
+/// The longest side an image may have after a proportional resize, so that one a pixel wide cannot grow without bound.
+const MAX_RESIZED_SIDE: usize = 1 << 15;
+
+/// How an image is prepared: decoded to RGB, resized, cropped at the centre, scaled to 0 to 1 and normalised.
+///
+/// Training, evaluation and prediction share one value of this type; it is stored in the model file, and nothing else
+/// may say how that model's images are prepared.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Preparation {
+    /// The size to resize to.
+    pub resize: Resize,
+    /// The filter of the resize.
+    #[serde(default)]
+    pub filter: Filter,
+    /// The part to cut out of the resized image's centre, as torchvision's `CenterCrop`; the whole of it if `None`.
+    #[serde(default)]
+    pub crop: Option<Size>,
+    /// Subtracted from red, green and blue after scaling to 0 to 1.
+    pub mean: [f32; 3],
+    /// Then divides them; above 0.
+    pub std: [f32; 3],
+}
+
+/// The size an image is resized to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Resize {
+    /// Exactly this, whatever the proportions.
+    Exact(Size),
+    /// The shorter side becomes this, the longer follows in proportion, rounded down as in torchvision's `Resize`.
+    /// Needs a crop, because images of a batch must agree in size.
+    ShorterSide(usize),
+}
+
+/// How pixels are resampled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Filter {
+    /// Pillow's `BILINEAR`: a triangle as wide as the reduction, so that shrinking averages and does not skip pixels.
+    #[default]
+    BilinearAntialiased,
+}
+
+impl Preparation {
+    /// The mean of ImageNet's training images, as torchvision and timm use it.
+    pub const IMAGENET_MEAN: [f32; 3] = [0.485, 0.456, 0.406];
+    /// The standard deviation of ImageNet's training images, as torchvision and timm use it.
+    pub const IMAGENET_STD: [f32; 3] = [0.229, 0.224, 0.225];
+
+    /// Resizes to exactly `size` and normalises with a mean and standard deviation of 0.5, to -1 to 1.
+    #[must_use]
+    pub fn exact(size: Size) -> Self {
+        Preparation {
+            resize: Resize::Exact(size),
+            filter: Filter::default(),
+            crop: None,
+            mean: [0.5; 3],
+            std: [0.5; 3],
+        }
+    }
+
+    /// The size of every prepared image.
+    #[must_use]
+    pub fn output_size(&self) -> Size {
+        self.crop.unwrap_or(match self.resize {
+            Resize::Exact(size) => size,
+            Resize::ShorterSide(side) => Size::square(side),
+        })
+    }
+
+    /// Checks that the values make sense together. Values from a file must pass it before use.
+    ///
+    /// # Errors
+    ///
+    /// Naming the first setting that does not.
+    pub fn validate(&self) -> Result<(), InvalidSetting> {
+        let allowed = 1..=Size::MAX_SIDE;
+        let sensible = |size: Size| allowed.contains(&size.height) && allowed.contains(&size.width);
+        let smallest = match self.resize {
+            Resize::Exact(size) => size,
+            Resize::ShorterSide(side) => Size::square(side),
+        };
+        if !sensible(smallest) {
+            return Err(InvalidSetting::new("resize", format!("must be from 1 to {} pixels a side", Size::MAX_SIDE)));
+        }
+        match self.crop {
+            None if matches!(self.resize, Resize::ShorterSide(_)) => {
+                return Err(InvalidSetting::new(
+                    "crop",
+                    "is needed with a resize by the shorter side, or images would differ in size",
+                ));
+            }
+            Some(crop) if !sensible(crop) || crop.height > smallest.height || crop.width > smallest.width => {
+                return Err(InvalidSetting::new("crop", format!("is {crop} and must fit in the resized {smallest}")));
+            }
+            _ => {}
+        }
+        if self.mean.iter().any(|mean| !mean.is_finite()) {
+            return Err(InvalidSetting::new("mean", "must be three finite numbers"));
+        }
+        if self.std.iter().any(|&std| !std.is_normal() || std < 0.0) {
+            return Err(InvalidSetting::new("std", "must be three finite numbers above 0"));
+        }
+        Ok(())
+    }
+
+    /// Decodes, resizes and crops an image file: RGB, one byte a value, shape `[H, W, 3]` of
+    /// [`output_size`](Self::output_size).
+    ///
+    /// JPEG, PNG, WebP, BMP and GIF (its first frame) are told apart by content. Grey becomes RGB, alpha is dropped,
+    /// as by Pillow's `convert("RGB")`; like there, an EXIF orientation is not applied.
+    ///
+    /// # Errors
+    ///
+    /// When the file is no readable image, or its shape is too extreme for the resize.
+    pub fn pixels(&self, encoded: &[u8]) -> Result<Vec<u8>, ImageError> {
+        let image = decode(encoded)?;
+        let original = Size { height: image.height() as usize, width: image.width() as usize };
+        let resized = self.resized_size(original)?;
+        let pixels = self.resample(image, original, resized)?;
+        match self.crop {
+            None => Ok(pixels),
+            Some(crop) => centre_crop(&pixels, resized, crop),
+        }
+    }
+
+    /// Scales bytes to 0 to 1, subtracts the mean and divides by the standard deviation; `out` keeps the order of `pixels`, which
+    /// is red, green, blue, red, ... of any number of images.
+    ///
+    /// # Panics
+    ///
+    /// If the two differ in length.
+    pub fn normalise(&self, pixels: &[u8], out: &mut [f32]) {
+        assert_eq!(pixels.len(), out.len(), "one number for each byte");
+        // The operations and their order are torchvision's (`ToTensor`, `Normalize`); a table makes them once a value.
+        let table: [[f32; 256]; 3] = std::array::from_fn(|channel| {
+            std::array::from_fn(|value| (value as f32 / 255.0 - self.mean[channel]) / self.std[channel])
+        });
+        let (pixels, _) = pixels.as_chunks::<3>();
+        let (out, _) = out.as_chunks_mut::<3>();
+        for (out, pixel) in out.iter_mut().zip(pixels) {
+            *out = std::array::from_fn(|channel| table[channel][usize::from(pixel[channel])]);
+        }
+    }
+
+    /// The size that an image of `original` size is resized to.
+    fn resized_size(&self, original: Size) -> Result<Size, ImageError> {
+        match self.resize {
+            Resize::Exact(size) => Ok(size),
+            Resize::ShorterSide(side) => {
+                let Size { height, width } = original;
+                let longer = side * height.max(width) / height.min(width);
+                if longer > MAX_RESIZED_SIDE {
+                    return Err(ImageError::TooThin { width, height });
+                }
+                Ok(if width <= height {
+                    Size { height: longer, width: side }
+                } else {
+                    Size { height: side, width: longer }
+                })
+            }
+        }
+    }
+
+    fn resample(&self, image: RgbImage, original: Size, resized: Size) -> Result<Vec<u8>, ImageError> {
+        if original == resized {
+            return Ok(image.into_raw());
+        }
+        let algorithm = match self.filter {
+            Filter::BilinearAntialiased => fir::ResizeAlg::Convolution(fir::FilterType::Bilinear),
+        };
+        let (width, height) = image.dimensions();
+        let source = fir::images::ImageRef::new(width, height, image.as_raw(), fir::PixelType::U8x3)
+            .map_err(|_| ImageError::DecoderPanicked)?;
+        // Both sides are at most `MAX_RESIZED_SIDE`.
+        let mut target = fir::images::Image::new(resized.width as u32, resized.height as u32, fir::PixelType::U8x3);
+        let options = fir::ResizeOptions::new().resize_alg(algorithm);
+        fir::Resizer::new().resize(&source, &mut target, &options).map_err(ImageError::Resize)?;
+        Ok(target.into_vec())
+    }
+}
+
+/// Decodes an image file to RGB.
+fn decode(encoded: &[u8]) -> Result<RgbImage, ImageError> {
+    // The reader's own limits stop an image that would unpack to more than 512 MiB.
+    let reader = ImageReader::new(Cursor::new(encoded))
+        .with_guessed_format()
+        .map_err(|error| ImageError::Decode(image::ImageError::IoError(error)))?;
+    Ok(reader.decode().map_err(ImageError::Decode)?.into_rgb8())
+}
+
+/// Cuts `crop` out of the centre of `pixels`, shape `[H, W, 3]` of `size`; odd margins round as in torchvision.
+fn centre_crop(pixels: &[u8], size: Size, crop: Size) -> Result<Vec<u8>, ImageError> {
+    let (Some(rows), Some(columns)) = (size.height.checked_sub(crop.height), size.width.checked_sub(crop.width)) else {
+        return Err(ImageError::Crop { crop, resized: size });
+    };
+    // Python's `round`, to the even neighbour.
+    let half = |margin: usize| (margin as f64 / 2.0).round_ties_even() as usize;
+    let (top, left) = (half(rows), half(columns));
+    let mut cropped = Vec::with_capacity(crop.pixels() * 3);
+    for row in top..top + crop.height {
+        let start = (row * size.width + left) * 3;
+        cropped.extend_from_slice(&pixels[start..start + crop.width * 3]);
+    }
+    Ok(cropped)
+}

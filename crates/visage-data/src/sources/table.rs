@@ -1,0 +1,127 @@
+//! A CSV file beside, or in an archive with, the images it lists.
+//!
+//! One column names the image, one may name the split, one may name the person; every other column is an attribute.
+
+use std::collections::HashMap;
+
+use csv::ByteRecord;
+
+use super::spelling::Column;
+use super::{Contents, Images, text, without_byte_order_mark};
+use crate::error::{DataError, TableFault};
+use crate::files::Files;
+use crate::sample::Sample;
+
+/// Names of the image column, the most telling first. Without any of them it is the first column.
+const IMAGE_COLUMNS: [&str; 5] = ["image", "image_id", "filename", "file", "path"];
+/// Names of the column that assigns a split.
+const SPLIT_COLUMNS: [&str; 2] = ["split", "partition"];
+/// The name of the column that says who is shown.
+const IDENTITY_COLUMNS: [&str; 1] = ["identity"];
+
+/// Reads the CSV file `name`; its images lie beside it.
+pub(super) fn read(files: Files, name: &str) -> Result<Contents, DataError> {
+    let bytes = files.read_table(name)?;
+    let (attributes, samples) = read_rows(without_byte_order_mark(&bytes))
+        .map_err(|(line, fault)| DataError::Table { file: files.describe(name), line, fault })?;
+    let prefix = name.rfind('/').map_or("", |slash| &name[..=slash]).to_owned();
+    Ok(Contents { attributes, samples, images: Images { files, prefix } })
+}
+
+type Rows = (Vec<String>, Vec<Sample>);
+
+fn read_rows(bytes: &[u8]) -> Result<Rows, (u64, TableFault)> {
+    // Flexible, because the reader's own message about a row's length does not say what to do.
+    let mut reader =
+        csv::ReaderBuilder::new().has_headers(false).flexible(true).trim(csv::Trim::All).from_reader(bytes);
+    let mut record = ByteRecord::new();
+    // Reading from memory, as bytes and of any length, a record cannot fail; if it does, the table has ended.
+    let mut next = move |record: &mut ByteRecord| -> Option<u64> {
+        loop {
+            let more = reader.read_byte_record(record).unwrap_or(false);
+            let line = record.position().map_or(0, csv::Position::line);
+            // A line of nothing but blanks is no row.
+            match more {
+                false => return None,
+                true if record.len() == 1 && record[0].is_empty() => {}
+                true => return Some(line),
+            }
+        }
+    };
+
+    let line = next(&mut record).ok_or((1, TableFault::Ended { expected: "a header that names the columns" }))?;
+    let header = Header::read(&record).map_err(|fault| (line, fault))?;
+    let mut columns = vec![Column::default(); header.attributes.len()];
+    let mut samples: Vec<Sample> = Vec::new();
+    let mut lines: HashMap<String, u64> = HashMap::new();
+    while let Some(line) = next(&mut record) {
+        let sample = header.sample(&record, line, &mut columns).map_err(|fault| (line, fault))?;
+        if let Some(first_line) = lines.insert(sample.image.clone(), line) {
+            return Err((line, TableFault::RepeatedImage { image: sample.image, first_line }));
+        }
+        samples.push(sample);
+    }
+    if samples.is_empty() {
+        return Err((line + 1, TableFault::Ended { expected: "a row for each image" }));
+    }
+    Ok((header.attributes.into_iter().map(|(_, name)| name).collect(), samples))
+}
+
+/// Which column is what.
+struct Header {
+    fields: usize,
+    image: usize,
+    split: Option<usize>,
+    identity: Option<usize>,
+    /// The column and the name of each attribute.
+    attributes: Vec<(usize, String)>,
+}
+
+impl Header {
+    fn read(record: &ByteRecord) -> Result<Self, TableFault> {
+        let names = record.iter().map(text).collect::<Result<Vec<_>, _>>()?;
+        for (index, name) in names.iter().enumerate() {
+            if name.is_empty() {
+                return Err(TableFault::UnnamedColumn { number: index + 1 });
+            }
+            if names[..index].contains(name) {
+                return Err(TableFault::RepeatedColumn { column: (*name).to_owned() });
+            }
+        }
+        let find = |wanted: &[&str]| {
+            wanted.iter().find_map(|wanted| names.iter().position(|name| name.eq_ignore_ascii_case(wanted)))
+        };
+        let split = find(&SPLIT_COLUMNS);
+        let identity = find(&IDENTITY_COLUMNS);
+        let image = find(&IMAGE_COLUMNS).unwrap_or(0);
+        let attributes: Vec<_> = names
+            .iter()
+            .enumerate()
+            .filter(|&(index, _)| index != image && Some(index) != split && Some(index) != identity)
+            .map(|(index, name)| (index, (*name).to_owned()))
+            .collect();
+        if attributes.is_empty() {
+            return Err(TableFault::NoAttributes { separator: "commas" });
+        }
+        Ok(Header { fields: names.len(), image, split, identity, attributes })
+    }
+
+    fn sample(&self, record: &ByteRecord, line: u64, columns: &mut [Column]) -> Result<Sample, TableFault> {
+        if record.len() != self.fields {
+            return Err(TableFault::FieldCount { found: record.len(), expected: self.fields });
+        }
+        let filled = |column: Option<usize>| -> Result<Option<&str>, TableFault> {
+            let field = column.map_or(Ok(""), |column| text(&record[column]))?;
+            Ok(Some(field).filter(|field| !field.is_empty()))
+        };
+        let image = filled(Some(self.image))?.ok_or(TableFault::BlankImage)?.to_owned();
+        let split = filled(self.split)?.map(str::parse).transpose()?;
+        let identity = filled(self.identity)?.map(str::to_owned);
+        let labels = columns
+            .iter_mut()
+            .zip(&self.attributes)
+            .map(|(column, (index, name))| column.read(&record[*index], line, name))
+            .collect::<Result<Box<[_]>, _>>()?;
+        Ok(Sample { image, split, labels, identity })
+    }
+}

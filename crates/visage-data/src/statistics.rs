@@ -1,0 +1,113 @@
+//! How often each attribute occurs.
+
+use serde::{Deserialize, Serialize};
+
+use crate::dataset::Dataset;
+use crate::label::Label;
+use crate::split::Split;
+
+/// Counts of every attribute over one split.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Statistics {
+    /// The split that was counted.
+    pub split: Split,
+    /// How many samples it has.
+    pub samples: u64,
+    /// One entry for each attribute, in the dataset's order.
+    pub attributes: Vec<AttributeStatistics>,
+    /// The accuracy, from 0 to 1, of always answering each attribute's commoner class *of this split*, averaged over the
+    /// attributes that have a known label; `None` where none has. A model below it has learnt nothing.
+    pub majority_accuracy: Option<f64>,
+}
+
+/// Counts of one attribute.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AttributeStatistics {
+    /// The attribute.
+    pub name: String,
+    /// Samples that have it.
+    pub present: u64,
+    /// Samples that do not.
+    pub absent: u64,
+    /// Samples nobody labelled.
+    pub unknown: u64,
+    /// `present` as a part, from 0 to 1, of the labelled samples; `None` where there are none.
+    pub prevalence: Option<f64>,
+}
+
+impl AttributeStatistics {
+    /// The labelled samples.
+    #[must_use]
+    pub fn known(&self) -> u64 {
+        self.present + self.absent
+    }
+}
+
+impl Statistics {
+    /// Counts one split of a dataset.
+    #[must_use]
+    pub fn of(dataset: &Dataset, split: Split) -> Self {
+        let rows = dataset.samples().iter().filter(|sample| sample.split == Some(split));
+        Self::count(split, dataset.attributes(), rows.map(|sample| &*sample.labels))
+    }
+
+    /// Counts rows of labels, each with one label per attribute.
+    pub(crate) fn count<'a>(split: Split, attributes: &[String], rows: impl Iterator<Item = &'a [Label]>) -> Self {
+        let mut samples = 0;
+        let mut counts = vec![[0u64; 3]; attributes.len()];
+        for row in rows {
+            samples += 1;
+            for (counts, &label) in counts.iter_mut().zip(row) {
+                counts[label as usize] += 1;
+            }
+        }
+        let attributes: Vec<_> = attributes
+            .iter()
+            .zip(counts)
+            .map(|(name, counts)| {
+                let [absent, present, unknown] = counts;
+                let prevalence = ratio(present, present + absent);
+                AttributeStatistics { name: name.clone(), present, absent, unknown, prevalence }
+            })
+            .collect();
+        let majorities: Vec<f64> = attributes
+            .iter()
+            .filter_map(|attribute| ratio(attribute.present.max(attribute.absent), attribute.known()))
+            .collect();
+        let majority_accuracy =
+            (!majorities.is_empty()).then(|| majorities.iter().sum::<f64>() / majorities.len() as f64);
+        Statistics { split, samples, attributes, majority_accuracy }
+    }
+}
+
+fn ratio(part: u64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| part as f64 / whole as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_labels_are_counted_and_unknown_ones_left_out() {
+        use Label::{Absent, Present, Unknown};
+        let names = ["A".to_owned(), "B".to_owned(), "C".to_owned()];
+        let rows = [
+            [Present, Absent, Unknown],
+            [Absent, Absent, Unknown],
+            [Absent, Unknown, Unknown],
+            [Absent, Present, Unknown],
+        ];
+        let statistics = Statistics::count(Split::Train, &names, rows.iter().map(|row| &row[..]));
+        assert_eq!(statistics.samples, 4);
+        let counts: Vec<_> =
+            statistics.attributes.iter().map(|a| (a.present, a.absent, a.unknown, a.prevalence)).collect();
+        assert_eq!(counts, [(1, 3, 0, Some(0.25)), (1, 2, 1, Some(1.0 / 3.0)), (0, 0, 4, None)]);
+        let expected = (0.75 + 2.0 / 3.0) / 2.0;
+        assert!((statistics.majority_accuracy.unwrap() - expected).abs() < 1e-12);
+
+        let json = serde_json::to_string(&statistics).unwrap();
+        assert_eq!(serde_json::from_str::<Statistics>(&json).unwrap(), statistics);
+        assert_eq!(Statistics::count(Split::Test, &names, std::iter::empty()).majority_accuracy, None);
+    }
+}
