@@ -1,1 +1,32 @@
-//! See the crate's modules.
+//! Judging a classifier that answers many yes/no questions about one image: metrics, thresholds, comparison.
+//!
+//! Everything here is a pure function of labels and probabilities: no files, no networks, no clock.
+//!
+//! - [`Predictions`] holds the labels and probabilities of a split, checked once.
+//! - [`Thresholds`] turns probabilities into decisions: fixed, or chosen per attribute for the best F1.
+//! - [`evaluate`] gives an [`Evaluation`]: every metric per attribute, and averaged.
+//! - [`Comparison`] sets two or more evaluations side by side and flags what a single mean hides.
+//!
+//! Unknown labels are masked out: a metric of an attribute is computed on the images whose label is known, and is
+//! the same number as if the others had never been there. What is undefined (the recall of an attribute without
+//! positives) is `None`, never a number that reads as a result. Definitions follow scikit-learn, except that it
+//! warns and answers 0 where this crate answers `None`.
+
+mod calibration;
+mod comparison;
+mod confusion;
+mod error;
+mod evaluation;
+mod predictions;
+mod ranking;
+mod scores;
+mod thresholds;
+
+pub use calibration::ECE_BINS;
+pub use comparison::{COLLAPSE_RATIO, Compared, ComparedRow, Comparison, F1_LOSS_MARGIN, Flag};
+pub use confusion::Confusion;
+pub use error::{Error, Mismatch};
+pub use evaluation::{AttributeMetrics, Evaluation, OriginalMeans, evaluate};
+pub use predictions::Predictions;
+pub use scores::{Metric, Scores};
+pub use thresholds::{ThresholdRule, Thresholds, is_positive};

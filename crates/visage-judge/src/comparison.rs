@@ -1,0 +1,315 @@
+//! Evaluations side by side.
+
+use std::collections::{HashMap, HashSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::predictions::refuse_duplicates;
+use crate::{AttributeMetrics, Error, Evaluation, Metric, Mismatch, Scores};
+
+/// A predicted-positive rate below this share of the prevalence is a collapse. At one half, at least half of the
+/// positives are missed even if every positive decision is right.
+pub const COLLAPSE_RATIO: f64 = 0.5;
+
+/// An F1 loss smaller than this (one point) is not held against an accuracy gain: some attributes of any two runs
+/// differ by as much from chance.
+pub const F1_LOSS_MARGIN: f64 = 0.01;
+
+/// Two or more evaluations of the same attributes, as data to render.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Comparison {
+    /// Names of the evaluations; the first is the one that differences are taken from.
+    pub evaluations: Vec<String>,
+    /// A row per attribute, in the order of the first evaluation.
+    pub attributes: Vec<ComparedRow>,
+    /// The means over the attributes where a metric is defined.
+    pub macro_average: ComparedRow,
+    /// The pooled decisions.
+    pub micro_average: ComparedRow,
+    /// The means with undefined counted as 0.
+    pub original: ComparedRow,
+}
+
+/// One attribute, or one kind of average, in every evaluation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ComparedRow {
+    /// Name of the attribute, or of the average.
+    pub name: String,
+    /// Accuracy.
+    pub accuracy: Compared,
+    /// Precision.
+    pub precision: Compared,
+    /// Recall.
+    pub recall: Compared,
+    /// F1.
+    pub f1: Compared,
+    /// Share of positive decisions.
+    pub predicted_positive_rate: Compared,
+    /// What a reader should not overlook.
+    pub flags: Vec<Flag>,
+}
+
+/// One metric in every evaluation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Compared {
+    /// The value in each evaluation.
+    pub values: Vec<Option<f64>>,
+    /// Each later evaluation's value minus the first's: one fewer than `values`, `None` where either is undefined.
+    pub differences: Vec<Option<f64>>,
+}
+
+/// Something about one evaluation (an index into [`Comparison::evaluations`]) that its accuracy hides.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "flag", rename_all = "snake_case")]
+pub enum Flag {
+    /// The predicted-positive rate is below [`COLLAPSE_RATIO`] of the prevalence: the attribute is rarely called, and
+    /// its recall is lost.
+    Collapse {
+        /// Which evaluation.
+        evaluation: usize,
+        /// Share of positive decisions.
+        predicted_positive_rate: f64,
+        /// Share of positive labels.
+        prevalence: f64,
+    },
+    /// Accuracy rose against the first evaluation while F1 fell by at least [`F1_LOSS_MARGIN`].
+    AccuracyGainWithF1Loss {
+        /// Which evaluation.
+        evaluation: usize,
+        /// Rise in accuracy, above 0.
+        accuracy_gain: f64,
+        /// Fall in F1, above 0.
+        f1_loss: f64,
+    },
+    /// The number of labels, or of positives among them, is not the first evaluation's: these are other images.
+    DifferentLabels {
+        /// Which evaluation.
+        evaluation: usize,
+    },
+}
+
+impl Comparison {
+    /// Sets named evaluations side by side, attributes matched by name whatever their order.
+    ///
+    /// # Errors
+    ///
+    /// Fewer than two evaluations, or evaluations of different attributes: means over different attributes do not
+    /// compare. The error names every attribute without a match.
+    pub fn new(evaluations: &[(&str, &Evaluation)]) -> Result<Self, Error> {
+        let Some((&(reference_name, reference), others @ [_, ..])) = evaluations.split_first() else {
+            return Err(Error::NothingToCompare { found: evaluations.len() });
+        };
+        for (_, evaluation) in evaluations {
+            refuse_duplicates(names(evaluation))?;
+        }
+        let mismatches: Vec<Mismatch> =
+            others.iter().filter_map(|(name, evaluation)| mismatch(reference, name, evaluation)).collect();
+        if !mismatches.is_empty() {
+            return Err(Error::AttributeMismatch { reference: reference_name.to_owned(), mismatches });
+        }
+
+        let by_name: Vec<HashMap<&str, &AttributeMetrics>> = evaluations
+            .iter()
+            .map(|(_, evaluation)| evaluation.attributes.iter().map(|a| (a.attribute.as_str(), a)).collect())
+            .collect();
+        let attributes = names(reference)
+            .map(|name| {
+                let metrics: Vec<&AttributeMetrics> = by_name.iter().map(|attributes| attributes[name]).collect();
+                let scores: Vec<Scores> = metrics.iter().map(|metrics| metrics.scores).collect();
+                let mut row = ComparedRow::new(name, &scores);
+                let labels = |metrics: &AttributeMetrics| (metrics.support, metrics.positives);
+                let differ = (1..metrics.len()).filter(|&other| labels(metrics[other]) != labels(metrics[0]));
+                row.flags.extend(differ.map(|evaluation| Flag::DifferentLabels { evaluation }));
+                row
+            })
+            .collect();
+
+        let average = |name: &str, scores: fn(&Evaluation) -> Scores| {
+            let scores: Vec<Scores> = evaluations.iter().map(|(_, evaluation)| scores(evaluation)).collect();
+            ComparedRow::new(name, &scores)
+        };
+        Ok(Self {
+            evaluations: evaluations.iter().map(|(name, _)| (*name).to_owned()).collect(),
+            attributes,
+            macro_average: average("macro average", |evaluation| evaluation.macro_average),
+            micro_average: average("micro average", |evaluation| evaluation.micro_average),
+            original: average("mean, undefined as 0", |evaluation| evaluation.original.scores()),
+        })
+    }
+}
+
+impl ComparedRow {
+    /// The metrics of a row, in the order of its columns.
+    pub const METRICS: [Metric; 5] =
+        [Metric::Accuracy, Metric::Precision, Metric::Recall, Metric::F1, Metric::PredictedPositiveRate];
+
+    /// The values of one of [`Self::METRICS`]; `None` for any other.
+    #[must_use]
+    pub fn get(&self, metric: Metric) -> Option<&Compared> {
+        match metric {
+            Metric::Accuracy => Some(&self.accuracy),
+            Metric::Precision => Some(&self.precision),
+            Metric::Recall => Some(&self.recall),
+            Metric::F1 => Some(&self.f1),
+            Metric::PredictedPositiveRate => Some(&self.predicted_positive_rate),
+            _ => None,
+        }
+    }
+
+    /// One entry of `scores` per evaluation.
+    fn new(name: &str, scores: &[Scores]) -> Self {
+        let compared = |metric| Compared::new(scores.iter().map(|scores| scores.get(metric)).collect());
+        let (accuracy, f1) = (compared(Metric::Accuracy), compared(Metric::F1));
+
+        let mut flags = Vec::new();
+        for (evaluation, scores) in scores.iter().enumerate() {
+            if let (Some(predicted_positive_rate), Some(prevalence)) =
+                (scores.predicted_positive_rate, scores.prevalence)
+                && predicted_positive_rate < COLLAPSE_RATIO * prevalence
+            {
+                flags.push(Flag::Collapse { evaluation, predicted_positive_rate, prevalence });
+            }
+        }
+        for (other, differences) in accuracy.differences.iter().zip(&f1.differences).enumerate() {
+            if let (&Some(accuracy_gain), &Some(f1_gain)) = differences
+                && accuracy_gain > 0.0
+                && f1_gain <= -F1_LOSS_MARGIN
+            {
+                flags.push(Flag::AccuracyGainWithF1Loss { evaluation: other + 1, accuracy_gain, f1_loss: -f1_gain });
+            }
+        }
+
+        Self {
+            name: name.to_owned(),
+            precision: compared(Metric::Precision),
+            recall: compared(Metric::Recall),
+            predicted_positive_rate: compared(Metric::PredictedPositiveRate),
+            accuracy,
+            f1,
+            flags,
+        }
+    }
+}
+
+impl Compared {
+    fn new(values: Vec<Option<f64>>) -> Self {
+        let first = values.first().copied().flatten();
+        let differences = values.iter().skip(1).map(|value| Some((*value)? - first?)).collect();
+        Self { values, differences }
+    }
+}
+
+fn names(evaluation: &Evaluation) -> impl Iterator<Item = &str> {
+    evaluation.attributes.iter().map(|metrics| metrics.attribute.as_str())
+}
+
+/// How the attributes of `other` differ from those of `reference`, if they do.
+fn mismatch(reference: &Evaluation, name: &str, other: &Evaluation) -> Option<Mismatch> {
+    let lacking = |of: &Evaluation, from: &Evaluation| -> Vec<String> {
+        let there: HashSet<&str> = names(from).collect();
+        names(of).filter(|name| !there.contains(name)).map(str::to_owned).collect()
+    };
+    let (missing, surplus) = (lacking(reference, other), lacking(other, reference));
+    let differs = !missing.is_empty() || !surplus.is_empty();
+    differs.then(|| Mismatch { evaluation: name.to_owned(), missing, surplus })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Predictions, Thresholds, evaluate};
+
+    /// An evaluation with these counts of (true positives, false positives, true negatives, false negatives).
+    fn evaluation(attributes: &[(&str, [usize; 4])]) -> Evaluation {
+        let cells = [(0.9, true), (0.9, false), (0.1, false), (0.1, true)];
+        let column = |counts: &[usize; 4]| -> Vec<(f32, bool)> {
+            cells.iter().zip(counts).flat_map(|(&cell, &count)| std::iter::repeat_n(cell, count)).collect()
+        };
+        let columns: Vec<Vec<(f32, bool)>> = attributes.iter().map(|(_, counts)| column(counts)).collect();
+        let (mut labels, mut probabilities) = (Vec::new(), Vec::new());
+        for row in 0..columns[0].len() {
+            for column in &columns {
+                probabilities.push(column[row].0);
+                labels.push(Some(column[row].1));
+            }
+        }
+        let names = attributes.iter().map(|(name, _)| (*name).to_owned()).collect();
+        let predictions = Predictions::new(names, labels, probabilities).unwrap();
+        evaluate(&predictions, &Thresholds::fixed(0.5, attributes.len())).unwrap()
+    }
+
+    #[test]
+    fn attributes_are_matched_by_name_and_a_collapse_is_flagged() {
+        // Of 100 images 20 have the rare attribute. The second model calls it 5 times: accuracy up, F1 down.
+        let first = evaluation(&[("Rare", [12, 10, 70, 8]), ("Common", [50, 10, 30, 10])]);
+        let second = evaluation(&[("Common", [55, 5, 35, 5]), ("Rare", [5, 0, 80, 15])]);
+        let comparison = Comparison::new(&[("first", &first), ("second", &second)]).unwrap();
+
+        let [rare, common] = comparison.attributes.as_slice() else { panic!("two rows") };
+        assert_eq!((rare.name.as_str(), common.name.as_str()), ("Rare", "Common"));
+        assert_eq!(rare.recall.values, [Some(0.6), Some(0.25)]);
+        assert!((rare.recall.differences[0].unwrap() + 0.35).abs() < 1e-12);
+        assert_eq!(rare.flags.len(), 2);
+        assert_eq!(rare.flags[0], Flag::Collapse { evaluation: 1, predicted_positive_rate: 0.05, prevalence: 0.2 });
+        assert!(matches!(
+            rare.flags[1],
+            Flag::AccuracyGainWithF1Loss { evaluation: 1, accuracy_gain, f1_loss }
+                if (accuracy_gain - 0.03).abs() < 1e-12 && (f1_loss - (24.0 / 42.0 - 0.4)).abs() < 1e-12
+        ));
+        assert!(common.flags.is_empty());
+        assert_eq!(comparison.original.predicted_positive_rate.values, [None, None]);
+
+        let json = serde_json::to_value(&comparison).unwrap();
+        assert_eq!(json["attributes"][0]["flags"][0]["flag"], "collapse");
+        assert_eq!(serde_json::from_value::<Comparison>(json).unwrap(), comparison);
+        for metric in ComparedRow::METRICS {
+            assert_eq!(rare.get(metric).unwrap().values[0], first.attributes[0].scores.get(metric));
+        }
+    }
+
+    #[test]
+    fn the_published_runs_are_flagged() {
+        // The write-up's two models: accuracy rose from 0.8814 to 0.8892 while F1 fell from 0.6339 to 0.4740.
+        let means = |accuracy, precision, recall, f1| Scores {
+            accuracy: Some(accuracy),
+            precision: Some(precision),
+            recall: Some(recall),
+            f1: Some(f1),
+            ..Scores::default()
+        };
+        let row =
+            ComparedRow::new("mean", &[means(0.8814, 0.6753, 0.6450, 0.6339), means(0.8892, 0.8560, 0.3908, 0.4740)]);
+        assert!(matches!(row.flags.as_slice(), [Flag::AccuracyGainWithF1Loss { evaluation: 1, .. }]));
+    }
+
+    #[test]
+    fn undefined_has_no_difference_and_raises_no_flag() {
+        let first = evaluation(&[("Nobody", [0, 0, 10, 0])]);
+        let second = evaluation(&[("Nobody", [0, 1, 9, 0])]);
+        let comparison = Comparison::new(&[("first", &first), ("second", &second), ("third", &first)]).unwrap();
+        let row = &comparison.attributes[0];
+        assert_eq!(row.recall.differences, [None, None]);
+        assert_eq!(row.precision.values, [None, Some(0.0), None]);
+        assert_eq!(row.precision.differences, [None, None]);
+        assert!(row.flags.is_empty());
+    }
+
+    #[test]
+    fn other_images_are_flagged() {
+        let first = evaluation(&[("a", [5, 0, 5, 0])]);
+        let second = evaluation(&[("a", [6, 0, 4, 0])]);
+        let comparison = Comparison::new(&[("first", &first), ("second", &second)]).unwrap();
+        assert_eq!(comparison.attributes[0].flags, [Flag::DifferentLabels { evaluation: 1 }]);
+    }
+
+    #[test]
+    fn attributes_without_a_match_are_refused_by_name() {
+        let first = evaluation(&[("a", [1, 0, 1, 0]), ("b", [1, 0, 1, 0])]);
+        let second = evaluation(&[("b", [1, 0, 1, 0]), ("c", [1, 0, 1, 0])]);
+        let error = Comparison::new(&[("first", &first), ("second", &second)]).unwrap_err();
+        let message = error.to_string();
+        assert!(message.contains("against \"first\": \"second\" lacks a and adds c"), "{message}");
+        assert_eq!(Comparison::new(&[("first", &first)]), Err(Error::NothingToCompare { found: 1 }));
+        assert_eq!(Comparison::new(&[]), Err(Error::NothingToCompare { found: 0 }));
+    }
+}

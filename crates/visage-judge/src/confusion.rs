@@ -1,0 +1,160 @@
+//! Counts of right and wrong decisions, and the metrics that need nothing else.
+
+use std::ops::AddAssign;
+
+use serde::{Deserialize, Serialize};
+
+use crate::is_positive;
+
+/// How many decisions were right and wrong, by kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confusion {
+    /// Present, and said to be.
+    pub true_positives: u64,
+    /// Absent, but said to be present.
+    pub false_positives: u64,
+    /// Absent, and said to be.
+    pub true_negatives: u64,
+    /// Present, but said to be absent.
+    pub false_negatives: u64,
+}
+
+impl Confusion {
+    /// Counts the decisions that `threshold` makes on (probability, label) pairs.
+    pub(crate) fn count(pairs: &[(f32, bool)], threshold: f32) -> Self {
+        let mut counts = Self::default();
+        for &(probability, present) in pairs {
+            let cell = match (is_positive(probability, threshold), present) {
+                (true, true) => &mut counts.true_positives,
+                (true, false) => &mut counts.false_positives,
+                (false, false) => &mut counts.true_negatives,
+                (false, true) => &mut counts.false_negatives,
+            };
+            *cell += 1;
+        }
+        counts
+    }
+
+    /// Number of decisions, which is the number of known labels.
+    #[must_use]
+    pub fn support(&self) -> u64 {
+        self.positives() + self.negatives()
+    }
+
+    /// Labels that say present.
+    #[must_use]
+    pub fn positives(&self) -> u64 {
+        self.true_positives + self.false_negatives
+    }
+
+    /// Labels that say absent.
+    #[must_use]
+    pub fn negatives(&self) -> u64 {
+        self.true_negatives + self.false_positives
+    }
+
+    /// Decisions that say present.
+    #[must_use]
+    pub fn predicted_positives(&self) -> u64 {
+        self.true_positives + self.false_positives
+    }
+
+    /// Decisions that say absent.
+    #[must_use]
+    pub fn predicted_negatives(&self) -> u64 {
+        self.true_negatives + self.false_negatives
+    }
+
+    pub(crate) fn accuracy(&self) -> Option<f64> {
+        ratio(self.true_positives + self.true_negatives, self.support())
+    }
+
+    /// Mean recall over the classes that occur, so with one class only it is the recall of that class
+    /// (scikit-learn's `balanced_accuracy_score`).
+    pub(crate) fn balanced_accuracy(&self) -> Option<f64> {
+        match (self.recall(), ratio(self.true_negatives, self.negatives())) {
+            (Some(recall), Some(specificity)) => Some((recall + specificity) / 2.0),
+            (one, other) => one.or(other),
+        }
+    }
+
+    pub(crate) fn precision(&self) -> Option<f64> {
+        ratio(self.true_positives, self.predicted_positives())
+    }
+
+    pub(crate) fn recall(&self) -> Option<f64> {
+        ratio(self.true_positives, self.positives())
+    }
+
+    /// 2 tp / (2 tp + fp + fn). Wherever precision and recall have a harmonic mean this is it; it is defined, and 0,
+    /// also where nothing was predicted positive though something is.
+    pub(crate) fn f1(&self) -> Option<f64> {
+        ratio(2 * self.true_positives, self.predicted_positives() + self.positives())
+    }
+
+    /// Matthews correlation coefficient, -1 to 1; undefined where labels or decisions are all the same.
+    pub(crate) fn mcc(&self) -> Option<f64> {
+        let margins = [self.predicted_positives(), self.positives(), self.negatives(), self.predicted_negatives()];
+        let scale = margins.map(|margin| margin as f64).iter().product::<f64>().sqrt();
+        // In integers, as two large products may almost cancel.
+        let product = |a: u64, b: u64| i128::from(a) * i128::from(b);
+        let agreement =
+            product(self.true_positives, self.true_negatives) - product(self.false_positives, self.false_negatives);
+        (scale > 0.0).then(|| (agreement as f64 / scale).clamp(-1.0, 1.0))
+    }
+
+    pub(crate) fn predicted_positive_rate(&self) -> Option<f64> {
+        ratio(self.predicted_positives(), self.support())
+    }
+
+    pub(crate) fn prevalence(&self) -> Option<f64> {
+        ratio(self.positives(), self.support())
+    }
+
+    /// Labels of the class that occurs more often.
+    pub(crate) fn commoner_class(&self) -> u64 {
+        self.positives().max(self.negatives())
+    }
+}
+
+impl AddAssign for Confusion {
+    fn add_assign(&mut self, other: Self) {
+        self.true_positives += other.true_positives;
+        self.false_positives += other.false_positives;
+        self.true_negatives += other.true_negatives;
+        self.false_negatives += other.false_negatives;
+    }
+}
+
+/// `part / whole`, undefined where there is no whole.
+pub(crate) fn ratio(part: u64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| part as f64 / whole as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_undefined_says_so() {
+        let confusion = |tp, fp, tn, fn_| Confusion {
+            true_positives: tp,
+            false_positives: fp,
+            true_negatives: tn,
+            false_negatives: fn_,
+        };
+        // Counts; precision, recall, F1, MCC, balanced accuracy.
+        let table = [
+            (confusion(0, 0, 0, 0), [None, None, None, None, None]),
+            (confusion(0, 0, 5, 0), [None, None, None, None, Some(1.0)]), // no positives, none predicted
+            (confusion(0, 2, 2, 0), [Some(0.0), None, Some(0.0), None, Some(0.5)]), // no positives, some predicted
+            (confusion(0, 0, 3, 1), [None, Some(0.0), Some(0.0), None, Some(0.5)]), // positives, none predicted
+            (confusion(4, 0, 0, 0), [Some(1.0), Some(1.0), Some(1.0), None, Some(1.0)]), // no negatives
+            (confusion(2, 0, 2, 0), [Some(1.0); 5]),
+            (confusion(0, 2, 0, 2), [Some(0.0), Some(0.0), Some(0.0), Some(-1.0), Some(0.0)]),
+        ];
+        for (c, expected) in table {
+            assert_eq!([c.precision(), c.recall(), c.f1(), c.mcc(), c.balanced_accuracy()], expected, "{c:?}");
+        }
+    }
+}

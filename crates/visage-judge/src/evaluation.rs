@@ -1,0 +1,204 @@
+//! Everything measured about one set of predictions.
+
+use serde::{Deserialize, Serialize};
+
+use crate::confusion::ratio;
+use crate::{Confusion, Error, Predictions, Scores, ThresholdRule, Thresholds, is_positive};
+
+/// The metrics of one attribute, on the images whose label is known.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AttributeMetrics {
+    /// Name of the attribute.
+    pub attribute: String,
+    /// A probability at or above this was a positive decision.
+    pub threshold: f32,
+    /// Number of known labels.
+    pub support: u64,
+    /// Number of labels that say present.
+    pub positives: u64,
+    /// Right and wrong decisions.
+    #[serde(flatten)]
+    pub confusion: Confusion,
+    /// The metrics.
+    #[serde(flatten)]
+    pub scores: Scores,
+}
+
+/// Means over all attributes with an undefined metric counted as 0, as the write-up this project grew from and much
+/// other code has them. Kept to compare with published figures; [`Evaluation::macro_average`] is the honest mean.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct OriginalMeans {
+    /// Mean accuracy.
+    pub accuracy: f64,
+    /// Mean precision.
+    pub precision: f64,
+    /// Mean recall.
+    pub recall: f64,
+    /// Mean F1.
+    pub f1: f64,
+}
+
+impl OriginalMeans {
+    fn new(attributes: &[AttributeMetrics]) -> Self {
+        let mean = |value: fn(&Scores) -> Option<f64>| {
+            let sum: f64 = attributes.iter().filter_map(|attribute| value(&attribute.scores)).sum();
+            sum / attributes.len() as f64
+        };
+        Self {
+            accuracy: mean(|scores| scores.accuracy),
+            precision: mean(|scores| scores.precision),
+            recall: mean(|scores| scores.recall),
+            f1: mean(|scores| scores.f1),
+        }
+    }
+
+    /// The same four values as [`Scores`], all others undefined: a row like any other.
+    #[must_use]
+    pub fn scores(&self) -> Scores {
+        Scores {
+            accuracy: Some(self.accuracy),
+            precision: Some(self.precision),
+            recall: Some(self.recall),
+            f1: Some(self.f1),
+            ..Scores::default()
+        }
+    }
+}
+
+/// Everything measured about the predictions on one split.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Evaluation {
+    /// Number of images, with known labels or without.
+    pub images: usize,
+    /// How the thresholds were chosen.
+    pub threshold_rule: ThresholdRule,
+    /// Each metric's mean over the attributes where it is defined.
+    pub macro_average: Scores,
+    /// The metrics of all known (image, attribute) pairs taken as one pile. `commoner_class_accuracy` still answers
+    /// each attribute's own commoner class.
+    pub micro_average: Scores,
+    /// Means with undefined counted as 0.
+    pub original: OriginalMeans,
+    /// Share of images whose every known label was decided rightly, of those with a known label.
+    pub subset_accuracy: Option<f64>,
+    /// The attributes, in the order of the predictions.
+    pub attributes: Vec<AttributeMetrics>,
+}
+
+impl Evaluation {
+    /// The thresholds the decisions were made with.
+    #[must_use]
+    pub fn thresholds(&self) -> Thresholds {
+        let values = self.attributes.iter().map(|attribute| attribute.threshold).collect();
+        Thresholds { rule: self.threshold_rule, values }
+    }
+}
+
+/// Measures predictions under thresholds (one per attribute, in the same order).
+///
+/// # Errors
+///
+/// The thresholds are not one finite number per attribute.
+pub fn evaluate(predictions: &Predictions, thresholds: &Thresholds) -> Result<Evaluation, Error> {
+    thresholds.check(predictions.attributes())?;
+    let mut pooled = Confusion::default();
+    let mut pooled_pairs = Vec::with_capacity(predictions.labels().len());
+    let mut commoner_class = 0;
+    let columns = predictions.attributes().iter().zip(&thresholds.values).enumerate();
+    let attributes: Vec<AttributeMetrics> = columns
+        .map(|(column, (attribute, &threshold))| {
+            let pairs: Vec<(f32, bool)> = predictions.known(column).collect();
+            let confusion = Confusion::count(&pairs, threshold);
+            pooled += confusion;
+            pooled_pairs.extend_from_slice(&pairs);
+            commoner_class += confusion.commoner_class();
+            AttributeMetrics {
+                attribute: attribute.clone(),
+                threshold,
+                support: confusion.support(),
+                positives: confusion.positives(),
+                confusion,
+                scores: Scores::new(&confusion, pairs),
+            }
+        })
+        .collect();
+
+    let commoner_class_accuracy = ratio(commoner_class, pooled.support());
+    Ok(Evaluation {
+        images: predictions.images(),
+        threshold_rule: thresholds.rule,
+        macro_average: Scores::mean_where_defined(attributes.iter().map(|attribute| &attribute.scores)),
+        micro_average: Scores { commoner_class_accuracy, ..Scores::new(&pooled, pooled_pairs) },
+        original: OriginalMeans::new(&attributes),
+        subset_accuracy: subset_accuracy(predictions, thresholds),
+        attributes,
+    })
+}
+
+fn subset_accuracy(predictions: &Predictions, thresholds: &Thresholds) -> Option<f64> {
+    let width = thresholds.values.len();
+    let rows = predictions.labels().chunks_exact(width).zip(predictions.probabilities().chunks_exact(width));
+    let (mut right, mut judged) = (0, 0);
+    for (labels, probabilities) in rows.filter(|(labels, _)| labels.iter().any(Option::is_some)) {
+        let decided = probabilities.iter().zip(&thresholds.values).map(|(&p, &threshold)| is_positive(p, threshold));
+        judged += 1;
+        right += u64::from(labels.iter().zip(decided).all(|(label, decision)| label.is_none_or(|is| is == decision)));
+    }
+    ratio(right, judged)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn predictions() -> Predictions {
+        // Three images, two attributes; the second attribute of the first image and all of the third are unknown.
+        let labels = vec![Some(true), None, Some(false), Some(true), None, None];
+        Predictions::new(vec!["a".into(), "b".into()], labels, vec![0.9, 0.1, 0.6, 0.7, 0.5, 0.5]).unwrap()
+    }
+
+    #[test]
+    fn unknown_labels_are_masked() {
+        let evaluation = evaluate(&predictions(), &Thresholds::fixed(0.5, 2)).unwrap();
+        assert_eq!(evaluation.images, 3);
+        assert_eq!(
+            evaluation.attributes.iter().map(|a| (a.support, a.positives)).collect::<Vec<_>>(),
+            [(2, 1), (1, 1)]
+        );
+        assert_eq!(evaluation.attributes[0].scores.accuracy, Some(0.5));
+        assert_eq!(evaluation.attributes[1].scores.accuracy, Some(1.0));
+        assert_eq!(evaluation.attributes[1].scores.roc_auc, None);
+        assert_eq!(evaluation.macro_average.accuracy, Some(0.75));
+        assert_eq!(evaluation.macro_average.roc_auc, Some(1.0));
+        assert_eq!(evaluation.micro_average.accuracy, Some(2.0 / 3.0));
+        assert_eq!(evaluation.micro_average.commoner_class_accuracy, Some(2.0 / 3.0));
+        assert_eq!(evaluation.subset_accuracy, Some(0.5));
+    }
+
+    #[test]
+    fn no_image_leaves_everything_undefined() {
+        let none = Predictions::new(vec!["a".into()], vec![], vec![]).unwrap();
+        let evaluation = evaluate(&none, &Thresholds::best_f1(&none)).unwrap();
+        assert_eq!(evaluation.macro_average, Scores::default());
+        assert_eq!(evaluation.micro_average, Scores::default());
+        assert_eq!(evaluation.subset_accuracy, None);
+    }
+
+    #[test]
+    fn json_says_null_for_undefined_and_reads_back() {
+        let evaluation = evaluate(&predictions(), &Thresholds::above(0.5, 2)).unwrap();
+        let json = serde_json::to_value(&evaluation).unwrap();
+        assert!(json["attributes"][1]["roc_auc"].is_null());
+        assert_eq!(json["attributes"][0]["false_positives"], 1);
+        assert_eq!(json["threshold_rule"], "fixed");
+        let read: Evaluation = serde_json::from_str(&json.to_string()).unwrap();
+        assert_eq!(read, evaluation);
+        assert_eq!(read.thresholds(), Thresholds::above(0.5, 2));
+    }
+
+    #[test]
+    fn thresholds_must_fit() {
+        let error = evaluate(&predictions(), &Thresholds::fixed(0.5, 1)).unwrap_err();
+        assert_eq!(error, Error::ThresholdCount { thresholds: 1, attributes: 2 });
+    }
+}

@@ -1,0 +1,190 @@
+//! The labels and probabilities of a split.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::Error;
+
+/// Labels and probabilities of some images, checked once and then trusted.
+///
+/// Both tables are row-major, `images x attributes`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Predictions {
+    attributes: Vec<String>,
+    labels: Vec<Option<bool>>,
+    probabilities: Vec<f32>,
+}
+
+impl Predictions {
+    /// Takes the labels (`None` where nobody knows) and the probabilities of presence, row-major,
+    /// `images x attributes`. No image at all is allowed: every metric is undefined then.
+    ///
+    /// # Errors
+    ///
+    /// No attribute, a repeated attribute name, tables of the wrong length, or a probability that is NaN or outside
+    /// 0 to 1 (also under an unknown label: a model that gives one is broken).
+    pub fn new(attributes: Vec<String>, labels: Vec<Option<bool>>, mut probabilities: Vec<f32>) -> Result<Self, Error> {
+        if attributes.is_empty() {
+            return Err(Error::NoAttributes);
+        }
+        refuse_duplicates(attributes.iter().map(String::as_str))?;
+        if !labels.len().is_multiple_of(attributes.len()) {
+            return Err(Error::RaggedLabels { labels: labels.len(), attributes: attributes.len() });
+        }
+        if labels.len() != probabilities.len() {
+            return Err(Error::LengthMismatch { labels: labels.len(), probabilities: probabilities.len() });
+        }
+        for (index, probability) in probabilities.iter_mut().enumerate() {
+            if !(0.0..=1.0).contains(probability) {
+                return Err(Error::BadProbability {
+                    row: index / attributes.len(),
+                    attribute: attributes[index % attributes.len()].clone(),
+                    value: *probability,
+                });
+            }
+            // Turns -0 into 0, so that the total order used for ranking is the numeric one.
+            *probability = probability.abs();
+        }
+        Ok(Self { attributes, labels, probabilities })
+    }
+
+    /// Names of the attributes, in column order.
+    #[must_use]
+    pub fn attributes(&self) -> &[String] {
+        &self.attributes
+    }
+
+    /// Number of images.
+    #[must_use]
+    pub fn images(&self) -> usize {
+        self.labels.len() / self.attributes.len()
+    }
+
+    /// Labels, row-major, `images x attributes`.
+    #[must_use]
+    pub fn labels(&self) -> &[Option<bool>] {
+        &self.labels
+    }
+
+    /// Probabilities of presence, row-major, `images x attributes`.
+    #[must_use]
+    pub fn probabilities(&self) -> &[f32] {
+        &self.probabilities
+    }
+
+    /// The probability and the label of every image whose label of this attribute is known, in image order.
+    ///
+    /// # Errors
+    ///
+    /// The attribute is not there.
+    pub fn column(&self, attribute: &str) -> Result<Vec<(f32, bool)>, Error> {
+        match self.attributes.iter().position(|name| name == attribute) {
+            Some(column) => Ok(self.known(column).collect()),
+            None => Err(Error::UnknownAttributes { names: vec![attribute.to_owned()] }),
+        }
+    }
+
+    /// The same images with these attributes only, in this order.
+    ///
+    /// # Errors
+    ///
+    /// No attribute, one that is not there (all such are named), or one named twice.
+    pub fn select(&self, attributes: &[&str]) -> Result<Self, Error> {
+        if attributes.is_empty() {
+            return Err(Error::NoAttributes);
+        }
+        refuse_duplicates(attributes.iter().copied())?;
+        let position: HashMap<&str, usize> =
+            self.attributes.iter().enumerate().map(|(column, name)| (name.as_str(), column)).collect();
+        let missing: Vec<String> =
+            attributes.iter().filter(|name| !position.contains_key(*name)).map(ToString::to_string).collect();
+        if !missing.is_empty() {
+            return Err(Error::UnknownAttributes { names: missing });
+        }
+        let columns: Vec<usize> = attributes.iter().map(|name| position[name]).collect();
+        let width = self.attributes.len();
+        Ok(Self {
+            attributes: attributes.iter().map(ToString::to_string).collect(),
+            labels: self.labels.chunks_exact(width).flat_map(|row| columns.iter().map(|&c| row[c])).collect(),
+            probabilities: self
+                .probabilities
+                .chunks_exact(width)
+                .flat_map(|row| columns.iter().map(|&c| row[c]))
+                .collect(),
+        })
+    }
+
+    /// The known (probability, label) pairs of column `column`, which must be one of this table's.
+    pub(crate) fn known(&self, column: usize) -> impl Iterator<Item = (f32, bool)> + '_ {
+        let width = self.attributes.len();
+        let labels = self.labels.iter().skip(column).step_by(width);
+        let probabilities = self.probabilities.iter().skip(column).step_by(width);
+        probabilities.zip(labels).filter_map(|(&probability, &label)| label.map(|present| (probability, present)))
+    }
+}
+
+/// Refuses a name that occurs twice.
+pub(crate) fn refuse_duplicates<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<(), Error> {
+    let mut seen = HashSet::new();
+    match names.into_iter().find(|name| !seen.insert(*name)) {
+        Some(name) => Err(Error::DuplicateAttribute { name: name.to_owned() }),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn refuses_what_is_not_a_table_of_probabilities() {
+        let known = |n: usize| vec![Some(true); n];
+        let two = || names(&["Smiling", "Male"]);
+        let cases = [
+            (Predictions::new(vec![], vec![], vec![]), "there is no attribute to judge"),
+            (Predictions::new(names(&["Male", "Male"]), known(2), vec![0.5; 2]), "\"Male\" is named twice"),
+            (Predictions::new(two(), known(3), vec![0.5; 3]), "3 labels do not fill whole rows of 2"),
+            (Predictions::new(two(), known(4), vec![0.5; 2]), "4 labels but 2 probabilities"),
+            (
+                Predictions::new(two(), known(4), vec![0.5, 0.5, 0.5, 1.5]),
+                "row 1 (counting from 0), attribute \"Male\": 1.5",
+            ),
+            (
+                Predictions::new(two(), known(2), vec![-0.1, 0.5]),
+                "row 0 (counting from 0), attribute \"Smiling\": -0.1",
+            ),
+            (Predictions::new(two(), vec![None; 2], vec![f32::NAN, 0.5]), "attribute \"Smiling\": NaN"),
+        ];
+        for (result, message) in cases {
+            let found = result.unwrap_err().to_string();
+            assert!(found.contains(message), "{found:?} should say {message:?}");
+        }
+    }
+
+    #[test]
+    fn selects_by_name_in_the_order_asked_for() {
+        let labels = vec![Some(true), Some(false), None, Some(false), Some(true), Some(true)];
+        let all = Predictions::new(names(&["a", "b", "c"]), labels, vec![0.1, 0.2, 0.3, 0.4, 0.5, 0.6]).unwrap();
+        let some = all.select(&["c", "a"]).unwrap();
+        assert_eq!(some.attributes(), ["c", "a"]);
+        assert_eq!(some.images(), 2);
+        assert_eq!(some.labels(), [None, Some(true), Some(true), Some(false)]);
+        assert_eq!(some.probabilities(), [0.3, 0.1, 0.6, 0.4]);
+        assert_eq!(some.column("c").unwrap(), [(0.6, true)]);
+
+        assert_eq!(all.select(&["d", "a", "e"]), Err(Error::UnknownAttributes { names: names(&["d", "e"]) }));
+        assert_eq!(all.select(&["a", "a"]), Err(Error::DuplicateAttribute { name: "a".into() }));
+        assert_eq!(all.select(&[]), Err(Error::NoAttributes));
+        assert_eq!(all.column("d"), Err(Error::UnknownAttributes { names: names(&["d"]) }));
+    }
+
+    #[test]
+    fn a_negative_zero_ranks_as_zero() {
+        let labels = vec![Some(true), Some(false)];
+        let predictions = Predictions::new(names(&["a"]), labels, vec![-0.0, 0.0]).unwrap();
+        assert!(predictions.probabilities().iter().all(|p| p.is_sign_positive()));
+    }
+}

@@ -1,0 +1,159 @@
+//! Every number of the golden `metrics.json`, which scikit-learn computed.
+
+use serde_json::Value;
+use visage_judge::{Evaluation, Predictions, Thresholds, evaluate};
+
+/// For what counts and ranks decide: the same arithmetic in another order.
+const EXACT: f64 = 1e-12;
+/// For what the probabilities' own values enter, and two columns are not exactly representable in single precision:
+/// half a unit in the last place of a probability is 6e-8.
+const SINGLE: f64 = 6e-8;
+/// A log-loss term divides that rounding by the probability it takes the logarithm of.
+const SINGLE_LOG: f64 = 1e-6;
+
+macro_rules! golden {
+    ($name:literal) => {
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/", $name)
+    };
+}
+
+fn table(path: &str) -> Vec<Vec<f64>> {
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).from_path(path).unwrap();
+    reader.deserialize().map(|row| row.unwrap()).collect()
+}
+
+fn golden() -> (Value, Predictions) {
+    let golden = serde_json::from_str(&std::fs::read_to_string(golden!("metrics.json")).unwrap()).unwrap();
+    let probabilities = table(golden!("metrics_prob.csv"));
+    let labels = table(golden!("metrics_label.csv"));
+    let attributes = (0..labels[0].len()).map(|column| format!("column {column}")).collect();
+    let labels = labels.concat().into_iter().map(|label| Some(label == 1.0)).collect();
+    let probabilities = probabilities.concat().into_iter().map(|probability| probability as f32).collect();
+    (golden, Predictions::new(attributes, labels, probabilities).unwrap())
+}
+
+/// The decisions of the golden file are "1 when prob > 0.5", and its column of ties holds many a 0.5.
+fn evaluation() -> (Value, Predictions, Evaluation) {
+    let (golden, predictions) = golden();
+    assert_eq!(golden["decision"], "1 when prob > 0.5");
+    let evaluation = evaluate(&predictions, &Thresholds::above(0.5, predictions.attributes().len())).unwrap();
+    (golden, predictions, evaluation)
+}
+
+#[track_caller]
+fn assert_close(found: Option<f64>, golden: &Value, tolerance: f64, what: &str) {
+    match (found, golden.as_f64()) {
+        (Some(found), Some(golden)) => {
+            assert!((found - golden).abs() <= tolerance, "{what}: {found}, golden {golden}");
+        }
+        (None, None) if golden.is_null() => {}
+        (found, _) => panic!("{what}: {found:?}, golden {golden}"),
+    }
+}
+
+#[test]
+fn columns() {
+    let (golden, _, evaluation) = evaluation();
+    assert_eq!(golden["n"], evaluation.images);
+    assert_eq!(golden["attributes"], evaluation.attributes.len());
+    for (column, (found, golden)) in evaluation.attributes.iter().zip(golden["columns"].as_array().unwrap()).enumerate()
+    {
+        let scores = &found.scores;
+        // scikit-learn answers 0 (and warns) where these are undefined; that they are is checked below.
+        let or_zero = |value: Option<f64>| Some(value.unwrap_or(0.0));
+        let expected = [
+            ("accuracy", scores.accuracy, EXACT),
+            ("balanced_accuracy", scores.balanced_accuracy, EXACT),
+            ("precision", or_zero(scores.precision), EXACT),
+            ("recall", or_zero(scores.recall), EXACT),
+            ("f1", or_zero(scores.f1), EXACT),
+            ("mcc", or_zero(scores.mcc), EXACT),
+            ("average_precision", scores.average_precision, EXACT),
+            ("roc_auc", scores.roc_auc, EXACT),
+            ("brier", scores.brier, SINGLE),
+            ("log_loss", scores.log_loss, SINGLE_LOG),
+            ("ece_15_equal_width_bins", scores.ece, SINGLE),
+        ];
+        for (name, value, tolerance) in expected {
+            assert_close(value, &golden[name], tolerance, &format!("column {column}, {name}"));
+        }
+        let known = golden.as_object().unwrap().keys().filter(|name| !name.starts_with("best_f1"));
+        assert_eq!(known.count(), expected.len(), "column {column} has a metric that is not checked");
+    }
+}
+
+#[test]
+fn columns_representable_in_single_precision_agree_to_double_precision() {
+    let (golden, _, evaluation) = evaluation();
+    for column in 1..=6 {
+        let (scores, golden) = (&evaluation.attributes[column].scores, &golden["columns"][column]);
+        assert_close(scores.brier, &golden["brier"], EXACT, "Brier score");
+        assert_close(scores.log_loss, &golden["log_loss"], EXACT, "log loss");
+        assert_close(scores.ece, &golden["ece_15_equal_width_bins"], EXACT, "ECE");
+    }
+}
+
+#[test]
+fn what_scikit_learn_calls_zero_for_want_of_a_class_is_undefined() {
+    let (_, _, evaluation) = evaluation();
+    let undefined = |column: usize| {
+        let scores = &evaluation.attributes[column].scores;
+        [scores.precision, scores.recall, scores.f1, scores.mcc, scores.average_precision, scores.roc_auc]
+            .map(|value| value.is_none())
+    };
+    assert_eq!(undefined(5), [false, true, false, true, true, true], "no positives");
+    assert_eq!(undefined(6), [false, false, false, true, false, true], "no negatives");
+    for column in [0, 1, 2, 3, 4, 7] {
+        assert_eq!(undefined(column), [false; 6], "column {column}");
+    }
+}
+
+#[test]
+fn best_f1_and_its_threshold() {
+    let (golden, predictions, _) = evaluation();
+    let thresholds = Thresholds::best_f1(&predictions);
+    let best = evaluate(&predictions, &thresholds).unwrap();
+    for (column, golden) in golden["columns"].as_array().unwrap().iter().enumerate() {
+        let Some(f1) = golden.get("best_f1") else {
+            assert!([5, 6].contains(&column));
+            assert_eq!(thresholds.values[column], 0.5, "column {column} has one class only");
+            continue;
+        };
+        assert_close(best.attributes[column].scores.f1, f1, EXACT, &format!("column {column}, best F1"));
+        let threshold = golden["best_f1_threshold (predict 1 when prob >= threshold)"].as_f64().unwrap();
+        assert_eq!(thresholds.values[column], threshold as f32, "column {column}");
+    }
+}
+
+#[test]
+fn prevalences_and_averages() {
+    let (golden, _, evaluation) = evaluation();
+    for (found, golden) in evaluation.attributes.iter().zip(golden["prevalence"].as_array().unwrap()) {
+        // The golden list says how the labels were drawn; 200 draws come this near.
+        assert!((found.scores.prevalence.unwrap() - golden.as_f64().unwrap()).abs() < 0.05, "{}", found.attribute);
+    }
+    for (name, value) in [
+        ("precision", evaluation.micro_average.precision),
+        ("recall", evaluation.micro_average.recall),
+        ("f1", evaluation.micro_average.f1),
+    ] {
+        assert_close(value, &golden["micro"][name], EXACT, &format!("micro {name}"));
+    }
+    for (name, value) in [
+        ("precision", evaluation.original.precision),
+        ("recall", evaluation.original.recall),
+        ("f1", evaluation.original.f1),
+    ] {
+        assert_close(Some(value), &golden["macro"][name], EXACT, &format!("mean {name}"));
+    }
+    let over_defined = golden["macro"]["recall"].as_f64().unwrap() * 8.0 / 7.0;
+    assert_close(evaluation.macro_average.recall, &over_defined.into(), EXACT, "recall where there are positives");
+
+    assert_close(evaluation.macro_average.accuracy, &golden["mean_accuracy"], EXACT, "macro accuracy");
+    assert_close(Some(evaluation.original.accuracy), &golden["mean_accuracy"], EXACT, "mean accuracy");
+    assert_close(evaluation.subset_accuracy, &golden["subset_accuracy"], EXACT, "subset accuracy");
+    let hamming_loss = evaluation.micro_average.accuracy.map(|accuracy| 1.0 - accuracy);
+    assert_close(hamming_loss, &golden["hamming_loss"], EXACT, "Hamming loss");
+    let golden = &golden["mean_average_precision (columns with a positive)"];
+    assert_close(evaluation.macro_average.average_precision, golden, EXACT, "mean average precision");
+}
