@@ -1,1 +1,41 @@
-//! See the crate's modules.
+//! CPU kernels for convolutional networks, on plain `f32` slices.
+//!
+//! Images are NHWC: `[batch, height, width, channels]`, channels fastest. Nothing here knows of tensors, automatic
+//! differentiation or files; a caller hands in slices and gets slices filled.
+//!
+//! Three promises hold for every function:
+//!
+//! - **Same bits on any number of threads.** Work is cut into tiles, and sums are folded, in an order that depends on
+//!   the shape alone. Threads come from rayon's current pool.
+//! - **The widest instructions the processor has**, chosen at run time: AVX-512, AVX2 with FMA, or portable code. The
+//!   environment variable `VISAGE_SIMD` (`portable`, `avx2`, `avx512`) lowers the choice.
+//! - **A mismatch of shapes is a programming error** and panics with the name of the slice; nothing else panics.
+//!
+//! | module | operation |
+//! | --- | --- |
+//! | [`conv`] | dense convolution, its input gradient and its weight gradient |
+//! | [`depthwise`] | the same three for one filter per channel |
+//! | [`norm`] | batch norm and per-channel scale and shift, with activation and residual sum |
+//! | [`pool`] | maximum pooling, global average pooling |
+//! | [`gate`] | per-image channel gates (squeeze and excitation) |
+//! | [`optimizer`] | Adam and AdamW |
+
+pub mod activation;
+pub mod conv;
+pub mod depthwise;
+pub mod gate;
+pub mod norm;
+pub mod optimizer;
+pub mod pool;
+pub mod shape;
+
+mod parallel;
+mod simd;
+
+pub use activation::Activation;
+pub use conv::{conv2d, conv2d_input_gradient, conv2d_weight_gradient};
+pub use depthwise::{depthwise_conv2d, depthwise_conv2d_input_gradient, depthwise_conv2d_weight_gradient};
+pub use gate::{channel_gate, channel_gate_backward};
+pub use norm::{BatchStatistics, batch_norm_train, batch_norm_train_backward, scale_shift, scale_shift_backward};
+pub use pool::{global_average_pool, global_average_pool_backward, max_pool2d, max_pool2d_backward};
+pub use shape::{ConvShape, DepthwiseShape, Padding, PoolShape, Window};

@@ -1,0 +1,536 @@
+//! Normalisation over the rows of a `[rows, channels]` matrix, fused with the residual sum and the activation.
+//!
+//! ```text
+//! z[r, c] = (x[r, c] - mean[c]) * inverse_std[c] * gamma[c] + beta[c] + residual[r, c]
+//! y[r, c] = activation(z[r, c])
+//! ```
+//!
+//! A batch of NHWC images is such a matrix with `rows = batch * height * width`. With statistics of the batch this is
+//! batch norm in training; with constants it is [`scale_shift`], a frozen or folded norm.
+//!
+//! Every pass cuts the matrix into blocks of about [`BLOCK`] values, small enough to be read twice from the cache. Sums
+//! run in f32 within a block and in f64 across blocks, in the blocks' order. Parameters are repeated to a period of at
+//! least [`PERIOD`] values, so that inner loops are long even with 16 channels.
+
+use rayon::prelude::*;
+
+use crate::activation::{Activation, Function, with_activation};
+use crate::shape::expect_len;
+use crate::simd::vectorized;
+
+/// Values of a block: 128 KiB.
+const BLOCK: usize = 32 * 1024;
+/// Least values of an inner loop, when the matrix has as many.
+const PERIOD: usize = 256;
+
+/// What batch norm learnt of a batch, per channel.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BatchStatistics {
+    /// Mean over the rows.
+    pub mean: Vec<f32>,
+    /// Biased variance over the rows (divided by `rows`). PyTorch's running variance takes the unbiased one: multiply
+    /// by `rows / (rows - 1)`.
+    pub variance: Vec<f32>,
+    /// `1 / sqrt(variance + epsilon)`.
+    pub inverse_std: Vec<f32>,
+}
+
+/// Batch norm in training, then the residual sum, then the activation. Fills `output`, returns the batch's statistics.
+///
+/// `input`, `residual` and `output` are `[rows, channels]`; `gamma` and `beta` are `[channels]`.
+///
+/// Variances are summed from deviations within blocks and combined by Chan, Golub and LeVeque's formula, so a mean far
+/// from zero costs no digits.
+///
+/// # Panics
+/// If lengths do not match.
+pub fn batch_norm_train(
+    input: &[f32],
+    gamma: &[f32],
+    beta: &[f32],
+    epsilon: f64,
+    activation: Activation,
+    residual: Option<&[f32]>,
+    output: &mut [f32],
+) -> BatchStatistics {
+    let layout = Layout::new(input, gamma, beta, residual, output.len());
+    let statistics = statistics(layout, input, epsilon);
+    let scale: Vec<f32> = gamma.iter().zip(&statistics.inverse_std).map(|(g, s)| g * s).collect();
+    let affine = Affine::new(layout, &statistics.mean, &scale, beta);
+    forward(layout, input, &affine, activation, residual, output);
+    statistics
+}
+
+/// Gradients of [`batch_norm_train`], the dependence of the statistics on the input included.
+///
+/// `residual` is the one of the forward pass; it is only looked at when the activation needs it. All gradients are
+/// overwritten, none added to.
+///
+/// # Panics
+/// If lengths do not match.
+#[expect(clippy::too_many_arguments, reason = "one slice for each operand and each gradient")]
+pub fn batch_norm_train_backward(
+    input: &[f32],
+    gamma: &[f32],
+    beta: &[f32],
+    statistics: &BatchStatistics,
+    activation: Activation,
+    residual: Option<&[f32]>,
+    output_gradient: &[f32],
+    input_gradient: &mut [f32],
+    gamma_gradient: &mut [f32],
+    beta_gradient: &mut [f32],
+    residual_gradient: Option<&mut [f32]>,
+) {
+    let layout = Layout::new(input, gamma, beta, residual, output_gradient.len());
+    expect_len("mean", statistics.mean.len(), layout.channels);
+    expect_len("inverse_std", statistics.inverse_std.len(), layout.channels);
+    layout.expect_gradients(input_gradient, gamma_gradient, beta_gradient, residual_gradient.as_deref());
+
+    let scale: Vec<f32> = gamma.iter().zip(&statistics.inverse_std).map(|(g, s)| g * s).collect();
+    let affine = Affine::new(layout, &statistics.mean, &scale, beta);
+    let operands = Operands { input, residual, output_gradient };
+
+    // The gradient at z is the residual's gradient. Where it is asked for it is stored by the first pass and read by
+    // the second; otherwise it is cheaper to compute it again than to write and read it.
+    let (sums, stored) = match residual_gradient {
+        Some(stored) => (gradient_sums(layout, &operands, &affine, activation, Some(&mut *stored)), Some(&*stored)),
+        None => (gradient_sums(layout, &operands, &affine, activation, None), None),
+    };
+    let rows = input.len() as f64 / layout.channels as f64;
+    let mut mean_gradient = vec![0.0; layout.channels];
+    let mut mean_projection = vec![0.0; layout.channels];
+    for c in 0..layout.channels {
+        let inverse_std = f64::from(statistics.inverse_std[c]);
+        gamma_gradient[c] = (sums.deviation[c] * inverse_std) as f32;
+        beta_gradient[c] = sums.plain[c] as f32;
+        mean_gradient[c] = (sums.plain[c] / rows) as f32;
+        mean_projection[c] = (sums.deviation[c] * inverse_std * inverse_std / rows) as f32;
+    }
+    let mean_gradient = layout.repeat(&mean_gradient);
+    let mean_projection = layout.repeat(&mean_projection);
+    match stored {
+        Some(stored) => {
+            let operands = Operands { input, residual: None, output_gradient: stored };
+            let identity = Activation::Identity;
+            centred_gradient(layout, &operands, &affine, identity, &mean_gradient, &mean_projection, input_gradient);
+        }
+        None => {
+            centred_gradient(layout, &operands, &affine, activation, &mean_gradient, &mean_projection, input_gradient);
+        }
+    }
+}
+
+/// `y = activation(x * scale[c] + shift[c] + residual)`: a norm with constant statistics.
+///
+/// `input`, `residual` and `output` are `[rows, channels]`; `scale` and `shift` are `[channels]`.
+///
+/// # Panics
+/// If lengths do not match.
+pub fn scale_shift(
+    input: &[f32],
+    scale: &[f32],
+    shift: &[f32],
+    activation: Activation,
+    residual: Option<&[f32]>,
+    output: &mut [f32],
+) {
+    let layout = Layout::new(input, scale, shift, residual, output.len());
+    let affine = Affine::new(layout, &vec![0.0; layout.channels], scale, shift);
+    forward(layout, input, &affine, activation, residual, output);
+}
+
+/// Gradients of [`scale_shift`]. All are overwritten, none added to.
+///
+/// # Panics
+/// If lengths do not match.
+#[expect(clippy::too_many_arguments, reason = "one slice for each operand and each gradient")]
+pub fn scale_shift_backward(
+    input: &[f32],
+    scale: &[f32],
+    shift: &[f32],
+    activation: Activation,
+    residual: Option<&[f32]>,
+    output_gradient: &[f32],
+    input_gradient: &mut [f32],
+    scale_gradient: &mut [f32],
+    shift_gradient: &mut [f32],
+    residual_gradient: Option<&mut [f32]>,
+) {
+    let layout = Layout::new(input, scale, shift, residual, output_gradient.len());
+    layout.expect_gradients(input_gradient, scale_gradient, shift_gradient, residual_gradient.as_deref());
+    let affine = Affine::new(layout, &vec![0.0; layout.channels], scale, shift);
+    // The gradient at z goes where there is room for it, and becomes the input's by the scale.
+    let operands = Operands { input, residual, output_gradient };
+    let sums = match residual_gradient {
+        Some(stored) => {
+            let sums = gradient_sums(layout, &operands, &affine, activation, Some(stored));
+            scaled(layout, stored, &affine.scale, input_gradient);
+            sums
+        }
+        None => {
+            let sums = gradient_sums(layout, &operands, &affine, activation, Some(input_gradient));
+            scale_in_place(layout, input_gradient, &affine.scale);
+            sums
+        }
+    };
+    for c in 0..layout.channels {
+        scale_gradient[c] = sums.deviation[c] as f32;
+        shift_gradient[c] = sums.plain[c] as f32;
+    }
+}
+
+/// How a matrix of so many channels is cut.
+#[derive(Clone, Copy)]
+struct Layout {
+    channels: usize,
+    /// Values of an inner loop, a multiple of the channels.
+    period: usize,
+    /// Values of a block, a multiple of the period.
+    block: usize,
+}
+
+impl Layout {
+    #[track_caller]
+    fn new(input: &[f32], scale: &[f32], shift: &[f32], residual: Option<&[f32]>, output_len: usize) -> Self {
+        let channels = scale.len();
+        assert!(
+            channels > 0 && input.len().is_multiple_of(channels),
+            "input holds {} values, not a multiple of {channels} channels",
+            input.len()
+        );
+        expect_len("shift", shift.len(), channels);
+        expect_len("output", output_len, input.len());
+        if let Some(residual) = residual {
+            expect_len("residual", residual.len(), input.len());
+        }
+        let period = channels * PERIOD.div_ceil(channels);
+        Self { channels, period, block: period * BLOCK.div_ceil(period) }
+    }
+
+    #[track_caller]
+    fn expect_gradients(&self, input: &[f32], scale: &[f32], shift: &[f32], residual: Option<&[f32]>) {
+        expect_len("scale gradient", scale.len(), self.channels);
+        expect_len("shift gradient", shift.len(), self.channels);
+        let expected = residual.map_or(input.len(), <[f32]>::len);
+        expect_len("input gradient", input.len(), expected);
+    }
+
+    /// A parameter per channel, repeated to the period.
+    fn repeat(&self, parameter: &[f32]) -> Vec<f32> {
+        parameter.repeat(self.period / self.channels)
+    }
+
+    /// Sums over lanes of the period become sums over channels.
+    fn fold(&self, lanes: &[f32], sums: &mut [f64]) {
+        for lanes in lanes.chunks_exact(self.channels) {
+            for (sum, lane) in sums.iter_mut().zip(lanes) {
+                *sum += f64::from(*lane);
+            }
+        }
+    }
+}
+
+/// `z = (x - mean) * scale + shift`, each repeated to the period. Subtracting the mean first keeps the digits that
+/// `x * scale + (shift - mean * scale)` would cancel.
+struct Affine {
+    mean: Vec<f32>,
+    scale: Vec<f32>,
+    shift: Vec<f32>,
+}
+
+impl Affine {
+    fn new(layout: Layout, mean: &[f32], scale: &[f32], shift: &[f32]) -> Self {
+        Self { mean: layout.repeat(mean), scale: layout.repeat(scale), shift: layout.repeat(shift) }
+    }
+}
+
+/// Mean and sum of squared deviations of one block.
+struct Moments {
+    rows: f64,
+    mean: Vec<f64>,
+    squares: Vec<f64>,
+}
+
+fn statistics(layout: Layout, input: &[f32], epsilon: f64) -> BatchStatistics {
+    let blocks: Vec<Moments> =
+        input.par_chunks(layout.block).map(|block| vectorized(|| block_moments(layout, block))).collect();
+    let mut rows = 0.0;
+    let mut mean = vec![0.0; layout.channels];
+    let mut squares = vec![0.0; layout.channels];
+    for block in &blocks {
+        let total = rows + block.rows;
+        let (share, cross) = (block.rows / total, rows * block.rows / total);
+        for c in 0..layout.channels {
+            let delta = block.mean[c] - mean[c];
+            mean[c] += delta * share;
+            squares[c] += block.squares[c] + delta * delta * cross;
+        }
+        rows = total;
+    }
+    let variance: Vec<f64> = squares.iter().map(|sum| sum / f64::max(rows, 1.0)).collect();
+    BatchStatistics {
+        mean: mean.iter().map(|m| *m as f32).collect(),
+        inverse_std: variance.iter().map(|v| (1.0 / (v + epsilon).sqrt()) as f32).collect(),
+        variance: variance.iter().map(|v| *v as f32).collect(),
+    }
+}
+
+#[inline(always)]
+fn block_moments(layout: Layout, block: &[f32]) -> Moments {
+    let rows = (block.len() / layout.channels) as f64;
+    let mut lanes = vec![0.0f32; layout.period];
+    for x in block.chunks(layout.period) {
+        for (sum, x) in lanes.iter_mut().zip(x) {
+            *sum += x;
+        }
+    }
+    let mut mean = vec![0.0f64; layout.channels];
+    layout.fold(&lanes, &mut mean);
+    // Deviations are taken from the mean as f32 has it; the second pass also sums them, which corrects for that.
+    let centre: Vec<f32> = mean.iter().map(|sum| (sum / rows) as f32).collect();
+    let centres = layout.repeat(&centre);
+    let mut squared_lanes = vec![0.0f32; layout.period];
+    lanes.fill(0.0);
+    for x in block.chunks(layout.period) {
+        for (((sum, squared_sum), x), centre) in lanes.iter_mut().zip(&mut squared_lanes).zip(x).zip(&centres) {
+            let deviation = x - centre;
+            *sum += deviation;
+            *squared_sum += deviation * deviation;
+        }
+    }
+    let mut remainder = vec![0.0f64; layout.channels];
+    let mut squares = vec![0.0f64; layout.channels];
+    layout.fold(&lanes, &mut remainder);
+    layout.fold(&squared_lanes, &mut squares);
+    for c in 0..layout.channels {
+        mean[c] = f64::from(centre[c]) + remainder[c] / rows;
+        squares[c] -= remainder[c] * remainder[c] / rows;
+    }
+    Moments { rows, mean, squares }
+}
+
+fn forward(
+    layout: Layout,
+    input: &[f32],
+    affine: &Affine,
+    activation: Activation,
+    residual: Option<&[f32]>,
+    output: &mut [f32],
+) {
+    with_activation!(activation, F => match residual {
+        None => {
+            input.par_chunks(layout.block).zip(output.par_chunks_mut(layout.block)).for_each(|(x, y)| {
+                vectorized(|| forward_block::<F, false>(layout, x, affine, x, y));
+            });
+        }
+        Some(residual) => {
+            input.par_chunks(layout.block).zip(residual.par_chunks(layout.block))
+                .zip(output.par_chunks_mut(layout.block)).for_each(|((x, residual), y)| {
+                    vectorized(|| forward_block::<F, true>(layout, x, affine, residual, y));
+                });
+        }
+    });
+}
+
+/// Without `RESIDUAL`, `residual` is not read.
+#[inline(always)]
+fn forward_block<F: Function, const RESIDUAL: bool>(
+    layout: Layout,
+    x: &[f32],
+    affine: &Affine,
+    residual: &[f32],
+    y: &mut [f32],
+) {
+    let period = layout.period;
+    for ((x, residual), y) in x.chunks(period).zip(residual.chunks(period)).zip(y.chunks_mut(period)) {
+        let n = x.len();
+        let (residual, y) = (&residual[..n], &mut y[..n]);
+        let (mean, scale, shift) = (&affine.mean[..n], &affine.scale[..n], &affine.shift[..n]);
+        for i in 0..n {
+            let z = (x[i] - mean[i]) * scale[i] + shift[i];
+            y[i] = F::value(if RESIDUAL { z + residual[i] } else { z });
+        }
+    }
+}
+
+/// What the gradient at `z` is computed from.
+struct Operands<'a> {
+    input: &'a [f32],
+    residual: Option<&'a [f32]>,
+    output_gradient: &'a [f32],
+}
+
+/// Per channel, the gradient at `z` summed over the rows, plainly and times the input's deviation from the mean.
+struct Sums {
+    plain: Vec<f64>,
+    deviation: Vec<f64>,
+}
+
+/// Sums the gradient at `z`, and stores it where `store` says.
+fn gradient_sums(
+    layout: Layout,
+    operands: &Operands,
+    affine: &Affine,
+    activation: Activation,
+    store: Option<&mut [f32]>,
+) -> Sums {
+    let Operands { input, residual, output_gradient } = *operands;
+    let block = layout.block;
+    let blocks: Vec<Sums> = with_activation!(activation, F => {
+        let parts = input.par_chunks(block).zip(output_gradient.par_chunks(block));
+        match (residual.filter(|_| F::CURVED), store) {
+            (None, None) => parts
+                .map(|(x, dy)| vectorized(|| sums_block::<F, false, false>(layout, x, x, dy, affine, &mut [])))
+                .collect(),
+            (None, Some(dz)) => parts.zip(dz.par_chunks_mut(block))
+                .map(|((x, dy), dz)| vectorized(|| sums_block::<F, false, true>(layout, x, x, dy, affine, dz)))
+                .collect(),
+            (Some(residual), None) => parts.zip(residual.par_chunks(block))
+                .map(|((x, dy), r)| vectorized(|| sums_block::<F, true, false>(layout, x, r, dy, affine, &mut [])))
+                .collect(),
+            (Some(residual), Some(dz)) => parts.zip(residual.par_chunks(block)).zip(dz.par_chunks_mut(block))
+                .map(|(((x, dy), r), dz)| vectorized(|| sums_block::<F, true, true>(layout, x, r, dy, affine, dz)))
+                .collect(),
+        }
+    });
+    let mut sums = Sums { plain: vec![0.0; layout.channels], deviation: vec![0.0; layout.channels] };
+    for block in &blocks {
+        for c in 0..layout.channels {
+            sums.plain[c] += block.plain[c];
+            sums.deviation[c] += block.deviation[c];
+        }
+    }
+    sums
+}
+
+#[inline(always)]
+fn sums_block<F: Function, const RESIDUAL: bool, const STORE: bool>(
+    layout: Layout,
+    x: &[f32],
+    residual: &[f32],
+    dy: &[f32],
+    affine: &Affine,
+    dz: &mut [f32],
+) -> Sums {
+    let period = layout.period;
+    let mut plain = vec![0.0f32; period];
+    let mut deviation = vec![0.0f32; period];
+    for start in (0..x.len()).step_by(period) {
+        let n = period.min(x.len() - start);
+        let (x, dy, residual) = (&x[start..][..n], &dy[start..][..n], &residual[start..][..n]);
+        let dz = if STORE { &mut dz[start..][..n] } else { &mut [] };
+        let (mean, scale, shift) = (&affine.mean[..n], &affine.scale[..n], &affine.shift[..n]);
+        let (plain, deviation) = (&mut plain[..n], &mut deviation[..n]);
+        for i in 0..n {
+            let d = x[i] - mean[i];
+            let g =
+                gradient_at_z::<F, RESIDUAL>(d, scale[i], shift[i], if RESIDUAL { residual[i] } else { 0.0 }, dy[i]);
+            if STORE {
+                dz[i] = g;
+            }
+            plain[i] += g;
+            deviation[i] += g * d;
+        }
+    }
+    let mut sums = Sums { plain: vec![0.0; layout.channels], deviation: vec![0.0; layout.channels] };
+    layout.fold(&plain, &mut sums.plain);
+    layout.fold(&deviation, &mut sums.deviation);
+    sums
+}
+
+#[inline(always)]
+fn gradient_at_z<F: Function, const RESIDUAL: bool>(
+    deviation: f32,
+    scale: f32,
+    shift: f32,
+    residual: f32,
+    output_gradient: f32,
+) -> f32 {
+    if F::CURVED {
+        let z = deviation * scale + shift;
+        output_gradient * F::gradient(if RESIDUAL { z + residual } else { z })
+    } else {
+        output_gradient
+    }
+}
+
+/// The input's gradient: the gradient at `z` less its mean and its projection on the normalised input, times the scale.
+fn centred_gradient(
+    layout: Layout,
+    operands: &Operands,
+    affine: &Affine,
+    activation: Activation,
+    mean_gradient: &[f32],
+    mean_projection: &[f32],
+    input_gradient: &mut [f32],
+) {
+    let Operands { input, residual, output_gradient } = *operands;
+    let block = layout.block;
+    let means = (mean_gradient, mean_projection);
+    with_activation!(activation, F => {
+        let parts = input
+            .par_chunks(block)
+            .zip(output_gradient.par_chunks(block))
+            .zip(input_gradient.par_chunks_mut(block));
+        match residual.filter(|_| F::CURVED) {
+            None => parts.for_each(|((x, dy), dx)| {
+                vectorized(|| centred_block::<F, false>(layout, x, x, dy, affine, means, dx));
+            }),
+            Some(residual) => parts.zip(residual.par_chunks(block)).for_each(|(((x, dy), dx), residual)| {
+                vectorized(|| centred_block::<F, true>(layout, x, residual, dy, affine, means, dx));
+            }),
+        }
+    });
+}
+
+#[inline(always)]
+fn centred_block<F: Function, const RESIDUAL: bool>(
+    layout: Layout,
+    x: &[f32],
+    residual: &[f32],
+    dy: &[f32],
+    affine: &Affine,
+    (mean_gradient, mean_projection): (&[f32], &[f32]),
+    dx: &mut [f32],
+) {
+    let period = layout.period;
+    for start in (0..x.len()).step_by(period) {
+        let n = period.min(x.len() - start);
+        let (x, dy, residual, dx) =
+            (&x[start..][..n], &dy[start..][..n], &residual[start..][..n], &mut dx[start..][..n]);
+        let (mean, scale, shift) = (&affine.mean[..n], &affine.scale[..n], &affine.shift[..n]);
+        let (mean_gradient, mean_projection) = (&mean_gradient[..n], &mean_projection[..n]);
+        for i in 0..n {
+            let d = x[i] - mean[i];
+            let g =
+                gradient_at_z::<F, RESIDUAL>(d, scale[i], shift[i], if RESIDUAL { residual[i] } else { 0.0 }, dy[i]);
+            dx[i] = scale[i] * (g - mean_gradient[i] - d * mean_projection[i]);
+        }
+    }
+}
+
+/// `y[r, c] = x[r, c] * scale[c]`.
+fn scaled(layout: Layout, x: &[f32], scale: &[f32], y: &mut [f32]) {
+    x.par_chunks(layout.block).zip(y.par_chunks_mut(layout.block)).for_each(|(x, y)| {
+        vectorized(|| {
+            for (x, y) in x.chunks(layout.period).zip(y.chunks_mut(layout.period)) {
+                for ((y, x), scale) in y.iter_mut().zip(x).zip(scale) {
+                    *y = x * scale;
+                }
+            }
+        });
+    });
+}
+
+fn scale_in_place(layout: Layout, x: &mut [f32], scale: &[f32]) {
+    x.par_chunks_mut(layout.block).for_each(|x| {
+        vectorized(|| {
+            for x in x.chunks_mut(layout.period) {
+                for (x, scale) in x.iter_mut().zip(scale) {
+                    *x *= scale;
+                }
+            }
+        });
+    });
+}

@@ -1,0 +1,279 @@
+//! Vectors of the widest instructions the processor has, and the choice between them at run time.
+//!
+//! A kernel is written once, generic over [`Vector`], and [`dispatch`] compiles it three times: for AVX-512, for AVX2
+//! with FMA, and portably. Loops plain enough for the compiler to vectorise go through [`vectorized`] instead.
+#![allow(unsafe_code)]
+
+use std::sync::OnceLock;
+
+/// The instruction sets kernels are compiled for, narrowest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Level {
+    Portable,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+}
+
+/// The widest level the processor has, or a lower one that `VISAGE_SIMD` names. Read once.
+pub(crate) fn level() -> Level {
+    static LEVEL: OnceLock<Level> = OnceLock::new();
+    *LEVEL.get_or_init(|| {
+        let wanted = std::env::var("VISAGE_SIMD").unwrap_or_default();
+        let available = available();
+        let named = available.iter().copied().find(|level| format!("{level:?}").eq_ignore_ascii_case(&wanted));
+        named.unwrap_or(available[available.len() - 1])
+    })
+}
+
+/// The levels this processor can run, narrowest first.
+pub(crate) fn available() -> Vec<Level> {
+    let mut levels = vec![Level::Portable];
+    #[cfg(target_arch = "x86_64")]
+    {
+        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            levels.push(Level::Avx2);
+            if ["avx512f", "avx512vl", "avx512bw", "avx512dq"].iter().all(|name| match *name {
+                "avx512f" => is_x86_feature_detected!("avx512f"),
+                "avx512vl" => is_x86_feature_detected!("avx512vl"),
+                "avx512bw" => is_x86_feature_detected!("avx512bw"),
+                _ => is_x86_feature_detected!("avx512dq"),
+            }) {
+                levels.push(Level::Avx512);
+            }
+        }
+    }
+    levels
+}
+
+/// Runs `body` compiled for the widest level, so that the compiler may vectorise its loops accordingly.
+///
+/// `body` and what it calls must be `#[inline(always)]`: only inlined code takes on the instruction set.
+#[inline(always)]
+pub(crate) fn vectorized<R>(body: impl FnOnce() -> R) -> R {
+    struct Body<F>(F);
+    impl<R, F: FnOnce() -> R> Kernel for Body<F> {
+        type Output = R;
+        #[inline(always)]
+        unsafe fn run<V: Vector>(self) -> R {
+            (self.0)()
+        }
+    }
+    dispatch(level(), Body(body))
+}
+
+/// A piece of work written over vectors of any width.
+pub(crate) trait Kernel {
+    type Output;
+
+    /// Does the work. Must be `#[inline(always)]`.
+    ///
+    /// # Safety
+    /// The processor has `V`'s instructions, which [`dispatch`] sees to; and whatever the kernel's own pointers need.
+    unsafe fn run<V: Vector>(self) -> Self::Output;
+}
+
+/// Runs a kernel with the vectors of `level`, which must be one of [`available`].
+#[inline(always)]
+pub(crate) fn dispatch<K: Kernel>(level: Level, kernel: K) -> K::Output {
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
+    fn avx512<K: Kernel>(kernel: K) -> K::Output {
+        // SAFETY: this function runs only where these instructions exist.
+        unsafe { kernel.run::<x86::F32x16>() }
+    }
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,fma")]
+    fn avx2<K: Kernel>(kernel: K) -> K::Output {
+        // SAFETY: this function runs only where these instructions exist.
+        unsafe { kernel.run::<x86::F32x8>() }
+    }
+    match level {
+        // SAFETY: portable vectors need nothing of the processor.
+        Level::Portable => unsafe { kernel.run::<PortableF32x8>() },
+        // SAFETY: a `Level` above `Portable` comes from `available`, which asked the processor.
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2 => unsafe { avx2(kernel) },
+        // SAFETY: as above.
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512 => unsafe { avx512(kernel) },
+    }
+}
+
+/// A register of `LANES` values. `first` of a load or store is at most `LANES`.
+///
+/// # Safety
+/// Every function needs the instructions of the implementing type; loads and stores need valid pointers (no alignment)
+/// for the values they touch.
+pub(crate) trait Vector: Copy {
+    const LANES: usize;
+    /// Rows of the register tile of a matrix product: with up to three vectors a row it fills the register file.
+    const TILE_ROWS: usize;
+
+    unsafe fn splat(value: f32) -> Self;
+    unsafe fn load(from: *const f32) -> Self;
+    /// The first `first` values, zeros behind them; nothing else is read.
+    unsafe fn load_first(from: *const f32, first: usize) -> Self;
+    unsafe fn store(self, to: *mut f32);
+    /// Writes only the first `first` values.
+    unsafe fn store_first(self, to: *mut f32, first: usize);
+    unsafe fn add(self, other: Self) -> Self;
+    /// `self * factor + addend`, rounded once where the processor can.
+    unsafe fn mul_add(self, factor: Self, addend: Self) -> Self;
+}
+
+/// Eight values in an array; the compiler makes of it what the target has.
+#[derive(Clone, Copy)]
+pub(crate) struct PortableF32x8([f32; 8]);
+
+impl Vector for PortableF32x8 {
+    const LANES: usize = 8;
+    const TILE_ROWS: usize = 4;
+
+    #[inline(always)]
+    unsafe fn splat(value: f32) -> Self {
+        Self([value; 8])
+    }
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self {
+        // SAFETY: the caller vouches for eight readable values; an array of f32 needs no more alignment than f32,
+        // and `read_unaligned` not even that.
+        Self(unsafe { from.cast::<[f32; 8]>().read_unaligned() })
+    }
+    #[inline(always)]
+    unsafe fn load_first(from: *const f32, first: usize) -> Self {
+        let mut values = [0.0; 8];
+        for (lane, value) in values.iter_mut().enumerate().take(first) {
+            // SAFETY: the caller vouches for `first` readable values.
+            *value = unsafe { from.add(lane).read() };
+        }
+        Self(values)
+    }
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32) {
+        // SAFETY: the caller vouches for eight writable values.
+        unsafe { to.cast::<[f32; 8]>().write_unaligned(self.0) }
+    }
+    #[inline(always)]
+    unsafe fn store_first(self, to: *mut f32, first: usize) {
+        for (lane, value) in self.0.iter().enumerate().take(first) {
+            // SAFETY: the caller vouches for `first` writable values.
+            unsafe { to.add(lane).write(*value) }
+        }
+    }
+    #[inline(always)]
+    unsafe fn add(mut self, other: Self) -> Self {
+        for (a, b) in self.0.iter_mut().zip(other.0) {
+            *a += b;
+        }
+        self
+    }
+    #[inline(always)]
+    unsafe fn mul_add(self, factor: Self, mut addend: Self) -> Self {
+        for ((sum, a), b) in addend.0.iter_mut().zip(self.0).zip(factor.0) {
+            // `f32::mul_add` is a library call where the target has no fused instruction.
+            *sum = if cfg!(target_arch = "aarch64") { a.mul_add(b, *sum) } else { a * b + *sum };
+        }
+        addend
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use super::Vector;
+    use std::arch::x86_64::*;
+
+    #[derive(Clone, Copy)]
+    pub(crate) struct F32x8(__m256);
+
+    impl F32x8 {
+        /// All ones in the first `first` lanes.
+        #[inline(always)]
+        unsafe fn mask(first: usize) -> __m256i {
+            static ONES_THEN_ZEROS: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
+            // SAFETY: `first <= 8`, so the eight values from `8 - first` lie in the table.
+            unsafe { _mm256_loadu_si256(ONES_THEN_ZEROS.as_ptr().add(8 - first).cast()) }
+        }
+    }
+
+    // SAFETY of all blocks below: the intrinsics need AVX2 or FMA and valid pointers, which the trait demands of callers.
+    impl Vector for F32x8 {
+        const LANES: usize = 8;
+        const TILE_ROWS: usize = 4;
+
+        #[inline(always)]
+        unsafe fn splat(value: f32) -> Self {
+            Self(unsafe { _mm256_set1_ps(value) })
+        }
+        #[inline(always)]
+        unsafe fn load(from: *const f32) -> Self {
+            Self(unsafe { _mm256_loadu_ps(from) })
+        }
+        #[inline(always)]
+        unsafe fn load_first(from: *const f32, first: usize) -> Self {
+            Self(unsafe { _mm256_maskload_ps(from, Self::mask(first)) })
+        }
+        #[inline(always)]
+        unsafe fn store(self, to: *mut f32) {
+            unsafe { _mm256_storeu_ps(to, self.0) }
+        }
+        #[inline(always)]
+        unsafe fn store_first(self, to: *mut f32, first: usize) {
+            unsafe { _mm256_maskstore_ps(to, Self::mask(first), self.0) }
+        }
+        #[inline(always)]
+        unsafe fn add(self, other: Self) -> Self {
+            Self(unsafe { _mm256_add_ps(self.0, other.0) })
+        }
+        #[inline(always)]
+        unsafe fn mul_add(self, factor: Self, addend: Self) -> Self {
+            Self(unsafe { _mm256_fmadd_ps(self.0, factor.0, addend.0) })
+        }
+    }
+
+    #[derive(Clone, Copy)]
+    pub(crate) struct F32x16(__m512);
+
+    impl F32x16 {
+        #[inline(always)]
+        fn mask(first: usize) -> __mmask16 {
+            ((1u32 << first) - 1) as __mmask16
+        }
+    }
+
+    // SAFETY of all blocks below: the intrinsics need AVX-512F and valid pointers, which the trait demands of callers.
+    impl Vector for F32x16 {
+        const LANES: usize = 16;
+        const TILE_ROWS: usize = 8;
+
+        #[inline(always)]
+        unsafe fn splat(value: f32) -> Self {
+            Self(unsafe { _mm512_set1_ps(value) })
+        }
+        #[inline(always)]
+        unsafe fn load(from: *const f32) -> Self {
+            Self(unsafe { _mm512_loadu_ps(from) })
+        }
+        #[inline(always)]
+        unsafe fn load_first(from: *const f32, first: usize) -> Self {
+            Self(unsafe { _mm512_maskz_loadu_ps(Self::mask(first), from) })
+        }
+        #[inline(always)]
+        unsafe fn store(self, to: *mut f32) {
+            unsafe { _mm512_storeu_ps(to, self.0) }
+        }
+        #[inline(always)]
+        unsafe fn store_first(self, to: *mut f32, first: usize) {
+            unsafe { _mm512_mask_storeu_ps(to, Self::mask(first), self.0) }
+        }
+        #[inline(always)]
+        unsafe fn add(self, other: Self) -> Self {
+            Self(unsafe { _mm512_add_ps(self.0, other.0) })
+        }
+        #[inline(always)]
+        unsafe fn mul_add(self, factor: Self, addend: Self) -> Self {
+            Self(unsafe { _mm512_fmadd_ps(self.0, factor.0, addend.0) })
+        }
+    }
+}
