@@ -1,1 +1,17 @@
-//! See the crate's modules.
+//! Networks, heads, weights by name, and the complete model file.
+//!
+//! A [`Network`](network::Network) turns normalised images into logits; its heavy operations are bound in [`ops`].
+
+pub mod efficientnet;
+pub mod error;
+pub mod layers;
+pub mod model_file;
+pub mod network;
+pub mod ops;
+pub mod resnet;
+pub mod state;
+
+pub use error::ModelError;
+pub use layers::{Draws, Pass};
+pub use model_file::{Card, Model, Origin};
+pub use network::{Architecture, Kind, Network, NetworkConfig};

@@ -1,0 +1,356 @@
+//! EfficientNet-B0 (Tan & Le, 2019) as torchvision builds it, with the two-stage head of the original write-up, and
+//! EfficientNet-Lite0 (Google, 2020), its relative without gates for small devices.
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor, activation};
+
+use crate::layers::{
+    BatchNorm, Conv2d, ConvNorm, DepthwiseConv2d, Linear, NormConfig, PaddingRule, Pass, SqueezeExcite, dropout,
+    stochastic_depth,
+};
+use crate::ops::{self, Activation};
+
+/// A stage of inverted residual blocks; the first block strides, the rest keep the size.
+struct Stage {
+    expand: usize,
+    kernel: usize,
+    stride: usize,
+    output: usize,
+    blocks: usize,
+}
+
+const fn stage(expand: usize, kernel: usize, stride: usize, output: usize, blocks: usize) -> Stage {
+    Stage { expand, kernel, stride, output, blocks }
+}
+
+/// The body both networks share (table 1 of the paper).
+const STAGES: [Stage; 7] = [
+    stage(1, 3, 1, 16, 1),
+    stage(6, 3, 2, 24, 2),
+    stage(6, 5, 2, 40, 2),
+    stage(6, 3, 2, 80, 3),
+    stage(6, 5, 1, 112, 3),
+    stage(6, 5, 2, 192, 4),
+    stage(6, 3, 1, 320, 1),
+];
+
+const STEM: usize = 32;
+const FEATURES: usize = 1280;
+/// Widths of the two-stage head.
+const SHARED: usize = 512;
+const HIDDEN: usize = 256;
+
+/// Where the two networks differ.
+#[derive(Clone, Copy, Debug)]
+struct Variant {
+    activation: Activation,
+    norm: NormConfig,
+    padding: PaddingRule,
+    gates: bool,
+    /// Dropout rates before the linear layers of the head.
+    dropout: [f64; 2],
+    stochastic_depth: f64,
+}
+
+const B0: Variant = Variant {
+    activation: Activation::Silu,
+    norm: NormConfig { epsilon: 1e-5, momentum: 0.1 },
+    padding: PaddingRule::Symmetric,
+    gates: true,
+    dropout: [0.3, 0.2],
+    stochastic_depth: 0.2,
+};
+
+/// TensorFlow's padding, epsilon and momentum, which the published weights expect.
+const LITE0: Variant = Variant {
+    activation: Activation::Relu6,
+    norm: NormConfig { epsilon: 1e-3, momentum: 0.01 },
+    padding: PaddingRule::Same,
+    gates: false,
+    dropout: [0.2, 0.0],
+    stochastic_depth: 0.2,
+};
+
+/// What a recipe may change about the random layers; `None` keeps the network's own rates.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Regularisation {
+    /// Rate of every dropout of the head, in [0, 1).
+    pub dropout: Option<f64>,
+    /// Rate of stochastic depth at the last block, in [0, 1); it rises linearly from 0 at the first.
+    pub stochastic_depth: Option<f64>,
+}
+
+/// EfficientNet-B0 or Lite0.
+#[derive(Module, Debug)]
+pub struct EfficientNet {
+    stem: ConvNorm,
+    blocks: Vec<Block>,
+    head: ConvNorm,
+    classifier: Classifier,
+    #[module(skip)]
+    variant: Variant,
+}
+
+#[derive(Module, Debug)]
+enum Classifier {
+    TwoStage(TwoStage),
+    Linear(Linear),
+}
+
+/// Linear, norm, ReLU, dropout; linear, ReLU, dropout; linear.
+#[derive(Module, Debug)]
+struct TwoStage {
+    shared: Linear,
+    norm: BatchNorm,
+    hidden: Linear,
+    output: Linear,
+}
+
+impl EfficientNet {
+    /// EfficientNet-B0 with the two-stage head, of zero filters, to be initialised or loaded.
+    #[must_use]
+    pub fn b0(outputs: usize, regularisation: Regularisation, device: &Device) -> Self {
+        let classifier = Classifier::TwoStage(TwoStage {
+            shared: Linear::new(FEATURES, SHARED, device),
+            norm: BatchNorm::new(SHARED, B0.norm, device),
+            hidden: Linear::new(SHARED, HIDDEN, device),
+            output: Linear::new(HIDDEN, outputs, device),
+        });
+        Self::new(B0, classifier, regularisation, device)
+    }
+
+    /// EfficientNet-Lite0 with a linear classifier, of zero filters, to be initialised or loaded.
+    #[must_use]
+    pub fn lite0(outputs: usize, regularisation: Regularisation, device: &Device) -> Self {
+        Self::new(LITE0, Classifier::Linear(Linear::new(FEATURES, outputs, device)), regularisation, device)
+    }
+
+    fn new(mut variant: Variant, classifier: Classifier, regularisation: Regularisation, device: &Device) -> Self {
+        if let Some(rate) = regularisation.dropout {
+            variant.dropout = [rate; 2];
+        }
+        if let Some(rate) = regularisation.stochastic_depth {
+            variant.stochastic_depth = rate;
+        }
+        let conv_norm = |channels: [usize; 2], kernel, stride| ConvNorm {
+            conv: Conv2d::new(channels, kernel, stride, variant.padding, device),
+            norm: BatchNorm::new(channels[1], variant.norm, device),
+        };
+        let mut blocks = Vec::new();
+        let mut input = STEM;
+        for stage in &STAGES {
+            for repeat in 0..stage.blocks {
+                let stride = if repeat == 0 { stage.stride } else { 1 };
+                let middle = input * stage.expand;
+                // The squeeze is a quarter of the block's input, not of the expanded channels.
+                let squeezed = input / 4;
+                blocks.push(Block {
+                    expand: (stage.expand != 1).then(|| conv_norm([input, middle], 1, 1)),
+                    depthwise: DepthwiseConv2d::new(middle, stage.kernel, stride, variant.padding, device),
+                    depthwise_norm: BatchNorm::new(middle, variant.norm, device),
+                    gate: variant.gates.then(|| SqueezeExcite {
+                        reduce: Linear::new(middle, squeezed, device),
+                        expand: Linear::new(squeezed, middle, device),
+                    }),
+                    project: conv_norm([middle, stage.output], 1, 1),
+                    residual: stride == 1 && input == stage.output,
+                });
+                input = stage.output;
+            }
+        }
+        Self { stem: conv_norm([3, STEM], 3, 2), blocks, head: conv_norm([input, FEATURES], 1, 1), classifier, variant }
+    }
+
+    /// Images `[batch, height, width, 3]` to logits `[batch, outputs]`.
+    #[must_use]
+    pub fn forward(&self, images: Tensor<4>, pass: Pass<'_>) -> Tensor<2> {
+        let Variant { activation, dropout: rates, stochastic_depth, .. } = self.variant;
+        let mut x = self.stem.forward(images, None, activation, pass);
+        for (index, block) in self.blocks.iter().enumerate() {
+            let rate = stochastic_depth * index as f64 / self.blocks.len() as f64;
+            x = block.forward(x, activation, DropBlock { index, rate }, pass);
+        }
+        let features = ops::global_average_pool(self.head.forward(x, None, activation, pass));
+        match &self.classifier {
+            Classifier::Linear(linear) => linear.forward(dropout(features, rates[0], "dropout", pass)),
+            Classifier::TwoStage(head) => {
+                let x = head.norm.forward_rows(head.shared.forward(features), Activation::Relu, pass);
+                let x = activation::relu(head.hidden.forward(dropout(x, rates[0], "dropout of shared features", pass)));
+                head.output.forward(dropout(x, rates[1], "dropout of hidden features", pass))
+            }
+        }
+    }
+}
+
+struct DropBlock {
+    index: usize,
+    rate: f64,
+}
+
+/// Inverted residual: expand, filter each channel, gate, project back, add the input where shapes allow.
+#[derive(Module, Debug)]
+struct Block {
+    expand: Option<ConvNorm>,
+    depthwise: DepthwiseConv2d,
+    depthwise_norm: BatchNorm,
+    gate: Option<SqueezeExcite>,
+    project: ConvNorm,
+    residual: bool,
+}
+
+impl Block {
+    fn forward(&self, input: Tensor<4>, activation: Activation, drop: DropBlock, pass: Pass<'_>) -> Tensor<4> {
+        let mut x = match &self.expand {
+            Some(expand) => expand.forward(input.clone(), None, activation, pass),
+            None => input.clone(),
+        };
+        x = self.depthwise_norm.forward(self.depthwise.forward(x), None, activation, pass);
+        if let Some(gate) = &self.gate {
+            x = gate.forward(x);
+        }
+        let drops = matches!(pass, Pass::Training(_)) && drop.rate > 0.0;
+        match (self.residual, drops) {
+            (true, true) => {
+                let branch = self.project.forward(x, None, Activation::Identity, pass);
+                stochastic_depth(branch, drop.rate, drop.index, pass) + input
+            }
+            (true, false) => self.project.forward(x, Some(input), Activation::Identity, pass),
+            (false, _) => self.project.forward(x, None, Activation::Identity, pass),
+        }
+    }
+}
+
+/// Stage and place within it of the block at `index`, and whether the block expands.
+fn place(index: usize) -> (usize, usize, bool) {
+    let mut first = 0;
+    for (number, stage) in STAGES.iter().enumerate() {
+        if index < first + stage.blocks {
+            return (number, index - first, stage.expand != 1);
+        }
+        first += stage.blocks;
+    }
+    (STAGES.len(), index - first, true)
+}
+
+/// Splits `blocks.7.project.conv.weight` into block 7 and `project.conv.weight`.
+fn block_path(path: &str) -> Option<(usize, &str)> {
+    let (index, rest) = path.strip_prefix("blocks.")?.split_once('.')?;
+    Some((index.parse().ok()?, rest))
+}
+
+/// The first of `renames` whose left side begins `path`, replaced by its right side.
+fn renamed(path: &str, renames: &[(&str, &str)]) -> String {
+    for (ours, theirs) in renames {
+        if let Some(rest) = path.strip_prefix(ours) {
+            return format!("{theirs}{rest}");
+        }
+    }
+    path.to_owned()
+}
+
+/// Keys of the original's model: torchvision's network as `backbone`, then its own head.
+pub(crate) fn original_key(path: &str) -> String {
+    const HEAD: [(&str, &str); 4] = [
+        ("classifier.TwoStage.shared.", "shared_features.0."),
+        ("classifier.TwoStage.norm.", "shared_features.1."),
+        ("classifier.TwoStage.hidden.", "classifier.0."),
+        ("classifier.TwoStage.output.", "classifier.3."),
+    ];
+    if path.starts_with("classifier.") { renamed(path, &HEAD) } else { format!("backbone.{}", torchvision_key(path)) }
+}
+
+/// torchvision's keys.
+pub(crate) fn torchvision_key(path: &str) -> String {
+    let Some((index, rest)) = block_path(path) else {
+        return renamed(
+            path,
+            &[
+                ("stem.conv.", "features.0.0."),
+                ("stem.norm.", "features.0.1."),
+                ("head.conv.", "features.8.0."),
+                ("head.norm.", "features.8.1."),
+                ("classifier.Linear.", "classifier.1."),
+            ],
+        );
+    };
+    let (stage, block, expands) = place(index);
+    // A block that does not expand counts its layers from the depthwise convolution.
+    let layer = usize::from(expands);
+    let rest = renamed(
+        rest,
+        &[
+            ("expand.conv.", "0.0."),
+            ("expand.norm.", "0.1."),
+            ("depthwise.", &format!("{layer}.0.")),
+            ("depthwise_norm.", &format!("{layer}.1.")),
+            ("gate.reduce.", &format!("{}.fc1.", layer + 1)),
+            ("gate.expand.", &format!("{}.fc2.", layer + 1)),
+            ("project.conv.", &format!("{}.0.", layer + 2)),
+            ("project.norm.", &format!("{}.1.", layer + 2)),
+        ],
+    );
+    format!("features.{}.{block}.block.{rest}", stage + 1)
+}
+
+/// timm's keys (`efficientnet_b0`, `tf_efficientnet_lite0`).
+pub(crate) fn timm_key(path: &str) -> String {
+    let Some((index, rest)) = block_path(path) else {
+        return renamed(
+            path,
+            &[
+                ("stem.conv.", "conv_stem."),
+                ("stem.norm.", "bn1."),
+                ("head.conv.", "conv_head."),
+                ("head.norm.", "bn2."),
+                ("classifier.Linear.", "classifier."),
+            ],
+        );
+    };
+    let (stage, block, expands) = place(index);
+    let (depthwise_norm, project, project_norm) =
+        if expands { ("bn2.", "conv_pwl.", "bn3.") } else { ("bn1.", "conv_pw.", "bn2.") };
+    let rest = renamed(
+        rest,
+        &[
+            ("expand.conv.", "conv_pw."),
+            ("expand.norm.", "bn1."),
+            ("depthwise.", "conv_dw."),
+            ("depthwise_norm.", depthwise_norm),
+            ("gate.reduce.", "se.conv_reduce."),
+            ("gate.expand.", "se.conv_expand."),
+            ("project.conv.", project),
+            ("project.norm.", project_norm),
+        ],
+    );
+    format!("blocks.{stage}.{block}.{rest}")
+}
+
+/// Keys of the `EfficientNet-PyTorch` family, in which Lite0's ImageNet weights are published.
+pub(crate) fn efficientnet_pytorch_key(path: &str) -> String {
+    let Some((index, rest)) = block_path(path) else {
+        return renamed(
+            path,
+            &[
+                ("stem.conv.", "_conv_stem."),
+                ("stem.norm.", "_bn0."),
+                ("head.conv.", "_conv_head."),
+                ("head.norm.", "_bn1."),
+                ("classifier.Linear.", "_fc."),
+            ],
+        );
+    };
+    let rest = renamed(
+        rest,
+        &[
+            ("expand.conv.", "_expand_conv."),
+            ("expand.norm.", "_bn0."),
+            ("depthwise.", "_depthwise_conv."),
+            ("depthwise_norm.", "_bn1."),
+            ("gate.reduce.", "_se_reduce."),
+            ("gate.expand.", "_se_expand."),
+            ("project.conv.", "_project_conv."),
+            ("project.norm.", "_bn2."),
+        ],
+    );
+    format!("_blocks.{index}.{rest}")
+}

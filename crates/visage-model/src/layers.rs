@@ -1,0 +1,309 @@
+//! The layers the networks are made of.
+//!
+//! Fields carry PyTorch's names (`weight`, `bias`, `running_mean`, `running_var`), so that a parameter's path in
+//! the module tree reads like its key in a state dict.
+
+use burn::module::{Module, Param, RunningState};
+use burn::tensor::{Device, Tensor, TensorData, activation};
+use rand::RngExt;
+use visage_data::random::stream;
+
+use crate::ops::{self, Activation, Padding, Window};
+
+/// How a forward pass is meant.
+#[derive(Clone, Copy, Debug)]
+pub enum Pass<'a> {
+    /// Norms use their running statistics; nothing is dropped.
+    Inference,
+    /// Norms use the batch's statistics and update the running ones; dropout and stochastic depth draw.
+    Training(&'a Draws<'a>),
+}
+
+/// What the random layers of one training batch draw from: a stream for each sample, so that neither the
+/// composition of a batch nor the number of threads changes what happens to a sample.
+#[derive(Clone, Copy, Debug)]
+pub struct Draws<'a> {
+    /// Seed of the run.
+    pub seed: u64,
+    /// Epoch, from 0.
+    pub epoch: u64,
+    /// Index in the dataset of each image of the batch.
+    pub samples: &'a [u64],
+}
+
+/// Convolution without bias; the weight is `[out_channels, kernel_height, kernel_width, in_channels]`.
+#[derive(Module, Debug)]
+pub struct Conv2d {
+    /// The filters.
+    pub weight: Param<Tensor<4>>,
+    stride: usize,
+    #[module(skip)]
+    padding: PaddingRule,
+}
+
+/// How much a convolution pads its input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PaddingRule {
+    /// `(kernel - 1) / 2` on every side, as PyTorch's networks do.
+    Symmetric,
+    /// TensorFlow's "SAME": the output is `ceil(input / stride)`, an odd remainder goes to the bottom and right.
+    Same,
+}
+
+impl PaddingRule {
+    fn window(self, input: [usize; 2], kernel: [usize; 2], stride: usize) -> Window {
+        let sides = |axis: usize| match self {
+            PaddingRule::Symmetric => [(kernel[axis] - 1) / 2; 2],
+            PaddingRule::Same => {
+                let output = input[axis].div_ceil(stride);
+                let total = ((output - 1) * stride + kernel[axis]).saturating_sub(input[axis]);
+                [total / 2, total - total / 2]
+            }
+        };
+        let ([top, bottom], [left, right]) = (sides(0), sides(1));
+        Window { kernel, stride: [stride, stride], padding: Padding { top, left, bottom, right } }
+    }
+}
+
+impl Conv2d {
+    /// A convolution whose weight is zero until it is initialised or loaded.
+    #[must_use]
+    pub fn new(channels: [usize; 2], kernel: usize, stride: usize, padding: PaddingRule, device: &Device) -> Self {
+        let [input, output] = channels;
+        Self { weight: Param::from_tensor(Tensor::zeros([output, kernel, kernel, input], device)), stride, padding }
+    }
+
+    /// `[batch, height, width, in_channels]` to `[batch, out_height, out_width, out_channels]`.
+    #[must_use]
+    pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+        let weight = self.weight.val();
+        let ([_, height, width, _], [_, kernel_height, kernel_width, _]) = (input.dims(), weight.dims());
+        let window = self.padding.window([height, width], [kernel_height, kernel_width], self.stride);
+        ops::conv2d(input, weight, window)
+    }
+}
+
+/// Depthwise convolution without bias; the weight is `[kernel_height, kernel_width, channels]`.
+#[derive(Module, Debug)]
+pub struct DepthwiseConv2d {
+    /// The filters.
+    pub weight: Param<Tensor<3>>,
+    stride: usize,
+    #[module(skip)]
+    padding: PaddingRule,
+}
+
+impl DepthwiseConv2d {
+    /// A convolution whose weight is zero until it is initialised or loaded.
+    #[must_use]
+    pub fn new(channels: usize, kernel: usize, stride: usize, padding: PaddingRule, device: &Device) -> Self {
+        Self { weight: Param::from_tensor(Tensor::zeros([kernel, kernel, channels], device)), stride, padding }
+    }
+
+    /// `[batch, height, width, channels]` to `[batch, out_height, out_width, channels]`.
+    #[must_use]
+    pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+        let weight = self.weight.val();
+        let ([_, height, width, _], [kernel_height, kernel_width, _]) = (input.dims(), weight.dims());
+        let window = self.padding.window([height, width], [kernel_height, kernel_width], self.stride);
+        ops::depthwise_conv2d(input, weight, window)
+    }
+}
+
+/// Batch normalisation (Ioffe & Szegedy, 2015) with PyTorch's conventions: the batch is normalised by its biased
+/// variance, the running variance gathers the unbiased one.
+#[derive(Module, Debug)]
+pub struct BatchNorm {
+    /// gamma, `[channels]`
+    pub weight: Param<Tensor<1>>,
+    /// beta, `[channels]`
+    pub bias: Param<Tensor<1>>,
+    /// Mean at inference, `[channels]`
+    pub running_mean: RunningState<Tensor<1>>,
+    /// Variance at inference, `[channels]`
+    pub running_var: RunningState<Tensor<1>>,
+    epsilon: f64,
+    momentum: f64,
+}
+
+/// Epsilon and momentum of a network's batch norms. Momentum is the weight of the newest batch.
+#[derive(Clone, Copy, Debug)]
+pub struct NormConfig {
+    /// Added to the variance.
+    pub epsilon: f64,
+    /// `running = (1 - momentum) * running + momentum * batch`
+    pub momentum: f64,
+}
+
+impl BatchNorm {
+    /// The identity: weight and variance one, bias and mean zero.
+    #[must_use]
+    pub fn new(channels: usize, config: NormConfig, device: &Device) -> Self {
+        Self {
+            weight: Param::from_tensor(Tensor::ones([channels], device)),
+            bias: Param::from_tensor(Tensor::zeros([channels], device)),
+            running_mean: RunningState::new(Tensor::zeros([channels], device)),
+            running_var: RunningState::new(Tensor::ones([channels], device)),
+            epsilon: config.epsilon,
+            momentum: config.momentum,
+        }
+    }
+
+    /// `activation(norm(input) + residual)`, all `[batch, height, width, channels]`.
+    #[must_use]
+    pub fn forward(
+        &self,
+        input: Tensor<4>,
+        residual: Option<Tensor<4>>,
+        activation: Activation,
+        pass: Pass<'_>,
+    ) -> Tensor<4> {
+        match pass {
+            Pass::Inference => {
+                let (mean, variance) = (self.running_mean.value_sync(), self.running_var.value_sync());
+                let scale = self.weight.val() / (variance + self.epsilon).sqrt();
+                let shift = self.bias.val() - mean * scale.clone();
+                ops::scale_shift(input, scale, shift, residual, activation)
+            }
+            Pass::Training(_) => {
+                let [batch, height, width, _] = input.dims();
+                let rows = (batch * height * width) as f64;
+                let normed = ops::batch_norm_train(
+                    input,
+                    self.weight.val(),
+                    self.bias.val(),
+                    residual,
+                    self.epsilon,
+                    activation,
+                );
+                let unbiased = normed.variance * (rows / (rows - 1.0).max(1.0));
+                self.gather(&self.running_mean, normed.mean);
+                self.gather(&self.running_var, unbiased);
+                normed.output
+            }
+        }
+    }
+
+    /// The same over the rows of a matrix, `[batch, channels]`.
+    #[must_use]
+    pub fn forward_rows(&self, input: Tensor<2>, activation: Activation, pass: Pass<'_>) -> Tensor<2> {
+        let [batch, channels] = input.dims();
+        self.forward(input.reshape([batch, 1, 1, channels]), None, activation, pass).reshape([batch, channels])
+    }
+
+    fn gather(&self, running: &RunningState<Tensor<1>>, batch: Tensor<1>) {
+        let before = running.value_sync();
+        running.update((before * (1.0 - self.momentum) + batch.detach() * self.momentum).detach());
+        // An update waits beside the value until it is asked for; whoever visits the module reads the value alone.
+        running.value_sync();
+    }
+}
+
+/// A convolution followed by its norm.
+#[derive(Module, Debug)]
+pub struct ConvNorm {
+    /// The convolution.
+    pub conv: Conv2d,
+    /// Its norm.
+    pub norm: BatchNorm,
+}
+
+impl ConvNorm {
+    /// `activation(norm(conv(input)) + residual)`.
+    #[must_use]
+    pub fn forward(
+        &self,
+        input: Tensor<4>,
+        residual: Option<Tensor<4>>,
+        activation: Activation,
+        pass: Pass<'_>,
+    ) -> Tensor<4> {
+        self.norm.forward(self.conv.forward(input), residual, activation, pass)
+    }
+}
+
+/// `input * weight^T + bias`; the weight is `[outputs, inputs]` as in PyTorch.
+#[derive(Module, Debug)]
+pub struct Linear {
+    /// `[outputs, inputs]`
+    pub weight: Param<Tensor<2>>,
+    /// `[outputs]`
+    pub bias: Param<Tensor<1>>,
+}
+
+impl Linear {
+    /// A layer of zeros until it is initialised or loaded.
+    #[must_use]
+    pub fn new(inputs: usize, outputs: usize, device: &Device) -> Self {
+        Self {
+            weight: Param::from_tensor(Tensor::zeros([outputs, inputs], device)),
+            bias: Param::from_tensor(Tensor::zeros([outputs], device)),
+        }
+    }
+
+    /// `[batch, inputs]` to `[batch, outputs]`.
+    #[must_use]
+    pub fn forward(&self, input: Tensor<2>) -> Tensor<2> {
+        input.matmul(self.weight.val().transpose()) + self.bias.val().unsqueeze()
+    }
+}
+
+/// Squeeze and excitation (Hu et al., 2018): channels weighted by what the whole image shows.
+#[derive(Module, Debug)]
+pub struct SqueezeExcite {
+    /// To the squeezed channels.
+    pub reduce: Linear,
+    /// Back to all channels.
+    pub expand: Linear,
+}
+
+impl SqueezeExcite {
+    /// `[batch, height, width, channels]` to the same shape.
+    #[must_use]
+    pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+        let pooled = ops::global_average_pool(input.clone());
+        let squeezed = activation::silu(self.reduce.forward(pooled));
+        let gate = activation::sigmoid(self.expand.forward(squeezed));
+        ops::channel_gate(input, gate)
+    }
+}
+
+/// Dropout (Srivastava et al., 2014) of features, scaled so that the mean is kept. `place` names the layer.
+#[must_use]
+pub fn dropout(input: Tensor<2>, rate: f64, place: &'static str, pass: Pass<'_>) -> Tensor<2> {
+    let Pass::Training(draws) = pass else { return input };
+    if rate == 0.0 {
+        return input;
+    }
+    let [_, features] = input.dims();
+    let kept = (1.0 / (1.0 - rate)) as f32;
+    let mut mask = Vec::with_capacity(draws.samples.len() * features);
+    for &sample in draws.samples {
+        let mut random = stream(draws.seed, place, draws.epoch, sample);
+        mask.extend((0..features).map(|_| if random.random::<f64>() < rate { 0.0 } else { kept }));
+    }
+    let mask = Tensor::from_data(TensorData::new(mask, [draws.samples.len(), features]), &input.device());
+    input * mask
+}
+
+/// Stochastic depth (Huang et al., 2016), torchvision's "row" mode: the whole branch of an image is dropped with
+/// probability `rate`, and scaled by `1 / (1 - rate)` where it is kept. `block` is the block's index.
+#[must_use]
+pub fn stochastic_depth(branch: Tensor<4>, rate: f64, block: usize, pass: Pass<'_>) -> Tensor<4> {
+    let Pass::Training(draws) = pass else { return branch };
+    if rate == 0.0 {
+        return branch;
+    }
+    let [_, _, _, channels] = branch.dims();
+    let kept = (1.0 / (1.0 - rate)) as f32;
+    let mut gate = Vec::with_capacity(draws.samples.len() * channels);
+    for &sample in draws.samples {
+        let mut random = stream(draws.seed, "stochastic depth", draws.epoch, sample);
+        // One draw a block from the sample's stream: the block's own is the one at its index.
+        let draw = (0..=block).map(|_| random.random::<f64>()).last().unwrap_or(0.0);
+        let scale = if draw < rate { 0.0 } else { kept };
+        gate.extend(std::iter::repeat_n(scale, channels));
+    }
+    let gate = Tensor::from_data(TensorData::new(gate, [draws.samples.len(), channels]), &branch.device());
+    ops::channel_gate(branch, gate)
+}

@@ -1,0 +1,182 @@
+//! The model file: weights, and a card saying everything needed to use them.
+//!
+//! One `.safetensors` file. Its tensors carry the names and layout PyTorch programs use, so that other tools can
+//! read them; its header's metadata holds the card as JSON under the key `visage`. Nothing outside the file
+//! can change what the model computes.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use burn::tensor::{Device, Tensor, TensorData, activation};
+use serde::{Deserialize, Serialize};
+use visage_data::Preparation;
+use visage_weights::TensorFile;
+
+use crate::error::ModelError;
+use crate::layers::Pass;
+use crate::network::{Network, NetworkConfig};
+
+/// Metadata key of the card.
+const CARD: &str = "visage";
+
+/// Newest card format this program reads, and the one it writes.
+const FORMAT: u32 = 1;
+
+/// What every model of people must not be used for; written into every card.
+pub const USES_TO_AVOID: &str = "Not for identifying people, nor for any decision about a person: hiring, credit, \
+policing, access, medical or legal judgement. Labels such as Attractive or Young are annotators' opinions, and error \
+rates differ between groups of people; judge by group before any use.";
+
+/// Everything about a model but its weights.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Card {
+    /// Version of this structure.
+    pub format: u32,
+    /// The network.
+    pub network: NetworkConfig,
+    /// The questions, in the order of the network's outputs.
+    pub attributes: Vec<String>,
+    /// How an image becomes the network's input.
+    pub preparation: Preparation,
+    /// Probability at or above which each attribute is called present.
+    pub thresholds: Vec<f32>,
+    /// How the thresholds were chosen, in words.
+    pub threshold_rule: String,
+    /// Where the model came from.
+    pub origin: Origin,
+    /// What the model must not be used for.
+    pub uses_to_avoid: String,
+}
+
+/// Where a model came from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Origin {
+    /// Version of visage that trained it.
+    pub visage_version: String,
+    /// Time of writing, RFC 3339.
+    pub written: String,
+    /// The resolved recipe, as TOML.
+    pub recipe: String,
+    /// Name of the dataset.
+    pub dataset: String,
+    /// Fingerprint of the dataset's table: attributes, images, splits and labels.
+    pub dataset_fingerprint: String,
+    /// How many images it was trained on.
+    pub training_images: usize,
+    /// Epochs completed.
+    pub epoch: usize,
+    /// Optimiser steps taken.
+    pub step: u64,
+    /// Metrics on the validation split when it was written, by name.
+    pub validation: std::collections::BTreeMap<String, f64>,
+}
+
+impl Card {
+    fn check(&self) -> Result<(), String> {
+        let outputs = self.network.outputs;
+        if self.attributes.len() != outputs {
+            return Err(format!("{} attribute names for {outputs} outputs", self.attributes.len()));
+        }
+        if self.thresholds.len() != outputs {
+            return Err(format!("{} thresholds for {outputs} outputs", self.thresholds.len()));
+        }
+        if let Some(bad) = self.thresholds.iter().find(|t| !(0.0..=1.0).contains(*t)) {
+            return Err(format!("a threshold of {bad}, outside 0 to 1"));
+        }
+        let distinct: BTreeSet<_> = self.attributes.iter().collect();
+        if distinct.len() != outputs {
+            return Err("an attribute named twice".to_owned());
+        }
+        self.preparation.validate().map_err(|error| error.to_string())
+    }
+}
+
+/// A network and its card: what a model file holds.
+#[derive(Clone, Debug)]
+pub struct Model {
+    /// Everything but the weights.
+    pub card: Card,
+    /// The weights, without gradients.
+    pub network: Network,
+}
+
+impl Model {
+    /// Reads a model file onto `device`.
+    ///
+    /// # Errors
+    ///
+    /// A file that is damaged, truncated, no model of visage, or of a newer visage.
+    pub fn read(path: &Path, device: &Device) -> Result<Self, ModelError> {
+        let file = visage_weights::read(path)?;
+        let card = read_card(path, &file)?;
+        let (network, loaded) = card.network.zeroed(device).load(card.network.architecture, &file)?;
+        if loaded.classifier_replaced {
+            return Err(ModelError::BadCard {
+                path: path.to_owned(),
+                reason: format!("its classifier does not answer the card's {} attributes", card.attributes.len()),
+            });
+        }
+        Ok(Self { card, network })
+    }
+
+    /// Writes the model file, whole or not at all: to a temporary file beside `path`, which then takes its place.
+    ///
+    /// # Errors
+    ///
+    /// The system's, naming the path.
+    pub fn write(&self, path: &Path) -> Result<(), ModelError> {
+        let mut file =
+            TensorFile { tensors: self.network.tensors(self.card.network.architecture), ..Default::default() };
+        let card = serde_json::to_string(&self.card)
+            .map_err(|error| ModelError::BadCard { path: path.to_owned(), reason: error.to_string() })?;
+        file.metadata.insert(CARD.to_owned(), card);
+        Ok(visage_weights::write_safetensors(path, &file)?)
+    }
+
+    /// Probability of each attribute for each of `images` prepared images: `[images, attributes]`, row-major.
+    ///
+    /// `pixels` are what [`Preparation::pixels`] of the card's own preparation gave, image after image.
+    #[must_use]
+    pub fn probabilities(&self, pixels: &[u8], images: usize, device: &Device) -> Vec<f32> {
+        let input = image_tensor(&self.card.preparation, pixels, images, device);
+        let logits = self.network.forward(input, Pass::Inference);
+        crate::state::float_values(activation::sigmoid(logits).into_data())
+    }
+}
+
+fn read_card(path: &Path, file: &TensorFile) -> Result<Card, ModelError> {
+    /// The one field every format has.
+    #[derive(Deserialize)]
+    struct Format {
+        format: u32,
+    }
+
+    let Some(text) = file.metadata.get(CARD) else {
+        return Err(ModelError::NoCard { path: path.to_owned() });
+    };
+    let bad = |reason: String| ModelError::BadCard { path: path.to_owned(), reason };
+    let Format { format } = serde_json::from_str(text).map_err(|error| bad(error.to_string()))?;
+    if format > FORMAT {
+        return Err(ModelError::NewerFormat { path: path.to_owned(), found: format, known: FORMAT });
+    }
+    let card: Card = serde_json::from_str(text).map_err(|error| bad(error.to_string()))?;
+    card.check().map_err(bad)?;
+    Ok(card)
+}
+
+/// The format number a new card carries.
+#[must_use]
+pub fn card_format() -> u32 {
+    FORMAT
+}
+
+/// Prepared pixels `[images, height, width, 3]` as the network's normalised input of the same shape.
+#[must_use]
+pub fn image_tensor(preparation: &Preparation, pixels: &[u8], images: usize, device: &Device) -> Tensor<4> {
+    let size = preparation.output_size();
+    let mut values = vec![0.0; pixels.len()];
+    preparation.normalise(pixels, &mut values);
+    Tensor::from_data(TensorData::new(values, [images, size.height, size.width, 3]), device)
+}

@@ -1,0 +1,247 @@
+//! Which networks there are, and how one is made.
+
+use std::fmt;
+use std::str::FromStr;
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::tensor::{Device, Tensor, TensorData};
+use rand::Rng;
+use rand_distr::{Distribution, Normal, Uniform};
+use serde::{Deserialize, Serialize};
+use visage_data::random::stream;
+
+use crate::efficientnet::{EfficientNet, Regularisation};
+use crate::layers::Pass;
+use crate::resnet::ResNet18;
+use crate::state::replace;
+
+/// A network by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Architecture {
+    /// ResNet-18 (He et al., 2016), torchvision's.
+    #[serde(rename = "resnet18")]
+    ResNet18,
+    /// EfficientNet-B0 (Tan & Le, 2019), torchvision's, with the original write-up's two-stage head.
+    #[serde(rename = "efficientnet-b0")]
+    EfficientNetB0,
+    /// EfficientNet-Lite0 (Google, 2020): no gates, ReLU6, TensorFlow's padding.
+    #[serde(rename = "efficientnet-lite0")]
+    EfficientNetLite0,
+}
+
+impl Architecture {
+    /// Every architecture, in the order they are listed to a user.
+    pub const ALL: [Architecture; 3] =
+        [Architecture::ResNet18, Architecture::EfficientNetB0, Architecture::EfficientNetLite0];
+
+    /// The name recipes, model files and the command line use.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Architecture::ResNet18 => "resnet18",
+            Architecture::EfficientNetB0 => "efficientnet-b0",
+            Architecture::EfficientNetLite0 => "efficientnet-lite0",
+        }
+    }
+}
+
+impl fmt::Display for Architecture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A name that is no architecture's.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("there is no network called {0:?}; there are resnet18, efficientnet-b0 and efficientnet-lite0")]
+pub struct UnknownArchitecture(String);
+
+impl FromStr for Architecture {
+    type Err = UnknownArchitecture;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|a| a.name() == name).ok_or_else(|| UnknownArchitecture(name.to_owned()))
+    }
+}
+
+/// Everything that decides a network's shape and its random layers.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkConfig {
+    /// The network.
+    pub architecture: Architecture,
+    /// How many questions it answers: the number of attributes.
+    pub outputs: usize,
+    /// Dropout rate of the head, in [0, 1); absent: the network's own. ResNet-18 has none to set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dropout: Option<f64>,
+    /// Stochastic depth rate of the last block, in [0, 1); absent: the network's own. ResNet-18 has none to set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stochastic_depth: Option<f64>,
+}
+
+impl NetworkConfig {
+    /// `architecture` with its own rates of dropout and stochastic depth.
+    #[must_use]
+    pub fn new(architecture: Architecture, outputs: usize) -> Self {
+        Self { architecture, outputs, dropout: None, stochastic_depth: None }
+    }
+
+    /// The network on `device`, its parameters drawn from `seed` as torchvision draws them: convolutions from
+    /// Kaiming's normal distribution over the fan out (He et al., 2015), linear layers uniformly within
+    /// `1 / sqrt(inputs)`, norms the identity.
+    #[must_use]
+    pub fn init(&self, seed: u64, device: &Device) -> Network {
+        self.zeroed(device).map(&mut Initialiser { seed, path: Path::default() })
+    }
+
+    /// The network with zero filters, to be filled from a file.
+    pub(crate) fn zeroed(&self, device: &Device) -> Network {
+        let regularisation = Regularisation { dropout: self.dropout, stochastic_depth: self.stochastic_depth };
+        match self.architecture {
+            Architecture::ResNet18 => Network::ResNet18(ResNet18::new(self.outputs, device)),
+            Architecture::EfficientNetB0 => {
+                Network::EfficientNet(EfficientNet::b0(self.outputs, regularisation, device))
+            }
+            Architecture::EfficientNetLite0 => {
+                Network::EfficientNet(EfficientNet::lite0(self.outputs, regularisation, device))
+            }
+        }
+    }
+}
+
+/// One of the networks.
+#[derive(Module, Debug)]
+pub enum Network {
+    /// ResNet-18.
+    ResNet18(ResNet18),
+    /// EfficientNet-B0 or Lite0.
+    EfficientNet(EfficientNet),
+}
+
+impl Network {
+    /// Normalised images `[batch, height, width, 3]` to logits `[batch, outputs]`.
+    ///
+    /// Height and width are at least 32 and need not be equal.
+    #[must_use]
+    pub fn forward(&self, images: Tensor<4>, pass: Pass<'_>) -> Tensor<2> {
+        match self {
+            Network::ResNet18(network) => network.forward(images, pass),
+            Network::EfficientNet(network) => network.forward(images, pass),
+        }
+    }
+
+    /// Calls `visit` with the path, kind and value of every parameter and running statistic, in a fixed order.
+    pub fn for_each(&self, visit: impl FnMut(&str, Kind, TensorData)) {
+        self.visit(&mut Collector { visit, path: Path::default() });
+    }
+}
+
+/// Whether the optimiser moves a tensor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Learned by gradient.
+    Parameter,
+    /// Gathered by batch norms.
+    RunningStatistic,
+}
+
+impl Kind {
+    /// Decided by the last part of the path.
+    #[must_use]
+    pub fn of(path: &str) -> Self {
+        if path.ends_with("running_mean") || path.ends_with("running_var") {
+            Kind::RunningStatistic
+        } else {
+            Kind::Parameter
+        }
+    }
+}
+
+/// Where a walk over the module tree is. The network's own enum adds no part to a path.
+#[derive(Debug, Default)]
+pub struct Path(Vec<String>);
+
+impl Path {
+    /// Call from `enter_module`.
+    pub fn enter(&mut self, name: &str) {
+        self.0.push(name.to_owned());
+    }
+
+    /// Call from `exit_module`.
+    pub fn exit(&mut self) {
+        self.0.pop();
+    }
+
+    /// `blocks.3.project.conv.weight`
+    #[must_use]
+    pub fn dotted(&self) -> String {
+        self.0.get(1..).unwrap_or_default().join(".")
+    }
+}
+
+struct Collector<F> {
+    visit: F,
+    path: Path,
+}
+
+impl<F: FnMut(&str, Kind, TensorData)> ModuleVisitor for Collector<F> {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.enter(name);
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.exit();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let path = self.path.dotted();
+        (self.visit)(&path, Kind::of(&path), param.val().into_data());
+    }
+}
+
+struct Initialiser {
+    seed: u64,
+    path: Path,
+}
+
+impl ModuleMapper for Initialiser {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.enter(name);
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.exit();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let path = self.path.dotted();
+        let dims = param.val().dims();
+        // Norms were made the identity; the bias of a linear layer is drawn with its weight's bound, which is
+        // not known here, so biases stay zero: what every head is fine with.
+        // The path is in the stream's name, so that adding a layer changes no other layer's draw.
+        let mut random = stream(self.seed, &format!("initialisation of {path}"), 0, 0);
+        let values = match dims.as_slice() {
+            [output, height, width, _] => kaiming_normal(output * height * width, dims.iter().product(), &mut random),
+            // PyTorch counts the fan out of a depthwise filter over all its channels.
+            [height, width, channels] => {
+                kaiming_normal(height * width * channels, height * width * channels, &mut random)
+            }
+            [outputs, inputs] => uniform(1.0 / (*inputs as f64).sqrt(), outputs * inputs, &mut random),
+            _ => return param,
+        };
+        param.map(|tensor| replace(tensor, values, Kind::Parameter))
+    }
+}
+
+fn kaiming_normal(fan_out: usize, count: usize, random: &mut impl Rng) -> Vec<f32> {
+    let deviation = (2.0 / fan_out as f64).sqrt();
+    let normal = Normal::new(0.0, deviation).expect("a positive deviation");
+    (0..count).map(|_| normal.sample(random) as f32).collect()
+}
+
+fn uniform(bound: f64, count: usize, random: &mut impl Rng) -> Vec<f32> {
+    let uniform = Uniform::new(-bound, bound).expect("a positive bound");
+    (0..count).map(|_| uniform.sample(random) as f32).collect()
+}

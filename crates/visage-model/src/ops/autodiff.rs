@@ -1,0 +1,321 @@
+//! Gradients of the operations, for `Autodiff<Flex>`.
+//!
+//! Each operation saves for its backward step what the kernel needs and no more, and computes only the gradients
+//! somebody asked for: the images carry none, so the stem never computes its input's.
+
+use std::sync::Arc;
+
+use burn::backend::autodiff::NodeId;
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, Flex, TensorMetadata};
+use burn_flex::FlexTensor;
+use visage_kernels::optimizer::AdamStep;
+use visage_kernels::{Activation, BatchStatistics, Window};
+
+use super::flex::{self, NormGradients, contiguous, tensor};
+use super::{NetworkOps, Residual};
+
+type Tracked = FloatTensor<Autodiff<Flex>>;
+
+fn register(grads: &mut Gradients, node: Option<NodeId>, gradient: impl FnOnce() -> FlexTensor) {
+    if let Some(node) = node {
+        grads.register::<Flex>(node, gradient());
+    }
+}
+
+fn into_contiguous(input: Tracked) -> FlexTensor {
+    contiguous(input.into_primitive())
+}
+
+impl<C: CheckpointStrategy> NetworkOps for Autodiff<Flex, C> {
+    fn conv2d(input: Tracked, weight: Tracked, window: Window) -> Tracked {
+        #[derive(Debug)]
+        struct Conv2d;
+
+        impl Backward<Flex, 2> for Conv2d {
+            type State = (FlexTensor, FlexTensor, Window);
+
+            fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+                let gradient = contiguous(grads.consume::<Flex>(&ops.node));
+                let (input, weight, window) = ops.state;
+                let [input_node, weight_node] = ops.parents.map(|node| node.map(|node| node.id));
+                register(grads, weight_node, || {
+                    flex::conv2d_weight_gradient(&input, weight.shape().dims(), window, &gradient)
+                });
+                register(grads, input_node, || {
+                    flex::conv2d_input_gradient(input.shape().dims(), &weight, window, &gradient)
+                });
+            }
+        }
+
+        let prepared = Conv2d.prepare::<C>([input.node(), weight.node()]).compute_bound().stateful();
+        let (input, weight) = (into_contiguous(input), into_contiguous(weight));
+        let output = Flex::conv2d(input.clone(), weight.clone(), window);
+        match prepared {
+            OpsKind::Tracked(prepared) => prepared.finish((input, weight, window), output),
+            OpsKind::UnTracked(prepared) => prepared.finish(output),
+        }
+    }
+
+    fn depthwise_conv2d(input: Tracked, weight: Tracked, window: Window) -> Tracked {
+        #[derive(Debug)]
+        struct DepthwiseConv2d;
+
+        impl Backward<Flex, 2> for DepthwiseConv2d {
+            type State = (FlexTensor, FlexTensor, Window);
+
+            fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+                let gradient = contiguous(grads.consume::<Flex>(&ops.node));
+                let (input, weight, window) = ops.state;
+                let [input_node, weight_node] = ops.parents.map(|node| node.map(|node| node.id));
+                register(grads, weight_node, || {
+                    flex::depthwise_weight_gradient(&input, weight.shape().dims(), window, &gradient)
+                });
+                register(grads, input_node, || {
+                    flex::depthwise_input_gradient(input.shape().dims(), &weight, window, &gradient)
+                });
+            }
+        }
+
+        let prepared = DepthwiseConv2d.prepare::<C>([input.node(), weight.node()]).compute_bound().stateful();
+        let (input, weight) = (into_contiguous(input), into_contiguous(weight));
+        let output = Flex::depthwise_conv2d(input.clone(), weight.clone(), window);
+        match prepared {
+            OpsKind::Tracked(prepared) => prepared.finish((input, weight, window), output),
+            OpsKind::UnTracked(prepared) => prepared.finish(output),
+        }
+    }
+
+    fn batch_norm_train(
+        input: Tracked,
+        gamma: Tracked,
+        beta: Tracked,
+        residual: Residual<Self>,
+        epsilon: f64,
+        activation: Activation,
+    ) -> (Tracked, Tracked, Tracked) {
+        #[derive(Debug, Clone)]
+        struct State {
+            input: FlexTensor,
+            gamma: FlexTensor,
+            beta: FlexTensor,
+            residual: Option<FlexTensor>,
+            statistics: Arc<BatchStatistics>,
+            activation: Activation,
+        }
+
+        #[derive(Debug)]
+        struct BatchNormTrain;
+
+        impl<const N: usize> Backward<Flex, N> for BatchNormTrain {
+            type State = State;
+
+            fn backward(self, ops: Ops<State, N>, grads: &mut Gradients, _: &mut Checkpointer) {
+                let gradient = contiguous(grads.consume::<Flex>(&ops.node));
+                let state = ops.state;
+                let gradients = flex::batch_norm_gradients(
+                    &state.input,
+                    &state.gamma,
+                    &state.beta,
+                    state.residual.as_ref(),
+                    &state.statistics,
+                    state.activation,
+                    &gradient,
+                );
+                register_norm(grads, ops.parents.map(|node| node.map(|node| node.id)), gradients);
+            }
+        }
+
+        let residual = residual.into_option();
+        let nodes = (input.node(), gamma.node(), beta.node(), residual.as_ref().map(Tracked::node));
+        let (input, gamma, beta) = (into_contiguous(input), into_contiguous(gamma), into_contiguous(beta));
+        let residual = residual.map(into_contiguous);
+        let (output, statistics) =
+            flex::batch_norm_forward(&input, &gamma, &beta, residual.as_ref(), epsilon, activation);
+        let channels = statistics.mean.len();
+        let mean = Tracked::new(tensor(statistics.mean.clone(), [channels]));
+        let variance = Tracked::new(tensor(statistics.variance.clone(), [channels]));
+        let state = State { input, gamma, beta, residual, statistics: Arc::new(statistics), activation };
+        let output = match nodes {
+            (input, gamma, beta, None) => {
+                match BatchNormTrain.prepare::<C>([input, gamma, beta]).compute_bound().stateful() {
+                    OpsKind::Tracked(prepared) => prepared.finish(state, output),
+                    OpsKind::UnTracked(prepared) => prepared.finish(output),
+                }
+            }
+            (input, gamma, beta, Some(residual)) => {
+                match BatchNormTrain.prepare::<C>([input, gamma, beta, residual]).compute_bound().stateful() {
+                    OpsKind::Tracked(prepared) => prepared.finish(state, output),
+                    OpsKind::UnTracked(prepared) => prepared.finish(output),
+                }
+            }
+        };
+        (output, mean, variance)
+    }
+
+    fn scale_shift(
+        input: Tracked,
+        scale: Tracked,
+        shift: Tracked,
+        residual: Residual<Self>,
+        activation: Activation,
+    ) -> Tracked {
+        #[derive(Debug, Clone)]
+        struct State {
+            input: FlexTensor,
+            scale: FlexTensor,
+            shift: FlexTensor,
+            residual: Option<FlexTensor>,
+            activation: Activation,
+        }
+
+        #[derive(Debug)]
+        struct ScaleShift;
+
+        impl<const N: usize> Backward<Flex, N> for ScaleShift {
+            type State = State;
+
+            fn backward(self, ops: Ops<State, N>, grads: &mut Gradients, _: &mut Checkpointer) {
+                let gradient = contiguous(grads.consume::<Flex>(&ops.node));
+                let state = ops.state;
+                let gradients = flex::scale_shift_gradients(
+                    &state.input,
+                    &state.scale,
+                    &state.shift,
+                    state.residual.as_ref(),
+                    state.activation,
+                    &gradient,
+                );
+                register_norm(grads, ops.parents.map(|node| node.map(|node| node.id)), gradients);
+            }
+        }
+
+        let residual = residual.into_option();
+        let nodes = (input.node(), scale.node(), shift.node(), residual.as_ref().map(Tracked::node));
+        let (input, scale, shift) = (into_contiguous(input), into_contiguous(scale), into_contiguous(shift));
+        let residual = residual.map(into_contiguous);
+        let output =
+            Flex::scale_shift(input.clone(), scale.clone(), shift.clone(), Residual::of(residual.clone()), activation);
+        let state = State { input, scale, shift, residual, activation };
+        match nodes {
+            (input, scale, shift, None) => {
+                match ScaleShift.prepare::<C>([input, scale, shift]).compute_bound().stateful() {
+                    OpsKind::Tracked(prepared) => prepared.finish(state, output),
+                    OpsKind::UnTracked(prepared) => prepared.finish(output),
+                }
+            }
+            (input, scale, shift, Some(residual)) => {
+                match ScaleShift.prepare::<C>([input, scale, shift, residual]).compute_bound().stateful() {
+                    OpsKind::Tracked(prepared) => prepared.finish(state, output),
+                    OpsKind::UnTracked(prepared) => prepared.finish(output),
+                }
+            }
+        }
+    }
+
+    fn max_pool2d(input: Tracked, window: Window) -> Tracked {
+        #[derive(Debug)]
+        struct MaxPool2d;
+
+        impl Backward<Flex, 1> for MaxPool2d {
+            type State = ([usize; 4], Window, Arc<Vec<u32>>);
+
+            fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+                let gradient = contiguous(grads.consume::<Flex>(&ops.node));
+                let (input, window, winners) = ops.state;
+                let [node] = ops.parents.map(|node| node.map(|node| node.id));
+                register(grads, node, || flex::max_pool_gradient(input, window, &winners, &gradient));
+            }
+        }
+
+        let shape = input.shape().dims();
+        let prepared = MaxPool2d.prepare::<C>([input.node()]).compute_bound().stateful();
+        let (output, winners) = flex::max_pool_forward(input.into_primitive(), window);
+        match prepared {
+            OpsKind::Tracked(prepared) => prepared.finish((shape, window, Arc::new(winners)), output),
+            OpsKind::UnTracked(prepared) => prepared.finish(output),
+        }
+    }
+
+    fn global_average_pool(input: Tracked) -> Tracked {
+        #[derive(Debug)]
+        struct GlobalAveragePool;
+
+        impl Backward<Flex, 1> for GlobalAveragePool {
+            type State = [usize; 4];
+
+            fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+                let gradient = contiguous(grads.consume::<Flex>(&ops.node));
+                let [node] = ops.parents.map(|node| node.map(|node| node.id));
+                register(grads, node, || flex::global_average_pool_gradient(ops.state, &gradient));
+            }
+        }
+
+        let shape = input.shape().dims();
+        let prepared = GlobalAveragePool.prepare::<C>([input.node()]).compute_bound().stateful();
+        let output = Flex::global_average_pool(input.into_primitive());
+        match prepared {
+            OpsKind::Tracked(prepared) => prepared.finish(shape, output),
+            OpsKind::UnTracked(prepared) => prepared.finish(output),
+        }
+    }
+
+    fn channel_gate(input: Tracked, gate: Tracked) -> Tracked {
+        #[derive(Debug)]
+        struct ChannelGate;
+
+        impl Backward<Flex, 2> for ChannelGate {
+            type State = (FlexTensor, FlexTensor);
+
+            fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+                let gradient = contiguous(grads.consume::<Flex>(&ops.node));
+                let (input, gate) = ops.state;
+                let [input_node, gate_node] = ops.parents.map(|node| node.map(|node| node.id));
+                let (input_gradient, gate_gradient) = flex::channel_gate_gradients(&input, &gate, &gradient);
+                register(grads, input_node, || input_gradient);
+                register(grads, gate_node, || gate_gradient);
+            }
+        }
+
+        let prepared = ChannelGate.prepare::<C>([input.node(), gate.node()]).compute_bound().stateful();
+        let (input, gate) = (into_contiguous(input), into_contiguous(gate));
+        let output = Flex::channel_gate(input.clone(), gate.clone());
+        match prepared {
+            OpsKind::Tracked(prepared) => prepared.finish((input, gate), output),
+            OpsKind::UnTracked(prepared) => prepared.finish(output),
+        }
+    }
+
+    /// The step of an optimiser is no part of any graph: the results are fresh leaves.
+    fn adam_step(
+        parameter: Tracked,
+        gradient: Tracked,
+        first_moment: Tracked,
+        second_moment: Tracked,
+        step: AdamStep,
+    ) -> (Tracked, Tracked, Tracked) {
+        let (parameter, first_moment, second_moment) = Flex::adam_step(
+            parameter.into_primitive(),
+            gradient.into_primitive(),
+            first_moment.into_primitive(),
+            second_moment.into_primitive(),
+            step,
+        );
+        (Tracked::new(parameter), Tracked::new(first_moment), Tracked::new(second_moment))
+    }
+}
+
+/// Parents are input, scale, shift and, where there is one, the residual.
+fn register_norm<const N: usize>(grads: &mut Gradients, parents: [Option<NodeId>; N], gradients: NormGradients) {
+    let NormGradients { input, scale, shift, residual } = gradients;
+    let gradients = [Some(input), Some(scale), Some(shift), residual];
+    for (node, gradient) in parents.into_iter().zip(gradients) {
+        if let (Some(node), Some(gradient)) = (node, gradient) {
+            grads.register::<Flex>(node, gradient);
+        }
+    }
+}

@@ -1,0 +1,346 @@
+//! The operations on Burn's CPU backend: each borrows its tensors as slices and calls a kernel.
+
+use burn::backend::{Flex, TensorMetadata};
+use burn::tensor::{Shape, TensorData};
+use burn_flex::FlexTensor;
+use visage_kernels as kernels;
+use visage_kernels::{Activation, BatchStatistics, ConvShape, DepthwiseShape, PoolShape, Window, optimizer::AdamStep};
+
+use super::{NetworkOps, Residual};
+
+/// A tensor whose elements lie in one contiguous run of `f32`.
+///
+/// A no-op for what the kernels hand to one another; Burn's own operations may hand over a view.
+pub(super) fn contiguous(tensor: FlexTensor) -> FlexTensor {
+    if tensor.as_slice::<f32>().is_some() { tensor } else { tensor.to_contiguous() }
+}
+
+pub(super) fn slice(tensor: &FlexTensor) -> &[f32] {
+    tensor.as_slice::<f32>().expect("a contiguous f32 tensor: see `contiguous`")
+}
+
+pub(super) fn tensor<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> FlexTensor {
+    FlexTensor::from_data(TensorData::new(values, Shape::from(shape)))
+}
+
+fn dims<const D: usize>(tensor: &FlexTensor) -> [usize; D] {
+    tensor.shape().dims()
+}
+
+fn conv_shape(input: [usize; 4], weight: [usize; 4], window: Window) -> ConvShape {
+    let [batch, in_height, in_width, in_channels] = input;
+    ConvShape { batch, in_height, in_width, in_channels, out_channels: weight[0], window }
+}
+
+fn depthwise_shape(input: [usize; 4], window: Window) -> DepthwiseShape {
+    let [batch, in_height, in_width, channels] = input;
+    DepthwiseShape { batch, in_height, in_width, channels, window }
+}
+
+fn pool_shape(input: [usize; 4], window: Window) -> PoolShape {
+    let [batch, in_height, in_width, channels] = input;
+    PoolShape { batch, in_height, in_width, channels, window }
+}
+
+impl NetworkOps for Flex {
+    fn conv2d(input: FlexTensor, weight: FlexTensor, window: Window) -> FlexTensor {
+        let (input, weight) = (contiguous(input), contiguous(weight));
+        let shape = conv_shape(dims(&input), dims(&weight), window);
+        let out = [shape.batch, shape.out_height(), shape.out_width(), shape.out_channels];
+        let mut output = vec![0.0; out.iter().product()];
+        kernels::conv2d(shape, slice(&input), slice(&weight), None, &mut output);
+        tensor(output, out)
+    }
+
+    fn depthwise_conv2d(input: FlexTensor, weight: FlexTensor, window: Window) -> FlexTensor {
+        let (input, weight) = (contiguous(input), contiguous(weight));
+        let shape = depthwise_shape(dims(&input), window);
+        let out = [shape.batch, shape.out_height(), shape.out_width(), shape.channels];
+        let mut output = vec![0.0; out.iter().product()];
+        kernels::depthwise_conv2d(shape, slice(&input), slice(&weight), None, &mut output);
+        tensor(output, out)
+    }
+
+    fn batch_norm_train(
+        input: FlexTensor,
+        gamma: FlexTensor,
+        beta: FlexTensor,
+        residual: Residual<Self>,
+        epsilon: f64,
+        activation: Activation,
+    ) -> (FlexTensor, FlexTensor, FlexTensor) {
+        let (input, gamma, beta) = (contiguous(input), contiguous(gamma), contiguous(beta));
+        let (output, statistics) = batch_norm_forward(
+            &input,
+            &gamma,
+            &beta,
+            residual.into_option().map(contiguous).as_ref(),
+            epsilon,
+            activation,
+        );
+        let channels = statistics.mean.len();
+        (output, tensor(statistics.mean, [channels]), tensor(statistics.variance, [channels]))
+    }
+
+    fn scale_shift(
+        input: FlexTensor,
+        scale: FlexTensor,
+        shift: FlexTensor,
+        residual: Residual<Self>,
+        activation: Activation,
+    ) -> FlexTensor {
+        let input = contiguous(input);
+        let (scale, shift) = (contiguous(scale), contiguous(shift));
+        let residual = residual.into_option().map(contiguous);
+        let out: [usize; 4] = dims(&input);
+        let mut output = vec![0.0; out.iter().product()];
+        kernels::scale_shift(
+            slice(&input),
+            slice(&scale),
+            slice(&shift),
+            activation,
+            residual.as_ref().map(slice),
+            &mut output,
+        );
+        tensor(output, out)
+    }
+
+    fn max_pool2d(input: FlexTensor, window: Window) -> FlexTensor {
+        max_pool_forward(input, window).0
+    }
+
+    fn global_average_pool(input: FlexTensor) -> FlexTensor {
+        let input = contiguous(input);
+        let [batch, height, width, channels] = dims(&input);
+        let mut output = vec![0.0; batch * channels];
+        kernels::global_average_pool(batch, height * width, channels, slice(&input), &mut output);
+        tensor(output, [batch, channels])
+    }
+
+    fn channel_gate(input: FlexTensor, gate: FlexTensor) -> FlexTensor {
+        let (input, gate) = (contiguous(input), contiguous(gate));
+        let [batch, height, width, channels] = dims(&input);
+        let mut output = vec![0.0; batch * height * width * channels];
+        kernels::channel_gate(batch, height * width, channels, slice(&input), slice(&gate), &mut output);
+        tensor(output, [batch, height, width, channels])
+    }
+
+    fn adam_step(
+        parameter: FlexTensor,
+        gradient: FlexTensor,
+        first_moment: FlexTensor,
+        second_moment: FlexTensor,
+        step: AdamStep,
+    ) -> (FlexTensor, FlexTensor, FlexTensor) {
+        let gradient = contiguous(gradient);
+        let mut parameter = contiguous(parameter);
+        let mut first_moment = contiguous(first_moment);
+        let mut second_moment = contiguous(second_moment);
+        kernels::optimizer::adam_step(
+            step,
+            parameter.storage_mut::<f32>(),
+            slice(&gradient),
+            first_moment.storage_mut::<f32>(),
+            second_moment.storage_mut::<f32>(),
+        );
+        (parameter, first_moment, second_moment)
+    }
+}
+
+pub(super) fn batch_norm_forward(
+    input: &FlexTensor,
+    gamma: &FlexTensor,
+    beta: &FlexTensor,
+    residual: Option<&FlexTensor>,
+    epsilon: f64,
+    activation: Activation,
+) -> (FlexTensor, BatchStatistics) {
+    let out: [usize; 4] = dims(input);
+    let mut output = vec![0.0; out.iter().product()];
+    let statistics = kernels::batch_norm_train(
+        slice(input),
+        slice(gamma),
+        slice(beta),
+        epsilon,
+        activation,
+        residual.map(slice),
+        &mut output,
+    );
+    (tensor(output, out), statistics)
+}
+
+/// Output, and for each of its values the position in the image it came from.
+pub(super) fn max_pool_forward(input: FlexTensor, window: Window) -> (FlexTensor, Vec<u32>) {
+    let input = contiguous(input);
+    let shape = pool_shape(dims(&input), window);
+    let out = [shape.batch, shape.out_height(), shape.out_width(), shape.channels];
+    let count = out.iter().product();
+    let (mut output, mut winners) = (vec![0.0; count], vec![0u32; count]);
+    kernels::max_pool2d(shape, slice(&input), &mut output, &mut winners);
+    (tensor(output, out), winners)
+}
+
+pub(super) fn conv2d_input_gradient(
+    input: [usize; 4],
+    weight: &FlexTensor,
+    window: Window,
+    output_gradient: &FlexTensor,
+) -> FlexTensor {
+    let shape = conv_shape(input, dims(weight), window);
+    let mut gradient = vec![0.0; input.iter().product()];
+    kernels::conv2d_input_gradient(shape, slice(weight), slice(output_gradient), &mut gradient);
+    tensor(gradient, input)
+}
+
+pub(super) fn conv2d_weight_gradient(
+    input: &FlexTensor,
+    weight: [usize; 4],
+    window: Window,
+    output_gradient: &FlexTensor,
+) -> FlexTensor {
+    let shape = conv_shape(dims(input), weight, window);
+    let mut gradient = vec![0.0; weight.iter().product()];
+    kernels::conv2d_weight_gradient(shape, slice(input), slice(output_gradient), &mut gradient);
+    tensor(gradient, weight)
+}
+
+pub(super) fn depthwise_input_gradient(
+    input: [usize; 4],
+    weight: &FlexTensor,
+    window: Window,
+    output_gradient: &FlexTensor,
+) -> FlexTensor {
+    let shape = depthwise_shape(input, window);
+    let mut gradient = vec![0.0; input.iter().product()];
+    kernels::depthwise_conv2d_input_gradient(shape, slice(weight), slice(output_gradient), &mut gradient);
+    tensor(gradient, input)
+}
+
+pub(super) fn depthwise_weight_gradient(
+    input: &FlexTensor,
+    weight: [usize; 3],
+    window: Window,
+    output_gradient: &FlexTensor,
+) -> FlexTensor {
+    let shape = depthwise_shape(dims(input), window);
+    let mut gradient = vec![0.0; weight.iter().product()];
+    kernels::depthwise_conv2d_weight_gradient(shape, slice(input), slice(output_gradient), &mut gradient);
+    tensor(gradient, weight)
+}
+
+pub(super) fn max_pool_gradient(
+    input: [usize; 4],
+    window: Window,
+    winners: &[u32],
+    output_gradient: &FlexTensor,
+) -> FlexTensor {
+    let mut gradient = vec![0.0; input.iter().product()];
+    kernels::max_pool2d_backward(pool_shape(input, window), slice(output_gradient), winners, &mut gradient);
+    tensor(gradient, input)
+}
+
+pub(super) fn global_average_pool_gradient(input: [usize; 4], output_gradient: &FlexTensor) -> FlexTensor {
+    let [batch, height, width, channels] = input;
+    let mut gradient = vec![0.0; input.iter().product()];
+    kernels::global_average_pool_backward(batch, height * width, channels, slice(output_gradient), &mut gradient);
+    tensor(gradient, input)
+}
+
+/// Gradients of the input and of the gate.
+pub(super) fn channel_gate_gradients(
+    input: &FlexTensor,
+    gate: &FlexTensor,
+    output_gradient: &FlexTensor,
+) -> (FlexTensor, FlexTensor) {
+    let [batch, height, width, channels] = dims(input);
+    let mut input_gradient = vec![0.0; batch * height * width * channels];
+    let mut gate_gradient = vec![0.0; batch * channels];
+    kernels::channel_gate_backward(
+        batch,
+        height * width,
+        channels,
+        slice(input),
+        slice(gate),
+        slice(output_gradient),
+        &mut input_gradient,
+        &mut gate_gradient,
+    );
+    (tensor(input_gradient, [batch, height, width, channels]), tensor(gate_gradient, [batch, channels]))
+}
+
+/// Gradients of a norm's input, scale (gamma), shift (beta) and residual.
+pub(super) struct NormGradients {
+    pub input: FlexTensor,
+    pub scale: FlexTensor,
+    pub shift: FlexTensor,
+    pub residual: Option<FlexTensor>,
+}
+
+pub(super) fn batch_norm_gradients(
+    input: &FlexTensor,
+    gamma: &FlexTensor,
+    beta: &FlexTensor,
+    residual: Option<&FlexTensor>,
+    statistics: &BatchStatistics,
+    activation: Activation,
+    output_gradient: &FlexTensor,
+) -> NormGradients {
+    norm_gradients(input, residual, |input_gradient, scale_gradient, shift_gradient, residual_gradient| {
+        kernels::batch_norm_train_backward(
+            slice(input),
+            slice(gamma),
+            slice(beta),
+            statistics,
+            activation,
+            residual.map(slice),
+            slice(output_gradient),
+            input_gradient,
+            scale_gradient,
+            shift_gradient,
+            residual_gradient,
+        );
+    })
+}
+
+pub(super) fn scale_shift_gradients(
+    input: &FlexTensor,
+    scale: &FlexTensor,
+    shift: &FlexTensor,
+    residual: Option<&FlexTensor>,
+    activation: Activation,
+    output_gradient: &FlexTensor,
+) -> NormGradients {
+    norm_gradients(input, residual, |input_gradient, scale_gradient, shift_gradient, residual_gradient| {
+        kernels::scale_shift_backward(
+            slice(input),
+            slice(scale),
+            slice(shift),
+            activation,
+            residual.map(slice),
+            slice(output_gradient),
+            input_gradient,
+            scale_gradient,
+            shift_gradient,
+            residual_gradient,
+        );
+    })
+}
+
+fn norm_gradients(
+    input: &FlexTensor,
+    residual: Option<&FlexTensor>,
+    kernel: impl FnOnce(&mut [f32], &mut [f32], &mut [f32], Option<&mut [f32]>),
+) -> NormGradients {
+    let shape: [usize; 4] = dims(input);
+    let (count, channels) = (shape.iter().product(), shape[3]);
+    let mut input_gradient = vec![0.0; count];
+    let (mut scale_gradient, mut shift_gradient) = (vec![0.0; channels], vec![0.0; channels]);
+    let mut residual_gradient = residual.map(|_| vec![0.0; count]);
+    kernel(&mut input_gradient, &mut scale_gradient, &mut shift_gradient, residual_gradient.as_deref_mut());
+    NormGradients {
+        input: tensor(input_gradient, shape),
+        scale: tensor(scale_gradient, [channels]),
+        shift: tensor(shift_gradient, [channels]),
+        residual: residual_gradient.map(|gradient| tensor(gradient, shape)),
+    }
+}

@@ -1,0 +1,218 @@
+//! The few heavy operations of the networks, bound into Burn.
+//!
+//! [`NetworkOps`] is a Burn backend extension: on the CPU backend (`Flex`) each operation runs a kernel of
+//! [`visage_kernels`], with a hand-written gradient for `Autodiff<Flex>`. The functions of this module are what
+//! the layers call; they take and return ordinary Burn tensors.
+//!
+//! Every feature map is `[batch, height, width, channels]` and contiguous, so that it passes from kernel to
+//! kernel without a copy, and so that a 1x1 convolution is one matrix product.
+
+mod autodiff;
+mod flex;
+
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Backend, Dispatch, ExtensionType, backend_extension};
+use burn::tensor::Tensor;
+pub use visage_kernels::optimizer::{AdamStep, WeightDecay};
+pub use visage_kernels::{Activation, Padding, Window};
+
+/// A shortcut that may join the main path before the activation.
+#[derive(Clone, Debug, ExtensionType)]
+pub enum Residual<B: Backend> {
+    /// There is none.
+    None,
+    /// This one.
+    Add(FloatTensor<B>),
+}
+
+impl<B: Backend> Residual<B> {
+    fn of(tensor: Option<FloatTensor<B>>) -> Self {
+        tensor.map_or(Residual::None, Residual::Add)
+    }
+
+    fn into_option(self) -> Option<FloatTensor<B>> {
+        match self {
+            Residual::None => None,
+            Residual::Add(tensor) => Some(tensor),
+        }
+    }
+}
+
+/// Operations a backend provides to the networks. Shapes are given on the functions of this module that
+/// share the name.
+#[backend_extension(Flex, Autodiff)]
+pub trait NetworkOps: Backend {
+    /// See [`conv2d`](super::ops::conv2d).
+    fn conv2d(input: FloatTensor<Self>, weight: FloatTensor<Self>, window: Window) -> FloatTensor<Self>;
+
+    /// See [`depthwise_conv2d`](super::ops::depthwise_conv2d).
+    fn depthwise_conv2d(input: FloatTensor<Self>, weight: FloatTensor<Self>, window: Window) -> FloatTensor<Self>;
+
+    /// See [`batch_norm_train`](super::ops::batch_norm_train).
+    fn batch_norm_train(
+        input: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        #[extension_type] residual: Residual<Self>,
+        epsilon: f64,
+        activation: Activation,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+
+    /// See [`scale_shift`](super::ops::scale_shift).
+    fn scale_shift(
+        input: FloatTensor<Self>,
+        scale: FloatTensor<Self>,
+        shift: FloatTensor<Self>,
+        #[extension_type] residual: Residual<Self>,
+        activation: Activation,
+    ) -> FloatTensor<Self>;
+
+    /// See [`max_pool2d`](super::ops::max_pool2d).
+    fn max_pool2d(input: FloatTensor<Self>, window: Window) -> FloatTensor<Self>;
+
+    /// See [`global_average_pool`](super::ops::global_average_pool).
+    fn global_average_pool(input: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// See [`channel_gate`](super::ops::channel_gate).
+    fn channel_gate(input: FloatTensor<Self>, gate: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// See [`adam_step`](super::ops::adam_step).
+    fn adam_step(
+        parameter: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        first_moment: FloatTensor<Self>,
+        second_moment: FloatTensor<Self>,
+        step: AdamStep,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+}
+
+/// Dense convolution without bias.
+///
+/// - `input`: `[batch, height, width, in_channels]`
+/// - `weight`: `[out_channels, kernel_height, kernel_width, in_channels]`
+/// - returns `[batch, out_height, out_width, out_channels]`
+#[must_use]
+pub fn conv2d(input: Tensor<4>, weight: Tensor<4>, window: Window) -> Tensor<4> {
+    Tensor::from_dispatch(<Dispatch as NetworkOps>::conv2d(input.into_dispatch(), weight.into_dispatch(), window))
+}
+
+/// Depthwise convolution without bias: one filter for each channel.
+///
+/// - `input`: `[batch, height, width, channels]`
+/// - `weight`: `[kernel_height, kernel_width, channels]`
+/// - returns `[batch, out_height, out_width, channels]`
+#[must_use]
+pub fn depthwise_conv2d(input: Tensor<4>, weight: Tensor<3>, window: Window) -> Tensor<4> {
+    Tensor::from_dispatch(<Dispatch as NetworkOps>::depthwise_conv2d(
+        input.into_dispatch(),
+        weight.into_dispatch(),
+        window,
+    ))
+}
+
+/// What [`batch_norm_train`] returns.
+pub struct BatchNormOutput {
+    /// `[batch, height, width, channels]`
+    pub output: Tensor<4>,
+    /// Mean of the batch, `[channels]`; carries no gradient.
+    pub mean: Tensor<1>,
+    /// Biased variance of the batch, `[channels]`; carries no gradient.
+    pub variance: Tensor<1>,
+}
+
+/// Batch normalisation by the batch's own statistics (Ioffe & Szegedy, 2015), then an optional residual sum,
+/// then the activation: `activation((x - mean) / sqrt(variance + epsilon) * gamma + beta + residual)`.
+///
+/// - `input`, `residual`: `[batch, height, width, channels]`
+/// - `gamma`, `beta`: `[channels]`
+#[must_use]
+pub fn batch_norm_train(
+    input: Tensor<4>,
+    gamma: Tensor<1>,
+    beta: Tensor<1>,
+    residual: Option<Tensor<4>>,
+    epsilon: f64,
+    activation: Activation,
+) -> BatchNormOutput {
+    let (output, mean, variance) = <Dispatch as NetworkOps>::batch_norm_train(
+        input.into_dispatch(),
+        gamma.into_dispatch(),
+        beta.into_dispatch(),
+        Residual::of(residual.map(Tensor::into_dispatch)),
+        epsilon,
+        activation,
+    );
+    BatchNormOutput {
+        output: Tensor::from_dispatch(output),
+        mean: Tensor::from_dispatch(mean),
+        variance: Tensor::from_dispatch(variance),
+    }
+}
+
+/// `activation(x * scale + shift + residual)`, a batch norm at inference.
+///
+/// - `input`, `residual`: `[batch, height, width, channels]`
+/// - `scale`, `shift`: `[channels]`
+#[must_use]
+pub fn scale_shift(
+    input: Tensor<4>,
+    scale: Tensor<1>,
+    shift: Tensor<1>,
+    residual: Option<Tensor<4>>,
+    activation: Activation,
+) -> Tensor<4> {
+    Tensor::from_dispatch(<Dispatch as NetworkOps>::scale_shift(
+        input.into_dispatch(),
+        scale.into_dispatch(),
+        shift.into_dispatch(),
+        Residual::of(residual.map(Tensor::into_dispatch)),
+        activation,
+    ))
+}
+
+/// Largest value of each window; padding never wins.
+///
+/// `[batch, height, width, channels]` to `[batch, out_height, out_width, channels]`
+#[must_use]
+pub fn max_pool2d(input: Tensor<4>, window: Window) -> Tensor<4> {
+    Tensor::from_dispatch(<Dispatch as NetworkOps>::max_pool2d(input.into_dispatch(), window))
+}
+
+/// Mean over height and width: `[batch, height, width, channels]` to `[batch, channels]`.
+#[must_use]
+pub fn global_average_pool(input: Tensor<4>) -> Tensor<2> {
+    Tensor::from_dispatch(<Dispatch as NetworkOps>::global_average_pool(input.into_dispatch()))
+}
+
+/// Scales every channel of every image: `[batch, height, width, channels]` by `[batch, channels]`.
+#[must_use]
+pub fn channel_gate(input: Tensor<4>, gate: Tensor<2>) -> Tensor<4> {
+    Tensor::from_dispatch(<Dispatch as NetworkOps>::channel_gate(input.into_dispatch(), gate.into_dispatch()))
+}
+
+/// A parameter and the two moments Adam keeps of its gradient, all of one shape.
+pub struct AdamState<const D: usize> {
+    /// The parameter.
+    pub parameter: Tensor<D>,
+    /// Running mean of the gradient.
+    pub first_moment: Tensor<D>,
+    /// Running mean of the squared gradient.
+    pub second_moment: Tensor<D>,
+}
+
+/// One step of Adam or AdamW, in place where nobody else holds the tensors. None of them may carry a gradient.
+#[must_use]
+pub fn adam_step<const D: usize>(state: AdamState<D>, gradient: Tensor<D>, step: AdamStep) -> AdamState<D> {
+    let (parameter, first_moment, second_moment) = <Dispatch as NetworkOps>::adam_step(
+        state.parameter.into_dispatch(),
+        gradient.into_dispatch(),
+        state.first_moment.into_dispatch(),
+        state.second_moment.into_dispatch(),
+        step,
+    );
+    AdamState {
+        parameter: Tensor::from_dispatch(parameter),
+        first_moment: Tensor::from_dispatch(first_moment),
+        second_moment: Tensor::from_dispatch(second_moment),
+    }
+}

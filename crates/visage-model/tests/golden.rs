@@ -1,0 +1,304 @@
+//! The networks against PyTorch's and torchvision's numbers, on weights and images anyone can rebuild.
+
+use std::collections::BTreeMap;
+
+use burn::module::{Module, ModuleMapper, Param};
+use burn::tensor::{Device, Gradients, Tensor, TensorData};
+use serde_json::Value;
+use visage_model::network::Path;
+use visage_model::ops::{AdamState, AdamStep, WeightDecay, adam_step};
+use visage_model::state::Naming;
+use visage_model::{Architecture, Draws, Kind, Network, NetworkConfig, Pass};
+use visage_weights::{Tensor as FileTensor, TensorFile};
+
+fn golden(file: &str) -> Value {
+    let path = format!("{}/../../tests/golden/{file}", env!("CARGO_MANIFEST_DIR"));
+    serde_json::from_slice(&std::fs::read(&path).expect(&path)).expect(&path)
+}
+
+/// The formula of `tests/golden/README.md`: `count` numbers in [0, 1) that belong to `name`.
+fn uniform(name: &str, count: usize) -> Vec<f32> {
+    let state =
+        name.bytes().fold(0xCBF2_9CE4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01B3));
+    (1..=count as u64)
+        .map(|k| {
+            let mut z = state.wrapping_add(k.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+            z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+            z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+            z ^= z >> 31;
+            (z >> 40) as f32 / 16_777_216.0
+        })
+        .collect()
+}
+
+fn formula_tensor(key: &str, shape: &[usize]) -> FileTensor {
+    let norm_weight = shape.len() == 1 && key.ends_with(".weight");
+    let values = uniform(key, shape.iter().product()).into_iter();
+    let values: Vec<f32> = if key.ends_with("running_var") {
+        values.map(|u| 1.0 + 0.5 * u).collect()
+    } else if key.ends_with("running_mean") || key.ends_with(".bias") {
+        values.map(|u| 0.1 * (2.0 * u - 1.0)).collect()
+    } else if norm_weight {
+        values.map(|u| 1.0 + 0.1 * (2.0 * u - 1.0)).collect()
+    } else {
+        let fan_in: usize = shape[1..].iter().product();
+        let scale = (3.0 / fan_in as f64).sqrt() as f32;
+        values.map(|u| scale * (2.0 * u - 1.0)).collect()
+    };
+    FileTensor::new(shape.to_vec(), values)
+}
+
+/// A state dict of the formula's values, for the keys and shapes a golden file lists.
+fn formula_file(state_dict: &Value) -> TensorFile {
+    let mut file = TensorFile::default();
+    for (key, shape) in state_dict.as_object().expect("an object") {
+        let shape: Vec<usize> = serde_json::from_value(shape.clone()).expect("a shape");
+        if !key.ends_with("num_batches_tracked") {
+            file.tensors.insert(key.clone(), formula_tensor(key, &shape));
+        }
+    }
+    file
+}
+
+/// The formula's image (NCHW there) as the networks take it (NHWC).
+fn image(name: &str, shape: [usize; 4], device: &Device) -> Tensor<4> {
+    let values = uniform(name, shape.iter().product()).into_iter().map(|u| 4.0 * u - 2.0).collect::<Vec<_>>();
+    Tensor::<4>::from_data(TensorData::new(values, shape), device).permute([0, 2, 3, 1])
+}
+
+fn targets(name: &str, rows: usize, device: &Device) -> Tensor<2> {
+    let values: Vec<f32> = uniform(name, rows * 40).into_iter().map(|u| if u < 0.3 { 1.0 } else { 0.0 }).collect();
+    Tensor::from_data(TensorData::new(values, [rows, 40]), device)
+}
+
+fn floats(value: &Value) -> Vec<f64> {
+    value.as_array().expect("an array").iter().map(|v| v.as_f64().expect("a number")).collect()
+}
+
+fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
+    tensor.into_data().try_into_vec::<f32>().expect("f32").into_iter().map(f64::from).collect()
+}
+
+/// Every value within `relative` of the golden one, on the scale of the largest.
+fn assert_close(what: &str, found: &[f64], golden: &[f64], relative: f64) {
+    assert_eq!(found.len(), golden.len(), "{what}");
+    let scale = golden.iter().fold(0.0f64, |m, v| m.max(v.abs())).max(1e-30);
+    for (i, (f, g)) in found.iter().zip(golden).enumerate() {
+        assert!((f - g).abs() <= relative * scale, "{what}[{i}]: {f}, golden {g}, scale {scale}");
+    }
+}
+
+fn assert_relative(what: &str, found: f64, golden: f64, relative: f64) {
+    // Where the true gradient is zero (a bias before a norm) both programs hold rounding noise.
+    let floor = 1e-5;
+    assert!((found - golden).abs() <= relative * golden.abs() + floor, "{what}: {found}, golden {golden}");
+}
+
+fn network(architecture: Architecture, golden: &Value, device: &Device) -> Network {
+    let config =
+        NetworkConfig { dropout: Some(0.0), stochastic_depth: Some(0.0), ..NetworkConfig::new(architecture, 40) };
+    let file = formula_file(&golden["state_dict"]);
+    let (network, loaded) = config.init(0, device).load(architecture, &file).expect("the golden state dict fits");
+    assert!(!loaded.classifier_replaced);
+    network
+}
+
+fn l2(values: &[f32]) -> f64 {
+    values.iter().map(|&v| f64::from(v) * f64::from(v)).sum::<f64>().sqrt()
+}
+
+/// The L2 norm of every tensor of one kind, by the key the golden files use.
+fn norms(network: &Network, architecture: Architecture, kind: Kind) -> BTreeMap<String, f64> {
+    let keep = |key: &str| Kind::of(key) == kind;
+    network
+        .tensors(architecture)
+        .into_iter()
+        .filter(|(key, _)| keep(key))
+        .map(|(key, tensor)| (key, l2(tensor.data.as_f32().expect("floats"))))
+        .collect()
+}
+
+fn assert_norms(what: &str, found: &BTreeMap<String, f64>, golden: &Value, relative: f64) {
+    let golden = golden.as_object().expect("an object");
+    assert_eq!(found.len(), golden.len(), "{what}: number of tensors");
+    for (key, value) in golden {
+        let found = found.get(key).unwrap_or_else(|| panic!("{what}: no {key}"));
+        assert_relative(&format!("{what} of {key}"), *found, value.as_f64().expect("a number"), relative);
+    }
+}
+
+/// Binary cross-entropy of logits, and focal loss with alpha 0.25 and gamma 2, both as means.
+fn loss(architecture: Architecture, logits: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
+    let softplus = |x: Tensor<2>| (x.exp() + 1.0).log();
+    let bce = softplus(logits.clone()) - logits.clone() * targets.clone();
+    match architecture {
+        Architecture::ResNet18 => bce.mean(),
+        _ => {
+            let p = burn::tensor::activation::sigmoid(logits);
+            let p_t = p.clone() * targets.clone() + (-p + 1.0) * (-targets.clone() + 1.0);
+            let alpha = targets.clone() * 0.25 + (-targets + 1.0) * 0.75;
+            (alpha * (-p_t + 1.0).powf_scalar(2.0) * bce).mean()
+        }
+    }
+}
+
+/// Takes each parameter's gradient to `step`.
+struct Optimise<'a, F> {
+    gradients: &'a mut Gradients,
+    moments: &'a mut BTreeMap<String, (Vec<f32>, Vec<f32>)>,
+    step: F,
+    path: Path,
+}
+
+impl<F: FnMut(&str, &[f32]) -> Option<AdamStep>> ModuleMapper for Optimise<'_, F> {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.enter(name);
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.exit();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let path = self.path.dotted();
+        let Some(gradient) = param.val().grad_remove(self.gradients) else { return param };
+        let values = gradient.clone().into_data().try_into_vec::<f32>().expect("f32");
+        let Some(step) = (self.step)(&path, &values) else { return param };
+        let moments = self.moments.entry(path).or_insert_with(|| (vec![0.0; values.len()], vec![0.0; values.len()]));
+        param.map(|parameter| {
+            let (dims, device) = (parameter.dims(), gradient.device());
+            let moment = |values: &Vec<f32>| Tensor::from_data(TensorData::new(values.clone(), dims), &device);
+            let state = AdamState {
+                parameter: parameter.inner(),
+                first_moment: moment(&moments.0),
+                second_moment: moment(&moments.1),
+            };
+            let state = adam_step(state, gradient, step);
+            let read = |tensor: Tensor<D>| tensor.into_data().try_into_vec::<f32>().expect("f32");
+            *moments = (read(state.first_moment), read(state.second_moment));
+            state.parameter.autodiff().require_grad()
+        })
+    }
+}
+
+fn train_step_matches(architecture: Architecture, golden: &Value) {
+    let device = Device::flex().autodiff();
+    let network = network(architecture, golden, &device);
+    let step = &golden["train_step"];
+    let images = image("image/square64", [4, 3, 64, 64], &device);
+    let draws = Draws { seed: 0, epoch: 0, samples: &[0, 1, 2, 3] };
+    let logits = network.forward(images, Pass::Training(&draws));
+    assert_close("training logits", &values(logits.clone()), &floats(&step["logits"]), 1e-4);
+    let loss = loss(architecture, logits, targets("target/square64", 4, &device));
+    let mut gradients = loss.backward();
+    assert_relative("loss", values(loss)[0], step["loss"].as_f64().expect("a number"), 1e-5);
+
+    let naming = Naming::of(architecture)[0];
+    let mut found = BTreeMap::new();
+    let network = network.map(&mut Optimise {
+        gradients: &mut gradients,
+        moments: &mut BTreeMap::new(),
+        step: |path: &str, gradient: &[f32]| {
+            found.insert(naming.key(architecture, path), l2(gradient));
+            None
+        },
+        path: Path::default(),
+    });
+    assert_norms("gradient", &found, &step["grad_l2"], 1e-3);
+    let statistics = norms(&network, architecture, Kind::RunningStatistic);
+    assert_norms("running statistic", &statistics, &step["running_stat_l2"], 1e-4);
+}
+
+fn five_steps_match(architecture: Architecture, golden: &Value) {
+    let device = Device::flex().autodiff();
+    let mut network = network(architecture, golden, &device);
+    let mut moments = BTreeMap::new();
+    let decay = match architecture {
+        Architecture::ResNet18 => WeightDecay::L2(0.0),
+        _ => WeightDecay::Decoupled(0.01),
+    };
+    let golden = &golden["five_steps"];
+    for (i, expected) in golden["steps"].as_array().expect("steps").iter().enumerate() {
+        let images = image(&format!("image/step{i}"), [4, 3, 64, 64], &device);
+        let draws = Draws { seed: 0, epoch: 0, samples: &[0, 1, 2, 3] };
+        let logits = network.forward(images, Pass::Training(&draws));
+        let loss = loss(architecture, logits, targets(&format!("target/step{i}"), 4, &device));
+        let mut gradients = loss.backward();
+        assert_relative(&format!("loss {i}"), values(loss)[0], expected["loss"].as_f64().expect("a number"), 1e-3);
+        let step = AdamStep {
+            learning_rate: expected["lr"].as_f64().expect("a number"),
+            beta1: expected["beta1"].as_f64().expect("a number"),
+            beta2: 0.999,
+            epsilon: 1e-8,
+            weight_decay: decay,
+            step: i as u64 + 1,
+        };
+        network = network.map(&mut Optimise {
+            gradients: &mut gradients,
+            moments: &mut moments,
+            step: |_: &str, _: &[f32]| Some(step),
+            path: Path::default(),
+        });
+    }
+    let parameters = norms(&network, architecture, Kind::Parameter);
+    assert_norms("parameter", &parameters, &golden["param_l2_after"], 1e-3);
+}
+
+fn inference_matches<'a>(network: &Network, cases: impl Iterator<Item = (&'a String, &'a Value)>) {
+    let device = Device::flex();
+    for (name, case) in cases {
+        let shape: [usize; 4] = serde_json::from_value(case["shape"].clone()).expect("a shape");
+        let images = image(case["input"].as_str().expect("a name"), shape, &device);
+        let found = values(network.forward(images, Pass::Inference));
+        assert_close(name, &found, &floats(&case["logits"]), 1e-4);
+    }
+}
+
+/// The inference cases of a network of `models.json`.
+fn cases(golden: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    golden.as_object().expect("an object").iter().filter(|(key, _)| key.starts_with("eval_logits/"))
+}
+
+#[test]
+fn resnet18_equals_torchvision() {
+    let golden = &golden("models.json")["resnet18"];
+    inference_matches(&network(Architecture::ResNet18, golden, &Device::flex()), cases(golden));
+    train_step_matches(Architecture::ResNet18, golden);
+}
+
+#[test]
+fn resnet18_takes_five_steps_as_pytorch_does() {
+    five_steps_match(Architecture::ResNet18, &golden("models.json")["resnet18"]);
+}
+
+#[test]
+fn efficientnet_b0_equals_torchvision() {
+    let golden = &golden("models.json")["efficientnet_b0_seed_head"];
+    inference_matches(&network(Architecture::EfficientNetB0, golden, &Device::flex()), cases(golden));
+    train_step_matches(Architecture::EfficientNetB0, golden);
+}
+
+#[test]
+fn efficientnet_b0_takes_five_steps_as_pytorch_does() {
+    five_steps_match(Architecture::EfficientNetB0, &golden("models.json")["efficientnet_b0_seed_head"]);
+}
+
+/// Needs the published weights: `VISAGE_LITE0_WEIGHTS=PATH`, see `CONTRIBUTING.md`.
+#[test]
+fn efficientnet_lite0_equals_its_published_weights() {
+    let Ok(path) = std::env::var("VISAGE_LITE0_WEIGHTS") else {
+        println!("skipped: set VISAGE_LITE0_WEIGHTS to the published weight file to run this test");
+        return;
+    };
+    let golden = golden("efficientnet_lite0_imagenet.json");
+    let file = visage_weights::read(path.as_ref()).expect("the published weights");
+    let config = NetworkConfig::new(Architecture::EfficientNetLite0, 1000);
+    let (network, loaded) =
+        config.init(0, &Device::flex()).load(Architecture::EfficientNetLite0, &file).expect("they fit");
+    assert!(!loaded.classifier_replaced);
+    inference_matches(&network, golden["eval_logits"].as_object().expect("an object").iter());
+
+    let config = NetworkConfig::new(Architecture::EfficientNetLite0, 40);
+    let (_, loaded) = config.init(0, &Device::flex()).load(Architecture::EfficientNetLite0, &file).expect("they fit");
+    assert!(loaded.classifier_replaced, "1000 classes are not 40 attributes");
+}
