@@ -1,94 +1,61 @@
-//! Dense convolution, plainly.
+//! Dense convolution of NHWC images, and its gradients.
+//!
+//! ```text
+//! output[n, y, x, o] = bias[o] + sum over r, s, i:  input[n, y * stride + r - top, x * stride + s - left, i] * weight[o, r, s, i]
+//! ```
+//!
+//! - Forward: rows gathered from the input times the weight, one tap a kernel position ([`crate::gather`]).
+//! - Input gradient: the same product the other way round. An input row y receives from output row `(y + top - r) /
+//!   stride` for every r that divides evenly, so the input pixels fall into `stride * stride` classes by remainder, each
+//!   with its own taps and no zeros to multiply by.
+//! - Weight gradient: a sum of outer products over the pixels ([`crate::outer`]).
+//!
+//! With few input channels (an image's three) a kernel row's `kernel_width * in_channels` values are contiguous and make
+//! one tap; the input is first copied with its padding, so that no run of values crosses the border.
 
 use rayon::prelude::*;
 
-use crate::shape::{ConvShape, expect_len};
+use crate::gather::Gather;
+use crate::outer::Outer;
+use crate::panel::{self, Source};
+use crate::scratch;
+use crate::shape::{ConvShape, Padding, expect_len};
+use crate::simd::{self, Level};
 
-/// Convolution of NHWC images; `weight` is `[out_channels, kernel_height, kernel_width, in_channels]`.
+/// Up to so many input channels the taps of a kernel row are merged into one.
+const MERGED_CHANNELS: usize = 8;
+
+/// Convolution of `[batch, in_height, in_width, in_channels]` to `[batch, out_height, out_width, out_channels]`.
+///
+/// `weight` is `[out_channels, kernel_height, kernel_width, in_channels]` (PyTorch's OIHW permuted), `bias`
+/// `[out_channels]`.
 ///
 /// # Panics
-/// If lengths do not match.
+/// If lengths do not match the shape.
 pub fn conv2d(shape: ConvShape, input: &[f32], weight: &[f32], bias: Option<&[f32]>, output: &mut [f32]) {
     check(shape, input.len(), weight.len(), output.len());
-    let taps = taps(shape);
-    let (ic, oc) = (shape.in_channels, shape.out_channels);
-    output.par_chunks_mut(oc).enumerate().for_each(|(pixel, y)| {
-        for (o, y) in y.iter_mut().enumerate() {
-            *y = bias.map_or(0.0, |bias| bias[o]);
-            for &(tap, ky, kx) in &taps {
-                if let Some(source) = source(shape, pixel, ky, kx) {
-                    let x = &input[source * ic..][..ic];
-                    let w = &weight[(o * taps.len() + tap) * ic..][..ic];
-                    *y += x.iter().zip(w).map(|(x, w)| x * w).sum::<f32>();
-                }
-            }
-        }
-    });
+    if let Some(bias) = bias {
+        expect_len("bias", bias.len(), shape.out_channels);
+    }
+    forward(simd::level(), shape, input, weight, bias, output);
 }
 
 /// Gradient of [`conv2d`] for its input. `input_gradient` is overwritten.
 ///
 /// # Panics
-/// If lengths do not match.
+/// If lengths do not match the shape.
 pub fn conv2d_input_gradient(shape: ConvShape, weight: &[f32], output_gradient: &[f32], input_gradient: &mut [f32]) {
     check(shape, input_gradient.len(), weight.len(), output_gradient.len());
-    let taps = taps(shape);
-    let (ic, oc) = (shape.in_channels, shape.out_channels);
-    let pixels = shape.out_height() * shape.out_width();
-    let image_len = shape.in_height * shape.in_width * ic;
-    input_gradient.par_chunks_mut(image_len).enumerate().for_each(|(image, dx)| {
-        dx.fill(0.0);
-        for pixel in 0..pixels {
-            for &(tap, ky, kx) in &taps {
-                if let Some(source) = source(shape, pixel, ky, kx) {
-                    let dx = &mut dx[source * ic..][..ic];
-                    for (o, dy) in output_gradient[(image * pixels + pixel) * oc..][..oc].iter().enumerate() {
-                        for (dx, w) in dx.iter_mut().zip(&weight[(o * taps.len() + tap) * ic..]) {
-                            *dx += dy * w;
-                        }
-                    }
-                }
-            }
-        }
-    });
+    backward_input(simd::level(), shape, weight, output_gradient, input_gradient);
 }
 
 /// Gradient of [`conv2d`] for its weight. `weight_gradient` is overwritten.
 ///
 /// # Panics
-/// If lengths do not match.
+/// If lengths do not match the shape.
 pub fn conv2d_weight_gradient(shape: ConvShape, input: &[f32], output_gradient: &[f32], weight_gradient: &mut [f32]) {
     check(shape, input.len(), weight_gradient.len(), output_gradient.len());
-    let taps = taps(shape);
-    let (ic, oc) = (shape.in_channels, shape.out_channels);
-    let pixels = shape.batch * shape.out_height() * shape.out_width();
-    weight_gradient.par_chunks_mut(taps.len() * ic).enumerate().for_each(|(o, dw)| {
-        dw.fill(0.0);
-        for pixel in 0..pixels {
-            let dy = output_gradient[pixel * oc + o];
-            for &(tap, ky, kx) in &taps {
-                if let Some(source) = source(shape, pixel, ky, kx) {
-                    for (dw, x) in dw[tap * ic..][..ic].iter_mut().zip(&input[source * ic..]) {
-                        *dw += dy * x;
-                    }
-                }
-            }
-        }
-    });
-}
-
-fn taps(shape: ConvShape) -> Vec<(usize, usize, usize)> {
-    let [height, width] = shape.window.kernel;
-    (0..height * width).map(|tap| (tap, tap / width, tap % width)).collect()
-}
-
-fn source(shape: ConvShape, pixel: usize, ky: usize, kx: usize) -> Option<usize> {
-    let (height, width) = (shape.out_height(), shape.out_width());
-    let (image, y, x) = (pixel / (height * width), pixel / width % height, pixel % width);
-    let row = (y * shape.window.stride[0] + ky).checked_sub(shape.window.padding.top)?;
-    let column = (x * shape.window.stride[1] + kx).checked_sub(shape.window.padding.left)?;
-    (row < shape.in_height && column < shape.in_width)
-        .then_some((image * shape.in_height + row) * shape.in_width + column)
+    backward_weight(simd::level(), shape, input, output_gradient, weight_gradient);
 }
 
 #[track_caller]
@@ -96,4 +63,261 @@ fn check(shape: ConvShape, input: usize, weight: usize, output: usize) {
     expect_len("input", input, shape.input_len());
     expect_len("weight", weight, shape.weight_len());
     expect_len("output", output, shape.output_len());
+}
+
+fn forward(level: Level, shape: ConvShape, input: &[f32], weight: &[f32], bias: Option<&[f32]>, output: &mut [f32]) {
+    with_taps(shape, input, |reading| {
+        let grid = [shape.out_height(), shape.out_width()];
+        let gather = Gather {
+            batch: shape.batch,
+            source: reading.source,
+            source_size: reading.size,
+            source_pixel: shape.in_channels,
+            source_step: shape.window.stride,
+            taps: reading.taps,
+            depth: reading.depth,
+            grid,
+            target_size: grid,
+            target_offset: [0, 0],
+            target_step: [1, 1],
+            columns: shape.out_channels,
+        };
+        multiply(level, &gather, &Source::ColumnMajor(weight), bias, output);
+    });
+}
+
+fn backward_input(level: Level, shape: ConvShape, weight: &[f32], output_gradient: &[f32], input_gradient: &mut [f32]) {
+    let ConvShape { batch, in_height, in_width, in_channels, out_channels, window } = shape;
+    let [stride_y, stride_x] = window.stride;
+    let [kernel_height, kernel_width] = window.kernel;
+    for class_y in 0..stride_y.min(in_height) {
+        for class_x in 0..stride_x.min(in_width) {
+            // Input row `class_y + stride * j` meets kernel row r at output row `j + (class_y + top - r) / stride`.
+            let mut taps = Vec::new();
+            let mut offsets = Vec::new();
+            for r in 0..kernel_height {
+                for s in 0..kernel_width {
+                    let y = (class_y + window.padding.top) as isize - r as isize;
+                    let x = (class_x + window.padding.left) as isize - s as isize;
+                    if y % stride_y as isize == 0 && x % stride_x as isize == 0 {
+                        taps.push([y / stride_y as isize, x / stride_x as isize]);
+                        let tap = r * kernel_width + s;
+                        offsets.extend((0..out_channels).map(|o| (o * window.taps() + tap) * in_channels));
+                    }
+                }
+            }
+            let gather = Gather {
+                batch,
+                source: output_gradient,
+                source_size: [shape.out_height(), shape.out_width()],
+                source_pixel: out_channels,
+                source_step: [1, 1],
+                taps,
+                depth: out_channels,
+                grid: [(in_height - class_y).div_ceil(stride_y), (in_width - class_x).div_ceil(stride_x)],
+                target_size: [in_height, in_width],
+                target_offset: [class_y, class_x],
+                target_step: window.stride,
+                columns: in_channels,
+            };
+            multiply(level, &gather, &Source::Rows(weight, &offsets), None, input_gradient);
+        }
+    }
+}
+
+fn backward_weight(
+    level: Level,
+    shape: ConvShape,
+    input: &[f32],
+    output_gradient: &[f32],
+    weight_gradient: &mut [f32],
+) {
+    with_taps(shape, input, |reading| {
+        let mut outer = Outer {
+            batch: shape.batch,
+            source: reading.source,
+            source_size: reading.size,
+            source_pixel: shape.in_channels,
+            source_step: shape.window.stride,
+            taps: reading.taps,
+            depth: reading.depth,
+            output_gradient,
+            output_size: [shape.out_height(), shape.out_width()],
+            rows: shape.out_channels,
+        };
+        if shape.window.is_pointwise() {
+            // One long row: runs need not end where image rows do.
+            let pixels = shape.batch * shape.in_height * shape.in_width;
+            (outer.batch, outer.source_size, outer.output_size) = (1, [1, pixels], [1, pixels]);
+        }
+        outer.multiply(level, weight_gradient);
+    });
+}
+
+/// Packs the weight into scratch memory and multiplies.
+fn multiply(level: Level, gather: &Gather, weight: &Source, bias: Option<&[f32]>, target: &mut [f32]) {
+    let (columns, depth, lanes) = (gather.columns, gather.total_depth(), level.lanes());
+    let panels = panel::cut(columns, lanes);
+    scratch::with_buffer(panel::packed_len(columns, depth, lanes), |packed| {
+        panel::pack(weight, depth, columns, lanes, &panels, packed);
+        gather.multiply(level, &panels, packed, bias, target);
+    });
+}
+
+/// How the input is read: which source, and where and how much each tap reads from it.
+struct Reading<'a> {
+    source: &'a [f32],
+    size: [usize; 2],
+    taps: Vec<[isize; 2]>,
+    depth: usize,
+}
+
+/// Hands `body` the taps of the kernel over the input; with few channels those of a kernel row merged, over a padded copy.
+fn with_taps(shape: ConvShape, input: &[f32], body: impl FnOnce(Reading)) {
+    let ConvShape { batch, in_height, in_width, in_channels, window, .. } = shape;
+    let [kernel_height, kernel_width] = window.kernel;
+    let Padding { top, left, bottom, right } = window.padding;
+    if kernel_width == 1 || in_channels > MERGED_CHANNELS {
+        let taps = (0..window.taps())
+            .map(|tap| [(tap / kernel_width) as isize - top as isize, (tap % kernel_width) as isize - left as isize]);
+        body(Reading { source: input, size: [in_height, in_width], taps: taps.collect(), depth: in_channels });
+        return;
+    }
+    let [height, width] = [top + in_height + bottom, left + in_width + right];
+    let (row, padded_row) = (in_width * in_channels, width * in_channels);
+    scratch::with_buffer(batch * height * padded_row, |padded| {
+        padded.par_chunks_mut(padded_row.max(1)).with_min_len(16).enumerate().for_each(|(index, to)| {
+            let (image, y) = (index / height, index % height);
+            let inside = y.checked_sub(top).filter(|y| *y < in_height);
+            let Some(y) = inside else {
+                to.fill(0.0);
+                return;
+            };
+            let (before, rest) = to.split_at_mut(left * in_channels);
+            let (inside, after) = rest.split_at_mut(row);
+            before.fill(0.0);
+            inside.copy_from_slice(&input[(image * in_height + y) * row..][..row]);
+            after.fill(0.0);
+        });
+        body(Reading {
+            source: padded,
+            size: [height, width],
+            taps: (0..kernel_height).map(|r| [r as isize, 0]).collect(),
+            depth: kernel_width * in_channels,
+        });
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::reference::{assert_close, assert_same_on_any_threads, conv_shapes, pairs, values};
+    use crate::shape::Window;
+
+    struct Expected {
+        output: Vec<f64>,
+        input_gradient: Vec<f64>,
+        weight_gradient: Vec<f64>,
+    }
+
+    fn expected(shape: ConvShape, input: &[f32], weight: &[f32], bias: &[f32], gradient: &[f32]) -> Expected {
+        let (ic, oc, taps) = (shape.in_channels, shape.out_channels, shape.window.taps());
+        let mut output: Vec<f64> = (0..shape.output_len()).map(|index| f64::from(bias[index % oc])).collect();
+        let mut input_gradient = vec![0.0; shape.input_len()];
+        let mut weight_gradient = vec![0.0; shape.weight_len()];
+        for [to, tap, from] in pairs(shape.batch, shape.in_height, shape.in_width, shape.window) {
+            for o in 0..oc {
+                for i in 0..ic {
+                    let w = (o * taps + tap) * ic + i;
+                    output[to * oc + o] += f64::from(input[from * ic + i]) * f64::from(weight[w]);
+                    input_gradient[from * ic + i] += f64::from(gradient[to * oc + o]) * f64::from(weight[w]);
+                    weight_gradient[w] += f64::from(gradient[to * oc + o]) * f64::from(input[from * ic + i]);
+                }
+            }
+        }
+        Expected { output, input_gradient, weight_gradient }
+    }
+
+    fn check_against_reference(shape: ConvShape) {
+        let input = values(1, shape.input_len());
+        let weight = values(2, shape.weight_len());
+        let bias = values(3, shape.out_channels);
+        let gradient = values(4, shape.output_len());
+        let expected = expected(shape, &input, &weight, &bias, &gradient);
+        for level in simd::available() {
+            // NaN shows what was not written.
+            let mut output = vec![f32::NAN; shape.output_len()];
+            forward(level, shape, &input, &weight, Some(&bias), &mut output);
+            assert_close("output", &output, &expected.output, 2e-6);
+            let mut input_gradient = vec![f32::NAN; shape.input_len()];
+            backward_input(level, shape, &weight, &gradient, &mut input_gradient);
+            assert_close("input gradient", &input_gradient, &expected.input_gradient, 2e-6);
+            let mut weight_gradient = vec![f32::NAN; shape.weight_len()];
+            backward_weight(level, shape, &input, &gradient, &mut weight_gradient);
+            assert_close("weight gradient", &weight_gradient, &expected.weight_gradient, 2e-6);
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(150))]
+        #[test]
+        fn all_levels_agree_with_the_definition(shape in conv_shapes()) {
+            check_against_reference(shape);
+        }
+    }
+
+    fn layer(batch: usize, size: usize, in_channels: usize, out_channels: usize, window: Window) -> ConvShape {
+        ConvShape { batch, in_height: size, in_width: size, in_channels, out_channels, window }
+    }
+
+    #[test]
+    fn layers_of_real_networks_agree_with_the_definition() {
+        check_against_reference(layer(2, 40, 3, 64, Window::square(7, 2, 3)));
+        check_against_reference(layer(4, 20, 32, 33, Window::square(3, 1, 1)));
+        check_against_reference(layer(3, 4, 256, 136, Window::square(3, 1, 1)));
+        check_against_reference(layer(2, 9, 64, 128, Window::square(1, 2, 0)));
+        check_against_reference(layer(8, 16, 40, 240, Window::square(1, 1, 0)));
+        check_against_reference(layer(1, 1, 700, 1280, Window::square(1, 1, 0)));
+    }
+
+    #[test]
+    fn threads_do_not_change_a_bit() {
+        for shape in [
+            layer(5, 33, 3, 24, Window::square(3, 2, 1)),
+            layer(5, 17, 24, 40, Window::square(3, 1, 1)),
+            layer(9, 16, 16, 96, Window::square(1, 1, 0)),
+        ] {
+            let (input, weight) = (values(1, shape.input_len()), values(2, shape.weight_len()));
+            let gradient = values(3, shape.output_len());
+            assert_same_on_any_threads(|| {
+                let mut output = vec![0.0; shape.output_len()];
+                conv2d(shape, &input, &weight, None, &mut output);
+                let mut input_gradient = vec![0.0; shape.input_len()];
+                conv2d_input_gradient(shape, &weight, &gradient, &mut input_gradient);
+                let mut weight_gradient = vec![0.0; shape.weight_len()];
+                conv2d_weight_gradient(shape, &input, &gradient, &mut weight_gradient);
+                [output, input_gradient, weight_gradient].concat()
+            });
+        }
+    }
+
+    #[test]
+    fn an_empty_batch_is_no_work() {
+        let shape = layer(0, 5, 3, 4, Window::square(3, 1, 1));
+        let weight = values(1, shape.weight_len());
+        conv2d(shape, &[], &weight, None, &mut []);
+        conv2d_input_gradient(shape, &weight, &[], &mut []);
+        let mut gradient = vec![1.0; shape.weight_len()];
+        conv2d_weight_gradient(shape, &[], &[], &mut gradient);
+        assert!(gradient.iter().all(|value| *value == 0.0));
+    }
+
+    #[test]
+    #[should_panic(expected = "weight holds 3 values, the shape needs 108")]
+    fn a_wrong_length_is_named() {
+        let shape = layer(1, 5, 3, 4, Window::square(3, 1, 1));
+        conv2d(shape, &[0.0; 75], &[0.0; 3], None, &mut [0.0; 100]);
+    }
 }

@@ -29,7 +29,13 @@ pub mod optimizer;
 pub mod pool;
 pub mod shape;
 
+mod gather;
+mod outer;
+mod panel;
 mod parallel;
+#[cfg(test)]
+mod reference;
+mod scratch;
 mod simd;
 
 pub use activation::Activation;

@@ -16,6 +16,30 @@ pub(crate) enum Level {
     Avx512,
 }
 
+impl Level {
+    /// Lanes of this level's vectors.
+    pub(crate) fn lanes(self) -> usize {
+        match self {
+            Self::Portable => PortableF32x8::LANES,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => x86::F32x8::LANES,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => x86::F32x16::LANES,
+        }
+    }
+
+    /// [`Vector::TILE_ROWS`] of this level's vectors.
+    pub(crate) fn tile_rows(self) -> usize {
+        match self {
+            Self::Portable => PortableF32x8::TILE_ROWS,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => x86::F32x8::TILE_ROWS,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => x86::F32x16::TILE_ROWS,
+        }
+    }
+}
+
 /// The widest level the processor has, or a lower one that `VISAGE_SIMD` names. Read once.
 pub(crate) fn level() -> Level {
     static LEVEL: OnceLock<Level> = OnceLock::new();
@@ -75,6 +99,8 @@ pub(crate) trait Kernel {
 }
 
 /// Runs a kernel with the vectors of `level`, which must be one of [`available`].
+///
+/// To be called inside a task: what a closure does on another thread is not compiled for the level.
 #[inline(always)]
 pub(crate) fn dispatch<K: Kernel>(level: Level, kernel: K) -> K::Output {
     #[cfg(target_arch = "x86_64")]

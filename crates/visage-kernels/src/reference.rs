@@ -1,0 +1,98 @@
+//! What the kernels are tested against: the definitions, in f64, and inputs for them.
+
+use proptest::prelude::*;
+
+use crate::shape::{ConvShape, DepthwiseShape, Padding, Window};
+
+/// Values in [-1, 1) from a seed (SplitMix64).
+pub(crate) fn values(seed: u64, len: usize) -> Vec<f32> {
+    (1..=len as u64)
+        .map(|k| {
+            let mut z = seed.wrapping_mul(0xD134_2543_DE82_EF95).wrapping_add(k.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+            z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+            z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+            ((z ^ (z >> 31)) >> 40) as f32 / 8_388_608.0 - 1.0
+        })
+        .collect()
+}
+
+/// Asserts that every value is within `tolerance` times the largest expected magnitude (at least 1) of the expected one.
+#[track_caller]
+pub(crate) fn assert_close(name: &str, actual: &[f32], expected: &[f64], tolerance: f64) {
+    assert_eq!(actual.len(), expected.len(), "{name}");
+    let scale = expected.iter().fold(1.0f64, |scale, value| scale.max(value.abs()));
+    for (index, (actual, expected)) in actual.iter().zip(expected).enumerate() {
+        let error = (f64::from(*actual) - expected).abs();
+        assert!(error <= tolerance * scale, "{name}[{index}]: {actual} instead of {expected}");
+    }
+}
+
+/// Runs `body` in pools of one, two and three threads and asserts equal bits.
+#[track_caller]
+pub(crate) fn assert_same_on_any_threads(body: impl Fn() -> Vec<f32> + Send + Sync) {
+    let results: Vec<Vec<u32>> = [1, 2, 3]
+        .iter()
+        .map(|threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(*threads).build().expect("a pool");
+            pool.install(&body).iter().map(|value| value.to_bits()).collect()
+        })
+        .collect();
+    assert!(results[0] == results[1] && results[0] == results[2], "the number of threads changed the result");
+}
+
+prop_compose! {
+    /// Windows of 1 to 7, strides of 1 to 3, unequal paddings.
+    pub(crate) fn windows()(
+        kernel in prop::sample::select(vec![[1, 1], [3, 3], [5, 5], [7, 7], [2, 3], [1, 4], [5, 1]]),
+        stride in [1usize..4, 1usize..4],
+        [top, left, bottom, right] in [0usize..4, 0usize..4, 0usize..4, 0usize..4],
+    ) -> Window {
+        Window { kernel, stride, padding: Padding { top, left, bottom, right } }
+    }
+}
+
+prop_compose! {
+    pub(crate) fn conv_shapes()(
+        window in windows(),
+        batch in 1usize..4,
+        extra in [0usize..14, 0usize..14],
+        in_channels in prop::sample::select(vec![1usize, 2, 3, 5, 8, 9, 16, 17, 24, 40]),
+        out_channels in prop::sample::select(vec![1usize, 3, 4, 7, 8, 13, 16, 24, 33, 50, 64]),
+    ) -> ConvShape {
+        let [in_height, in_width] = [window.kernel[0] + extra[0], window.kernel[1] + extra[1]];
+        ConvShape { batch, in_height, in_width, in_channels, out_channels, window }
+    }
+}
+
+prop_compose! {
+    pub(crate) fn depthwise_shapes()(
+        window in windows(),
+        batch in 1usize..4,
+        extra in [0usize..14, 0usize..14],
+        channels in prop::sample::select(vec![1usize, 3, 8, 15, 16, 24, 40, 100, 144]),
+    ) -> DepthwiseShape {
+        let [in_height, in_width] = [window.kernel[0] + extra[0], window.kernel[1] + extra[1]];
+        DepthwiseShape { batch, in_height, in_width, channels, window }
+    }
+}
+
+/// Every pair of output pixel and input pixel that a tap joins: `(output pixel, tap, input pixel)`.
+pub(crate) fn pairs(batch: usize, in_height: usize, in_width: usize, window: Window) -> Vec<[usize; 3]> {
+    let (out_height, out_width) = (window.out_height(in_height), window.out_width(in_width));
+    let mut pairs = Vec::new();
+    for image in 0..batch {
+        for y in 0..out_height {
+            for x in 0..out_width {
+                for tap in 0..window.taps() {
+                    let row = (y * window.stride[0] + tap / window.kernel[1]).wrapping_sub(window.padding.top);
+                    let column = (x * window.stride[1] + tap % window.kernel[1]).wrapping_sub(window.padding.left);
+                    if row < in_height && column < in_width {
+                        let output = (image * out_height + y) * out_width + x;
+                        pairs.push([output, tap, (image * in_height + row) * in_width + column]);
+                    }
+                }
+            }
+        }
+    }
+    pairs
+}
