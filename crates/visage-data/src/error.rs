@@ -55,7 +55,6 @@ pub enum DataError {
         /// The line at fault, counted from 1.
         line: u64,
         /// What is wrong there.
-        #[source]
         fault: TableFault,
     },
     /// A sample number past the end of the dataset.
@@ -118,13 +117,8 @@ pub enum TableFault {
     #[error("not UTF-8 text: save the table as UTF-8")]
     NotUtf8,
     /// Only an image column, and perhaps a split.
-    #[error(
-        "no attributes: the table needs a column for each attribute, separated by {separator}, beside the image names"
-    )]
-    NoAttributes {
-        /// What separates the columns of this kind of table.
-        separator: &'static str,
-    },
+    #[error("no attributes: the table needs a column for each attribute, separated by commas, beside the image names")]
+    NoAttributes,
     /// A column without a name.
     #[error("column {number} has no name: name it or remove it (pandas: `to_csv(..., index=False)`)")]
     UnnamedColumn {

@@ -3,7 +3,7 @@
 use std::io::Cursor;
 
 use fast_image_resize as fir;
-use image::{ImageReader, RgbImage};
+use image::{DynamicImage, ImageReader, RgbImage};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{ImageError, InvalidSetting};
@@ -181,13 +181,10 @@ impl Preparation {
         let algorithm = match self.filter {
             Filter::BilinearAntialiased => fir::ResizeAlg::Convolution(fir::FilterType::Bilinear),
         };
-        let (width, height) = image.dimensions();
-        let source = fir::images::ImageRef::new(width, height, image.as_raw(), fir::PixelType::U8x3)
-            .map_err(|_| ImageError::DecoderPanicked)?;
         // Both sides are at most `MAX_RESIZED_SIDE`.
         let mut target = fir::images::Image::new(resized.width as u32, resized.height as u32, fir::PixelType::U8x3);
         let options = fir::ResizeOptions::new().resize_alg(algorithm);
-        fir::Resizer::new().resize(&source, &mut target, &options).map_err(ImageError::Resize)?;
+        fir::Resizer::new().resize(&DynamicImage::from(image), &mut target, &options).map_err(ImageError::Resize)?;
         Ok(target.into_vec())
     }
 }

@@ -31,31 +31,15 @@ pub(super) fn read(files: Files, name: &str) -> Result<Contents, DataError> {
 type Rows = (Vec<String>, Vec<Sample>);
 
 fn read_rows(bytes: &[u8]) -> Result<Rows, (u64, TableFault)> {
-    // Flexible, because the reader's own message about a row's length does not say what to do.
-    let mut reader =
-        csv::ReaderBuilder::new().has_headers(false).flexible(true).trim(csv::Trim::All).from_reader(bytes);
-    let mut record = ByteRecord::new();
-    // Reading from memory, as bytes and of any length, a record cannot fail; if it does, the table has ended.
-    let mut next = move |record: &mut ByteRecord| -> Option<u64> {
-        loop {
-            let more = reader.read_byte_record(record).unwrap_or(false);
-            let line = record.position().map_or(0, csv::Position::line);
-            // A line of nothing but blanks is no row.
-            match more {
-                false => return None,
-                true if record.len() == 1 && record[0].is_empty() => {}
-                true => return Some(line),
-            }
-        }
-    };
-
-    let line = next(&mut record).ok_or((1, TableFault::Ended { expected: "a header that names the columns" }))?;
-    let header = Header::read(&record).map_err(|fault| (line, fault))?;
+    let mut records = Records::new(bytes);
+    let (line, record) =
+        records.next().ok_or((1, TableFault::Ended { expected: "a header that names the columns" }))?;
+    let header = Header::read(record).map_err(|fault| (line, fault))?;
     let mut columns = vec![Column::default(); header.attributes.len()];
     let mut samples: Vec<Sample> = Vec::new();
     let mut lines: HashMap<String, u64> = HashMap::new();
-    while let Some(line) = next(&mut record) {
-        let sample = header.sample(&record, line, &mut columns).map_err(|fault| (line, fault))?;
+    while let Some((line, record)) = records.next() {
+        let sample = header.sample(record, line, &mut columns).map_err(|fault| (line, fault))?;
         if let Some(first_line) = lines.insert(sample.image.clone(), line) {
             return Err((line, TableFault::RepeatedImage { image: sample.image, first_line }));
         }
@@ -65,6 +49,48 @@ fn read_rows(bytes: &[u8]) -> Result<Rows, (u64, TableFault)> {
         return Err((line + 1, TableFault::Ended { expected: "a row for each image" }));
     }
     Ok((header.attributes.into_iter().map(|(_, name)| name).collect(), samples))
+}
+
+/// The rows of a table with their line numbers. Rows of nothing but blanks are left out.
+struct Records<'a> {
+    bytes: &'a [u8],
+    reader: csv::Reader<&'a [u8]>,
+    record: ByteRecord,
+    /// How far lines have been counted: a place in `bytes`, and its line.
+    counted: (usize, u64),
+}
+
+impl<'a> Records<'a> {
+    fn new(bytes: &'a [u8]) -> Self {
+        // Flexible, because the reader's own message about a row's length does not say what to do.
+        let reader =
+            csv::ReaderBuilder::new().has_headers(false).flexible(true).trim(csv::Trim::All).from_reader(bytes);
+        Records { bytes, reader, record: ByteRecord::new(), counted: (0, 1) }
+    }
+
+    fn next(&mut self) -> Option<(u64, &ByteRecord)> {
+        loop {
+            // As bytes, from memory and of any length, a record cannot fail.
+            if !self.reader.read_byte_record(&mut self.record).unwrap_or(false) {
+                return None;
+            }
+            if self.record.len() > 1 || !self.record[0].is_empty() {
+                return Some((self.line(), &self.record));
+            }
+        }
+    }
+
+    /// The line of the current record. The reader's own count is of the line before, where blank lines or carriage
+    /// returns come between.
+    fn line(&mut self) -> u64 {
+        let (from, line) = self.counted;
+        let end_of_last = self.record.position().map_or(from, |position| position.byte() as usize);
+        let is_break = |byte: &&u8| matches!(byte, b'\r' | b'\n');
+        let start = end_of_last + self.bytes[end_of_last..].iter().take_while(is_break).count();
+        let breaks = self.bytes[from..start].iter().filter(|&&byte| byte == b'\n').count();
+        self.counted = (start, line + breaks as u64);
+        self.counted.1
+    }
 }
 
 /// Which column is what.
@@ -101,7 +127,7 @@ impl Header {
             .map(|(index, name)| (index, (*name).to_owned()))
             .collect();
         if attributes.is_empty() {
-            return Err(TableFault::NoAttributes { separator: "commas" });
+            return Err(TableFault::NoAttributes);
         }
         Ok(Header { fields: names.len(), image, split, identity, attributes })
     }

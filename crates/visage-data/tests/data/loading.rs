@@ -1,0 +1,209 @@
+//! The loader: order, reproducibility, bounded memory, failure.
+
+use std::error::Error;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use image::ImageFormat;
+use proptest::prelude::*;
+use visage_data::{
+    Augmentation, Batch, DataError, Dataset, Label, Loader, LoaderOptions, Noise, Preparation, Size, Split,
+};
+
+use crate::fixtures::{archive, encoded, folder, table_with_images};
+
+const SIZE: Size = Size { height: 10, width: 8 };
+
+fn open(path: &Path) -> Arc<Dataset> {
+    Arc::new(Dataset::open(path).unwrap())
+}
+
+fn training(workers: usize) -> LoaderOptions {
+    LoaderOptions {
+        seed: 5,
+        epoch: 3,
+        shuffle: true,
+        augmentation: Some(Augmentation { flip: 0.5, noise: Some(Noise { probability: 0.5, variance: [10.0, 50.0] }) }),
+        ..LoaderOptions::in_order(4, workers)
+    }
+}
+
+fn load(dataset: &Arc<Dataset>, options: LoaderOptions) -> Vec<Batch> {
+    loader(dataset, options).collect::<Result<_, _>>().unwrap()
+}
+
+fn loader(dataset: &Arc<Dataset>, options: LoaderOptions) -> Loader {
+    let indices = dataset.indices(Split::Train);
+    Loader::new(Arc::clone(dataset), indices, Preparation::exact(SIZE), options).unwrap()
+}
+
+#[test]
+fn batches_in_order_hold_each_sample_once_with_its_pixels_and_labels() {
+    let (_home, path) = archive(&table_with_images(10));
+    let dataset = open(&path);
+    let batches = load(&dataset, LoaderOptions::in_order(4, 2));
+    assert_eq!(batches.iter().map(|batch| batch.number).collect::<Vec<_>>(), [0, 1, 2]);
+    assert_eq!(batches.iter().flat_map(|batch| batch.indices.clone()).collect::<Vec<_>>(), (0..10).collect::<Vec<_>>());
+    let preparation = Preparation::exact(SIZE);
+    for batch in &batches {
+        assert_eq!(batch.size, SIZE);
+        let images = batch.pixels.chunks_exact(SIZE.pixels() * 3);
+        let labels = batch.labels.chunks_exact(2);
+        assert_eq!((images.len(), labels.len()), (batch.indices.len(), batch.indices.len()));
+        for ((&index, image), labels) in batch.indices.iter().zip(images).zip(labels) {
+            assert_eq!(image, preparation.pixels(&encoded(index, ImageFormat::Png)).unwrap());
+            assert_eq!(labels, [Label::from(index % 2 == 1), Label::from(index % 3 == 2)]);
+        }
+    }
+}
+
+#[test]
+fn an_epoch_is_the_same_for_any_number_of_threads_and_from_any_start() {
+    let (_home, path) = folder(&table_with_images(41));
+    let dataset = open(&path);
+    let whole = load(&dataset, training(1));
+    assert_eq!(whole.len(), 11);
+    for workers in [0, 2, 3, 20] {
+        for prefetch in [0, 1, 100] {
+            assert_eq!(load(&dataset, LoaderOptions { prefetch, ..training(workers) }), whole);
+        }
+    }
+    for skip_batches in [1, 7, 10, 11, 50] {
+        let rest = load(&dataset, LoaderOptions { skip_batches, ..training(2) });
+        assert_eq!(rest, whole[skip_batches.min(11)..]);
+    }
+    let full = load(&dataset, LoaderOptions { drop_last: true, ..training(2) });
+    assert_eq!(full, whole[..10]);
+}
+
+#[test]
+fn order_and_augmentation_follow_seed_and_epoch() {
+    let (_home, path) = folder(&table_with_images(24));
+    let dataset = open(&path);
+    let order = |batches: &[Batch]| batches.iter().flat_map(|batch| batch.indices.clone()).collect::<Vec<_>>();
+    let base = load(&dataset, training(2));
+    let mut sorted = order(&base);
+    assert_ne!(sorted, (0..24).collect::<Vec<_>>());
+    sorted.sort_unstable();
+    assert_eq!(sorted, (0..24).collect::<Vec<_>>());
+    for other in [LoaderOptions { epoch: 4, ..training(2) }, LoaderOptions { seed: 6, ..training(2) }] {
+        assert_ne!(order(&load(&dataset, other)), order(&base));
+    }
+
+    // What happens to a sample does not depend on where in the epoch it comes.
+    let in_order = load(&dataset, LoaderOptions { shuffle: false, ..training(2) });
+    let image = |batches: &[Batch], index: usize| {
+        let batch = batches.iter().find(|batch| batch.indices.contains(&index)).unwrap();
+        let position = batch.indices.iter().position(|&other| other == index).unwrap();
+        batch.pixels.chunks_exact(SIZE.pixels() * 3).nth(position).unwrap().to_vec()
+    };
+    let plain = load(&dataset, LoaderOptions { augmentation: None, ..training(2) });
+    let next_epoch = load(&dataset, LoaderOptions { epoch: 4, ..training(2) });
+    let mut changed = 0;
+    let mut changed_again = 0;
+    for index in 0..24 {
+        assert_eq!(image(&base, index), image(&in_order, index));
+        changed += usize::from(image(&base, index) != image(&plain, index));
+        changed_again += usize::from(image(&base, index) != image(&next_epoch, index));
+    }
+    assert!(changed > 8 && changed_again > 8, "{changed} {changed_again} of 24");
+}
+
+#[test]
+fn a_damaged_image_is_an_error_that_names_it_in_its_turn() {
+    let (_home, path) = folder(&table_with_images(20));
+    let dataset = open(&path);
+    fs::write(path.join("images/9.png"), b"not a picture").unwrap();
+    let mut loader = loader(&dataset, LoaderOptions::in_order(4, 3));
+    assert_eq!(loader.next().unwrap().unwrap().number, 0);
+    assert_eq!(loader.next().unwrap().unwrap().number, 1);
+    let error = loader.next().unwrap().unwrap_err();
+    assert!(matches!(error, DataError::Image { .. }));
+    assert!(error.to_string().contains("`images/9.png` of dataset `faces`"), "{error}");
+    assert!(error.source().unwrap().to_string().contains("not a readable"));
+    assert!(loader.next().is_none());
+    drop(loader);
+
+    fs::remove_file(path.join("images/9.png")).unwrap();
+    let error = self::loader(&dataset, LoaderOptions::in_order(20, 1)).next().unwrap().unwrap_err();
+    assert!(matches!(&error, DataError::ReadImage { .. }));
+    assert!(error.to_string().contains("images/9.png"), "{error}");
+}
+
+#[test]
+fn the_loader_works_ahead_only_so_far() {
+    let (_home, path) = folder(&table_with_images(40));
+    let dataset = open(&path);
+    let file = |number: usize| path.join(format!("images/{number}.png"));
+    // With one worker and two batches of prefetch, and an image a batch, three may be made before any is taken.
+    for number in 3..40 {
+        fs::remove_file(file(number)).unwrap();
+    }
+    let loader = loader(&dataset, LoaderOptions { prefetch: 2, ..LoaderOptions::in_order(1, 1) });
+    std::thread::sleep(Duration::from_millis(200));
+    for number in 3..40 {
+        fs::write(file(number), encoded(number, ImageFormat::Png)).unwrap();
+    }
+    let batches: Result<Vec<_>, _> = loader.collect();
+    assert_eq!(batches.expect("no image was read before its time").len(), 40);
+}
+
+#[test]
+fn an_early_end_stops_the_threads() {
+    let (_home, path) = folder(&table_with_images(60));
+    let dataset = open(&path);
+    for taken in 0..4 {
+        let mut loader = loader(&dataset, LoaderOptions { prefetch: 50, ..training(3) });
+        for _ in 0..taken {
+            loader.next().unwrap().unwrap();
+        }
+        drop(loader);
+        // The threads held the only other references.
+        assert_eq!(Arc::strong_count(&dataset), 1);
+    }
+}
+
+#[test]
+fn settings_that_make_no_sense_are_refused() {
+    let (_home, path) = folder(&table_with_images(3));
+    let dataset = open(&path);
+    let start = |indices: Vec<usize>, preparation: &Preparation, options: LoaderOptions| {
+        Loader::new(Arc::clone(&dataset), indices, preparation.clone(), options).err()
+    };
+    let preparation = Preparation::exact(SIZE);
+    let plain = LoaderOptions::in_order(2, 1);
+    let setting = |error: Option<DataError>| match error {
+        Some(DataError::Setting(invalid)) => invalid.setting,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(setting(start(vec![0], &preparation, LoaderOptions { batch_size: 0, ..plain.clone() })), "batch size");
+    let flip = Some(Augmentation { flip: 2.0, noise: None });
+    assert_eq!(setting(start(vec![0], &preparation, LoaderOptions { augmentation: flip, ..plain.clone() })), "flip");
+    let flat = Preparation { std: [0.0; 3], ..preparation.clone() };
+    assert_eq!(setting(start(vec![0], &flat, plain.clone())), "std");
+    assert!(matches!(start(vec![0, 3], &preparation, plain.clone()), Some(DataError::NoSample { index: 3, .. })));
+    assert!(load(&dataset, LoaderOptions { skip_batches: 9, ..plain.clone() }).is_empty());
+    assert_eq!(Loader::new(dataset, Vec::new(), preparation, plain).unwrap().count(), 0);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+
+    /// Every sample comes exactly once, in as many batches as announced.
+    #[test]
+    fn an_epoch_is_complete(samples in 1usize..30, batch_size in 1usize..12, workers in 0usize..4, prefetch in 0usize..4) {
+        let (_home, path) = folder(&table_with_images(samples));
+        let dataset = open(&path);
+        let options = LoaderOptions { prefetch, batch_size, ..training(workers) };
+        let announced = options.batches(samples);
+        let loader = loader(&dataset, options);
+        prop_assert_eq!(loader.len(), announced);
+        let batches: Vec<Batch> = loader.collect::<Result<_, _>>().unwrap();
+        prop_assert_eq!(batches.len(), announced);
+        let mut indices: Vec<usize> = batches.iter().flat_map(|batch| batch.indices.clone()).collect();
+        indices.sort_unstable();
+        prop_assert_eq!(indices, (0..samples).collect::<Vec<_>>());
+    }
+}
