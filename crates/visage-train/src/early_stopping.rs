@@ -1,0 +1,124 @@
+//! Which epoch is best, and when to stop waiting for a better one.
+
+use serde::{Deserialize, Serialize};
+
+/// The validation figure that decides which epoch is best.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Monitor {
+    /// The training loss, on the validation split: lower is better.
+    ValidationLoss,
+    /// Mean accuracy over the attributes.
+    Accuracy,
+    /// Mean balanced accuracy over the attributes.
+    BalancedAccuracy,
+    /// Mean F1 over the attributes.
+    F1,
+    /// Mean average precision over the attributes: the one that depends on no threshold.
+    AveragePrecision,
+}
+
+impl Monitor {
+    /// Whether `value` beats `best` by more than `min_delta`.
+    fn improves(self, value: f64, best: f64, min_delta: f64) -> bool {
+        match self {
+            Monitor::ValidationLoss => value < best - min_delta,
+            _ => value > best + min_delta,
+        }
+    }
+}
+
+/// When to stop early.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct EarlyStopping {
+    /// What is watched.
+    pub monitor: Monitor,
+    /// Epochs without an improvement after which training stops; `None` trains every epoch.
+    pub patience: Option<u32>,
+    /// An improvement smaller than this, in the unit of the monitor, counts as none.
+    pub min_delta: f64,
+}
+
+/// The best epoch so far. Part of a checkpoint.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct BestEpoch {
+    /// The best value of the monitor, once an epoch has had one.
+    pub value: Option<f64>,
+    /// The epoch that had it, counted from 1; 0 before the first.
+    pub epoch: u32,
+    /// Epochs since without an improvement.
+    pub stale: u32,
+}
+
+/// What an epoch's value means for the run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// The epoch is the best so far: keep its weights.
+    pub improved: bool,
+    /// Patience has run out: stop.
+    pub stop: bool,
+}
+
+impl EarlyStopping {
+    /// Takes note of an epoch, counted from 1.
+    ///
+    /// A value that is undefined or not a number is no improvement, so a run that diverges still stops.
+    pub fn observe(&self, best: &mut BestEpoch, epoch: u32, value: Option<f64>) -> Verdict {
+        let improved = match (value.filter(|value| !value.is_nan()), best.value) {
+            (Some(value), Some(so_far)) => self.monitor.improves(value, so_far, self.min_delta),
+            (Some(_), None) => true,
+            (None, _) => false,
+        };
+        if improved {
+            *best = BestEpoch { value, epoch, stale: 0 };
+        } else {
+            best.stale += 1;
+        }
+        Verdict { improved, stop: self.patience.is_some_and(|patience| best.stale >= patience) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The epochs that improved, and the epoch training stopped after.
+    fn run(stopping: EarlyStopping, values: &[Option<f64>]) -> (Vec<u32>, Option<u32>) {
+        let mut best = BestEpoch::default();
+        let mut improved = Vec::new();
+        for (epoch, &value) in (1..).zip(values) {
+            let verdict = stopping.observe(&mut best, epoch, value);
+            if verdict.improved {
+                improved.push(epoch);
+                assert_eq!((best.epoch, best.value), (epoch, value));
+            }
+            if verdict.stop {
+                return (improved, Some(epoch));
+            }
+            // A checkpoint in between changes nothing.
+            best = serde_json::from_str(&serde_json::to_string(&best).unwrap()).unwrap();
+        }
+        (improved, None)
+    }
+
+    #[test]
+    fn stops_when_patience_runs_out() {
+        use Monitor::{F1, ValidationLoss};
+        let some = |values: &[f64]| values.iter().copied().map(Some).collect::<Vec<_>>();
+        let nan = f64::NAN;
+        let table = [
+            (ValidationLoss, Some(2), 0.0, some(&[3.0, 2.0, 2.5, 1.0, 1.0, 1.5]), vec![1, 2, 4], Some(6)),
+            (ValidationLoss, Some(1), 0.0, some(&[1.0, 1.0]), vec![1], Some(2)),
+            (ValidationLoss, None, 0.0, some(&[1.0, 2.0, 3.0]), vec![1], None),
+            (ValidationLoss, Some(2), 0.1, some(&[1.0, 0.95, 0.85, 0.8, 0.76]), vec![1, 3], Some(5)),
+            (ValidationLoss, Some(2), 0.0, some(&[nan, nan, 1.0]), vec![], Some(2)),
+            (ValidationLoss, Some(3), 0.0, some(&[nan, 1.0, nan, 0.5]), vec![2, 4], None),
+            (F1, Some(2), 0.0, some(&[0.1, 0.3, 0.2, 0.3]), vec![1, 2], Some(4)),
+            (F1, Some(2), 0.0, vec![None, Some(0.1), None, None], vec![2], Some(4)),
+        ];
+        for (monitor, patience, min_delta, values, improved, stopped) in table {
+            let stopping = EarlyStopping { monitor, patience, min_delta };
+            assert_eq!(run(stopping, &values), (improved, stopped), "{stopping:?} on {values:?}");
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! A model's answers over a part of a dataset.
+
+use std::sync::Arc;
+
+use burn::tensor::Device;
+use visage_data::{Dataset, Label, Loader, LoaderOptions};
+use visage_judge::Predictions;
+use visage_model::Model;
+
+use crate::error::TrainError;
+
+/// How images go through a model.
+#[derive(Clone, Debug)]
+pub struct InferenceOptions {
+    /// Images in a batch.
+    pub batch_size: usize,
+    /// Threads that decode.
+    pub workers: usize,
+}
+
+/// Probabilities and labels of the images `indices` of `dataset`, in that order, for the model's attributes in the
+/// model's order. The images are prepared as the model's card says; nothing else can say it.
+///
+/// `progress` is told after every batch how many images are done.
+///
+/// # Errors
+///
+/// [`TrainError::UnknownAttributes`] when the dataset lacks an attribute of the model; an image that cannot be read.
+pub fn predictions(
+    model: &Model,
+    dataset: &Arc<Dataset>,
+    indices: Vec<usize>,
+    options: &InferenceOptions,
+    device: &Device,
+    mut progress: impl FnMut(usize),
+) -> Result<Predictions, TrainError> {
+    let columns = columns(&model.card.attributes, dataset)?;
+    let images = indices.len();
+    let loader = Loader::new(
+        Arc::clone(dataset),
+        indices,
+        model.card.preparation.clone(),
+        LoaderOptions::in_order(options.batch_size, options.workers),
+    )?;
+    let width = dataset.attributes().len();
+    let mut labels = Vec::with_capacity(images * columns.len());
+    let mut probabilities = Vec::with_capacity(images * columns.len());
+    let mut done = 0;
+    for batch in loader {
+        let batch = batch?;
+        probabilities.extend(model.probabilities(&batch.pixels, batch.indices.len(), device));
+        for row in batch.labels.chunks(width) {
+            labels.extend(columns.iter().map(|&column| Label::known(row[column])));
+        }
+        done += batch.indices.len();
+        progress(done);
+    }
+    Ok(Predictions::new(model.card.attributes.clone(), labels, probabilities)?)
+}
+
+/// Where the dataset keeps each attribute of the model.
+fn columns(attributes: &[String], dataset: &Dataset) -> Result<Vec<usize>, TrainError> {
+    let position = |name: &String| dataset.attributes().iter().position(|other| other == name);
+    let missing: Vec<String> = attributes.iter().filter(|name| position(name).is_none()).cloned().collect();
+    if missing.is_empty() {
+        Ok(attributes.iter().filter_map(position).collect())
+    } else {
+        Err(TrainError::UnknownAttributes { dataset: dataset.name().to_owned(), missing })
+    }
+}

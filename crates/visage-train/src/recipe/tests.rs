@@ -1,0 +1,279 @@
+use proptest::prelude::*;
+use visage_data::{AttributeStatistics, Resize, Size, Split, Statistics, Weighting};
+use visage_model::Architecture;
+
+use super::*;
+use crate::early_stopping::Monitor;
+use crate::loss::LossKind;
+use crate::schedule::OneCycle;
+
+fn baseline() -> Recipe {
+    Recipe::load("baseline").unwrap()
+}
+
+const SHORTEST: &str = "[model]\narchitecture = \"resnet18\"\n[input]\nsize = 64\n";
+
+#[test]
+fn shipped_recipes_load_and_bear_their_names() {
+    for name in Recipe::shipped() {
+        assert_eq!(Recipe::load(name).unwrap().name, name);
+    }
+}
+
+#[test]
+fn original_is_the_write_ups_final_model() {
+    let recipe = Recipe::load("original").unwrap();
+    assert_eq!(recipe.model.architecture, Architecture::EfficientNetB0);
+    assert_eq!(recipe.input.preparation().output_size(), Size { height: 218, width: 178 });
+    assert_eq!(recipe.loss.kind, LossKind::Focal { alpha: 0.25, gamma: 2.0 });
+    assert_eq!(recipe.loss.weighting, Weighting::None);
+    assert_eq!(recipe.optimizer.kind, OptimizerKind::Adamw);
+    assert_eq!((recipe.optimizer.learning_rate, recipe.optimizer.weight_decay), (3e-4, 0.01));
+    assert_eq!(recipe.schedule, ScheduleRecipe::OneCycle(OneCycle::default()));
+    let TrainingRecipe { epochs, batch_size, monitor, patience, .. } = recipe.training;
+    assert_eq!((epochs, batch_size, monitor, patience), (10, 64, Monitor::ValidationLoss, Some(5)));
+    assert_eq!(recipe.evaluation.thresholds, Thresholds::Fixed(0.5));
+    let augmentation = recipe.augmentation.augmentation();
+    assert_eq!(augmentation.flip, 0.5);
+    let noise = augmentation.noise.unwrap();
+    assert_eq!((noise.probability, noise.variance), (0.2, [10.0, 50.0]));
+}
+
+#[test]
+fn resolved_recipes_round_trip_and_spell_everything_out() {
+    for name in Recipe::shipped() {
+        let recipe = Recipe::load(name).unwrap();
+        let text = recipe.to_toml().unwrap();
+        assert_eq!(Recipe::parse(&text, "resolved", "other").unwrap(), recipe, "{text}");
+        assert!(text.contains("betas = ") && text.contains("seed = 0"), "{text}");
+    }
+}
+
+#[test]
+fn a_short_file_takes_the_defaults_and_its_own_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mine.toml");
+    fs::write(&path, SHORTEST).unwrap();
+    let recipe = Recipe::load(path.to_str().unwrap()).unwrap();
+    assert_eq!(recipe.name, "mine");
+    assert_eq!(recipe.loss.kind, LossKind::Bce);
+    assert_eq!(recipe.training, TrainingRecipe::default());
+    let preparation = recipe.input.preparation();
+    assert_eq!((preparation.resize, preparation.crop), (Resize::Exact(Size::square(64)), None));
+}
+
+#[test]
+fn overrides_change_what_they_name() {
+    type Check = fn(&Recipe) -> bool;
+    let table: [(&[&str], Check); 17] = [
+        (&["training.epochs=3"], |r| r.training.epochs == 3),
+        (&["epochs = 3"], |r| r.training.epochs == 3),
+        (&["learning_rate=3e-3"], |r| r.optimizer.learning_rate == 3e-3),
+        (&["learning_rate=1"], |r| r.optimizer.learning_rate == 1.0),
+        (&["size=64x48"], |r| r.input.size == Size { height: 64, width: 48 }),
+        (&["size=96"], |r| r.input.size == Size::square(96)),
+        (&["mean=[0.1, 0.2, 0.3]"], |r| r.input.mean == [0.1, 0.2, 0.3]),
+        (&["name=2026"], |r| r.name == "2026"),
+        (&["weights=a b.pth"], |r| r.model.weights.as_deref() == Some(Path::new("a b.pth"))),
+        (&["weights=a.pth", "weights=none"], |r| r.model.weights.is_none()),
+        (&["checkpoint_minutes=none"], |r| r.training.checkpoint_minutes.is_none()),
+        (&["size=96", "shorter_side=100"], |r| r.input.preparation().resize == Resize::ShorterSide(100)),
+        (&["loss.kind=focal"], |r| r.loss.kind == LossKind::Focal { alpha: 0.5, gamma: 2.0 }),
+        (&["alpha=0.3", "loss.kind=focal"], |r| r.loss.kind == LossKind::Focal { alpha: 0.3, gamma: 2.0 }),
+        (&["weighting_beta=0.99", "weighting=effective_number"], |r| {
+            r.loss.weighting == Weighting::EffectiveNumber { beta: 0.99 }
+        }),
+        (&["schedule.kind=one_cycle", "anneal=linear"], |r| r.schedule != ScheduleRecipe::Constant),
+        (&["thresholds=best_f1"], |r| r.evaluation.thresholds == Thresholds::BestF1),
+    ];
+    for (assignments, check) in table {
+        let mut recipe = baseline();
+        recipe.set_all(assignments).unwrap_or_else(|error| panic!("{assignments:?}: {error}"));
+        assert!(check(&recipe), "{assignments:?}: {recipe:?}");
+        assert_eq!(Recipe::parse(&recipe.to_toml().unwrap(), "", "").unwrap(), recipe);
+    }
+}
+
+#[test]
+fn a_choice_takes_out_the_parameters_of_the_old_one() {
+    let mut recipe = Recipe::load("enhanced").unwrap();
+    recipe.set("loss.kind=focal").unwrap();
+    assert_eq!(recipe, Recipe::load("enhanced").unwrap(), "the same choice changes nothing");
+    recipe.set_all(["loss.kind=bce", "schedule.kind=constant", "thresholds=fixed"]).unwrap();
+    assert_eq!((recipe.loss.kind, recipe.schedule), (LossKind::Bce, ScheduleRecipe::Constant));
+    recipe.set("dropout=0.5").unwrap();
+    recipe.set("architecture=resnet18").unwrap();
+    assert_eq!(recipe.model.dropout, None);
+}
+
+#[test]
+fn overrides_that_mean_nothing_say_what_to_do() {
+    let table: [(&[&str], &str); 12] = [
+        (&["epoch=3"], "\"epoch=3\": there is no key `epoch`; did you mean `training.epochs`?"),
+        (&["loss.epochs=3"], "there is no key `loss.epochs`; did you mean `training.epochs`?"),
+        (&["lr=3"], "did you mean `optimizer.learning_rate`?"),
+        (&["kind=adam"], "say which: loss.kind, optimizer.kind, schedule.kind"),
+        (&["epochs"], "written key=value"),
+        (&["epochs=three"], "\"epochs=three\": invalid type: string \"three\", expected u32"),
+        (&["epochs=0"], "training.epochs is 0; it must be at least 1"),
+        (&["epochs=none", "architecture=resnet19"], "unknown variant `resnet19`, expected one of `resnet18`"),
+        (&["alpha=0.5"], "`alpha` means nothing with kind = \"bce\""),
+        (&["size=12x12x12"], "`12x12x12` is no image size"),
+        (&["architecture=none"], "missing field `architecture`"),
+        (&["epochs=3\nseed=4"], "expected u32"),
+    ];
+    for (assignments, expected) in table {
+        let mut recipe = baseline();
+        let message = recipe.set_all(assignments).unwrap_err().to_string();
+        assert!(message.contains(expected), "{assignments:?}: {message}");
+        assert_eq!(recipe, baseline(), "an error changes nothing");
+    }
+}
+
+#[test]
+fn files_that_are_wrong_name_line_column_and_remedy() {
+    let table = [
+        (
+            "[training]\nepoch = 3\n",
+            "mine.toml, line 6, column 1: there is no key `training.epoch`; did you mean `training.epochs`?",
+        ),
+        ("[trainig]\nepochs = 3\n", "mine.toml, line 5, column 2: there is no key `trainig`; did you mean `training`?"),
+        (
+            "[training]\nepochs = \"3\"\n",
+            "mine.toml, line 6, column 10: invalid type: string \"3\", expected u32\n    epochs = \"3\"\ncorrect",
+        ),
+        ("[training]\nepochs = 3\nepochs = 4\n", "mine.toml, line 7, column 1: duplicate key"),
+        ("[training\n", "mine.toml, line 5, column 10: "),
+        (
+            "[training]\nepochs = 0\nbatch_size = 1\n",
+            "mine.toml cannot be trained:\n  line 6: training.epochs is 0; it must be at least 1\n  line 7: training.batch_size is 1;",
+        ),
+        (
+            "[loss]\nkind = \"bce\"\nalpha = 0.5\n",
+            "`alpha` means nothing with kind = \"bce\": remove it, or change the choice",
+        ),
+        ("[loss]\nkind = \"bse\"\n", "line 6, column 8: unknown variant `bse`, expected one of `bce`"),
+        ("[loss]\nkind = \"focal\"\nalpha = 0\n", "line 7: loss.alpha is 0; it must be above 0 and below 1"),
+    ];
+    for (tail, expected) in table {
+        let message = Recipe::parse(&format!("{SHORTEST}{tail}"), "mine.toml", "mine").unwrap_err().to_string();
+        assert!(message.contains(expected), "{tail}\n{message}");
+    }
+    let message = Recipe::parse(&format!("training = 3\n{SHORTEST}"), "mine.toml", "mine").unwrap_err().to_string();
+    assert!(message.contains("mine.toml, line 1, column 12: invalid type: integer `3`"), "{message}");
+    let message = Recipe::parse("epochs = 3", "mine.toml", "mine").unwrap_err().to_string();
+    assert!(message.contains("no key `epochs`; did you mean `training.epochs`?"), "{message}");
+}
+
+/// Counts of the training split of one attribute.
+fn counted(present: u64, absent: u64) -> Statistics {
+    let name = "Bald".to_owned();
+    let attribute = AttributeStatistics { name, present, absent, unknown: 0, prevalence: None };
+    Statistics { split: Split::Train, samples: present + absent, attributes: vec![attribute], majority_accuracy: None }
+}
+
+#[test]
+fn weights_favour_the_rarer_answer_and_are_tempered() {
+    use burn::tensor::{Device, Tensor};
+
+    let device = Device::flex();
+    let mut recipe = Recipe::load("enhanced").unwrap();
+    recipe.set("loss.kind=bce").unwrap();
+    let loss = recipe.loss.loss(&counted(10, 90), &device).unwrap();
+    let cost = |target: f32| {
+        let [logit, target] = [0.0, target].map(|value| Tensor::<2>::from_floats([[value]], &device));
+        loss.elements(logit, target).into_scalar::<f32>()
+    };
+    // The square root of 90 / 10.
+    assert!((cost(1.0) / cost(0.0) - 3.0).abs() < 1e-5);
+    assert!(
+        recipe.loss.loss(&counted(0, 90), &device).unwrap_err().to_string().contains("Bald (0 present, 90 absent)")
+    );
+}
+
+#[test]
+fn recipes_that_are_not_there_say_which_are() {
+    let message = Recipe::load("enhansed").unwrap_err().to_string();
+    assert!(
+        message.contains("did you mean `enhanced`?") && message.contains("baseline, original, enhanced"),
+        "{message}"
+    );
+    let message = Recipe::load("no/such.toml").unwrap_err().to_string();
+    assert!(message.contains("cannot read the recipe no/such.toml"), "{message}");
+}
+
+#[test]
+fn ranges_are_checked() {
+    let table = [
+        "name=a/b",
+        "name=",
+        "size=16",
+        "shorter_side=64",
+        "std=[0.5, 0.0, 0.5]",
+        "mean=[nan, 0.5, 0.5]",
+        "dropout=0.1",
+        "flip=1.5",
+        "flip=nan",
+        "noise=-0.1",
+        "noise_variance=[50.0, 10.0]",
+        "learning_rate=0",
+        "learning_rate=inf",
+        "learning_rate=nan",
+        "weight_decay=-1",
+        "betas=[0.9, 1.0]",
+        "epsilon=0",
+        "batch_size=1",
+        "patience=0",
+        "min_delta=-1",
+        "checkpoint_minutes=0",
+        "threshold=1",
+        "threshold=0",
+        "seed=-1",
+        "epochs=1.5",
+    ];
+    for assignment in table {
+        assert!(baseline().set(assignment).is_err(), "{assignment}");
+    }
+    for assignments in [
+        ["loss.kind=focal", "alpha=0"],
+        ["loss.kind=focal", "gamma=-1"],
+        ["loss.kind=asymmetric", "clip=1"],
+        ["loss.kind=asymmetric", "gamma_negative=nan"],
+        ["weighting=pos_weight", "weighting_power=0"],
+        ["weighting=effective_number", "weighting_beta=1"],
+        ["schedule.kind=one_cycle", "pct_start=1.1"],
+        ["schedule.kind=one_cycle", "div_factor=0"],
+        ["schedule.kind=one_cycle", "max_momentum=1"],
+    ] {
+        assert!(baseline().set_all(assignments).is_err(), "{assignments:?}");
+    }
+}
+
+proptest! {
+    /// Numbers survive being written and read: a resumed run must compute with the same bits.
+    #[test]
+    fn every_number_round_trips(
+        learning_rate in 1e-12f64..10.0, epsilon in 1e-12f64..1e-3, mean in prop::array::uniform3(-1f32..1.0), seed in 0u64..1 << 63,
+    ) {
+        let mut recipe = baseline();
+        recipe.optimizer.learning_rate = learning_rate;
+        recipe.optimizer.epsilon = epsilon;
+        recipe.input.mean = mean;
+        recipe.training.seed = seed;
+        prop_assert_eq!(Recipe::parse(&recipe.to_toml().unwrap(), "", "").unwrap(), recipe);
+    }
+
+    /// Whatever is typed, the answer is a recipe or an error.
+    #[test]
+    fn any_override_is_applied_or_refused(assignment in "[a-z_.]{0,12}=?.{0,12}") {
+        let mut recipe = baseline();
+        if recipe.set(&assignment).is_err() {
+            prop_assert_eq!(recipe, baseline());
+        }
+    }
+
+    #[test]
+    fn any_text_is_a_recipe_or_an_error(text in "(\\[[a-z]{0,6}\\]|[a-z]{0,6} = |[0-9\".]{1,3}|\n|\\PC){0,12}") {
+        let _ = Recipe::parse(&format!("{SHORTEST}{text}"), "any", "any");
+    }
+}

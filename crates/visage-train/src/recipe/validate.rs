@@ -1,0 +1,137 @@
+//! The ranges of a recipe's values.
+
+use std::fmt::Display;
+
+use visage_data::{Size, Weighting};
+use visage_model::Architecture;
+
+use super::Recipe;
+use super::error::Problem;
+use super::sections::{ScheduleRecipe, Thresholds};
+use crate::loss::LossKind;
+
+/// The smallest side the networks take: they halve their input five times.
+const SMALLEST_SIDE: usize = 32;
+
+/// Everything that is out of range.
+pub(super) fn problems(recipe: &Recipe) -> Vec<Problem> {
+    let mut check = Checks(Vec::new());
+    let Recipe { name, model, input, augmentation, loss, optimizer, schedule, training, evaluation } = recipe;
+
+    let plain =
+        !name.is_empty() && !name.starts_with('.') && name.chars().all(|c| c.is_alphanumeric() || "-_.+".contains(c));
+    check.that(plain, "name", format!("{name:?}"), "letters, digits, '-', '_', '.' and '+': it names folders");
+
+    for (key, rate) in [("model.dropout", model.dropout), ("model.stochastic_depth", model.stochastic_depth)] {
+        if let Some(rate) = rate {
+            if model.architecture == Architecture::ResNet18 {
+                check.that(false, key, rate, "left out: resnet18 has none");
+            }
+            check.that((0.0..1.0).contains(&rate), key, rate, "at least 0 and below 1");
+        }
+    }
+
+    let Size { height, width } = input.size;
+    check.that(height.min(width) >= SMALLEST_SIDE, "input.size", input.size, "at least 32 pixels a side");
+    if let Some(side) = input.shorter_side {
+        let fits = (height.max(width)..=Size::MAX_SIDE).contains(&side);
+        check.that(fits, "input.shorter_side", side, "at least the longer side of input.size and at most 8192");
+    }
+    check.that(input.mean.iter().all(|mean| mean.is_finite()), "input.mean", list(&input.mean), "finite numbers");
+    let divisible = input.std.iter().all(|std| std.is_normal() && *std > 0.0);
+    check.that(divisible, "input.std", list(&input.std), "finite numbers above 0");
+
+    check.probability("augmentation.flip", augmentation.flip);
+    check.probability("augmentation.noise", augmentation.noise);
+    let [low, high] = augmentation.noise_variance;
+    let ordered = 0.0 <= low && low <= high && high.is_finite();
+    check.that(ordered, "augmentation.noise_variance", list(&[low, high]), "[lowest, highest], neither below 0");
+
+    match loss.kind {
+        LossKind::Bce => {}
+        LossKind::Focal { alpha, gamma } => {
+            check.inside("loss.alpha", alpha);
+            check.at_least_0("loss.gamma", gamma);
+        }
+        LossKind::Asymmetric { gamma_positive, gamma_negative, clip } => {
+            check.at_least_0("loss.gamma_positive", gamma_positive);
+            check.at_least_0("loss.gamma_negative", gamma_negative);
+            check.that((0.0..1.0).contains(&clip), "loss.clip", clip, "at least 0 and below 1");
+        }
+    }
+    if let Weighting::EffectiveNumber { beta } = loss.weighting {
+        check.inside("loss.weighting_beta", beta);
+    }
+    if loss.weighting != Weighting::None {
+        let power = loss.weighting_power;
+        check.that(power > 0.0 && power <= 1.0, "loss.weighting_power", power, "above 0 and at most 1");
+    }
+
+    check.above_0("optimizer.learning_rate", optimizer.learning_rate);
+    check.at_least_0("optimizer.weight_decay", optimizer.weight_decay);
+    let decays = optimizer.betas.iter().all(|beta| (0.0..1.0).contains(beta));
+    check.that(decays, "optimizer.betas", list(&optimizer.betas), "at least 0 and below 1");
+    check.above_0("optimizer.epsilon", optimizer.epsilon);
+
+    if let ScheduleRecipe::OneCycle(shape) = schedule {
+        let (limit, allowed) = if shape.three_phase { (0.5, "between 0 and 0.5") } else { (1.0, "between 0 and 1") };
+        check.that((0.0..=limit).contains(&shape.pct_start), "schedule.pct_start", shape.pct_start, allowed);
+        check.above_0("schedule.div_factor", shape.div_factor);
+        check.above_0("schedule.final_div_factor", shape.final_div_factor);
+        for (key, momentum) in
+            [("schedule.base_momentum", shape.base_momentum), ("schedule.max_momentum", shape.max_momentum)]
+        {
+            check.that((0.0..1.0).contains(&momentum), key, momentum, "at least 0 and below 1");
+        }
+    }
+
+    check.that(training.epochs > 0, "training.epochs", training.epochs, "at least 1");
+    check.that(
+        training.batch_size > 1,
+        "training.batch_size",
+        training.batch_size,
+        "at least 2: batch norm needs a spread",
+    );
+    // TOML integers are signed.
+    check.that(i64::try_from(training.seed).is_ok(), "training.seed", training.seed, "at most 9223372036854775807");
+    check.that(training.patience != Some(0), "training.patience", 0, "at least 1, or left out");
+    check.at_least_0("training.min_delta", training.min_delta);
+    if let Some(minutes) = training.checkpoint_minutes {
+        check.above_0("training.checkpoint_minutes", minutes);
+    }
+
+    if let Thresholds::Fixed(threshold) = evaluation.thresholds {
+        check.inside("evaluation.threshold", threshold);
+    }
+    check.0
+}
+
+struct Checks(Vec<Problem>);
+
+impl Checks {
+    fn that(&mut self, holds: bool, key: &'static str, value: impl Display, allowed: &str) {
+        if !holds {
+            self.0.push(Problem { key, line: None, message: format!("is {value}; it must be {allowed}") });
+        }
+    }
+
+    fn probability(&mut self, key: &'static str, value: f32) {
+        self.that((0.0..=1.0).contains(&value), key, value, "between 0 and 1");
+    }
+
+    fn inside(&mut self, key: &'static str, value: f64) {
+        self.that(value > 0.0 && value < 1.0, key, value, "above 0 and below 1");
+    }
+
+    fn above_0(&mut self, key: &'static str, value: f64) {
+        self.that(value > 0.0 && value.is_finite(), key, value, "above 0 and finite");
+    }
+
+    fn at_least_0(&mut self, key: &'static str, value: f64) {
+        self.that(value >= 0.0 && value.is_finite(), key, value, "at least 0 and finite");
+    }
+}
+
+fn list<T: Display>(values: &[T]) -> String {
+    format!("[{}]", values.iter().map(T::to_string).collect::<Vec<_>>().join(", "))
+}

@@ -1,0 +1,197 @@
+//! How the learning rate and the first momentum move over a run.
+
+use std::f64::consts::PI;
+
+/// What the optimiser uses for one step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rates {
+    /// Step size.
+    pub learning_rate: f64,
+    /// Decay of the running mean of gradients: Adam's first beta.
+    pub beta1: f64,
+}
+
+/// The curve between two points of a schedule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Anneal {
+    /// Half a cosine: slow, fast, slow.
+    Cosine,
+    /// A straight line.
+    Linear,
+}
+
+impl Anneal {
+    /// The value a `fraction` of the way from `start` to `end`, by the same arithmetic as PyTorch.
+    fn between(self, start: f64, end: f64, fraction: f64) -> f64 {
+        match self {
+            Anneal::Cosine => end + (start - end) / 2.0 * ((PI * fraction).cos() + 1.0),
+            Anneal::Linear => (end - start) * fraction + start,
+        }
+    }
+}
+
+/// The shape of a one-cycle schedule (Smith and Topin, 2018), with PyTorch's `OneCycleLR` as the reference.
+///
+/// The rate climbs from `peak / div_factor` to the peak and falls to `peak / div_factor / final_div_factor`, while
+/// beta1 moves the other way.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct OneCycle {
+    /// Share of the run spent climbing, in 0..=1; at most a half with `three_phase`.
+    pub pct_start: f64,
+    /// The peak divided by the first rate.
+    pub div_factor: f64,
+    /// The first rate divided by the last.
+    pub final_div_factor: f64,
+    /// The curve between the turning points.
+    pub anneal: Anneal,
+    /// Descends as fast as it climbed, and uses what is left of the run to go from the first rate to the last.
+    pub three_phase: bool,
+    /// Whether beta1 moves; otherwise it stays where the optimiser has it.
+    pub cycle_momentum: bool,
+    /// Beta1 at the peak rate.
+    pub base_momentum: f64,
+    /// Beta1 at the first and the last rate.
+    pub max_momentum: f64,
+}
+
+impl Default for OneCycle {
+    /// PyTorch's defaults.
+    fn default() -> Self {
+        Self {
+            pct_start: 0.3,
+            div_factor: 25.0,
+            final_div_factor: 1e4,
+            anneal: Anneal::Cosine,
+            three_phase: false,
+            cycle_momentum: true,
+            base_momentum: 0.85,
+            max_momentum: 0.95,
+        }
+    }
+}
+
+/// The rates of every step of a run: a pure function of the step, so that a resumed run needs nothing but its position.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Schedule {
+    /// The same rates throughout.
+    Constant(Rates),
+    /// One climb and one descent over `total_steps`.
+    OneCycle {
+        /// The peak learning rate, and the beta1 used when momentum is not cycled.
+        peak: Rates,
+        /// The shape of the cycle.
+        shape: OneCycle,
+        /// Number of optimiser steps in the whole run.
+        total_steps: u64,
+    },
+}
+
+impl Schedule {
+    /// The rates of one step, counted from 0. A step beyond the last keeps the last rates.
+    #[must_use]
+    pub fn at(&self, step: u64) -> Rates {
+        match *self {
+            Schedule::Constant(rates) => rates,
+            Schedule::OneCycle { peak, shape, total_steps } => one_cycle(peak, &shape, total_steps, step),
+        }
+    }
+}
+
+fn one_cycle(peak: Rates, shape: &OneCycle, total_steps: u64, step: u64) -> Rates {
+    let last = total_steps.saturating_sub(1);
+    let first_rate = peak.learning_rate / shape.div_factor;
+    let last_rate = first_rate / shape.final_div_factor;
+    let warm = (first_rate, shape.max_momentum);
+    let hot = (peak.learning_rate, shape.base_momentum);
+    let cold = (last_rate, shape.max_momentum);
+
+    let climb_end = shape.pct_start * total_steps as f64 - 1.0;
+    // Where each phase ends, and what it leads from and to.
+    let phases: &[_] = if shape.three_phase {
+        &[
+            (climb_end, warm, hot),
+            (2.0 * shape.pct_start * total_steps as f64 - 2.0, hot, warm),
+            (last as f64, warm, cold),
+        ]
+    } else {
+        &[(climb_end, warm, hot), (last as f64, hot, cold)]
+    };
+
+    let position = step.min(last) as f64;
+    let current = phases.iter().position(|&(end, ..)| position <= end).unwrap_or(phases.len() - 1);
+    let (end, from, to) = phases[current];
+    let start = if current == 0 { 0.0 } else { phases[current - 1].0 };
+    // A phase of no length (a climb of a single step) is at its end; PyTorch divides by zero there.
+    let fraction = if end > start { (position - start) / (end - start) } else { 1.0 };
+    let learning_rate = shape.anneal.between(from.0, to.0, fraction);
+    let beta1 = if shape.cycle_momentum { shape.anneal.between(from.1, to.1, fraction) } else { peak.beta1 };
+    Rates { learning_rate, beta1 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOLDEN: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/schedules.json"));
+
+    fn peak(learning_rate: f64) -> Rates {
+        Rates { learning_rate, beta1: 0.9 }
+    }
+
+    #[test]
+    fn one_cycle_equals_pytorchs() {
+        let file: serde_json::Value = serde_json::from_str(GOLDEN).unwrap();
+        let three_phase = OneCycle { anneal: Anneal::Linear, three_phase: true, ..OneCycle::default() };
+        let table = [
+            ("max_lr 3e-4, total_steps 100", 3e-4, OneCycle::default(), 100),
+            ("max_lr 1e-2, total_steps 7, linear, three_phase", 1e-2, three_phase, 7),
+        ];
+        assert_eq!(table.len(), file["one_cycle"].as_object().unwrap().len(), "every golden case is tested");
+        for (name, learning_rate, shape, total_steps) in table {
+            let schedule = Schedule::OneCycle { peak: peak(learning_rate), shape, total_steps };
+            let rows = file["one_cycle"][name].as_array().unwrap();
+            assert_eq!(rows.len() as u64, total_steps);
+            for (step, row) in rows.iter().enumerate() {
+                let rates = schedule.at(step as u64);
+                for (value, expected) in [(rates.learning_rate, &row[0]), (rates.beta1, &row[1])] {
+                    let expected = expected.as_f64().unwrap();
+                    // The last rate is the small difference of two large ones, in PyTorch as here.
+                    let tolerance = 1e-12 * expected + 1e-16 * learning_rate;
+                    assert!((value - expected).abs() <= tolerance, "{name}, step {step}: {value}, expected {expected}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_step_of_a_short_run_has_rates() {
+        for total_steps in 0..12 {
+            for pct_start in [0.0, 0.1, 0.3, 0.5, 1.0] {
+                for three_phase in [false, pct_start <= 0.5] {
+                    let shape = OneCycle { pct_start, three_phase, ..OneCycle::default() };
+                    let schedule = Schedule::OneCycle { peak: peak(1e-3), shape, total_steps };
+                    for step in 0..total_steps + 2 {
+                        let Rates { learning_rate, beta1 } = schedule.at(step);
+                        let context = format!("{total_steps} steps, climb {pct_start}, step {step}");
+                        assert!((0.0..=1.000_001e-3).contains(&learning_rate), "{context}: {learning_rate}");
+                        assert!((0.849_999..=0.950_001).contains(&beta1), "{context}: {beta1}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn momentum_stays_when_it_is_not_cycled() {
+        let shape = OneCycle { cycle_momentum: false, ..OneCycle::default() };
+        let schedule = Schedule::OneCycle { peak: peak(1e-3), shape, total_steps: 10 };
+        assert!((0..10).all(|step| schedule.at(step).beta1 == 0.9));
+    }
+
+    #[test]
+    fn constant_is_constant() {
+        let schedule = Schedule::Constant(peak(1e-3));
+        assert!([0, 1, 1_000_000].iter().all(|&step| schedule.at(step) == peak(1e-3)));
+    }
+}

@@ -1,0 +1,713 @@
+//! The training loop.
+//!
+//! A run is a function of its recipe, its dataset and nothing else: killed at any moment and resumed from its last
+//! checkpoint, it ends with the same bits as one that was left alone.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor, TensorData, activation};
+use jiff::Timestamp;
+use visage_data::{Batch, Dataset, Label, Loader, LoaderOptions, Preparation, Split, Statistics, Weighting};
+use visage_judge::{Evaluation, Predictions, ThresholdRule, Thresholds};
+use visage_model::model_file::{USES_TO_AVOID, card_format, image_tensor};
+use visage_model::state::Loaded;
+use visage_model::{Architecture, Card, Draws, Kind, Model, Network, NetworkConfig, Origin, Pass};
+
+use crate::checkpoint::{self, Checkpoint, Position};
+use crate::early_stopping::Monitor;
+use crate::error::TrainError;
+use crate::loss::Loss;
+use crate::optimizer::Optimizer;
+use crate::recipe::{self, Recipe};
+use crate::run_folder::{DataRecord, EpochLog, EpochRow, RunFolder, RunRecord, RunResult, RunStatus, StepLog, StepRow};
+use crate::schedule::Schedule;
+
+/// The checkpoint a run resumes from.
+pub const LAST: &str = "last.safetensors";
+/// The checkpoint of the best epoch: the model of the run.
+pub const BEST: &str = "best.safetensors";
+
+/// Everything a run needs.
+#[derive(Clone, Debug)]
+pub struct TrainSettings {
+    /// The resolved recipe.
+    pub recipe: Recipe,
+    /// What to train and validate on.
+    pub dataset: Arc<Dataset>,
+    /// Where the dataset was found, for the record.
+    pub data_path: std::path::PathBuf,
+    /// The folder of the run: new or empty, or with `resume` one that holds a run.
+    pub folder: std::path::PathBuf,
+    /// Whether to go on with the run in `folder`.
+    pub resume: bool,
+    /// Where to compute.
+    pub device: Device,
+    /// Name of the device, for the record.
+    pub device_name: String,
+    /// Threads that decode images.
+    pub workers: usize,
+    /// Threads that compute, for the record.
+    pub threads: usize,
+}
+
+/// What a run tells whoever watches it.
+#[derive(Clone, Debug)]
+pub enum Event<'a> {
+    /// Training is about to begin, or to go on.
+    Started(&'a Started),
+    /// A step was taken.
+    Step {
+        /// The row of `steps.csv`.
+        row: &'a StepRow,
+        /// Steps of an epoch.
+        steps_per_epoch: usize,
+        /// Steps of the whole run.
+        total_steps: u64,
+    },
+    /// Validation is under way.
+    Validating {
+        /// Images done.
+        done: usize,
+        /// Images there are.
+        images: usize,
+    },
+    /// An epoch ended.
+    Epoch(&'a EpochRow),
+    /// A checkpoint was written within an epoch.
+    Saved,
+}
+
+/// How a run begins.
+#[derive(Clone, Debug)]
+pub struct Started {
+    /// The folder.
+    pub folder: std::path::PathBuf,
+    /// The network.
+    pub architecture: Architecture,
+    /// How many values are trained.
+    pub parameters: u64,
+    /// Images to train on.
+    pub training_images: usize,
+    /// Images to validate on.
+    pub validation_images: usize,
+    /// Epochs the recipe asks for.
+    pub epochs: u32,
+    /// Steps taken before this process.
+    pub resumed_at: u64,
+    /// What was loaded as the first weights.
+    pub pretrained: Option<Loaded>,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// Finished, stopped early, or interrupted.
+    pub status: RunStatus,
+    /// What came of it.
+    pub result: RunResult,
+}
+
+/// Trains. `stop` may be set from elsewhere at any time: the run then writes a checkpoint after the step under way and
+/// ends as [`RunStatus::Interrupted`].
+///
+/// # Errors
+///
+/// Everything that can be wrong with the recipe, the data, the folder or the weights, before the first step where it can
+/// be known then; an unreadable image, a full disk, or a loss that is no number later on. The last checkpoint stays.
+pub fn train(
+    settings: &TrainSettings,
+    stop: &AtomicBool,
+    observe: &mut dyn FnMut(Event<'_>),
+) -> Result<Outcome, TrainError> {
+    let mut run = Run::prepare(settings)?;
+    observe(Event::Started(&run.started));
+    let outcome = run.train(stop, observe);
+    run.record(outcome.as_ref().map_err(ToString::to_string))?;
+    outcome
+}
+
+struct Run<'a> {
+    settings: &'a TrainSettings,
+    started: Started,
+    folder: RunFolder,
+    record: RunRecord,
+    preparation: Preparation,
+    training: Vec<usize>,
+    validation: Vec<usize>,
+    drop_last: bool,
+    loss: Loss,
+    validation_loss: Loss,
+    network: NetworkConfig,
+    recipe_toml: String,
+    state: State,
+}
+
+/// What changes from step to step.
+struct State {
+    /// Out only during a step, so that the optimiser holds the only handle and works in place.
+    network: Option<Network>,
+    optimizer: Optimizer,
+    position: Position,
+    /// Of the newest epoch, and so of the checkpoint after it.
+    validated: Validated,
+}
+
+/// What validation gave: what a card says of it.
+#[derive(Clone)]
+struct Validated {
+    thresholds: Vec<f32>,
+    rule: String,
+    metrics: std::collections::BTreeMap<String, f64>,
+}
+
+impl<'a> Run<'a> {
+    fn prepare(settings: &'a TrainSettings) -> Result<Self, TrainError> {
+        let TrainSettings { recipe, dataset, device, .. } = settings;
+        recipe.validate()?;
+        let split = |split: Split| {
+            let indices = dataset.indices(split);
+            if indices.is_empty() {
+                return Err(TrainError::EmptySplit { dataset: dataset.name().to_owned(), split: split.name() });
+            }
+            Ok(indices)
+        };
+        let (training, validation) = (split(Split::Train)?, split(Split::Validation)?);
+        if training.len() == 1 {
+            return Err(TrainError::TooFewImages);
+        }
+        // A last batch of one image has no variance to normalise by.
+        let drop_last = training.len() % recipe.training.batch_size == 1;
+        let statistics = Statistics::of(dataset, Split::Train);
+        let loss = attribute_loss(recipe, &statistics, &device.clone().autodiff())?;
+        let validation_loss = attribute_loss(recipe, &statistics, device)?;
+
+        let attributes = dataset.attributes().to_vec();
+        let network = NetworkConfig {
+            architecture: recipe.model.architecture,
+            outputs: attributes.len(),
+            dropout: recipe.model.dropout,
+            stochastic_depth: recipe.model.stochastic_depth,
+        };
+        let fingerprint = dataset.fingerprint();
+        let folder = if settings.resume { Some(open(settings, &fingerprint)?) } else { None };
+        let resumed = match &folder {
+            Some(folder) if folder.file(LAST).is_file() => {
+                Some(checkpoint::read(&folder.file(LAST), recipe.optimizer, device)?)
+            }
+            _ => None,
+        };
+        let (state, pretrained) = match resumed {
+            Some(checkpoint) => (State::resumed(checkpoint), None),
+            None => State::fresh(recipe, &network, device)?,
+        };
+        let parameters = parameters(state.network());
+        let record = match &folder {
+            Some(folder) => {
+                let mut record = folder.record()?;
+                record.resumed += 1;
+                record.status = RunStatus::Running;
+                record
+            }
+            None => RunRecord {
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                recipe: recipe.name.clone(),
+                started: Timestamp::now(),
+                status: RunStatus::Running,
+                device: settings.device_name.clone(),
+                threads: settings.threads,
+                architecture: network.architecture.to_string(),
+                parameters,
+                data: DataRecord {
+                    path: settings.data_path.clone(),
+                    fingerprint,
+                    attributes,
+                    train: training.len() as u64,
+                    validation: validation.len() as u64,
+                    test: dataset.indices(Split::Test).len() as u64,
+                },
+                resumed: 0,
+                result: None,
+            },
+        };
+        let folder = match folder {
+            Some(folder) => {
+                folder.write_record(&record)?;
+                folder
+            }
+            None => RunFolder::create(&settings.folder, recipe, &record)?,
+        };
+        let started = Started {
+            folder: folder.path().to_owned(),
+            architecture: network.architecture,
+            parameters,
+            training_images: training.len(),
+            validation_images: validation.len(),
+            epochs: recipe.training.epochs,
+            resumed_at: state.position.step,
+            pretrained,
+        };
+        let preparation = recipe.input.preparation();
+        Ok(Self {
+            settings,
+            started,
+            folder,
+            record,
+            preparation,
+            training,
+            validation,
+            drop_last,
+            loss,
+            validation_loss,
+            network,
+            recipe_toml: recipe.to_toml()?,
+            state,
+        })
+    }
+
+    fn train(&mut self, stop: &AtomicBool, observe: &mut dyn FnMut(Event<'_>)) -> Result<Outcome, TrainError> {
+        let epochs = u64::from(self.settings.recipe.training.epochs);
+        let steps_per_epoch = self.loader_options(0).batches(self.training.len());
+        let total_steps = epochs * steps_per_epoch as u64;
+        let recipe = &self.settings.recipe;
+        let schedule = recipe.schedule.resolve(&recipe.optimizer, total_steps);
+        let mut steps = self.folder.steps(self.state.position.step)?;
+        let mut rows = self.folder.epochs(self.state.position.epoch)?;
+        let mut status = RunStatus::Finished;
+        while self.state.position.epoch < epochs && !self.state.position.stopped_early {
+            let total = Total { steps_per_epoch, total_steps };
+            if !self.epoch(&schedule, total, &mut steps, stop, observe)? {
+                status = RunStatus::Interrupted;
+                break;
+            }
+            self.validate(&schedule, &mut rows, observe)?;
+        }
+        if self.state.position.stopped_early {
+            status = RunStatus::StoppedEarly;
+        }
+        if status != RunStatus::Interrupted {
+            self.strip_best()?;
+        }
+        let Position { epoch, best, seconds, .. } = self.state.position;
+        let result = RunResult {
+            epochs: epoch as u32,
+            best_epoch: best.epoch,
+            best_value: best.value,
+            seconds,
+            error: None,
+        };
+        Ok(Outcome { status, result })
+    }
+
+    fn loader_options(&self, epoch: u64) -> LoaderOptions {
+        let training = &self.settings.recipe.training;
+        LoaderOptions {
+            batch_size: training.batch_size,
+            seed: training.seed,
+            epoch,
+            shuffle: true,
+            augmentation: Some(self.settings.recipe.augmentation.augmentation()),
+            workers: self.settings.workers,
+            prefetch: 2,
+            skip_batches: self.state.position.batch,
+            drop_last: self.drop_last,
+        }
+    }
+
+    /// Trains what is left of the epoch under way. False if it was told to stop before the end.
+    fn epoch(
+        &mut self,
+        schedule: &Schedule,
+        total: Total,
+        log: &mut StepLog,
+        stop: &AtomicBool,
+        observe: &mut dyn FnMut(Event<'_>),
+    ) -> Result<bool, TrainError> {
+        let epoch = self.state.position.epoch;
+        let loader = Loader::new(
+            Arc::clone(&self.settings.dataset),
+            self.training.clone(),
+            self.preparation.clone(),
+            self.loader_options(epoch),
+        )?;
+        let every = self.settings.recipe.training.checkpoint_minutes.map(|minutes| minutes * 60.0);
+        let mut saved = Instant::now();
+        let mut began = Instant::now();
+        for batch in loader {
+            let batch = batch?;
+            let images = batch.indices.len();
+            let Step { loss, labels, gradient_norm, learning_rate } = self.step(schedule, &batch)?;
+            let seconds = lap(&mut began);
+            let position = &mut self.state.position;
+            position.loss_sum += loss * labels as f64;
+            position.labels += labels;
+            position.batch += 1;
+            position.epoch_seconds += seconds;
+            position.seconds += seconds;
+            let row = StepRow {
+                step: position.step,
+                epoch: epoch + 1,
+                loss,
+                learning_rate,
+                gradient_norm,
+                images_per_second: images as f64 / seconds,
+            };
+            log.append(&row)?;
+            let Total { steps_per_epoch, total_steps } = total;
+            observe(Event::Step { row: &row, steps_per_epoch, total_steps });
+            let stopping = stop.load(Ordering::Relaxed);
+            if stopping || every.is_some_and(|every| saved.elapsed() >= Duration::from_secs_f64(every)) {
+                self.save(LAST)?;
+                saved = Instant::now();
+                observe(Event::Saved);
+            }
+            if stopping {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// One optimiser step.
+    fn step(&mut self, schedule: &Schedule, batch: &Batch) -> Result<Step, TrainError> {
+        let device = self.settings.device.clone().autodiff();
+        let network = self.state.network.take().expect("put back after every step");
+        let State { optimizer, position, .. } = &mut self.state;
+        let samples: Vec<u64> = batch.indices.iter().map(|&index| index as u64).collect();
+        let draws = Draws { seed: self.settings.recipe.training.seed, epoch: position.epoch, samples: &samples };
+        let images = image_tensor(&self.preparation, &batch.pixels, samples.len(), &device);
+        let (targets, mask, labels) = label_tensors(&batch.labels, samples.len(), &device);
+        let logits = network.forward(images, Pass::Training(&draws));
+        let loss = self.loss.mean(logits, targets, mask);
+        let mut gradients = loss.backward();
+        let loss = f64::from(loss.into_scalar::<f32>());
+        let rates = schedule.at(position.step);
+        position.step += 1;
+        let (updated, gradient_norm) = optimizer.step(network, &mut gradients, rates, position.step);
+        self.state.network = Some(updated);
+        if !(loss.is_finite() && gradient_norm.is_finite()) {
+            return Err(TrainError::Diverged { step: self.state.position.step, loss, gradient_norm });
+        }
+        Ok(Step { loss, labels, gradient_norm, learning_rate: rates.learning_rate })
+    }
+
+    /// Judges the network after an epoch, keeps it if it is the best, and moves on to the next epoch.
+    fn validate(
+        &mut self,
+        schedule: &Schedule,
+        log: &mut EpochLog,
+        observe: &mut dyn FnMut(Event<'_>),
+    ) -> Result<(), TrainError> {
+        let began = Instant::now();
+        let (validation_loss, evaluation) = self.evaluate(observe)?;
+        let scores = &evaluation.macro_average;
+        let recipe = &self.settings.recipe;
+        let monitored = match recipe.training.monitor {
+            Monitor::ValidationLoss => Some(validation_loss),
+            Monitor::Accuracy => scores.accuracy,
+            Monitor::BalancedAccuracy => scores.balanced_accuracy,
+            Monitor::F1 => scores.f1,
+            Monitor::AveragePrecision => scores.average_precision,
+        };
+        self.state.validated = Validated::new(validation_loss, &evaluation);
+
+        let trained = (self.training.len() - usize::from(self.drop_last)) as f64;
+        let position = &mut self.state.position;
+        let epoch = position.epoch + 1;
+        let verdict = recipe.training.early_stopping().observe(&mut position.best, epoch as u32, monitored);
+        let seconds = began.elapsed().as_secs_f64();
+        let row = EpochRow {
+            epoch,
+            step: position.step,
+            train_loss: position.loss_sum / (position.labels as f64).max(1.0),
+            validation_loss,
+            accuracy: scores.accuracy,
+            balanced_accuracy: scores.balanced_accuracy,
+            precision: scores.precision,
+            recall: scores.recall,
+            f1: scores.f1,
+            average_precision: scores.average_precision,
+            learning_rate: schedule.at(position.step - 1).learning_rate,
+            seconds: position.epoch_seconds + seconds,
+            images_per_second: trained / position.epoch_seconds,
+            best: verdict.improved,
+        };
+        *position = Position {
+            epoch,
+            batch: 0,
+            loss_sum: 0.0,
+            labels: 0,
+            epoch_seconds: 0.0,
+            seconds: position.seconds + seconds,
+            stopped_early: verdict.stop,
+            ..*position
+        };
+        // `last` goes last: until it is there, a resumed run repeats this epoch's end, and writes the same again.
+        if verdict.improved {
+            self.save(BEST)?;
+        }
+        log.append(&row)?;
+        self.save(LAST)?;
+        observe(Event::Epoch(&row));
+        Ok(())
+    }
+
+    /// Loss and metrics of the network on the validation split, with the thresholds the recipe asks for.
+    fn evaluate(&self, observe: &mut dyn FnMut(Event<'_>)) -> Result<(f64, Evaluation), TrainError> {
+        let device = &self.settings.device;
+        let network = self.state.network().valid();
+        let images = self.validation.len();
+        let batch_size = self.settings.recipe.training.batch_size;
+        let loader = Loader::new(
+            Arc::clone(&self.settings.dataset),
+            self.validation.clone(),
+            self.preparation.clone(),
+            LoaderOptions::in_order(batch_size, self.settings.workers),
+        )?;
+        let (mut loss_sum, mut known) = (0.0, 0);
+        let (mut labels, mut probabilities) = (Vec::new(), Vec::new());
+        let mut done = 0;
+        for batch in loader {
+            let batch = batch?;
+            let rows = batch.indices.len();
+            let logits =
+                network.forward(image_tensor(&self.preparation, &batch.pixels, rows, device), Pass::Inference);
+            let (targets, mask, count) = label_tensors(&batch.labels, rows, device);
+            let loss = self.validation_loss.mean(logits.clone(), targets, mask).into_scalar::<f32>();
+            loss_sum += f64::from(loss) * count as f64;
+            known += count;
+            labels.extend(batch.labels.iter().map(|label| label.known()));
+            let values = activation::sigmoid(logits).into_data().try_into_vec::<f32>();
+            probabilities.extend(values.expect("probabilities are f32"));
+            done += rows;
+            observe(Event::Validating { done, images });
+        }
+        let attributes = self.settings.dataset.attributes().to_vec();
+        let count = attributes.len();
+        let predictions = Predictions::new(attributes, labels, probabilities)?;
+        let thresholds = match self.settings.recipe.evaluation.thresholds {
+            recipe::Thresholds::Fixed(threshold) => Thresholds::fixed(threshold as f32, count),
+            recipe::Thresholds::BestF1 => Thresholds::best_f1(&predictions),
+        };
+        Ok((loss_sum / (known as f64).max(1.0), visage_judge::evaluate(&predictions, &thresholds)?))
+    }
+
+    fn model(&self) -> Model {
+        let Position { epoch, step, .. } = self.state.position;
+        let Validated { thresholds, rule, metrics } = self.state.validated.clone();
+        let dataset = &self.settings.dataset;
+        let card = Card {
+            format: card_format(),
+            network: self.network,
+            attributes: dataset.attributes().to_vec(),
+            preparation: self.preparation.clone(),
+            thresholds: if thresholds.is_empty() { vec![0.5; self.network.outputs] } else { thresholds },
+            threshold_rule: rule,
+            origin: Origin {
+                visage_version: env!("CARGO_PKG_VERSION").to_owned(),
+                // When the run began, not now: the same run writes the same bytes.
+                started: self.record.started.to_string(),
+                recipe: self.recipe_toml.clone(),
+                dataset: dataset.name().to_owned(),
+                dataset_fingerprint: self.record.data.fingerprint.clone(),
+                training_images: self.training.len(),
+                epoch: epoch as usize,
+                step,
+                validation: metrics,
+            },
+            uses_to_avoid: USES_TO_AVOID.to_owned(),
+        };
+        Model { card, network: self.state.network().valid() }
+    }
+
+    fn save(&self, name: &str) -> Result<(), TrainError> {
+        checkpoint::write(&self.folder.file(name), &self.model(), &self.state.optimizer, &self.state.position)
+    }
+
+    /// Once a run is over, its best checkpoint needs no optimiser any more: it becomes a plain model file, a third of
+    /// the size.
+    fn strip_best(&self) -> Result<(), TrainError> {
+        let path = self.folder.file(BEST);
+        if path.is_file() {
+            Model::read(&path, &self.settings.device)?.write(&path)?;
+        }
+        Ok(())
+    }
+
+    fn record(&mut self, outcome: Result<&Outcome, String>) -> Result<(), TrainError> {
+        match outcome {
+            Ok(outcome) => {
+                self.record.status = outcome.status;
+                self.record.result = Some(outcome.result.clone());
+            }
+            Err(error) => {
+                let Position { epoch, best, seconds, .. } = self.state.position;
+                self.record.status = RunStatus::Failed;
+                self.record.result = Some(RunResult {
+                    epochs: epoch as u32,
+                    best_epoch: best.epoch,
+                    best_value: best.value,
+                    seconds,
+                    error: Some(error),
+                });
+            }
+        }
+        Ok(self.folder.write_record(&self.record)?)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Total {
+    steps_per_epoch: usize,
+    total_steps: u64,
+}
+
+/// What a step gave.
+struct Step {
+    loss: f64,
+    labels: u64,
+    gradient_norm: f64,
+    learning_rate: f64,
+}
+
+impl State {
+    fn network(&self) -> &Network {
+        self.network.as_ref().expect("put back after every step")
+    }
+
+    fn fresh(recipe: &Recipe, config: &NetworkConfig, device: &Device) -> Result<(Self, Option<Loaded>), TrainError> {
+        let network = config.init(recipe.training.seed, &device.clone().autodiff());
+        let (network, pretrained) = match &recipe.model.weights {
+            Some(path) => {
+                let (network, loaded) = network.load(config.architecture, &visage_weights::read(path)?)?;
+                (network, Some(loaded))
+            }
+            None => (network, None),
+        };
+        let state = Self {
+            network: Some(network.train()),
+            optimizer: Optimizer::new(recipe.optimizer),
+            position: Position::default(),
+            validated: Validated::none(),
+        };
+        Ok((state, pretrained))
+    }
+
+    fn resumed(checkpoint: Checkpoint) -> Self {
+        let Checkpoint { model: Model { card, network }, optimizer, position } = checkpoint;
+        Self {
+            network: Some(network.train()),
+            optimizer,
+            position,
+            validated: Validated {
+                thresholds: card.thresholds,
+                rule: card.threshold_rule,
+                metrics: card.origin.validation,
+            },
+        }
+    }
+}
+
+impl Validated {
+    /// Before the first validation.
+    fn none() -> Self {
+        Self { thresholds: Vec::new(), rule: "0.5, before the first validation".to_owned(), metrics: Default::default() }
+    }
+
+    fn new(loss: f64, evaluation: &Evaluation) -> Self {
+        let scores = &evaluation.macro_average;
+        let named = [
+            ("loss", Some(loss)),
+            ("accuracy", scores.accuracy),
+            ("balanced_accuracy", scores.balanced_accuracy),
+            ("precision", scores.precision),
+            ("recall", scores.recall),
+            ("f1", scores.f1),
+            ("average_precision", scores.average_precision),
+        ];
+        Self {
+            thresholds: evaluation.thresholds().values,
+            rule: match evaluation.threshold_rule {
+                ThresholdRule::Fixed => "fixed in advance".to_owned(),
+                ThresholdRule::BestF1 => "best F1 of each attribute on the validation split".to_owned(),
+            },
+            metrics: named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect(),
+        }
+    }
+}
+
+/// The run to resume, if it is one of the same recipe on the same data.
+fn open(settings: &TrainSettings, fingerprint: &str) -> Result<RunFolder, TrainError> {
+    let folder = RunFolder::open(&settings.folder)?;
+    let record = folder.record()?;
+    if record.data.fingerprint != fingerprint {
+        return Err(TrainError::OtherData {
+            run: settings.folder.clone(),
+            expected: record.data.fingerprint,
+            found: fingerprint.to_owned(),
+        });
+    }
+    let (theirs, ours) = (folder.recipe()?.to_toml()?, settings.recipe.to_toml()?);
+    if theirs != ours {
+        return Err(TrainError::OtherRecipe {
+            run: settings.folder.clone(),
+            theirs: lines_only_in(&theirs, &ours),
+            ours: lines_only_in(&ours, &theirs),
+        });
+    }
+    Ok(folder)
+}
+
+fn lines_only_in(text: &str, other: &str) -> String {
+    let other: std::collections::HashSet<&str> = other.lines().collect();
+    let lines: Vec<String> =
+        text.lines().filter(|line| !other.contains(line)).map(|line| format!("  {line}")).collect();
+    lines.join("\n")
+}
+
+fn attribute_loss(recipe: &Recipe, statistics: &Statistics, device: &Device) -> Result<Loss, TrainError> {
+    let crate::recipe::LossRecipe { kind, weighting, weighting_power, .. } = recipe.loss;
+    if weighting == Weighting::None {
+        return Ok(Loss::new(kind));
+    }
+    Ok(Loss::weighted(kind, &statistics.weights(&weighting)?, weighting_power as f32, device)?)
+}
+
+/// Targets and mask `[images, attributes]`, and how many labels are known.
+fn label_tensors(labels: &[Label], images: usize, device: &Device) -> (Tensor<2>, Tensor<2>, u64) {
+    let tensor = |value: fn(Label) -> bool| {
+        let values: Vec<f32> = labels.iter().map(|&label| if value(label) { 1.0 } else { 0.0 }).collect();
+        Tensor::from_data(TensorData::new(values, [images, labels.len() / images]), device)
+    };
+    let known = labels.iter().filter(|label| **label != Label::Unknown).count() as u64;
+    (tensor(|label| label == Label::Present), tensor(|label| label != Label::Unknown), known)
+}
+
+fn parameters(network: &Network) -> u64 {
+    let mut parameters = 0;
+    network.for_each(|_, kind, data| {
+        if kind == Kind::Parameter {
+            parameters += data.num_elements() as u64;
+        }
+    });
+    parameters
+}
+
+/// Seconds since `began`, which becomes now.
+fn lap(began: &mut Instant) -> f64 {
+    let now = Instant::now();
+    let seconds = now.duration_since(*began).as_secs_f64();
+    *began = now;
+    // A clock too coarse to see a step would make its rate infinite.
+    seconds.max(1e-6)
+}
+
+/// The model file of a run: its best checkpoint, or the last if no epoch has ended.
+#[must_use]
+pub fn model_of_run(folder: &Path) -> std::path::PathBuf {
+    let best = folder.join(BEST);
+    if best.is_file() { best } else { folder.join(LAST) }
+}
