@@ -1,0 +1,136 @@
+//! Files that are either the old one or the new one, never half of one.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+/// Characters of chance between the prefix and the suffix of a temporary file's name.
+const RANDOM_LETTERS: usize = 6;
+const SUFFIX: &str = ".tmp";
+
+/// Replaces the file at `path` by what `contents` writes, so that a reader, a crash or a loss of power sees the old
+/// file or the new one whole.
+///
+/// The contents go to a temporary file beside it (`.NAME.XXXXXX.tmp`), which is synced and renamed over `path`; then
+/// the folder is synced. An error leaves the old file as it was. What a killed writer of the same path left behind is
+/// removed first, so a path has one writer at a time: of two, one may fail.
+///
+/// # Errors
+///
+/// Whatever the system or `contents` reports; the folder must exist.
+pub fn write(path: &Path, contents: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>) -> io::Result<()> {
+    let name = path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the path names no file"))?;
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let mut prefix = OsString::from(".");
+    prefix.push(name);
+    prefix.push(".");
+    remove_left_behind(folder, &prefix)?;
+
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(&prefix).suffix(SUFFIX).rand_bytes(RANDOM_LETTERS);
+    // A temporary file is private by default; this one becomes an ordinary file, readable as the user's umask says.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let temporary = builder.tempfile_in(folder)?;
+
+    let mut writer = BufWriter::with_capacity(1 << 20, temporary.as_file());
+    contents(&mut writer)?;
+    writer.flush()?;
+    drop(writer);
+    temporary.as_file().sync_all()?;
+    temporary.persist(path).map_err(|failed| failed.error)?;
+    // The rename itself lives in the folder. Only Unix can open and sync one.
+    #[cfg(unix)]
+    File::open(folder)?.sync_all()?;
+    Ok(())
+}
+
+/// Removes the temporary files of writers that were killed before they renamed them.
+fn remove_left_behind(folder: &Path, prefix: &OsStr) -> io::Result<()> {
+    let prefix = prefix.as_encoded_bytes();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let random = name
+            .as_encoded_bytes()
+            .strip_prefix(prefix)
+            .and_then(|rest| rest.strip_suffix(SUFFIX.as_bytes()))
+            .filter(|random| random.len() == RANDOM_LETTERS && random.iter().all(u8::is_ascii_alphanumeric));
+        if random.is_some() {
+            match fs::remove_file(entry.path()) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<_> =
+            fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_write_replaces_and_leaves_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file.txt");
+        write(&path, |file| file.write_all(b"one")).unwrap();
+        write(&path, |file| file.write_all(b"two")).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        assert_eq!(names(folder.path()), ["file.txt"]);
+    }
+
+    #[test]
+    fn a_failed_write_keeps_the_old_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file.txt");
+        write(&path, |file| file.write_all(b"old")).unwrap();
+        let failed = write(&path, |file| {
+            file.write_all(b"half of the n")?;
+            Err(io::Error::other("the disk is full"))
+        });
+        assert_eq!(failed.unwrap_err().to_string(), "the disk is full");
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        assert_eq!(names(folder.path()), ["file.txt"]);
+    }
+
+    #[test]
+    fn what_a_killed_writer_left_is_removed_and_nothing_else_is() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in [".file.a1B2c3.tmp", ".file.notes.a1B2c3.tmp", ".file.tmp", "file.a1B2c3.tmp"] {
+            fs::write(folder.path().join(name), b"").unwrap();
+        }
+        write(&folder.path().join("file"), |file| file.write_all(b"new")).unwrap();
+        assert_eq!(names(folder.path()), [".file.notes.a1B2c3.tmp", ".file.tmp", "file", "file.a1B2c3.tmp"]);
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let failed = write(&folder.path().join("none/file"), |file| file.write_all(b"new")).unwrap_err();
+        assert_eq!(failed.kind(), io::ErrorKind::NotFound);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_file_is_as_readable_as_any_other() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let (ours, ordinary) = (folder.path().join("ours"), folder.path().join("ordinary"));
+        write(&ours, |file| file.write_all(b"x")).unwrap();
+        fs::write(&ordinary, b"x").unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode(&ours), mode(&ordinary));
+    }
+}

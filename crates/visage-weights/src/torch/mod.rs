@@ -1,0 +1,15 @@
+//! Files that PyTorch's `torch.save` wrote: a pickle that describes tensors, and the raw storages they view.
+
+mod globals;
+mod legacy;
+mod pickle;
+mod rebuild;
+mod state_dict;
+mod views;
+mod zip_archive;
+
+pub(crate) use legacy::read as read_legacy;
+pub(crate) use zip_archive::read as read_zip;
+
+/// The byte every pickle of protocol 2 or later begins with.
+pub(crate) const PICKLE_START: u8 = 0x80;

@@ -1,0 +1,103 @@
+//! Files that PyTorch itself wrote, against the values they were made from (tests/golden/README.md).
+
+use std::path::{Path, PathBuf};
+
+use visage_weights::{Tensor, TensorFile, TensorValues, read};
+
+fn golden(name: &str) -> PathBuf {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden")).join(name)
+}
+
+/// The golden numbers' source of values: `count` numbers in [0, 1) for a name.
+fn uniform(name: &str, count: usize) -> Vec<f32> {
+    let state = name
+        .bytes()
+        .fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3));
+    (1..=count as u64)
+        .map(|k| {
+            let mut z = state.wrapping_add(k.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+            z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+            z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+            z ^= z >> 31;
+            (z >> 40) as f32 / 16_777_216.0
+        })
+        .collect()
+}
+
+/// The tensor the formula gives for a key; the count of batches, which has no formula, is seven in these files.
+fn expected(key: &str, shape: &[usize]) -> Tensor {
+    if key.ends_with("num_batches_tracked") {
+        return Tensor::new(shape, vec![7i64]);
+    }
+    let fan_in: usize = shape[1..].iter().product();
+    let factor = (3.0 / fan_in as f64).sqrt() as f32;
+    let value = |u: f32| match key {
+        "bn.running_var" => 1.0 + 0.5 * u,
+        "bn.weight" => 1.0 + 0.1 * (2.0 * u - 1.0),
+        key if key.ends_with("weight") => factor * (2.0 * u - 1.0),
+        _ => 0.1 * (2.0 * u - 1.0),
+    };
+    let values: Vec<f32> = uniform(key, shape.iter().product()).into_iter().map(value).collect();
+    Tensor::new(shape, values)
+}
+
+const KEYS: [(&str, &[usize]); 8] = [
+    ("bn.bias", &[4]),
+    ("bn.num_batches_tracked", &[]),
+    ("bn.running_mean", &[4]),
+    ("bn.running_var", &[4]),
+    ("bn.weight", &[4]),
+    ("conv.weight", &[4, 3, 3, 3]),
+    ("fc.bias", &[2]),
+    ("fc.weight", &[2, 4]),
+];
+
+fn assert_follows_formula(file: &TensorFile, tolerance: f32) {
+    let names: Vec<_> = file.tensors.keys().map(String::as_str).collect();
+    assert_eq!(names, KEYS.map(|(key, _)| key));
+    for (key, shape) in KEYS {
+        let (got, expected) = (&file.tensors[key], expected(key, shape));
+        assert_eq!(got.shape, expected.shape, "{key}");
+        match (&got.data, &expected.data) {
+            (TensorValues::F32(got), TensorValues::F32(expected)) => {
+                assert_eq!(got.len(), expected.len(), "{key}");
+                for (got, expected) in got.iter().zip(expected) {
+                    assert!((got - expected).abs() <= tolerance * expected.abs(), "{key}: {got}, not {expected}");
+                }
+            }
+            (got, expected) => assert_eq!(got, expected, "{key}"),
+        }
+    }
+}
+
+#[test]
+fn a_plain_state_dict() {
+    // The formula in f32 arithmetic is reproduced to the last bit or the one before.
+    assert_follows_formula(&read(&golden("tiny_state_dict.pth")).unwrap(), 2.0 * f32::EPSILON);
+}
+
+#[test]
+fn a_wrapped_state_dict_of_a_parallel_network_in_half_precision() {
+    // Half precision keeps eleven bits.
+    assert_follows_formula(&read(&golden("tiny_wrapped_half_dataparallel.pth")).unwrap(), 1.0 / 2048.0);
+}
+
+#[test]
+fn transposed_and_strided_views() {
+    let file = read(&golden("tiny_noncontiguous.pth")).unwrap();
+    assert_eq!(file.tensors.len(), 2);
+    // Rows and columns exchanged: the storage is the (2, 4) matrix of the formula.
+    let matrix = expected("fc.weight", &[2, 4]);
+    let matrix = matrix.data.as_f32().unwrap();
+    let transposed = &file.tensors["fc.weight"];
+    assert_eq!(transposed.shape, [4, 2]);
+    let values = transposed.data.as_f32().unwrap();
+    for row in 0..4 {
+        for column in 0..2 {
+            let (got, expected) = (values[row * 2 + column], matrix[column * 4 + row]);
+            assert!((got - expected).abs() <= 2.0 * f32::EPSILON * expected.abs(), "{got}, not {expected}");
+        }
+    }
+    // arange(24).view(4, 6)[1:3, ::2].
+    assert_eq!(file.tensors["view"], Tensor::new([2, 3], vec![6.0f32, 8.0, 10.0, 12.0, 14.0, 16.0]));
+}
