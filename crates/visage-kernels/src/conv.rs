@@ -5,9 +5,8 @@
 //! ```
 //!
 //! - Forward: rows gathered from the input times the weight, one tap a kernel position ([`crate::gather`]).
-//! - Input gradient: the same product the other way round. An input row y receives from output row `(y + top - r) /
-//!   stride` for every r that divides evenly, so the input pixels fall into `stride * stride` classes by remainder, each
-//!   with its own taps and no zeros to multiply by.
+//! - Input gradient: the same product the other way round. With a stride the input pixels fall into classes, each with its own
+//!   taps ([`crate::geometry`]).
 //! - Weight gradient: a sum of outer products over the pixels ([`crate::outer`]).
 //!
 //! With few input channels (an image's three) a kernel row's `kernel_width * in_channels` values are contiguous and make
@@ -16,6 +15,7 @@
 use rayon::prelude::*;
 
 use crate::gather::Gather;
+use crate::geometry::{self, Grid, Tap};
 use crate::outer::Outer;
 use crate::panel::{self, Source};
 use crate::scratch;
@@ -67,19 +67,13 @@ fn check(shape: ConvShape, input: usize, weight: usize, output: usize) {
 
 fn forward(level: Level, shape: ConvShape, input: &[f32], weight: &[f32], bias: Option<&[f32]>, output: &mut [f32]) {
     with_taps(shape, input, |reading| {
-        let grid = [shape.out_height(), shape.out_width()];
+        let output_grid = Grid::of_output(shape.batch, [shape.in_height, shape.in_width], shape.window);
         let gather = Gather {
-            batch: shape.batch,
+            grid: Grid { source_size: reading.size, ..output_grid },
             source: reading.source,
-            source_size: reading.size,
             source_pixel: shape.in_channels,
-            source_step: shape.window.stride,
             taps: reading.taps,
             depth: reading.depth,
-            grid,
-            target_size: grid,
-            target_offset: [0, 0],
-            target_step: [1, 1],
             columns: shape.out_channels,
         };
         multiply(level, &gather, &Source::ColumnMajor(weight), bias, output);
@@ -88,40 +82,21 @@ fn forward(level: Level, shape: ConvShape, input: &[f32], weight: &[f32], bias: 
 
 fn backward_input(level: Level, shape: ConvShape, weight: &[f32], output_gradient: &[f32], input_gradient: &mut [f32]) {
     let ConvShape { batch, in_height, in_width, in_channels, out_channels, window } = shape;
-    let [stride_y, stride_x] = window.stride;
-    let [kernel_height, kernel_width] = window.kernel;
-    for class_y in 0..stride_y.min(in_height) {
-        for class_x in 0..stride_x.min(in_width) {
-            // Input row `class_y + stride * j` meets kernel row r at output row `j + (class_y + top - r) / stride`.
-            let mut taps = Vec::new();
-            let mut offsets = Vec::new();
-            for r in 0..kernel_height {
-                for s in 0..kernel_width {
-                    let y = (class_y + window.padding.top) as isize - r as isize;
-                    let x = (class_x + window.padding.left) as isize - s as isize;
-                    if y % stride_y as isize == 0 && x % stride_x as isize == 0 {
-                        taps.push([y / stride_y as isize, x / stride_x as isize]);
-                        let tap = r * kernel_width + s;
-                        offsets.extend((0..out_channels).map(|o| (o * window.taps() + tap) * in_channels));
-                    }
-                }
-            }
-            let gather = Gather {
-                batch,
-                source: output_gradient,
-                source_size: [shape.out_height(), shape.out_width()],
-                source_pixel: out_channels,
-                source_step: [1, 1],
-                taps,
-                depth: out_channels,
-                grid: [(in_height - class_y).div_ceil(stride_y), (in_width - class_x).div_ceil(stride_x)],
-                target_size: [in_height, in_width],
-                target_offset: [class_y, class_x],
-                target_step: window.stride,
-                columns: in_channels,
-            };
-            multiply(level, &gather, &Source::Rows(weight, &offsets), None, input_gradient);
-        }
+    for (grid, taps) in geometry::input_classes(batch, [in_height, in_width], window) {
+        let rows_of_tap = |tap: &Tap| {
+            let position = tap.position;
+            (0..out_channels).map(move |o| (o * window.taps() + position) * in_channels)
+        };
+        let offsets: Vec<usize> = taps.iter().flat_map(rows_of_tap).collect();
+        let gather = Gather {
+            grid,
+            source: output_gradient,
+            source_pixel: out_channels,
+            taps: taps.iter().map(|tap| tap.at).collect(),
+            depth: out_channels,
+            columns: in_channels,
+        };
+        multiply(level, &gather, &Source::Rows(weight, &offsets), None, input_gradient);
     }
 }
 
@@ -178,9 +153,8 @@ fn with_taps(shape: ConvShape, input: &[f32], body: impl FnOnce(Reading)) {
     let [kernel_height, kernel_width] = window.kernel;
     let Padding { top, left, bottom, right } = window.padding;
     if kernel_width == 1 || in_channels > MERGED_CHANNELS {
-        let taps = (0..window.taps())
-            .map(|tap| [(tap / kernel_width) as isize - top as isize, (tap % kernel_width) as isize - left as isize]);
-        body(Reading { source: input, size: [in_height, in_width], taps: taps.collect(), depth: in_channels });
+        let taps = geometry::output_taps(window).iter().map(|tap| tap.at).collect();
+        body(Reading { source: input, size: [in_height, in_width], taps, depth: in_channels });
         return;
     }
     let [height, width] = [top + in_height + bottom, left + in_width + right];

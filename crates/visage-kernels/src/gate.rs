@@ -23,13 +23,16 @@ pub fn channel_gate(batch: usize, rows: usize, channels: usize, input: &[f32], g
     images.for_each(|((output, input), gate)| {
         let blocks = output.par_chunks_mut(ROWS * channels).zip(input.par_chunks(ROWS * channels));
         blocks.for_each(|(output, input)| {
-            vectorized(|| {
-                for (y, x) in output.chunks_mut(channels).zip(input.chunks(channels)) {
-                    for ((y, x), gate) in y.iter_mut().zip(x).zip(gate) {
-                        *y = x * gate;
+            vectorized(
+                #[inline(always)]
+                || {
+                    for (y, x) in output.chunks_mut(channels).zip(input.chunks(channels)) {
+                        for ((y, x), gate) in y.iter_mut().zip(x).zip(gate) {
+                            *y = x * gate;
+                        }
                     }
-                }
-            });
+                },
+            );
         });
     });
 }
@@ -66,8 +69,14 @@ pub fn channel_gate_backward(
         let blocks = input_gradient
             .par_chunks_mut(block_len)
             .zip(input.par_chunks(block_len).zip(output_gradient.par_chunks(block_len)));
-        let sums: Vec<Vec<f32>> =
-            blocks.map(|(dx, (x, dy))| vectorized(|| backward_block(channels, x, gate, dy, dx))).collect();
+        let sums: Vec<Vec<f32>> = blocks
+            .map(|(dx, (x, dy))| {
+                vectorized(
+                    #[inline(always)]
+                    || backward_block(channels, x, gate, dy, dx),
+                )
+            })
+            .collect();
         for sums in &sums {
             for (total, sum) in gate_gradient.iter_mut().zip(sums) {
                 *total += sum;

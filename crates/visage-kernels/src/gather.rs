@@ -15,6 +15,7 @@
 
 use std::ops::Range;
 
+use crate::geometry::Grid;
 use crate::panel::Panel;
 use crate::parallel::{self, SharedMut};
 use crate::simd::{self, Kernel, Level, Vector};
@@ -26,57 +27,25 @@ const BLOCK: usize = 64 * 1024;
 /// Tasks a product is cut into where its size allows: enough to keep a few threads evenly busy.
 const TASKS: usize = 16;
 
-/// Which target pixels take their values from which source pixels.
-///
-/// Target pixel (y, x) of the grid lies at `target_offset + (y, x) * target_step` of the target image; its tap t reads
-/// source pixel `(y, x) * source_step + taps[t]`.
+/// A product's operands but for the weight.
 pub(crate) struct Gather<'a> {
-    pub(crate) batch: usize,
+    pub(crate) grid: Grid,
+    /// `[batch, source_size, source_pixel]`.
     pub(crate) source: &'a [f32],
-    pub(crate) source_size: [usize; 2],
     /// Values from one source pixel to the next.
     pub(crate) source_pixel: usize,
-    pub(crate) source_step: [usize; 2],
     /// Row and column of each tap.
     pub(crate) taps: Vec<[isize; 2]>,
-    /// Contiguous values each tap reads.
+    /// Contiguous values each tap reads; more than a pixel where the taps of a kernel row are merged.
     pub(crate) depth: usize,
-    pub(crate) grid: [usize; 2],
-    pub(crate) target_size: [usize; 2],
-    pub(crate) target_offset: [usize; 2],
-    pub(crate) target_step: [usize; 2],
+    /// Values of a target pixel.
     pub(crate) columns: usize,
 }
 
 impl Gather<'_> {
-    fn pixels(&self) -> usize {
-        self.batch * self.grid[0] * self.grid[1]
-    }
-
     /// Values of the depth, all taps together.
     pub(crate) fn total_depth(&self) -> usize {
         self.taps.len() * self.depth
-    }
-
-    /// Image, row and column on the grid.
-    fn place(&self, pixel: usize) -> [usize; 3] {
-        let [height, width] = self.grid;
-        [pixel / (height * width), pixel / width % height, pixel % width]
-    }
-
-    /// Offset of the values a tap reads, `None` outside the image.
-    fn source_offset(&self, [image, y, x]: [usize; 3], [tap_y, tap_x]: [isize; 2]) -> Option<usize> {
-        let [height, width] = self.source_size;
-        let row = (y * self.source_step[0]).checked_add_signed(tap_y).filter(|row| *row < height)?;
-        let column = (x * self.source_step[1]).checked_add_signed(tap_x).filter(|column| *column < width)?;
-        Some(((image * height + row) * width + column) * self.source_pixel)
-    }
-
-    fn target_offset(&self, [image, y, x]: [usize; 3]) -> usize {
-        let [height, width] = self.target_size;
-        let row = self.target_offset[0] + y * self.target_step[0];
-        let column = self.target_offset[1] + x * self.target_step[1];
-        ((image * height + row) * width + column) * self.columns
     }
 
     /// Fills the grid's pixels of `target` with the product; `packed` are the `panels` of the weight.
@@ -88,14 +57,14 @@ impl Gather<'_> {
         bias: Option<&[f32]>,
         target: &mut [f32],
     ) {
-        if self.pixels() == 0 || self.columns == 0 {
+        if self.grid.pixels() == 0 || self.columns == 0 {
             return;
         }
         // Every tap's run of values must end within its row of the source.
         assert!(self.depth <= self.source_pixel || self.runs_fit(), "taps overrun the source");
         assert!(packed.len() >= self.total_depth() * self.columns.next_multiple_of(level.lanes()));
         let block = (BLOCK / self.depth.max(1)).next_multiple_of(level.tile_rows()).clamp(32, 1024);
-        let blocks = self.pixels().div_ceil(block);
+        let blocks = self.grid.pixels().div_ceil(block);
         let groups = TASKS.div_ceil(blocks).min(panels.len());
         let zeros = vec![0.0; self.depth];
         let target = SharedMut::new(target);
@@ -103,15 +72,16 @@ impl Gather<'_> {
             let (block_index, group) = (task / groups, task % groups);
             let first = block_index * block;
             let panels = &panels[panels.len() * group / groups..panels.len() * (group + 1) / groups];
-            let pixels = first..self.pixels().min(first + block);
+            let pixels = first..self.grid.pixels().min(first + block);
             simd::dispatch(level, Block { gather: self, pixels, panels, packed, bias, zeros: &zeros, target });
         });
     }
 
     /// Whether runs longer than a pixel, which rows of merged taps have, end within their row.
     fn runs_fit(&self) -> bool {
-        let last = (self.grid[1] - 1) * self.source_step[1] * self.source_pixel;
-        self.taps.iter().all(|tap| tap[1] == 0) && last + self.depth <= self.source_size[1] * self.source_pixel
+        let last = (self.grid.size[1] - 1) * self.grid.source_step[1] * self.source_pixel;
+        let row = self.grid.source_size[1] * self.source_pixel;
+        self.taps.iter().all(|tap| tap[1] == 0) && last + self.depth <= row
     }
 }
 
@@ -163,11 +133,12 @@ impl Block<'_> {
         let mut sources: Vec<[*const f32; ROWS]> = Vec::with_capacity(tile_count * tap_count);
         let mut targets: Vec<[usize; ROWS]> = Vec::with_capacity(tile_count);
         for first in self.pixels.clone().step_by(ROWS) {
-            let places: [_; ROWS] = std::array::from_fn(|row| gather.place((first + row).min(self.pixels.end - 1)));
-            targets.push(places.map(|place| gather.target_offset(place)));
+            let places: [_; ROWS] =
+                std::array::from_fn(|row| gather.grid.place((first + row).min(self.pixels.end - 1)));
+            targets.push(places.map(|place| gather.grid.target_pixel(place) * gather.columns));
             for tap in &gather.taps {
-                sources.push(places.map(|place| match gather.source_offset(place, *tap) {
-                    Some(offset) => gather.source[offset..].as_ptr(),
+                sources.push(places.map(|place| match gather.grid.source_pixel(place, *tap) {
+                    Some(pixel) => gather.source[pixel * gather.source_pixel..].as_ptr(),
                     None => self.zeros.as_ptr(),
                 }));
             }

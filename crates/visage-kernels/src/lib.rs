@@ -30,6 +30,7 @@ pub mod pool;
 pub mod shape;
 
 mod gather;
+mod geometry;
 mod outer;
 mod panel;
 mod parallel;

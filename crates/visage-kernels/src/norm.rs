@@ -253,8 +253,15 @@ struct Moments {
 }
 
 fn statistics(layout: Layout, input: &[f32], epsilon: f64) -> BatchStatistics {
-    let blocks: Vec<Moments> =
-        input.par_chunks(layout.block).map(|block| vectorized(|| block_moments(layout, block))).collect();
+    let blocks: Vec<Moments> = input
+        .par_chunks(layout.block)
+        .map(|block| {
+            vectorized(
+                #[inline(always)]
+                || block_moments(layout, block),
+            )
+        })
+        .collect();
     let mut rows = 0.0;
     let mut mean = vec![0.0; layout.channels];
     let mut squares = vec![0.0; layout.channels];
@@ -321,13 +328,13 @@ fn forward(
     with_activation!(activation, F => match residual {
         None => {
             input.par_chunks(layout.block).zip(output.par_chunks_mut(layout.block)).for_each(|(x, y)| {
-                vectorized(|| forward_block::<F, false>(layout, x, affine, x, y));
+                vectorized(#[inline(always)] || forward_block::<F, false>(layout, x, affine, x, y));
             });
         }
         Some(residual) => {
             input.par_chunks(layout.block).zip(residual.par_chunks(layout.block))
                 .zip(output.par_chunks_mut(layout.block)).for_each(|((x, residual), y)| {
-                    vectorized(|| forward_block::<F, true>(layout, x, affine, residual, y));
+                    vectorized(#[inline(always)] || forward_block::<F, true>(layout, x, affine, residual, y));
                 });
         }
     });
@@ -381,16 +388,16 @@ fn gradient_sums(
         let parts = input.par_chunks(block).zip(output_gradient.par_chunks(block));
         match (residual.filter(|_| F::CURVED), store) {
             (None, None) => parts
-                .map(|(x, dy)| vectorized(|| sums_block::<F, false, false>(layout, x, x, dy, affine, &mut [])))
+                .map(|(x, dy)| vectorized(#[inline(always)] || sums_block::<F, false, false>(layout, x, x, dy, affine, &mut [])))
                 .collect(),
             (None, Some(dz)) => parts.zip(dz.par_chunks_mut(block))
-                .map(|((x, dy), dz)| vectorized(|| sums_block::<F, false, true>(layout, x, x, dy, affine, dz)))
+                .map(|((x, dy), dz)| vectorized(#[inline(always)] || sums_block::<F, false, true>(layout, x, x, dy, affine, dz)))
                 .collect(),
             (Some(residual), None) => parts.zip(residual.par_chunks(block))
-                .map(|((x, dy), r)| vectorized(|| sums_block::<F, true, false>(layout, x, r, dy, affine, &mut [])))
+                .map(|((x, dy), r)| vectorized(#[inline(always)] || sums_block::<F, true, false>(layout, x, r, dy, affine, &mut [])))
                 .collect(),
             (Some(residual), Some(dz)) => parts.zip(residual.par_chunks(block)).zip(dz.par_chunks_mut(block))
-                .map(|(((x, dy), r), dz)| vectorized(|| sums_block::<F, true, true>(layout, x, r, dy, affine, dz)))
+                .map(|(((x, dy), r), dz)| vectorized(#[inline(always)] || sums_block::<F, true, true>(layout, x, r, dy, affine, dz)))
                 .collect(),
         }
     });
@@ -475,10 +482,10 @@ fn centred_gradient(
             .zip(input_gradient.par_chunks_mut(block));
         match residual.filter(|_| F::CURVED) {
             None => parts.for_each(|((x, dy), dx)| {
-                vectorized(|| centred_block::<F, false>(layout, x, x, dy, affine, means, dx));
+                vectorized(#[inline(always)] || centred_block::<F, false>(layout, x, x, dy, affine, means, dx));
             }),
             Some(residual) => parts.zip(residual.par_chunks(block)).for_each(|(((x, dy), dx), residual)| {
-                vectorized(|| centred_block::<F, true>(layout, x, residual, dy, affine, means, dx));
+                vectorized(#[inline(always)] || centred_block::<F, true>(layout, x, residual, dy, affine, means, dx));
             }),
         }
     });
@@ -513,24 +520,30 @@ fn centred_block<F: Function, const RESIDUAL: bool>(
 /// `y[r, c] = x[r, c] * scale[c]`.
 fn scaled(layout: Layout, x: &[f32], scale: &[f32], y: &mut [f32]) {
     x.par_chunks(layout.block).zip(y.par_chunks_mut(layout.block)).for_each(|(x, y)| {
-        vectorized(|| {
-            for (x, y) in x.chunks(layout.period).zip(y.chunks_mut(layout.period)) {
-                for ((y, x), scale) in y.iter_mut().zip(x).zip(scale) {
-                    *y = x * scale;
+        vectorized(
+            #[inline(always)]
+            || {
+                for (x, y) in x.chunks(layout.period).zip(y.chunks_mut(layout.period)) {
+                    for ((y, x), scale) in y.iter_mut().zip(x).zip(scale) {
+                        *y = x * scale;
+                    }
                 }
-            }
-        });
+            },
+        );
     });
 }
 
 fn scale_in_place(layout: Layout, x: &mut [f32], scale: &[f32]) {
     x.par_chunks_mut(layout.block).for_each(|x| {
-        vectorized(|| {
-            for x in x.chunks_mut(layout.period) {
-                for (x, scale) in x.iter_mut().zip(scale) {
-                    *x *= scale;
+        vectorized(
+            #[inline(always)]
+            || {
+                for x in x.chunks_mut(layout.period) {
+                    for (x, scale) in x.iter_mut().zip(scale) {
+                        *x *= scale;
+                    }
                 }
-            }
-        });
+            },
+        );
     });
 }

@@ -81,7 +81,10 @@ pub fn adam_step(
         .zip(first_moment.par_chunks_mut(BLOCK))
         .zip(second_moment.par_chunks_mut(BLOCK))
         .for_each(|(((parameter, gradient), first), second)| {
-            vectorized(|| factors.apply(parameter, gradient, first, second));
+            vectorized(
+                #[inline(always)]
+                || factors.apply(parameter, gradient, first, second),
+            );
         });
 }
 

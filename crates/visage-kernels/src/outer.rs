@@ -15,6 +15,7 @@
 
 use std::ops::Range;
 
+use crate::geometry;
 use crate::panel::{self, Panel};
 use crate::parallel::{self, SharedMut};
 use crate::scratch;
@@ -105,14 +106,17 @@ impl Outer<'_> {
         scratch::with_buffer(segments * len, |partials| {
             run(SharedMut::new(partials));
             let (first, rest) = partials.split_at(len);
-            vectorized(|| {
-                result.copy_from_slice(first);
-                for partial in rest.chunks_exact(len) {
-                    for (sum, value) in result.iter_mut().zip(partial) {
-                        *sum += value;
+            vectorized(
+                #[inline(always)]
+                || {
+                    result.copy_from_slice(first);
+                    for partial in rest.chunks_exact(len) {
+                        for (sum, value) in result.iter_mut().zip(partial) {
+                            *sum += value;
+                        }
                     }
-                }
-            });
+                },
+            );
         });
     }
 
@@ -130,10 +134,8 @@ impl Outer<'_> {
             let Some(source_y) = (row % out_height * step_y).checked_add_signed(tap_y).filter(|y| *y < height) else {
                 continue;
             };
-            // The first and one past the last output column whose source column lies in the image.
-            let from = if tap_x < 0 { tap_x.unsigned_abs().div_ceil(step_x) } else { 0 }.max(x);
-            let inside = width.checked_add_signed(-tap_x).unwrap_or(0);
-            let to = inside.div_ceil(step_x).min(end);
+            let inside = geometry::inside(out_width, width, step_x, tap_x);
+            let (from, to) = (inside.start.max(x), inside.end.min(end));
             if from < to {
                 let source_x = (from * step_x).strict_add_signed(tap_x);
                 let source = ((row / out_height * height + source_y) * width + source_x) * self.source_pixel;

@@ -22,7 +22,10 @@ pub fn max_pool2d(shape: PoolShape, input: &[f32], output: &mut [f32], winners: 
     output.par_chunks_mut(row).zip(winners.par_chunks_mut(row)).enumerate().for_each(|(index, (output, winners))| {
         let (image, y) = (index / shape.out_height(), index % shape.out_height());
         let image_len = shape.in_height * shape.in_width * shape.channels;
-        vectorized(|| max_pool_row(shape, &input[image * image_len..][..image_len], y, output, winners));
+        vectorized(
+            #[inline(always)]
+            || max_pool_row(shape, &input[image * image_len..][..image_len], y, output, winners),
+        );
     });
 }
 
@@ -107,25 +110,28 @@ pub fn global_average_pool(batch: usize, rows: usize, channels: usize, input: &[
     }
     let image_len = rows * channels;
     output.par_chunks_mut(channels).zip(input.par_chunks(image_len)).for_each(|(mean, image)| {
-        vectorized(|| {
-            // Sums of at most 64 rows in f32, of those sums in f32 again: pairwise enough for a feature map.
-            mean.fill(0.0);
-            let mut partial = vec![0.0f32; channels];
-            for block in image.chunks(64 * channels) {
-                partial.fill(0.0);
-                for row in block.chunks(channels) {
-                    for (sum, x) in partial.iter_mut().zip(row) {
-                        *sum += x;
+        vectorized(
+            #[inline(always)]
+            || {
+                // Sums of at most 64 rows in f32, of those sums in f32 again: pairwise enough for a feature map.
+                mean.fill(0.0);
+                let mut partial = vec![0.0f32; channels];
+                for block in image.chunks(64 * channels) {
+                    partial.fill(0.0);
+                    for row in block.chunks(channels) {
+                        for (sum, x) in partial.iter_mut().zip(row) {
+                            *sum += x;
+                        }
+                    }
+                    for (sum, partial) in mean.iter_mut().zip(&partial) {
+                        *sum += partial;
                     }
                 }
-                for (sum, partial) in mean.iter_mut().zip(&partial) {
-                    *sum += partial;
+                for mean in mean.iter_mut() {
+                    *mean /= rows as f32;
                 }
-            }
-            for mean in mean.iter_mut() {
-                *mean /= rows as f32;
-            }
-        });
+            },
+        );
     });
 }
 
