@@ -4,7 +4,7 @@
 //! read them; its header's metadata holds the card as JSON under the key `visage`. Nothing outside the file
 //! can change what the model computes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData, activation};
@@ -18,6 +18,9 @@ use crate::network::{Network, NetworkConfig};
 
 /// Metadata key of the card.
 const CARD: &str = "visage";
+
+/// Names of tensors that a checkpoint keeps beside the model's begin with this.
+pub const TRAINING_PREFIX: &str = "training.";
 
 /// Newest card format this program reads, and the one it writes.
 const FORMAT: u32 = 1;
@@ -55,14 +58,17 @@ pub struct Card {
 pub struct Origin {
     /// Version of visage that trained it.
     pub visage_version: String,
-    /// Time of writing, RFC 3339.
-    pub written: String,
+    /// When its training began, RFC 3339.
+    pub started: String,
     /// The resolved recipe, as TOML.
     pub recipe: String,
     /// Name of the dataset.
     pub dataset: String,
     /// Fingerprint of the dataset's table: attributes, images, splits and labels.
     pub dataset_fingerprint: String,
+    /// The seed the dataset's splits were assigned by, where its table has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split_seed: Option<u64>,
     /// How many images it was trained on.
     pub training_images: usize,
     /// Epochs completed.
@@ -70,7 +76,7 @@ pub struct Origin {
     /// Optimiser steps taken.
     pub step: u64,
     /// Metrics on the validation split when it was written, by name.
-    pub validation: std::collections::BTreeMap<String, f64>,
+    pub validation: BTreeMap<String, f64>,
 }
 
 impl Card {
@@ -109,7 +115,17 @@ impl Model {
     ///
     /// A file that is damaged, truncated, no model of visage, or of a newer visage.
     pub fn read(path: &Path, device: &Device) -> Result<Self, ModelError> {
-        let file = visage_weights::read(path)?;
+        Self::from_file(path, visage_weights::read(path)?, device)
+    }
+
+    /// The model in `file`, which was read from `path`. Tensors of a checkpoint that are not the model's
+    /// ([`TRAINING_PREFIX`]) are passed over.
+    ///
+    /// # Errors
+    ///
+    /// As [`Model::read`].
+    pub fn from_file(path: &Path, mut file: TensorFile, device: &Device) -> Result<Self, ModelError> {
+        file.tensors.retain(|name, _| !name.starts_with(TRAINING_PREFIX));
         let card = read_card(path, &file)?;
         let (network, loaded) = card.network.zeroed(device).load(card.network.architecture, &file)?;
         if loaded.classifier_replaced {
@@ -127,12 +143,16 @@ impl Model {
     ///
     /// The system's, naming the path.
     pub fn write(&self, path: &Path) -> Result<(), ModelError> {
-        let mut file =
-            TensorFile { tensors: self.network.tensors(self.card.network.architecture), ..Default::default() };
-        let card = serde_json::to_string(&self.card)
-            .map_err(|error| ModelError::BadCard { path: path.to_owned(), reason: error.to_string() })?;
-        file.metadata.insert(CARD.to_owned(), card);
-        Ok(visage_weights::write_safetensors(path, &file)?)
+        Ok(visage_weights::write_safetensors(path, &self.to_file())?)
+    }
+
+    /// What [`Model::write`] writes.
+    #[must_use]
+    pub fn to_file(&self) -> TensorFile {
+        let tensors = self.network.tensors(self.card.network.architecture);
+        // Fails only on maps whose keys are not strings, and a card has none.
+        let card = serde_json::to_string(&self.card).unwrap_or_default();
+        TensorFile { tensors, metadata: BTreeMap::from([(CARD.to_owned(), card)]) }
     }
 
     /// Probability of each attribute for each of `images` prepared images: `[images, attributes]`, row-major.

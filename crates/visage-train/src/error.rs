@@ -20,9 +20,6 @@ pub enum TrainError {
     /// The dataset or one of its images.
     #[error(transparent)]
     Data(#[from] visage_data::DataError),
-    /// The weights of the attributes.
-    #[error(transparent)]
-    AttributeWeights(#[from] visage_data::WeightError),
     /// The loss.
     #[error(transparent)]
     Loss(#[from] LossError),
@@ -45,8 +42,10 @@ pub enum TrainError {
         reason: String,
     },
     /// A split without images.
-    #[error("{dataset} has no {split} images: training needs a train and a validation split; add a `split` column \
-             with train, validation and test")]
+    #[error(
+        "{dataset} has no {split} images: training needs a train and a validation split; add a `split` column \
+             with train, validation and test"
+    )]
     EmptySplit {
         /// The dataset.
         dataset: String,
@@ -87,8 +86,10 @@ pub enum TrainError {
         ours: String,
     },
     /// A loss or gradient that is no number.
-    #[error("training diverged: at step {step} the loss was {loss} and the gradient norm {gradient_norm}; lower \
-             optimizer.learning_rate, or resume from the last checkpoint with a smaller one")]
+    #[error(
+        "training diverged: at step {step} the loss was {loss} and the gradient norm {gradient_norm}; lower \
+             optimizer.learning_rate, or resume from the last checkpoint with a smaller one"
+    )]
     Diverged {
         /// The step.
         step: u64,

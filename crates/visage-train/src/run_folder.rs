@@ -251,29 +251,9 @@ impl RunFolder {
     /// When it cannot be written; the old file stays.
     pub fn replace(&self, name: &str, contents: &[u8]) -> Result<(), RunFolderError> {
         let path = self.file(name);
-        let write = || {
-            let mut file = tempfile::NamedTempFile::new_in(&self.path)?;
-            file.write_all(contents)?;
-            // The bytes must be on disk before the name points at them.
-            file.as_file().sync_all()?;
-            readable_by_others(file.as_file())?;
-            file.persist(&path).map_err(|error| error.error)?;
-            Ok(())
-        };
-        write().map_err(RunFolderError::io("write", &path))
+        visage_weights::atomic::write(&path, |file| file.write_all(contents))
+            .map_err(RunFolderError::io("write", &path))
     }
-}
-
-/// Gives a temporary file, which only its owner can read, the usual permissions of a file.
-#[cfg(unix)]
-fn readable_by_others(file: &fs::File) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    file.set_permissions(fs::Permissions::from_mode(0o644))
-}
-
-#[cfg(not(unix))]
-fn readable_by_others(_file: &fs::File) -> io::Result<()> {
-    Ok(())
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData, activation};
 use jiff::Timestamp;
-use visage_data::{Batch, Dataset, Label, Loader, LoaderOptions, Preparation, Split, Statistics, Weighting};
+use visage_data::{Batch, Dataset, Label, Loader, LoaderOptions, Preparation, Split, Statistics};
 use visage_judge::{Evaluation, Predictions, ThresholdRule, Thresholds};
 use visage_model::model_file::{USES_TO_AVOID, card_format, image_tensor};
 use visage_model::state::Loaded;
@@ -40,6 +40,8 @@ pub struct TrainSettings {
     pub dataset: Arc<Dataset>,
     /// Where the dataset was found, for the record.
     pub data_path: std::path::PathBuf,
+    /// The seed the dataset's splits were assigned by, where its table has none; the model file remembers it.
+    pub split_seed: Option<u64>,
     /// The folder of the run: new or empty, or with `resume` one that holds a run.
     pub folder: std::path::PathBuf,
     /// Whether to go on with the run in `folder`.
@@ -182,16 +184,11 @@ impl<'a> Run<'a> {
         // A last batch of one image has no variance to normalise by.
         let drop_last = training.len() % recipe.training.batch_size == 1;
         let statistics = Statistics::of(dataset, Split::Train);
-        let loss = attribute_loss(recipe, &statistics, &device.clone().autodiff())?;
-        let validation_loss = attribute_loss(recipe, &statistics, device)?;
+        let loss = recipe.loss.loss(&statistics, &device.clone().autodiff())?;
+        let validation_loss = recipe.loss.loss(&statistics, device)?;
 
         let attributes = dataset.attributes().to_vec();
-        let network = NetworkConfig {
-            architecture: recipe.model.architecture,
-            outputs: attributes.len(),
-            dropout: recipe.model.dropout,
-            stochastic_depth: recipe.model.stochastic_depth,
-        };
+        let network = recipe.model.network(attributes.len());
         let fingerprint = dataset.fingerprint();
         let folder = if settings.resume { Some(open(settings, &fingerprint)?) } else { None };
         let resumed = match &folder {
@@ -292,13 +289,8 @@ impl<'a> Run<'a> {
             self.strip_best()?;
         }
         let Position { epoch, best, seconds, .. } = self.state.position;
-        let result = RunResult {
-            epochs: epoch as u32,
-            best_epoch: best.epoch,
-            best_value: best.value,
-            seconds,
-            error: None,
-        };
+        let result =
+            RunResult { epochs: epoch as u32, best_epoch: best.epoch, best_value: best.value, seconds, error: None };
         Ok(Outcome { status, result })
     }
 
@@ -473,8 +465,7 @@ impl<'a> Run<'a> {
         for batch in loader {
             let batch = batch?;
             let rows = batch.indices.len();
-            let logits =
-                network.forward(image_tensor(&self.preparation, &batch.pixels, rows, device), Pass::Inference);
+            let logits = network.forward(image_tensor(&self.preparation, &batch.pixels, rows, device), Pass::Inference);
             let (targets, mask, count) = label_tensors(&batch.labels, rows, device);
             let loss = self.validation_loss.mean(logits.clone(), targets, mask).into_scalar::<f32>();
             loss_sum += f64::from(loss) * count as f64;
@@ -513,6 +504,7 @@ impl<'a> Run<'a> {
                 recipe: self.recipe_toml.clone(),
                 dataset: dataset.name().to_owned(),
                 dataset_fingerprint: self.record.data.fingerprint.clone(),
+                split_seed: self.settings.split_seed,
                 training_images: self.training.len(),
                 epoch: epoch as usize,
                 step,
@@ -614,7 +606,11 @@ impl State {
 impl Validated {
     /// Before the first validation.
     fn none() -> Self {
-        Self { thresholds: Vec::new(), rule: "0.5, before the first validation".to_owned(), metrics: Default::default() }
+        Self {
+            thresholds: Vec::new(),
+            rule: "0.5, before the first validation".to_owned(),
+            metrics: Default::default(),
+        }
     }
 
     fn new(loss: f64, evaluation: &Evaluation) -> Self {
@@ -666,14 +662,6 @@ fn lines_only_in(text: &str, other: &str) -> String {
     let lines: Vec<String> =
         text.lines().filter(|line| !other.contains(line)).map(|line| format!("  {line}")).collect();
     lines.join("\n")
-}
-
-fn attribute_loss(recipe: &Recipe, statistics: &Statistics, device: &Device) -> Result<Loss, TrainError> {
-    let crate::recipe::LossRecipe { kind, weighting, weighting_power, .. } = recipe.loss;
-    if weighting == Weighting::None {
-        return Ok(Loss::new(kind));
-    }
-    Ok(Loss::weighted(kind, &statistics.weights(&weighting)?, weighting_power as f32, device)?)
 }
 
 /// Targets and mask `[images, attributes]`, and how many labels are known.

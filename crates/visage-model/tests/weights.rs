@@ -1,0 +1,112 @@
+//! Weight files of other programs: what fits, what is replaced, and what is refused.
+
+use burn::tensor::{Device, Tensor};
+use visage_model::state::Naming;
+use visage_model::{Architecture, Model, ModelError, Network, NetworkConfig, Pass};
+use visage_weights::{Tensor as FileTensor, TensorFile};
+
+fn network(architecture: Architecture, outputs: usize, seed: u64) -> Network {
+    NetworkConfig::new(architecture, outputs).init(seed, &Device::flex())
+}
+
+/// The network's tensors under the keys another program gives them.
+fn state_dict(network: &Network, architecture: Architecture, naming: Naming) -> TensorFile {
+    let ours = network.tensors(architecture);
+    let mut file = TensorFile::default();
+    network.for_each(|path, _, _| {
+        let tensor = ours[&Naming::of(architecture)[0].key(architecture, path)].clone();
+        file.tensors.insert(naming.key(architecture, path), tensor);
+    });
+    file
+}
+
+fn logits(network: &Network) -> Vec<f32> {
+    let images = Tensor::<4>::ones([1, 32, 40, 3], &Device::flex());
+    network.forward(images, Pass::Inference).into_data().try_into_vec::<f32>().expect("f32")
+}
+
+/// Keys as they stand in the programs' own state dicts.
+#[test]
+fn keys_are_those_of_the_programs() {
+    use Architecture::{EfficientNetB0 as B0, EfficientNetLite0 as Lite0, ResNet18 as ResNet};
+    for (architecture, naming, path, key) in [
+        (ResNet, Naming::Torchvision, "conv1.weight", "conv1.weight"),
+        (ResNet, Naming::Torchvision, "stages.1.0.downsample.conv.weight", "layer2.0.downsample.0.weight"),
+        (ResNet, Naming::Torchvision, "stages.3.1.bn2.running_var", "layer4.1.bn2.running_var"),
+        (B0, Naming::Torchvision, "blocks.0.depthwise.weight", "features.1.0.block.0.0.weight"),
+        (B0, Naming::Torchvision, "blocks.0.gate.reduce.bias", "features.1.0.block.1.fc1.bias"),
+        (B0, Naming::Torchvision, "blocks.2.project.norm.weight", "features.2.1.block.3.1.weight"),
+        (B0, Naming::Torchvision, "head.norm.bias", "features.8.1.bias"),
+        (B0, Naming::Timm, "blocks.0.project.conv.weight", "blocks.0.0.conv_pw.weight"),
+        (B0, Naming::Timm, "blocks.1.expand.conv.weight", "blocks.1.0.conv_pw.weight"),
+        (B0, Naming::Timm, "blocks.15.project.norm.bias", "blocks.6.0.bn3.bias"),
+        (B0, Naming::Timm, "blocks.15.gate.expand.weight", "blocks.6.0.se.conv_expand.weight"),
+        (Lite0, Naming::Timm, "stem.conv.weight", "conv_stem.weight"),
+        (Lite0, Naming::Timm, "head.norm.weight", "bn2.weight"),
+        (Lite0, Naming::Timm, "classifier.Linear.weight", "classifier.weight"),
+        (Lite0, Naming::EfficientNetPytorch, "blocks.9.depthwise_norm.bias", "_blocks.9._bn1.bias"),
+    ] {
+        assert_eq!(naming.key(architecture, path), key, "{architecture}, {naming}");
+    }
+}
+
+#[test]
+fn every_naming_loads_to_the_same_network() {
+    for architecture in Architecture::ALL {
+        let source = network(architecture, 3, 1);
+        for &naming in Naming::of(architecture) {
+            let mut file = state_dict(&source, architecture, naming);
+            file.tensors.insert("bn1.num_batches_tracked".to_owned(), FileTensor::new([], vec![7i64]));
+            // torchvision and timm have another head on EfficientNet-B0, so it is another classifier that they bring.
+            let foreign_head = architecture == Architecture::EfficientNetB0 && naming != Naming::Original;
+            if foreign_head {
+                file.tensors.retain(|key, _| !key.starts_with("classifier."));
+                file.tensors
+                    .insert("classifier.1.weight".to_owned(), FileTensor::new([1000, 1280], vec![0.0; 1_280_000]));
+            }
+            let (loaded, report) = network(architecture, 3, 2).load(architecture, &file).expect("the file fits");
+            assert_eq!(report.naming, naming);
+            assert_eq!(report.classifier_replaced, foreign_head, "{architecture}, {naming}");
+            assert_eq!(logits(&loaded) == logits(&source), !foreign_head, "{architecture}, {naming}");
+        }
+    }
+}
+
+#[test]
+fn a_classifier_of_another_width_is_replaced_and_said_so() {
+    let file = state_dict(&network(Architecture::ResNet18, 1000, 1), Architecture::ResNet18, Naming::Torchvision);
+    let (loaded, report) = network(Architecture::ResNet18, 4, 2).load(Architecture::ResNet18, &file).expect("it fits");
+    assert!(report.classifier_replaced);
+    assert_eq!(logits(&loaded).len(), 4);
+}
+
+#[test]
+fn everything_that_does_not_fit_is_listed_at_once() {
+    let mut file = state_dict(&network(Architecture::ResNet18, 4, 1), Architecture::ResNet18, Naming::Torchvision);
+    file.tensors.remove("layer1.0.conv1.weight");
+    file.tensors.insert("layer2.0.bn1.weight".to_owned(), FileTensor::new([3], vec![0.0f32; 3]));
+    file.tensors.insert("layer9.extra".to_owned(), FileTensor::new([1], vec![0.0f32]));
+    let error = network(Architecture::ResNet18, 4, 2).load(Architecture::ResNet18, &file).expect_err("it does not fit");
+    assert!(matches!(error, ModelError::Mismatch { .. }));
+    let text = error.to_string();
+    for part in ["layer1.0.conv1.weight", "layer2.0.bn1.weight is [3], the network's is [128]", "layer9.extra"] {
+        assert!(text.contains(part), "{text}");
+    }
+}
+
+#[test]
+fn a_weight_file_is_no_model_and_garbage_is_neither() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("weights.safetensors");
+    let file = state_dict(&network(Architecture::ResNet18, 4, 1), Architecture::ResNet18, Naming::Torchvision);
+    visage_weights::write_safetensors(&path, &file).expect("written");
+    let error = Model::read(&path, &Device::flex()).expect_err("no card").to_string();
+    assert!(error.contains("not a visage model"), "{error}");
+
+    let whole = std::fs::read(&path).expect("read");
+    for (content, what) in [(&whole[..whole.len() / 2], "truncated"), (&b"<html>not a model</html>"[..], "foreign")] {
+        std::fs::write(&path, content).expect("written");
+        let error = Model::read(&path, &Device::flex()).expect_err(what).to_string();
+        assert!(error.contains("weights.safetensors"), "{what}: {error}");
+    }
+}
