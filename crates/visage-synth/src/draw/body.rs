@@ -1,0 +1,139 @@
+//! Neck, double chin, clothes and necktie.
+
+use super::{SIDES, Scene};
+use crate::Attribute;
+use crate::canvas::{BLACK, Canvas, Colour, WHITE, blob, curve, polygon};
+
+const CLOTHES: [Colour; 9] = [
+    Colour::rgb(40, 54, 92),
+    Colour::rgb(122, 30, 42),
+    Colour::rgb(42, 92, 76),
+    Colour::rgb(210, 168, 72),
+    Colour::rgb(86, 90, 100),
+    Colour::rgb(232, 226, 216),
+    Colour::rgb(132, 82, 142),
+    Colour::rgb(70, 140, 180),
+    Colour::rgb(30, 30, 34),
+];
+const TIES: [Colour; 5] = [
+    Colour::rgb(160, 20, 34),
+    Colour::rgb(28, 62, 140),
+    Colour::rgb(24, 98, 62),
+    Colour::rgb(210, 150, 30),
+    Colour::rgb(104, 32, 110),
+];
+
+/// Where the shoulders end below the picture.
+const BELOW: f32 = 140.0;
+
+pub(super) fn paint(canvas: &mut Canvas, scene: &Scene<'_>) {
+    let (geometry, palette, shot) = (scene.geometry, scene.palette, &scene.face.shot);
+    let neck = geometry.neck_half_width;
+    let chin = geometry.chin;
+    let base = 93.0;
+
+    let broad = if scene.has(Attribute::Male) { 6.0 } else { 0.0 };
+    let cloth = CLOTHES[((shot.clothes_colour * CLOTHES.len() as f32) as usize).min(CLOTHES.len() - 1)];
+    let shoulders = blob(&[
+        (-neck - 2.0, base - 4.0),
+        (0.0, base + 3.0),
+        (neck + 2.0, base - 4.0),
+        (56.0 + broad, base + 11.0),
+        (84.0 + broad, base + 30.0),
+        (92.0 + broad, BELOW),
+        (0.0, BELOW + 10.0),
+        (-92.0 - broad, BELOW),
+        (-84.0 - broad, base + 30.0),
+        (-56.0 - broad, base + 11.0),
+    ]);
+    canvas.fill(&shoulders, cloth, 1.0, None);
+
+    // The neck, darker under the chin.
+    let trunk = polygon(&[(-neck, 30.0), (neck, 30.0), (neck + 1.0, base), (0.0, base + 17.0), (-neck - 1.0, base)]);
+    let skin = palette.skin.mix(palette.shade, 0.3);
+    canvas.fill_linear(&trunk, ((0.0, chin - 4.0), skin.mix(palette.shade, 0.9)), ((0.0, base + 4.0), skin));
+
+    if scene.has(Attribute::WearingNecktie) {
+        paint_tie(canvas, scene, neck, base);
+    } else if shot.clothes < 0.3 {
+        paint_collar(canvas, cloth.mix(WHITE, 0.25), neck, base);
+    } else {
+        let collar = curve(&[
+            (-neck - 2.0, base - 3.0),
+            (-neck * 0.5, base + 11.0),
+            (0.0, base + 17.0),
+            (neck * 0.5, base + 11.0),
+            (neck + 2.0, base - 3.0),
+        ]);
+        canvas.stroke(&collar, 4.0, cloth.mix(BLACK, 0.25), 1.0, None);
+    }
+
+    if scene.has(Attribute::DoubleChin) {
+        // A fold that bulges below the chin: skin-coloured, lit in the middle, with a dark crease under it.
+        let half = neck.max(26.0) + 3.0;
+        let low = chin + 15.0;
+        let fold = blob(&[
+            (-half, chin - 22.0),
+            (half, chin - 22.0),
+            (half - 4.0, low - 9.0),
+            (0.0, low),
+            (-half + 4.0, low - 9.0),
+        ]);
+        canvas.fill(&fold, palette.skin.mix(palette.shade, 0.12), 1.0, None);
+        canvas.glow((0.0, chin + 8.0), (half * 0.7, 7.0), 0.0, palette.light, 0.5, None);
+        let crease = [
+            (-half + 3.0, low - 10.0),
+            (-half * 0.5, low - 2.0),
+            (0.0, low),
+            (half * 0.5, low - 2.0),
+            (half - 3.0, low - 10.0),
+        ];
+        canvas.stroke(&curve(&crease), 2.6, palette.shade.scaled(0.7), 0.9, None);
+    }
+}
+
+fn paint_collar(canvas: &mut Canvas, colour: Colour, neck: f32, base: f32) {
+    for side in SIDES {
+        let flap = polygon(&[
+            (side * (neck + 3.0), base - 9.0),
+            (side * 2.0, base + 15.0),
+            (side * 13.0, base + 26.0),
+            (side * (neck + 11.0), base + 6.0),
+        ]);
+        canvas.fill(&flap, colour, 1.0, None);
+        canvas.stroke(&flap, 1.2, colour.scaled(0.6), 0.8, None);
+    }
+}
+
+fn paint_tie(canvas: &mut Canvas, scene: &Scene<'_>, neck: f32, base: f32) {
+    let shirt = Colour::rgb(240, 242, 246);
+    canvas.fill(
+        &polygon(&[(-neck - 3.0, base - 6.0), (neck + 3.0, base - 6.0), (20.0, BELOW), (-20.0, BELOW)]),
+        shirt,
+        1.0,
+        None,
+    );
+    canvas.fill(
+        &polygon(&[(-neck + 3.0, base - 8.0), (neck - 3.0, base - 8.0), (0.0, base + 7.0)]),
+        scene.palette.shade,
+        1.0,
+        None,
+    );
+    let shot = &scene.face.shot;
+    let colour = TIES[((shot.tie * TIES.len() as f32) as usize).min(TIES.len() - 1)];
+    let blade = polygon(&[(-6.0, base + 11.0), (6.0, base + 11.0), (14.0, BELOW), (-14.0, BELOW)]);
+    canvas.fill(&blade, colour, 1.0, None);
+    if shot.clothes < 0.5 {
+        for stripe in 0..3 {
+            let y = base + 16.0 + 9.0 * stripe as f32;
+            canvas.stroke(&curve(&[(-8.0, y + 4.0), (8.0, y - 4.0)]), 2.2, colour.mix(WHITE, 0.6), 1.0, None);
+        }
+    }
+    canvas.fill(
+        &polygon(&[(-8.0, base + 1.0), (8.0, base + 1.0), (5.5, base + 12.0), (-5.5, base + 12.0)]),
+        colour.scaled(0.78),
+        1.0,
+        None,
+    );
+    paint_collar(canvas, shirt, neck, base);
+}

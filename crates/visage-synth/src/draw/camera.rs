@@ -1,0 +1,89 @@
+//! What the camera does to the picture: exposure, contrast, colour of the light, focus and noise.
+
+use crate::Attribute;
+use crate::canvas::Canvas;
+use crate::face::Face;
+use crate::geometry::WIDTH;
+use image::RgbImage;
+use rand::Rng;
+use visage_data::random::stream;
+
+/// Turns what was painted into what was photographed.
+pub(super) fn expose(canvas: Canvas, face: &Face, width: u32, height: u32) -> RgbImage {
+    let shot = &face.shot;
+    let response = [0.05, 0.0, -0.05].map(|tint: f32| {
+        response((1.0 + 0.16 * shot.exposure) * (1.0 + tint * shot.warmth), 1.0 + 0.12 * shot.contrast)
+    });
+    let mut rgb = vec![0; canvas.rgba().len() / 4 * 3];
+    for (recorded, painted) in rgb.chunks_exact_mut(3).zip(canvas.rgba().chunks_exact(4)) {
+        for channel in 0..3 {
+            recorded[channel] = response[channel][usize::from(painted[channel])];
+        }
+    }
+    if face.attributes.has(Attribute::Blurry) {
+        let radius = (2.0 + 1.4 * shot.defocus) * width as f32 / WIDTH as f32;
+        blur(&mut rgb, width as usize, height as usize, radius.round().max(1.0) as usize);
+    }
+    add_noise(&mut rgb, shot.detail, 0.01 + 0.035 * shot.noise * shot.noise);
+    RgbImage::from_raw(width, height, rgb).unwrap_or_default()
+}
+
+/// A table from painted to recorded brightness: gain, then contrast around middle grey.
+fn response(gain: f32, contrast: f32) -> [u8; 256] {
+    std::array::from_fn(|v| {
+        (((v as f32 / 255.0 * gain - 0.5) * contrast + 0.5) * 255.0).round().clamp(0.0, 255.0) as u8
+    })
+}
+
+/// Adds nearly Gaussian noise of deviation `sigma` (of a range of 1) to every channel.
+fn add_noise(rgb: &mut [u8], seed: u64, sigma: f32) {
+    // The sum of two bytes has a triangular density of deviation 104.5: near enough to a sensor, and cheap. The table
+    // takes it to what is added, so that the loop over the picture is a look-up and an addition.
+    const DEVIATION: f32 = 104.5;
+    let table: [i16; 511] =
+        std::array::from_fn(|sum| ((sum as f32 - 255.0) / DEVIATION * sigma * 255.0).round() as i16);
+    let mut rng = stream(seed, "synth-noise", 0, 0);
+    let mut bytes = [0u8; 1536];
+    for chunk in rgb.chunks_mut(bytes.len() / 2) {
+        rng.fill_bytes(&mut bytes);
+        for (value, pair) in chunk.iter_mut().zip(bytes.chunks_exact(2)) {
+            let noise = table[usize::from(pair[0]) + usize::from(pair[1])];
+            *value = (i16::from(*value) + noise).clamp(0, 255) as u8;
+        }
+    }
+}
+
+/// Two passes of a box blur along each axis: nearly a Gaussian of deviation `radius + 1/2` over 1.2.
+fn blur(rgb: &mut [u8], width: usize, height: usize, radius: usize) {
+    let mut line = Vec::new();
+    for _ in 0..2 {
+        for y in 0..height {
+            blur_line(rgb, y * width * 3, 3, width, radius, &mut line);
+        }
+        for x in 0..width {
+            blur_line(rgb, x * 3, width * 3, height, radius, &mut line);
+        }
+    }
+}
+
+/// Replaces each of `count` pixels, `stride` apart from `start` on, by the mean of those within `radius` of it.
+fn blur_line(rgb: &mut [u8], start: usize, stride: usize, count: usize, radius: usize, line: &mut Vec<[u8; 3]>) {
+    line.clear();
+    line.extend((0..count).map(|i| {
+        let at = start + i * stride;
+        [rgb[at], rgb[at + 1], rgb[at + 2]]
+    }));
+    let window = (2 * radius + 1) as u32;
+    let pixel = |i: isize| line[i.clamp(0, count as isize - 1) as usize];
+    let mut sum = [0u32; 3];
+    for i in -(radius as isize)..=radius as isize {
+        (0..3).for_each(|c| sum[c] += u32::from(pixel(i)[c]));
+    }
+    for i in 0..count as isize {
+        let at = start + i as usize * stride;
+        for c in 0..3 {
+            rgb[at + c] = ((sum[c] + window / 2) / window) as u8;
+            sum[c] = sum[c] + u32::from(pixel(i + radius as isize + 1)[c]) - u32::from(pixel(i - radius as isize)[c]);
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Hats.
+
+use super::Scene;
+use crate::Attribute;
+use crate::canvas::{BLACK, Canvas, Colour, Pt, WHITE, blob, curve, curves, ellipse};
+
+const HATS: [Colour; 7] = [
+    Colour::rgb(178, 34, 44),
+    Colour::rgb(34, 62, 130),
+    Colour::rgb(46, 110, 70),
+    Colour::rgb(226, 178, 52),
+    Colour::rgb(60, 60, 66),
+    Colour::rgb(196, 150, 100),
+    Colour::rgb(224, 226, 230),
+];
+
+pub(super) fn paint(canvas: &mut Canvas, scene: &Scene<'_>) {
+    if !scene.has(Attribute::WearingHat) {
+        return;
+    }
+    let (geometry, shot) = (scene.geometry, &scene.face.shot);
+    let colour = HATS[((shot.hat_colour * HATS.len() as f32) as usize).min(HATS.len() - 1)];
+    let (dark, light) = (colour.mix(BLACK, 0.35), colour.mix(WHITE, 0.4));
+    let at = |x: f32, y: f32| -> Pt { geometry.turned((x, y), 0.2) };
+    let half = geometry.cheek + 9.0;
+    let (rim, top) = (-29.0, geometry.crown - 20.0);
+    let dome = |height: f32, square: f32| {
+        blob(&[
+            at(-half, rim),
+            at(-half + 1.0, rim - 20.0),
+            at(-half * square, height + 9.0),
+            at(0.0, height),
+            at(half * square, height + 9.0),
+            at(half - 1.0, rim - 20.0),
+            at(half, rim),
+            at(0.0, rim + 2.0),
+        ])
+    };
+    match (shot.hat * 3.0) as u32 {
+        // A knitted cap with a turned-up edge and a bobble.
+        0 => {
+            canvas.fill(&ellipse(at(0.0, top - 4.0), (10.0, 9.0)), light, 1.0, None);
+            canvas.fill(&dome(top, 0.72), colour, 1.0, None);
+            let ribs: Vec<[Pt; 3]> = (-3..=3)
+                .map(|i| i as f32 / 3.5)
+                .map(|u| [at(u * half * 0.45, top + 6.0), at(u * half * 0.9, rim - 26.0), at(u * half, rim - 4.0)])
+                .collect();
+            canvas.stroke(&curves(&ribs), 1.8, dark, 0.8, None);
+            let edge = blob(&[
+                at(-half - 2.0, rim - 12.0),
+                at(0.0, rim - 9.0),
+                at(half + 2.0, rim - 12.0),
+                at(half + 2.0, rim + 5.0),
+                at(0.0, rim + 8.0),
+                at(-half - 2.0, rim + 5.0),
+            ]);
+            canvas.fill(&edge, light, 1.0, None);
+            canvas.stroke(&edge, 1.4, dark, 0.7, None);
+        }
+        // A cap with a peak.
+        1 => {
+            canvas.fill(&dome(top + 5.0, 0.78), colour, 1.0, None);
+            canvas.stroke(&curve(&[at(0.0, top + 5.0), at(0.0, rim)]), 1.6, dark, 0.8, None);
+            canvas.fill(&ellipse(at(0.0, top + 29.0), (8.0, 8.0)), light, 1.0, None);
+            let peak = blob(&[
+                at(-half + 4.0, rim - 4.0),
+                at(0.0, rim - 9.0),
+                at(half - 4.0, rim - 4.0),
+                at(half - 8.0, rim + 7.0),
+                at(0.0, rim + 12.0),
+                at(-half + 8.0, rim + 7.0),
+            ]);
+            canvas.fill(&peak, dark, 1.0, None);
+        }
+        // A hat with a brim and a band.
+        _ => {
+            canvas.fill(&dome(top + 1.0, 0.7), colour, 1.0, None);
+            canvas.stroke(
+                &curve(&[at(-half + 1.0, rim - 9.0), at(0.0, rim - 6.0), at(half - 1.0, rim - 9.0)]),
+                9.0,
+                dark,
+                1.0,
+                None,
+            );
+            let brim = blob(&[
+                at(-half - 23.0, rim - 6.0),
+                at(-half, rim - 3.0),
+                at(0.0, rim - 1.0),
+                at(half, rim - 3.0),
+                at(half + 23.0, rim - 6.0),
+                at(half, rim + 7.0),
+                at(0.0, rim + 9.0),
+                at(-half, rim + 7.0),
+            ]);
+            canvas.fill(&brim, colour.mix(BLACK, 0.12), 1.0, None);
+            canvas.stroke(&brim, 1.2, dark, 0.8, None);
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! The colours of one person in one picture.
+
+use crate::Attribute;
+use crate::canvas::{Colour, WHITE};
+use crate::face::Face;
+
+/// Skin from light to dark; its position along this range says nothing about any attribute but Pale_Skin.
+const SKIN: [Colour; 6] = [
+    Colour::rgb(240, 198, 164),
+    Colour::rgb(228, 178, 138),
+    Colour::rgb(207, 151, 110),
+    Colour::rgb(180, 124, 86),
+    Colour::rgb(148, 97, 66),
+    Colour::rgb(112, 71, 49),
+];
+const PALE: [Colour; 2] = [Colour::rgb(250, 231, 222), Colour::rgb(241, 220, 212)];
+
+const BLACK_HAIR: [Colour; 2] = [Colour::rgb(16, 14, 18), Colour::rgb(34, 28, 30)];
+const BROWN_HAIR: [Colour; 2] = [Colour::rgb(78, 48, 28), Colour::rgb(122, 80, 48)];
+const BLOND_HAIR: [Colour; 2] = [Colour::rgb(222, 184, 104), Colour::rgb(246, 222, 150)];
+const GRAY_HAIR: [Colour; 2] = [Colour::rgb(150, 152, 158), Colour::rgb(214, 214, 218)];
+/// Hair of no named colour: reds first, then dyes.
+const OTHER_HAIR: [Colour; 9] = [
+    Colour::rgb(168, 62, 28),
+    Colour::rgb(190, 84, 34),
+    Colour::rgb(146, 40, 30),
+    Colour::rgb(204, 98, 48),
+    Colour::rgb(128, 30, 44),
+    Colour::rgb(178, 70, 40),
+    Colour::rgb(154, 56, 24),
+    Colour::rgb(112, 74, 150),
+    Colour::rgb(60, 128, 140),
+];
+
+const IRIS: [Colour; 6] = [
+    Colour::rgb(58, 34, 20),
+    Colour::rgb(92, 56, 28),
+    Colour::rgb(126, 92, 46),
+    Colour::rgb(84, 116, 70),
+    Colour::rgb(78, 126, 168),
+    Colour::rgb(108, 128, 146),
+];
+
+const LIPSTICK: [Colour; 5] = [
+    Colour::rgb(200, 18, 44),
+    Colour::rgb(226, 40, 96),
+    Colour::rgb(160, 14, 60),
+    Colour::rgb(232, 62, 62),
+    Colour::rgb(186, 24, 120),
+];
+
+/// The colours several parts share.
+pub(super) struct Palette {
+    pub skin: Colour,
+    /// Skin in shade, and the lines in it.
+    pub shade: Colour,
+    /// Skin in full light.
+    pub light: Colour,
+    pub hair: Colour,
+    /// The colour of brows and beard: the hair's, or a darker relative where that would not show.
+    pub brow: Colour,
+    pub iris: Colour,
+    pub lips: Colour,
+}
+
+impl Palette {
+    pub(super) fn of(face: &Face) -> Self {
+        let has = |attribute| face.attributes.has(attribute);
+        let person = &face.person;
+        let skin = if has(Attribute::PaleSkin) {
+            Colour::along(&PALE, person.skin)
+        } else {
+            let warmth = 0.03 * person.undertone;
+            let Colour(r, g, b) = Colour::along(&SKIN, person.skin);
+            Colour(r * (1.0 + 0.3 * warmth), g, b * (1.0 - warmth))
+        };
+        let red_brown = Colour::rgb(96, 36, 24);
+        // Dark skin needs a deeper shade for the same contrast.
+        let shade = match has(Attribute::PaleSkin) {
+            true => skin.scaled(0.7).mix(red_brown, 0.06),
+            false => skin.scaled(0.68 - 0.16 * person.skin).mix(red_brown, 0.15),
+        };
+        let hair = if has(Attribute::BlackHair) {
+            Colour::along(&BLACK_HAIR, person.hair_shade)
+        } else if has(Attribute::BrownHair) {
+            Colour::along(&BROWN_HAIR, person.hair_shade)
+        } else if has(Attribute::BlondHair) {
+            Colour::along(&BLOND_HAIR, person.hair_shade)
+        } else if has(Attribute::GrayHair) {
+            Colour::along(&GRAY_HAIR, person.hair_shade)
+        } else {
+            OTHER_HAIR[((person.hair_shade * OTHER_HAIR.len() as f32) as usize).min(OTHER_HAIR.len() - 1)]
+        };
+        let dark_brown = Colour::rgb(52, 34, 24);
+        let grown = if has(Attribute::Bald) { dark_brown } else { hair };
+        let mut brow = if has(Attribute::GrayHair) { grown.scaled(0.72) } else { grown.mix(dark_brown, 0.5) };
+        // On dark skin a brow of the skin's own lightness would vanish.
+        if (brow.luma() - skin.luma()).abs() < 0.12 {
+            brow = brow.scaled(0.45);
+        }
+        let natural = skin.mix(Colour::rgb(176, 62, 66), 0.58);
+        let lips = if has(Attribute::WearingLipstick) {
+            LIPSTICK[((face.shot.lips * LIPSTICK.len() as f32) as usize).min(LIPSTICK.len() - 1)]
+        } else {
+            natural.scaled(0.92)
+        };
+        Self {
+            skin,
+            shade,
+            light: skin.mix(WHITE, 0.22 + 0.28 * skin.luma()),
+            hair,
+            brow,
+            iris: Colour::along(&IRIS, person.eye_colour),
+            lips,
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Where everything on a face is.
+//!
+//! The head's frame has its origin between the eyes, x to the right and y down, in pixels of a picture of 178 by 218.
+//! The body's frame is the same without the head's roll.
+
+use crate::attribute::Attribute;
+use crate::canvas::Pt;
+use crate::face::{Face, Region};
+use tiny_skia::{Point, Transform};
+
+/// The size of CelebA's aligned pictures, which all lengths here are measured in.
+pub const WIDTH: u32 = 178;
+/// See [`WIDTH`].
+pub const HEIGHT: u32 = 218;
+
+/// Where the point between the eyes is put, before the pose moves it.
+const ORIGIN: Pt = (89.0, 98.0);
+
+/// The places and sizes that several parts of the drawing share.
+pub(crate) struct Geometry {
+    /// How far the face turns, in pixels at the depth of the eyes.
+    yaw: f32,
+    /// Half the width of the face at the cheekbones, and at the jaw.
+    pub cheek: f32,
+    pub jaw: f32,
+    /// The lowest point of the face, and the highest of the skull.
+    pub chin: f32,
+    pub crown: f32,
+    pub eye_x: f32,
+    pub eye_half_width: f32,
+    /// How far the upper and the lower lid are from the middle of the eye.
+    pub lids: (f32, f32),
+    pub brow: f32,
+    pub nose_tip: f32,
+    pub nose_half_width: f32,
+    pub mouth: f32,
+    pub mouth_half_width: f32,
+    pub neck_half_width: f32,
+    /// How much one eye and one corner of the mouth are lower than the other.
+    pub skew: f32,
+    /// The outline of the face, clockwise from the top of the skull.
+    pub outline: Vec<Pt>,
+    shift: Pt,
+    scale: f32,
+    roll_degrees: f32,
+}
+
+impl Geometry {
+    pub(crate) fn of(face: &Face) -> Self {
+        use Attribute::*;
+        let has = |attribute| face.attributes.has(attribute);
+        let (person, shot) = (&face.person, &face.shot);
+        let pick = |attribute, present: f32, absent: f32| if has(attribute) { present } else { absent };
+
+        let heavy = pick(Chubby, 1.0, 0.0);
+        let wide = 1.0 + 0.03 * person.face_width;
+        let cheek = (pick(OvalFace, 42.0, 47.5) + 3.5 * heavy) * wide;
+        let jaw = (pick(OvalFace, 30.5, 38.5) + pick(Male, 4.0, 0.0) + 8.0 * heavy) * wide;
+        let chin_half = pick(OvalFace, 12.0, 19.0) + pick(Male, 4.5, 0.0) + 4.0 * heavy;
+        let chin = pick(OvalFace, 77.0, 69.0) + pick(Male, 2.0, 0.0) + 2.0 * person.face_length;
+        let crown = pick(OvalFace, -65.0, -61.0) - person.face_length;
+        let half = [
+            (24.0, crown + 3.0),
+            (cheek - 7.5, -41.0),
+            (cheek - 2.0, -16.0),
+            (cheek, 6.0),
+            (cheek - 2.5 + 4.0 * heavy, 26.0),
+            (jaw, 46.0),
+            (chin_half, chin - 6.0),
+        ];
+        let mut outline = vec![(0.0, crown)];
+        outline.extend(half);
+        outline.push((0.0, chin));
+        outline.extend(half.iter().rev().map(|&(x, y)| (-x, y)));
+
+        let yaw = 4.5 * shot.yaw;
+        for point in &mut outline {
+            point.0 += 0.2 * yaw;
+        }
+        let lids = if has(NarrowEyes) { (2.4, 1.9) } else { (7.0, 4.9) };
+        let eye_size = 1.0 + 0.07 * person.eye_size;
+        Self {
+            yaw,
+            cheek,
+            jaw,
+            chin,
+            crown,
+            eye_x: 22.0 + 1.3 * person.eye_spacing,
+            eye_half_width: 12.0 * eye_size,
+            lids: (lids.0 * eye_size, lids.1 * eye_size),
+            brow: -15.0 - 1.3 * person.brow_height + pick(Male, 2.0, 0.0),
+            nose_tip: 24.0 + 1.8 * person.nose_length,
+            nose_half_width: pick(BigNose, 15.0, 8.5) + pick(PointyNose, -1.0, 0.5),
+            mouth: 46.0 + 1.2 * person.mouth_height,
+            mouth_half_width: 17.0 + 1.3 * person.mouth_width + pick(Smiling, 4.5, 0.0),
+            neck_half_width: pick(Male, 28.0, 20.0) + 1.5 * person.neck_width + 3.0 * heavy,
+            skew: pick(Attractive, 0.0, 3.6) * person.skew.signum() * (0.6 + 0.4 * person.skew.abs()),
+            outline,
+            shift: (4.0 * shot.shift.0, 4.0 * shot.shift.1),
+            scale: 1.0 + 0.05 * shot.scale,
+            roll_degrees: 6.0 * shot.roll,
+        }
+    }
+
+    /// Where a point of the unturned face comes to lie. `depth` is how far it stands out: the eyes 1, the tip of the
+    /// nose 1.7.
+    pub(crate) fn turned(&self, (x, y): Pt, depth: f32) -> Pt {
+        // What turns away from the viewer gets narrower.
+        (x * (1.0 - 0.01 * self.yaw * x.signum()) + self.yaw * depth, y)
+    }
+
+    /// The middle of the left (-1) or the right (1) eye.
+    pub(crate) fn eye(&self, side: f32) -> Pt {
+        let (x, y) = self.turned((side * self.eye_x, 0.0), 1.0);
+        (x, y + side * self.skew * 0.5)
+    }
+
+    /// Maps the head's frame to the pixels of a picture of `width` by `height`.
+    pub(crate) fn head_frame(&self, width: u32, height: u32) -> Transform {
+        Transform::from_rotate(self.roll_degrees).post_concat(self.body_frame(width, height))
+    }
+
+    /// Maps the body's frame to the pixels of a picture of `width` by `height`.
+    pub(crate) fn body_frame(&self, width: u32, height: u32) -> Transform {
+        Transform::from_scale(self.scale, self.scale)
+            .post_translate(ORIGIN.0 + self.shift.0, ORIGIN.1 + self.shift.1)
+            .post_concat(picture_frame(width, height))
+    }
+
+    /// See [`Face::region`].
+    pub(crate) fn region(&self, attribute: Attribute, width: u32, height: u32) -> Option<Region> {
+        use Attribute::*;
+        let side = self.cheek + 16.0;
+        let eyes = self.eye_x + self.eye_half_width;
+        let (left, top, right, bottom) = match attribute {
+            ArchedEyebrows | BushyEyebrows => (-eyes - 8.0, self.brow - 14.0, eyes + 8.0, self.brow + 9.0),
+            NarrowEyes => (-eyes - 9.0, -22.0, eyes + 9.0, 11.0),
+            BagsUnderEyes => (-eyes - 6.0, 3.0, eyes + 6.0, 22.0),
+            Eyeglasses => (-side, -22.0, side, 22.0),
+            BigNose | PointyNose => (-22.0, -14.0, 22.0, self.nose_tip + 14.0),
+            BigLips | MouthSlightlyOpen | WearingLipstick => (-32.0, self.mouth - 17.0, 32.0, self.mouth + 21.0),
+            Smiling => (-40.0, self.nose_tip - 10.0, 40.0, self.mouth + 21.0),
+            Mustache => (-34.0, self.nose_tip - 2.0, 34.0, self.mouth + 10.0),
+            Goatee => (-26.0, self.mouth + 2.0, 26.0, self.chin + 12.0),
+            DoubleChin => (-46.0, self.chin - 14.0, 46.0, self.chin + 24.0),
+            WearingHat => (-80.0, -120.0, 80.0, self.brow + 2.0),
+            Bangs => (-side, self.crown - 14.0, side, self.brow + 14.0),
+            RecedingHairline => (-side, self.crown - 14.0, side, -24.0),
+            WearingNecklace | WearingNecktie => (-46.0, self.chin - 2.0, 46.0, 130.0),
+            WearingEarrings => (-side - 6.0, 10.0, side + 6.0, 56.0),
+            RosyCheeks | HighCheekbones => (-self.cheek - 2.0, -2.0, self.cheek + 2.0, 50.0),
+            _ => return None,
+        };
+        let mut corners =
+            [(left, top), (right, top), (left, bottom), (right, bottom)].map(|(x, y)| Point::from_xy(x + self.yaw, y));
+        self.head_frame(width, height).map_points(&mut corners);
+        let fold = |of: fn(&Point) -> f32, better: fn(f32, f32) -> f32| corners.iter().map(of).reduce(better);
+        Some(Region {
+            left: fold(|p| p.x, f32::min)?.clamp(0.0, width as f32),
+            top: fold(|p| p.y, f32::min)?.clamp(0.0, height as f32),
+            right: fold(|p| p.x, f32::max)?.clamp(0.0, width as f32),
+            bottom: fold(|p| p.y, f32::max)?.clamp(0.0, height as f32),
+        })
+    }
+}
+
+/// Maps a picture of [`WIDTH`] by [`HEIGHT`] to one of `width` by `height`.
+pub(crate) fn picture_frame(width: u32, height: u32) -> Transform {
+    Transform::from_scale(width as f32 / WIDTH as f32, height as f32 / HEIGHT as f32)
+}
