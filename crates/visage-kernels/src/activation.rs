@@ -117,7 +117,7 @@ fn sigmoid(z: f32) -> f32 {
 pub(crate) fn exp(x: f32) -> f32 {
     const SHIFTER: f32 = 12_582_912.0; // 1.5 * 2^23
     // ln 2 in two parts, the first with so few bits that its product with n is exact.
-    const LN_2_HIGH: f32 = 0.693_359_375;
+    const LN_2_HIGH: f32 = 355.0 / 512.0;
     const LN_2_LOW: f32 = -2.121_944_4e-4;
     // Clamped by comparisons, which vectorise to one instruction each.
     let x = if x > 88.3 { 88.3 } else { x };

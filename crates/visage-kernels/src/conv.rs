@@ -1,13 +1,14 @@
 //! Dense convolution of NHWC images, and its gradients.
 //!
 //! ```text
-//! output[n, y, x, o] = bias[o] + sum over r, s, i:  input[n, y * stride + r - top, x * stride + s - left, i] * weight[o, r, s, i]
+//! output[n, y, x, o] = bias[o] + sum over r, s, i:
+//!                      input[n, y * stride + r - top, x * stride + s - left, i] * weight[o, r, s, i]
 //! ```
 //!
-//! - Forward: rows gathered from the input times the weight, one tap a kernel position ([`crate::gather`]).
-//! - Input gradient: the same product the other way round. With a stride the input pixels fall into classes, each with its own
-//!   taps ([`crate::geometry`]).
-//! - Weight gradient: a sum of outer products over the pixels ([`crate::outer`]).
+//! - Forward: rows gathered from the input times the weight, one tap a kernel position (`gather.rs`).
+//! - Input gradient: the same product the other way round. With a stride the input pixels fall into classes, each with
+//!   taps of its own (`geometry.rs`).
+//! - Weight gradient: a sum of outer products over the pixels (`outer.rs`).
 //!
 //! With few input channels (an image's three) a kernel row's `kernel_width * in_channels` values are contiguous and make
 //! one tap; the input is first copied with its padding, so that no run of values crosses the border.

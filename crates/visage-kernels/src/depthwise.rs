@@ -1,7 +1,8 @@
 //! Depthwise convolution of NHWC images, one filter per channel, and its gradients.
 //!
 //! ```text
-//! output[n, y, x, c] = bias[c] + sum over r, s:  input[n, y * stride + r - top, x * stride + s - left, c] * weight[r, s, c]
+//! output[n, y, x, c] = bias[c] + sum over r, s:
+//!                      input[n, y * stride + r - top, x * stride + s - left, c] * weight[r, s, c]
 //! ```
 //!
 //! Channels are the vectors. Forward and input gradient share one loop: a span of up to eight neighbouring target pixels
@@ -9,6 +10,8 @@
 //! border is a span of one with the taps it has. The weight gradient walks the output row by row and keeps the sums of
 //! a kernel row in registers along it.
 #![allow(unsafe_code)]
+// Register tiles read best, and compile surest, as loops over constant index ranges.
+#![allow(clippy::needless_range_loop)]
 
 use std::ops::Range;
 
@@ -344,7 +347,7 @@ impl Kernel for Correlate<'_> {
                 let mut s = 0;
                 while s < kernel_width {
                     let first_tap = s as isize - window.padding.left as isize;
-                    let sums = self.partial[(r * kernel_width + s) * channels..].as_ptr().cast_mut();
+                    let sums = self.partial[(r * kernel_width + s) * channels..].as_mut_ptr();
                     let line = Line { grid, channels, output, source, first_tap, sums };
                     // SAFETY: `sums` has `channels` values for each of the taps, of which there are as many left.
                     s += unsafe {

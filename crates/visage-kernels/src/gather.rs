@@ -12,6 +12,8 @@
 //! Tiling: a task is a block of target pixels times a group of panels. Within it, a panel's chunk of [`CHUNK`] bytes
 //! stays in the first-level cache while all tiles of the block pass over it.
 #![allow(unsafe_code)]
+// Register tiles read best, and compile surest, as loops over constant index ranges.
+#![allow(clippy::needless_range_loop)]
 
 use std::ops::Range;
 
@@ -132,9 +134,15 @@ impl Block<'_> {
         // Pointers of tile i, tap t at `i * tap_count + t`. Rows beyond the last pixel repeat it and are not stored.
         let mut sources: Vec<[*const f32; ROWS]> = Vec::with_capacity(tile_count * tap_count);
         let mut targets: Vec<[usize; ROWS]> = Vec::with_capacity(tile_count);
+        let mut next = gather.grid.place(self.pixels.start);
         for first in self.pixels.clone().step_by(ROWS) {
-            let places: [_; ROWS] =
-                std::array::from_fn(|row| gather.grid.place((first + row).min(self.pixels.end - 1)));
+            let mut places = [next; ROWS];
+            for (row, place) in places.iter_mut().enumerate() {
+                *place = next;
+                if first + row + 1 < self.pixels.end {
+                    next = gather.grid.after(next);
+                }
+            }
             targets.push(places.map(|place| gather.grid.target_pixel(place) * gather.columns));
             for tap in &gather.taps {
                 sources.push(places.map(|place| match gather.grid.source_pixel(place, *tap) {

@@ -52,6 +52,16 @@ impl Grid {
         [pixel / (height * width), pixel / width % height, pixel % width]
     }
 
+    /// The place after `place` in reading order.
+    pub(crate) fn after(&self, [image, y, x]: [usize; 3]) -> [usize; 3] {
+        let [height, width] = self.size;
+        match [y + 1 < height, x + 1 < width] {
+            [_, true] => [image, y, x + 1],
+            [true, false] => [image, y + 1, 0],
+            [false, false] => [image + 1, 0, 0],
+        }
+    }
+
     /// The row of all images' source rows that a tap of a grid row reads, `None` outside the image.
     pub(crate) fn source_row(&self, image: usize, y: usize, tap_row: isize) -> Option<usize> {
         let row = (y * self.source_step[0]).checked_add_signed(tap_row).filter(|row| *row < self.source_size[0])?;
@@ -136,6 +146,14 @@ pub(crate) fn input_classes(batch: usize, in_size: [usize; 2], window: Window) -
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn places_follow_each_other() {
+        let grid = Grid::of_output(2, [3, 4], Window::square(1, 1, 0));
+        for pixel in 0..23 {
+            assert_eq!(grid.after(grid.place(pixel)), grid.place(pixel + 1));
+        }
+    }
 
     #[test]
     fn columns_inside_the_image() {

@@ -8,9 +8,9 @@
 //! A batch of NHWC images is such a matrix with `rows = batch * height * width`. With statistics of the batch this is
 //! batch norm in training; with constants it is [`scale_shift`], a frozen or folded norm.
 //!
-//! Every pass cuts the matrix into blocks of about [`BLOCK`] values, small enough to be read twice from the cache. Sums
-//! run in f32 within a block and in f64 across blocks, in the blocks' order. Parameters are repeated to a period of at
-//! least [`PERIOD`] values, so that inner loops are long even with 16 channels.
+//! Every pass cuts the matrix into blocks small enough to be read twice from the cache. Sums run in f32 within a block
+//! and in f64 across blocks, in the blocks' order. Parameters are repeated to a period of some hundred values, so that
+//! inner loops are long even with 16 channels.
 
 use rayon::prelude::*;
 
@@ -183,6 +183,8 @@ pub fn scale_shift_backward(
 /// How a matrix of so many channels is cut.
 #[derive(Clone, Copy)]
 struct Layout {
+    /// Values of the matrix.
+    len: usize,
     channels: usize,
     /// Values of an inner loop, a multiple of the channels.
     period: usize,
@@ -205,15 +207,15 @@ impl Layout {
             expect_len("residual", residual.len(), input.len());
         }
         let period = channels * PERIOD.div_ceil(channels);
-        Self { channels, period, block: period * BLOCK.div_ceil(period) }
+        Self { len: input.len(), channels, period, block: period * BLOCK.div_ceil(period) }
     }
 
     #[track_caller]
     fn expect_gradients(&self, input: &[f32], scale: &[f32], shift: &[f32], residual: Option<&[f32]>) {
+        expect_len("input gradient", input.len(), self.len);
+        expect_len("residual gradient", residual.map_or(self.len, <[f32]>::len), self.len);
         expect_len("scale gradient", scale.len(), self.channels);
         expect_len("shift gradient", shift.len(), self.channels);
-        let expected = residual.map_or(input.len(), <[f32]>::len);
-        expect_len("input gradient", input.len(), expected);
     }
 
     /// A parameter per channel, repeated to the period.
@@ -546,4 +548,257 @@ fn scale_in_place(layout: Layout, x: &mut [f32], scale: &[f32]) {
             },
         );
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::reference::{assert_close, assert_same_on_any_threads, values};
+
+    const ACTIVATIONS: [Activation; 4] = [Activation::Identity, Activation::Relu, Activation::Relu6, Activation::Silu];
+
+    fn activate(activation: Activation, z: f64) -> [f64; 2] {
+        let sigmoid = 1.0 / (1.0 + (-z).exp());
+        match activation {
+            Activation::Identity => [z, 1.0],
+            Activation::Relu => [z.max(0.0), f64::from(z > 0.0)],
+            Activation::Relu6 => [z.clamp(0.0, 6.0), f64::from(z > 0.0 && z < 6.0)],
+            Activation::Silu => [z * sigmoid, sigmoid * (1.0 + z * (1.0 - sigmoid))],
+        }
+    }
+
+    /// Operands of one case; the residual is empty when there is none.
+    struct Case {
+        channels: usize,
+        input: Vec<f32>,
+        gamma: Vec<f32>,
+        beta: Vec<f32>,
+        residual: Vec<f32>,
+        gradient: Vec<f32>,
+    }
+
+    impl Case {
+        fn new(rows: usize, channels: usize, with_residual: bool) -> Self {
+            let len = rows * channels;
+            // A mean of its own for every channel, and a slope wide enough to reach 6.
+            let input = values(1, len).iter().enumerate().map(|(i, x)| x + (i % channels % 7) as f32).collect();
+            let gamma = values(2, channels).iter().map(|g| 2.0 * g).collect();
+            let residual = if with_residual { values(4, len) } else { Vec::new() };
+            Self { channels, input, gamma, beta: values(3, channels), residual, gradient: values(5, len) }
+        }
+
+        fn residual(&self) -> Option<&[f32]> {
+            (!self.residual.is_empty()).then_some(&self.residual[..])
+        }
+
+        /// `[mean, biased variance]` of each channel.
+        fn moments(&self) -> Vec<[f64; 2]> {
+            let rows = (self.input.len() / self.channels) as f64;
+            (0..self.channels)
+                .map(|c| {
+                    let column = || self.input.iter().skip(c).step_by(self.channels).map(|x| f64::from(*x));
+                    let mean = column().sum::<f64>() / rows;
+                    [mean, column().map(|x| (x - mean).powi(2)).sum::<f64>() / rows]
+                })
+                .collect()
+        }
+
+        /// Output and gradient at z, given each channel's `z = x * a + b`.
+        fn at_z(&self, activation: Activation, affine: &[[f64; 2]]) -> (Vec<f64>, Vec<f64>) {
+            (0..self.input.len())
+                .map(|i| {
+                    let [a, b] = affine[i % self.channels];
+                    let residual = self.residual.get(i).map_or(0.0, |r| f64::from(*r));
+                    let [value, slope] = activate(activation, f64::from(self.input[i]) * a + b + residual);
+                    (value, slope * f64::from(self.gradient[i]))
+                })
+                .unzip()
+        }
+    }
+
+    /// Values whose z lies so near a kink that f32 may fall on its other side would spoil a comparison of slopes.
+    fn near_a_kink(case: &Case, activation: Activation, affine: &[[f64; 2]]) -> bool {
+        let kinks: &[f64] = match activation {
+            Activation::Identity | Activation::Silu => &[],
+            Activation::Relu => &[0.0],
+            Activation::Relu6 => &[0.0, 6.0],
+        };
+        (0..case.input.len()).any(|i| {
+            let [a, b] = affine[i % case.channels];
+            let residual = case.residual.get(i).map_or(0.0, |r| f64::from(*r));
+            let z = f64::from(case.input[i]) * a + b + residual;
+            kinks.iter().any(|kink| (z - kink).abs() < 1e-5)
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(150))]
+        #[test]
+        fn batch_norm_agrees_with_the_definition(
+            rows in 8usize..300,
+            channels in prop::sample::select(vec![1usize, 3, 16, 24, 40, 255, 256, 300]),
+            activation in prop::sample::select(ACTIVATIONS.to_vec()),
+            with_residual in any::<bool>(),
+        ) {
+            let case = Case::new(rows, channels, with_residual);
+            let (len, epsilon) = (rows * channels, 1e-3);
+            let moments = case.moments();
+            let affine: Vec<[f64; 2]> = (0..channels).map(|c| {
+                let [mean, variance] = moments[c];
+                let a = f64::from(case.gamma[c]) / (variance + epsilon).sqrt();
+                [a, f64::from(case.beta[c]) - mean * a]
+            }).collect();
+            prop_assume!(!near_a_kink(&case, activation, &affine));
+            let (output, dz) = case.at_z(activation, &affine);
+
+            let mut actual = vec![f32::NAN; len];
+            let statistics = batch_norm_train(
+                &case.input, &case.gamma, &case.beta, epsilon, activation, case.residual(), &mut actual,
+            );
+            assert_close("output", &actual, &output, 5e-6);
+            assert_close("mean", &statistics.mean, &moments.iter().map(|m| m[0]).collect::<Vec<_>>(), 1e-6);
+            assert_close("variance", &statistics.variance, &moments.iter().map(|m| m[1]).collect::<Vec<_>>(), 1e-6);
+
+            let normalised = |i: usize| {
+                let [mean, variance] = moments[i % channels];
+                (f64::from(case.input[i]) - mean) / (variance + epsilon).sqrt()
+            };
+            let sum = |c: usize, term: &dyn Fn(usize) -> f64| (c..len).step_by(channels).map(term).sum::<f64>();
+            let beta_gradient: Vec<f64> = (0..channels).map(|c| sum(c, &|i| dz[i])).collect();
+            let gamma_gradient: Vec<f64> = (0..channels).map(|c| sum(c, &|i| dz[i] * normalised(i))).collect();
+            let input_gradient: Vec<f64> = (0..len).map(|i| {
+                let c = i % channels;
+                affine[c][0] * (dz[i] - (beta_gradient[c] + normalised(i) * gamma_gradient[c]) / rows as f64)
+            }).collect();
+            let (mut dx, mut dr) = (vec![f32::NAN; len], vec![f32::NAN; len]);
+            let (mut dg, mut db) = (vec![f32::NAN; channels], vec![f32::NAN; channels]);
+            for store_residual_gradient in [false, true] {
+                batch_norm_train_backward(
+                    &case.input, &case.gamma, &case.beta, &statistics, activation, case.residual(), &case.gradient,
+                    &mut dx, &mut dg, &mut db, store_residual_gradient.then_some(&mut dr[..]),
+                );
+                assert_close("input gradient", &dx, &input_gradient, 1e-5);
+                assert_close("gamma gradient", &dg, &gamma_gradient, 1e-5);
+                assert_close("beta gradient", &db, &beta_gradient, 1e-5);
+            }
+            assert_close("residual gradient", &dr, &dz, 1e-5);
+        }
+
+        #[test]
+        fn scale_shift_agrees_with_the_definition(
+            rows in 1usize..300,
+            channels in prop::sample::select(vec![1usize, 3, 16, 24, 255, 300]),
+            activation in prop::sample::select(ACTIVATIONS.to_vec()),
+            with_residual in any::<bool>(),
+        ) {
+            let case = Case::new(rows, channels, with_residual);
+            let len = rows * channels;
+            let affine: Vec<[f64; 2]> =
+                (0..channels).map(|c| [f64::from(case.gamma[c]) / (c + 1) as f64, f64::from(case.beta[c])]).collect();
+            let scale: Vec<f32> = affine.iter().map(|a| a[0] as f32).collect();
+            prop_assume!(!near_a_kink(&case, activation, &affine));
+            let (output, dz) = case.at_z(activation, &affine);
+            let mut actual = vec![f32::NAN; len];
+            scale_shift(&case.input, &scale, &case.beta, activation, case.residual(), &mut actual);
+            assert_close("output", &actual, &output, 5e-6);
+
+            let sum = |c: usize, term: &dyn Fn(usize) -> f64| (c..len).step_by(channels).map(term).sum::<f64>();
+            let shift_gradient: Vec<f64> = (0..channels).map(|c| sum(c, &|i| dz[i])).collect();
+            let scale_gradient: Vec<f64> =
+                (0..channels).map(|c| sum(c, &|i| dz[i] * f64::from(case.input[i]))).collect();
+            let input_gradient: Vec<f64> = (0..len).map(|i| dz[i] * affine[i % channels][0]).collect();
+            let (mut dx, mut dr) = (vec![f32::NAN; len], vec![f32::NAN; len]);
+            let (mut ds, mut dt) = (vec![f32::NAN; channels], vec![f32::NAN; channels]);
+            for store_residual_gradient in [false, true] {
+                scale_shift_backward(
+                    &case.input, &scale, &case.beta, activation, case.residual(), &case.gradient,
+                    &mut dx, &mut ds, &mut dt, store_residual_gradient.then_some(&mut dr[..]),
+                );
+                assert_close("input gradient", &dx, &input_gradient, 5e-6);
+                assert_close("scale gradient", &ds, &scale_gradient, 5e-6);
+                assert_close("shift gradient", &dt, &shift_gradient, 5e-6);
+            }
+            assert_close("residual gradient", &dr, &dz, 5e-6);
+        }
+    }
+
+    #[test]
+    fn a_mean_far_from_zero_costs_the_variance_no_digits() {
+        let (rows, channels) = (20_000, 24);
+        let input: Vec<f32> = values(1, rows * channels).iter().map(|x| 4096.0 + x).collect();
+        let case = Case { input, ..Case::new(rows, channels, false) };
+        let mut output = vec![0.0; rows * channels];
+        let statistics =
+            batch_norm_train(&case.input, &case.gamma, &case.beta, 0.0, Activation::Identity, None, &mut output);
+        let moments = case.moments();
+        for (c, (variance, [_, expected])) in statistics.variance.iter().zip(moments).enumerate() {
+            let relative = f64::from(*variance) / expected - 1.0;
+            assert!(relative.abs() < 1e-6, "channel {c}: {relative}");
+        }
+    }
+
+    #[test]
+    fn threads_do_not_change_a_bit() {
+        let (rows, channels) = (20_001, 24);
+        let case = Case::new(rows, channels, true);
+        assert_same_on_any_threads(|| {
+            let len = rows * channels;
+            let mut output = vec![0.0; len];
+            let statistics = batch_norm_train(
+                &case.input,
+                &case.gamma,
+                &case.beta,
+                1e-5,
+                Activation::Silu,
+                case.residual(),
+                &mut output,
+            );
+            let (mut dx, mut dg, mut db) = (vec![0.0; len], vec![0.0; channels], vec![0.0; channels]);
+            batch_norm_train_backward(
+                &case.input,
+                &case.gamma,
+                &case.beta,
+                &statistics,
+                Activation::Silu,
+                case.residual(),
+                &case.gradient,
+                &mut dx,
+                &mut dg,
+                &mut db,
+                None,
+            );
+            [output, dx, dg, db, statistics.mean, statistics.inverse_std].concat()
+        });
+    }
+
+    #[test]
+    #[should_panic(expected = "residual gradient holds 2 values, the shape needs 4")]
+    fn a_wrong_length_is_named() {
+        let (x, parameter) = ([0.0; 4], [1.0; 2]);
+        let (mut dx, mut ds, mut dt) = ([0.0; 4], [0.0; 2], [0.0; 2]);
+        let (relu, mut residual) = (Activation::Relu, [0.0; 2]);
+        scale_shift_backward(
+            &x,
+            &parameter,
+            &parameter,
+            relu,
+            None,
+            &x,
+            &mut dx,
+            &mut ds,
+            &mut dt,
+            Some(&mut residual),
+        );
+    }
+
+    #[test]
+    fn a_diverged_input_shows() {
+        for activation in ACTIVATIONS {
+            let mut output = [0.0; 4];
+            scale_shift(&[1.0, f32::NAN, 2.0, 3.0], &[1.0, 1.0], &[0.0, 0.0], activation, None, &mut output);
+            assert!(output[1].is_nan() && !output[3].is_nan(), "{activation:?}");
+        }
+    }
 }
