@@ -133,7 +133,7 @@ fn backward_weight(
 /// Packs the weight into scratch memory and multiplies.
 fn multiply(level: Level, gather: &Gather, weight: &Source, bias: Option<&[f32]>, target: &mut [f32]) {
     let (columns, depth, lanes) = (gather.columns, gather.total_depth(), level.lanes());
-    let panels = panel::cut(columns, lanes);
+    let panels = panel::cut(columns, level);
     scratch::with_buffer(panel::packed_len(columns, depth, lanes), |packed| {
         panel::pack(weight, depth, columns, lanes, &panels, packed);
         gather.multiply(level, &panels, packed, bias, target);

@@ -65,7 +65,7 @@ impl Gather<'_> {
         // Every tap's run of values must end within its row of the source.
         assert!(self.depth <= self.source_pixel || self.runs_fit(), "taps overrun the source");
         assert!(packed.len() >= self.total_depth() * self.columns.next_multiple_of(level.lanes()));
-        let block = (BLOCK / self.depth.max(1)).next_multiple_of(level.tile_rows()).clamp(32, 1024);
+        let block = (BLOCK / self.depth.max(1)).clamp(32, 1024).next_multiple_of(level.tile_rows());
         let blocks = self.grid.pixels().div_ceil(block);
         let groups = TASKS.div_ceil(blocks).min(panels.len());
         let zeros = vec![0.0; self.depth];
@@ -107,6 +107,7 @@ impl Kernel for Block<'_> {
         unsafe {
             match V::TILE_ROWS {
                 8 => self.tiles::<V, 8>(),
+                6 => self.tiles::<V, 6>(),
                 _ => self.tiles::<V, 4>(),
             }
         }
@@ -175,7 +176,7 @@ impl Block<'_> {
                     // holds `width` values for each of them; a bias has the panel's columns; the targets have
                     // `last_lanes` valid lanes in their last vector, and this task alone writes them.
                     unsafe {
-                        match panel.vectors {
+                        match panel.vectors.min(V::TILE_VECTORS) {
                             1 => tile::<V, ROWS, 1>(sources, gather.depth, packed, start, &targets, rows, last_lanes),
                             2 => tile::<V, ROWS, 2>(sources, gather.depth, packed, start, &targets, rows, last_lanes),
                             _ => tile::<V, ROWS, 3>(sources, gather.depth, packed, start, &targets, rows, last_lanes),

@@ -32,6 +32,9 @@ const PARTIALS: usize = 1024 * 1024;
 /// Fewest pixels of a segment.
 const SEGMENT: usize = 2 * BLOCK;
 
+/// Rows of a band are a multiple of this, so that whole tiles of 4, 6 or 8 rows fill all bands but the last.
+const BAND: usize = 24;
+
 /// Which source pixels meet which output pixels.
 pub(crate) struct Outer<'a> {
     pub(crate) batch: usize,
@@ -76,15 +79,15 @@ impl Outer<'_> {
             result.fill(0.0);
             return;
         }
-        let panels = panel::cut(self.depth, level.lanes());
+        let panels = panel::cut(self.depth, level);
         // Panels of all taps.
         let items: Vec<(usize, Panel)> =
             (0..self.taps.len()).flat_map(|tap| panels.iter().map(move |panel| (tap, *panel))).collect();
         let segments = (self.pixels() / SEGMENT).min(PARTIALS / len).clamp(1, TASKS);
         let groups = TASKS.div_ceil(segments).min(items.len());
         // With few columns and few pixels the rows are cut too.
-        let bands = (TASKS / (segments * groups)).clamp(1, self.rows.div_ceil(8));
-        let band = self.rows.div_ceil(bands).next_multiple_of(8);
+        let bands = (TASKS / (segments * groups)).clamp(1, self.rows.div_ceil(BAND));
+        let band = self.rows.div_ceil(bands).next_multiple_of(BAND);
         let bands = self.rows.div_ceil(band);
 
         let run = |partials: SharedMut| {
@@ -198,7 +201,7 @@ impl Kernel for Task<'_> {
                     // checked that every run's outputs and sources exist, and this task alone writes these tiles.
                     row += unsafe {
                         let result = self.partials.at(first + row * columns);
-                        match panel.vectors {
+                        match panel.vectors.min(V::TILE_VECTORS) {
                             1 => strip.tile_of_rows::<V, 1>(row, self.rows.end - row, result),
                             2 => strip.tile_of_rows::<V, 2>(row, self.rows.end - row, result),
                             _ => strip.tile_of_rows::<V, 3>(row, self.rows.end - row, result),
@@ -231,6 +234,7 @@ impl Strip<'_> {
         // SAFETY: passed on; a tile has no more rows than are left.
         unsafe {
             match left {
+                6.. if V::TILE_ROWS == 6 => self.tile_whole_or_part::<V, 6, VECTORS>(row, result),
                 8.. if V::TILE_ROWS == 8 => self.tile_whole_or_part::<V, 8, VECTORS>(row, result),
                 4.. => self.tile_whole_or_part::<V, 4, VECTORS>(row, result),
                 2.. => self.tile_whole_or_part::<V, 2, VECTORS>(row, result),

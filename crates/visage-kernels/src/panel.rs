@@ -1,7 +1,7 @@
 //! The right-hand matrix of a product, cut into panels of columns as wide as a register tile.
 //!
 //! ```text
-//!   columns      0 ... 47 | 48 ... 95 | 96 ... 127        three vectors a panel, or one or two
+//!   columns      0 ... 47 | 48 ... 95 | 96 ... 127        as many vectors a panel as a tile has, or fewer
 //!   depth 0      panel 0  | panel 1   | panel 2           panel p is stored whole, row after row,
 //!   depth 1      ...                                      before panel p + 1; the last one's missing
 //!                                                         columns are zeros
@@ -10,9 +10,7 @@
 use std::ops::Range;
 
 use crate::parallel::{self, SharedMut};
-
-/// The most vectors a panel is wide.
-pub(crate) const MOST_VECTORS: usize = 3;
+use crate::simd::Level;
 
 /// A panel: its first column (a multiple of the lanes) and how many vectors wide it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,9 +28,10 @@ impl Panel {
 
 /// Cuts `columns` into panels as even as whole vectors allow: even panels keep more sums in flight than a wide and a
 /// narrow one.
-pub(crate) fn cut(columns: usize, lanes: usize) -> Vec<Panel> {
+pub(crate) fn cut(columns: usize, level: Level) -> Vec<Panel> {
+    let lanes = level.lanes();
     let vectors = columns.div_ceil(lanes);
-    let count = vectors.div_ceil(MOST_VECTORS);
+    let count = vectors.div_ceil(level.tile_vectors());
     let mut first = 0;
     (0..count)
         .map(|index| {
@@ -119,29 +118,41 @@ fn pack_transposed(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::simd;
 
     #[test]
     fn panels_are_even_and_cover_the_columns() {
-        let widths = |columns| cut(columns, 16).iter().map(|panel| panel.vectors).collect::<Vec<_>>();
-        assert_eq!(widths(64), [2, 2]);
-        assert_eq!(widths(112), [3, 2, 2]);
-        assert_eq!(widths(17), [2]);
-        assert_eq!(cut(17, 16)[0].last_lanes(16, 17), 1);
-        assert_eq!(cut(112, 16)[1], Panel { column: 48, vectors: 2 });
+        for level in simd::available() {
+            let (lanes, most) = (level.lanes(), level.tile_vectors());
+            for columns in 1..300 {
+                let panels = cut(columns, level);
+                let mut next = 0;
+                for panel in &panels {
+                    assert_eq!(panel.column, next);
+                    assert!((1..=most).contains(&panel.vectors) && panel.vectors + 1 >= panels[0].vectors);
+                    next += panel.vectors * lanes;
+                }
+                assert_eq!(next, columns.next_multiple_of(lanes));
+                let last = panels[panels.len() - 1];
+                assert_eq!(last.column + (last.vectors - 1) * lanes + last.last_lanes(lanes, columns), columns);
+            }
+        }
     }
 
     #[test]
     fn both_sources_pack_alike() {
-        let (depth, columns, lanes) = (37, 53, 8);
+        let (depth, columns) = (37, 53);
         let rows: Vec<f32> = (0..depth * columns).map(|i| i as f32).collect();
         let offsets: Vec<usize> = (0..depth).map(|k| k * columns).collect();
         let transposed: Vec<f32> = (0..columns * depth).map(|i| rows[i % depth * columns + i / depth]).collect();
-        let panels = cut(columns, lanes);
-        let len = packed_len(columns, depth, lanes);
-        let (mut a, mut b) = (vec![1.0; len], vec![2.0; len]);
-        pack(&Source::Rows(&rows, &offsets), depth, columns, lanes, &panels, &mut a);
-        pack(&Source::ColumnMajor(&transposed), depth, columns, lanes, &panels, &mut b);
-        assert_eq!(a, b);
-        assert_eq!(a[2 * 24 + 1], rows[2 * columns + 1]);
+        for level in simd::available() {
+            let (panels, lanes) = (cut(columns, level), level.lanes());
+            let len = packed_len(columns, depth, lanes);
+            let (mut a, mut b) = (vec![1.0; len], vec![2.0; len]);
+            pack(&Source::Rows(&rows, &offsets), depth, columns, lanes, &panels, &mut a);
+            pack(&Source::ColumnMajor(&transposed), depth, columns, lanes, &panels, &mut b);
+            assert_eq!(a, b);
+            assert_eq!(a[2 * panels[0].vectors * lanes + 1], rows[2 * columns + 1]);
+        }
     }
 }

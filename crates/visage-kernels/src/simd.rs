@@ -38,6 +38,17 @@ impl Level {
             Self::Avx512 => x86::F32x16::TILE_ROWS,
         }
     }
+
+    /// [`Vector::TILE_VECTORS`] of this level's vectors.
+    pub(crate) fn tile_vectors(self) -> usize {
+        match self {
+            Self::Portable => PortableF32x8::TILE_VECTORS,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => x86::F32x8::TILE_VECTORS,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => x86::F32x16::TILE_VECTORS,
+        }
+    }
 }
 
 /// The widest level the processor has, or a lower one that `VISAGE_SIMD` names. Read once.
@@ -134,8 +145,10 @@ pub(crate) fn dispatch<K: Kernel>(level: Level, kernel: K) -> K::Output {
 /// for the values they touch.
 pub(crate) trait Vector: Copy {
     const LANES: usize;
-    /// Rows of the register tile of a matrix product: with up to three vectors a row it fills the register file.
+    /// Rows and most vectors a row of the register tile of a matrix product. Its sums, one row of the other operand and
+    /// a broadcast value must fit the register file, with a register to spare: at the very limit the compiler spills.
     const TILE_ROWS: usize;
+    const TILE_VECTORS: usize;
 
     unsafe fn splat(value: f32) -> Self;
     unsafe fn load(from: *const f32) -> Self;
@@ -156,6 +169,7 @@ pub(crate) struct PortableF32x8([f32; 8]);
 impl Vector for PortableF32x8 {
     const LANES: usize = 8;
     const TILE_ROWS: usize = 4;
+    const TILE_VECTORS: usize = 2;
 
     #[inline(always)]
     unsafe fn splat(value: f32) -> Self {
@@ -226,7 +240,8 @@ mod x86 {
     // SAFETY of all blocks below: the intrinsics need AVX2 or FMA and valid pointers, which the trait demands of callers.
     impl Vector for F32x8 {
         const LANES: usize = 8;
-        const TILE_ROWS: usize = 4;
+        const TILE_ROWS: usize = 6;
+        const TILE_VECTORS: usize = 2;
 
         #[inline(always)]
         unsafe fn splat(value: f32) -> Self {
@@ -272,6 +287,7 @@ mod x86 {
     impl Vector for F32x16 {
         const LANES: usize = 16;
         const TILE_ROWS: usize = 8;
+        const TILE_VECTORS: usize = 3;
 
         #[inline(always)]
         unsafe fn splat(value: f32) -> Self {
