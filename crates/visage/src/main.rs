@@ -1,1 +1,58 @@
-fn main() {}
+//! `visage`: the command line. A verb a file under `commands`, and no logic of its own.
+
+mod cli;
+mod commands;
+mod compute;
+mod error;
+mod interrupt;
+mod metrics_file;
+mod output;
+mod panic;
+mod progress;
+mod shell;
+mod table;
+
+use std::io::{self, IsTerminal};
+use std::process::ExitCode;
+
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+use crate::cli::Cli;
+
+/// The variable that holds a filter of log messages.
+const LOG_VARIABLE: &str = "VISAGE_LOG";
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log(cli.verbose);
+    match panic::caught(|| commands::run(cli.command)) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(error)) => {
+            let code = error.exit_code();
+            if !error.is_closed_pipe() {
+                error.show();
+            }
+            ExitCode::from(code)
+        }
+        Err(bug) => {
+            output::note(&bug);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn log(verbose: u8) {
+    let usual = match verbose {
+        0 => "warn",
+        1 => "warn,visage=debug",
+        _ => "info,visage=trace",
+    };
+    let filter = EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new(usual));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .without_time()
+        .init();
+}

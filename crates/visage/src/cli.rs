@@ -1,0 +1,311 @@
+//! What can be typed.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use visage_data::{Size, Split};
+use visage_model::Architecture;
+
+/// Trains, judges and uses classifiers that answer many yes/no questions about one image at once.
+///
+/// Results go to standard output, progress and notes to standard error. The exit code is 0 when the work is done, 1 when
+/// it failed and 2 when the command was not understood.
+#[derive(Debug, Parser)]
+#[command(name = "visage", version, max_term_width = 120)]
+pub struct Cli {
+    /// Log what is going on to standard error; twice for every detail. VISAGE_LOG takes a filter such as
+    /// `visage_data=trace`.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Do everything once, on faces drawn for the purpose: train two models, judge and compare them.
+    Demo(DemoArgs),
+    /// Look at a dataset, or draw one.
+    #[command(subcommand)]
+    Data(DataCommand),
+    /// Train a model by a recipe.
+    Train(TrainArgs),
+    /// Judge a model on a part of a dataset.
+    Evaluate(EvaluateArgs),
+    /// Set the metrics of evaluated runs side by side.
+    Compare(CompareArgs),
+    /// Ask a model about images.
+    Predict(PredictArgs),
+    /// Measure the speed of training or inference on random pixels.
+    Bench(BenchArgs),
+}
+
+/// Where to compute.
+#[derive(Clone, Debug, Args)]
+pub struct ComputeArgs {
+    /// The device to compute on.
+    #[arg(long, value_enum, default_value_t = DeviceName::Cpu)]
+    pub device: DeviceName,
+    /// Threads to compute and to decode with [default: one a processor].
+    #[arg(long, value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
+}
+
+/// A device by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DeviceName {
+    /// The processor.
+    Cpu,
+}
+
+/// Options of `visage demo`.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Where to put everything; must not exist yet.
+    #[arg(long, value_name = "DIR", default_value = "visage-demo")]
+    pub out: PathBuf,
+    /// Faces to draw.
+    #[arg(long, value_name = "N", default_value_t = 6000)]
+    pub images: usize,
+    /// Epochs to train each model for.
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub epochs: u32,
+    /// Height and width the models see, in pixels.
+    #[arg(long, value_name = "H[xW]", default_value = "64")]
+    pub size: Size,
+    #[command(flatten)]
+    pub compute: ComputeArgs,
+}
+
+/// The verbs of `visage data`.
+#[derive(Debug, Subcommand)]
+pub enum DataCommand {
+    /// Say what a dataset holds: splits, prevalences, class weights, and what is wrong with it.
+    Inspect(InspectArgs),
+    /// Draw a dataset of synthetic faces in CelebA's layout.
+    Synth(SynthArgs),
+}
+
+/// Options of `visage data inspect`.
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// A folder or zip in CelebA's layout, a CSV file, or a folder or zip with one CSV file and its images.
+    pub path: PathBuf,
+    /// Print JSON instead of tables.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `visage data synth`.
+#[derive(Debug, Args)]
+pub struct SynthArgs {
+    /// The folder to write; must be empty or not exist yet.
+    pub path: PathBuf,
+    /// Images to draw.
+    #[arg(long, value_name = "N")]
+    pub images: usize,
+    /// Which population of faces: the same seed draws the same faces.
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    pub seed: u64,
+    /// Height and width of an image in pixels, each from 16 to 4096.
+    #[arg(long, value_name = "H[xW]", default_value = "218x178")]
+    pub size: Size,
+    /// Shares of the training, validation and test split.
+    #[arg(long, value_name = "TRAIN,VALIDATION,TEST", value_delimiter = ',', num_args = 1, default_values_t = [0.8, 0.1, 0.1])]
+    pub splits: Vec<f64>,
+    /// Write every label as it is drawn. Otherwise some are written wrong, on the attributes people disagree on, and
+    /// listed in Anno/label_noise.csv.
+    #[arg(long)]
+    pub no_label_noise: bool,
+    /// Threads to draw with [default: one a processor].
+    #[arg(long, value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
+}
+
+/// Options of `visage train`.
+#[derive(Debug, Args)]
+pub struct TrainArgs {
+    /// A shipped recipe (baseline, original, enhanced) or a TOML file. With --resume, the run's own if left out.
+    #[arg(required_unless_present = "resume")]
+    pub recipe: Option<String>,
+    /// The dataset, as for `visage data inspect`.
+    #[arg(long, value_name = "PATH")]
+    pub data: PathBuf,
+    /// The folder of the run [default: runs/RECIPE-DATE-TIME].
+    #[arg(long, value_name = "RUN")]
+    pub out: Option<PathBuf>,
+    /// Change a value of the recipe, such as `epochs=3` or `model.weights=resnet18.pth`; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub overrides: Vec<String>,
+    /// Go on with the run in --out from its last checkpoint.
+    #[arg(long, requires = "out")]
+    pub resume: bool,
+    #[command(flatten)]
+    pub compute: ComputeArgs,
+}
+
+/// Options of `visage evaluate`.
+#[derive(Debug, Args)]
+pub struct EvaluateArgs {
+    /// A model file, or the folder of a run, of which the best checkpoint is judged.
+    pub model: PathBuf,
+    /// The dataset, as for `visage data inspect`. Attributes are matched by name.
+    #[arg(long, value_name = "PATH")]
+    pub data: PathBuf,
+    /// The part of the dataset to judge on: train, validation or test.
+    #[arg(long, default_value_t = Split::Test)]
+    pub split: Split,
+    /// The model's own thresholds (`model`), or one for every attribute, from 0 to 1.
+    #[arg(long, value_name = "model|NUMBER", default_value = "model")]
+    pub threshold: Threshold,
+    /// Also judge each group of images that has, or lacks, one of these attributes.
+    #[arg(long, value_name = "ATTRIBUTE,...", value_delimiter = ',')]
+    pub group_by: Vec<String>,
+    /// Print JSON instead of tables, or write it to FILE.
+    #[arg(long, value_name = "FILE", num_args = 0..=1)]
+    pub json: Option<Option<PathBuf>>,
+    /// Where to write the metrics [default: metrics-SPLIT.json in the run folder].
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    #[command(flatten)]
+    pub compute: ComputeArgs,
+}
+
+/// Which thresholds turn probabilities into answers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Threshold {
+    /// Those in the model file.
+    Model,
+    /// One for every attribute.
+    Fixed(f32),
+}
+
+impl FromStr for Threshold {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.parse() {
+            _ if text == "model" => Ok(Self::Model),
+            Ok(value) if (0.0..=1.0).contains(&value) => Ok(Self::Fixed(value)),
+            _ => Err("write `model` or a number from 0 to 1".to_owned()),
+        }
+    }
+}
+
+/// Options of `visage compare`.
+#[derive(Debug, Args)]
+pub struct CompareArgs {
+    /// Folders of evaluated runs, or metrics files; differences are taken from the first.
+    #[arg(required = true, num_args = 2.., value_name = "RUN")]
+    pub runs: Vec<PathBuf>,
+    /// The split whose metrics are compared [default: the first of test, validation and train that every run has].
+    #[arg(long)]
+    pub split: Option<Split>,
+    /// Show every attribute.
+    #[arg(long)]
+    pub attributes: bool,
+    /// Print JSON instead of tables.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `visage predict`.
+#[derive(Debug, Args)]
+pub struct PredictArgs {
+    /// A model file, or the folder of a run.
+    pub model: PathBuf,
+    /// Image files, and folders, which are searched for images.
+    #[arg(required = true, value_name = "IMAGE|FOLDER")]
+    pub images: Vec<PathBuf>,
+    /// How to print.
+    #[arg(long, value_enum, default_value_t = PredictionFormat::Table)]
+    pub format: PredictionFormat,
+    #[command(flatten)]
+    pub compute: ComputeArgs,
+}
+
+/// How predictions are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PredictionFormat {
+    /// A line an image: the attributes it has, each with its probability.
+    Table,
+    /// A JSON object a line and image: every attribute's probability and answer.
+    Json,
+    /// A row an image, a column an attribute: its probability.
+    Csv,
+}
+
+/// Options of `visage bench`.
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// What to measure.
+    pub mode: BenchMode,
+    /// The network: resnet18, efficientnet-b0 or efficientnet-lite0.
+    #[arg(long)]
+    pub arch: Architecture,
+    /// Height and width of the images in pixels, at least 32.
+    #[arg(long, value_name = "H[xW]", value_parser = network_size)]
+    pub size: Size,
+    /// Images in a batch.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub batch: u32,
+    /// Seconds to measure for, after the warm-up.
+    #[arg(long, value_name = "S", default_value_t = 10.0)]
+    pub seconds: f64,
+    /// Print JSON instead of text.
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub compute: ComputeArgs,
+}
+
+/// What `visage bench` measures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum BenchMode {
+    /// Training steps: forward, loss, backward, optimiser.
+    Train,
+    /// Forward passes.
+    Infer,
+}
+
+/// A size the networks take: they halve their input five times.
+fn network_size(text: &str) -> Result<Size, String> {
+    let size: Size = text.parse().map_err(|error: visage_data::size::InvalidSize| error.to_string())?;
+    if size.height.min(size.width) < 32 {
+        return Err("the networks need at least 32 pixels a side".to_owned());
+    }
+    Ok(size)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definitions_are_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_threshold_is_the_models_or_a_number() {
+        assert_eq!("model".parse(), Ok(Threshold::Model));
+        assert_eq!("0.25".parse(), Ok(Threshold::Fixed(0.25)));
+        for wrong in ["1.5", "-0.1", "NaN", "best", ""] {
+            assert!(wrong.parse::<Threshold>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_recipe_may_be_left_out_only_to_resume() {
+        let parse = |line: &str| Cli::try_parse_from(line.split_whitespace());
+        assert!(parse("visage train --data d").is_err());
+        assert!(parse("visage train --data d --resume").is_err());
+        assert!(parse("visage train --data d --resume --out r").is_ok());
+        assert!(parse("visage train baseline --data d").is_ok());
+    }
+}

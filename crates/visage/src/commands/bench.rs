@@ -1,0 +1,188 @@
+//! `visage bench`.
+
+use std::time::{Duration, Instant};
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor, TensorData};
+use rand::{Rng, RngExt};
+use serde::Serialize;
+use visage_data::random::stream;
+use visage_data::{CELEBA_ATTRIBUTES, Preparation};
+use visage_model::model_file::image_tensor;
+use visage_model::{Draws, Network, NetworkConfig, Pass};
+use visage_train::optimizer::Optimizer;
+use visage_train::recipe::OptimizerRecipe;
+use visage_train::{Loss, LossKind, Rates};
+
+use crate::cli::{BenchArgs, BenchMode};
+use crate::compute::Compute;
+use crate::error::CommandError;
+use crate::output;
+
+/// Steps that are not counted: the first ones ask the system for memory.
+const WARM_UP_STEPS: u64 = 3;
+/// Fewer make no median.
+const LEAST_STEPS: usize = 5;
+
+/// Measures the speed of training or inference on random pixels.
+pub fn run(args: &BenchArgs) -> Result<(), CommandError> {
+    let compute = Compute::new(&args.compute)?;
+    let mut work = Work::new(args, &compute.device);
+    for step in 0..WARM_UP_STEPS {
+        work.step(step);
+    }
+    let mut seconds = Vec::new();
+    let end = Instant::now() + Duration::try_from_secs_f64(args.seconds).unwrap_or_default();
+    while seconds.len() < LEAST_STEPS || Instant::now() < end {
+        let began = Instant::now();
+        work.step(WARM_UP_STEPS + seconds.len() as u64);
+        seconds.push(began.elapsed().as_secs_f64());
+    }
+    seconds.sort_by(f64::total_cmp);
+    let step_seconds = seconds[seconds.len() / 2];
+    let speed = Speed {
+        mode: match args.mode {
+            BenchMode::Train => "train",
+            BenchMode::Infer => "infer",
+        },
+        architecture: args.arch.name(),
+        height: args.size.height,
+        width: args.size.width,
+        batch: args.batch,
+        device: compute.name,
+        threads: compute.threads,
+        steps: seconds.len(),
+        step_seconds,
+        images_per_second: f64::from(args.batch) / step_seconds,
+        peak_memory_bytes: peak_memory(),
+    };
+    if args.json { output::json(&speed) } else { output::result(&speed.report()) }
+}
+
+/// What was measured.
+#[derive(Debug, Serialize)]
+struct Speed {
+    mode: &'static str,
+    architecture: &'static str,
+    height: usize,
+    width: usize,
+    batch: u32,
+    device: &'static str,
+    threads: usize,
+    /// Steps measured.
+    steps: usize,
+    /// The median.
+    step_seconds: f64,
+    /// By the median step.
+    images_per_second: f64,
+    /// The most memory the process ever held, where the system says.
+    peak_memory_bytes: Option<u64>,
+}
+
+impl Speed {
+    fn report(&self) -> String {
+        let memory =
+            self.peak_memory_bytes.map_or_else(String::new, |bytes| format!(", peak memory {} MiB", bytes >> 20));
+        format!(
+            "{} {} at {}x{}, batches of {}, {} with {} threads: {:.1} images/s ({:.1} ms a step, median of {}){memory}\n",
+            self.mode,
+            self.architecture,
+            self.height,
+            self.width,
+            self.batch,
+            self.device,
+            self.threads,
+            self.images_per_second,
+            self.step_seconds * 1e3,
+            self.steps,
+        )
+    }
+}
+
+/// The work of one step, ready to be repeated.
+enum Work {
+    Train(Box<TrainWork>),
+    Infer { input: Input, network: Box<Network>, device: Device },
+}
+
+/// A batch of random images.
+struct Input {
+    preparation: Preparation,
+    pixels: Vec<u8>,
+    images: usize,
+}
+
+/// What a training step works on.
+struct TrainWork {
+    input: Input,
+    /// Out only during a step, so that the optimiser holds the only handle, as in training.
+    network: Option<Network>,
+    optimizer: Optimizer,
+    loss: Loss,
+    targets: Tensor<2>,
+    mask: Tensor<2>,
+    device: Device,
+}
+
+impl Work {
+    fn new(args: &BenchArgs, device: &Device) -> Self {
+        let images = args.batch as usize;
+        let mut random = stream(0, "bench", 0, 0);
+        let mut pixels = vec![0; images * args.size.pixels() * 3];
+        random.fill_bytes(&mut pixels);
+        let input = Input { preparation: Preparation::exact(args.size), pixels, images };
+        let outputs = CELEBA_ATTRIBUTES.len();
+        let config = NetworkConfig::new(args.arch, outputs);
+        if args.mode == BenchMode::Infer {
+            return Self::Infer { input, network: Box::new(config.init(0, device)), device: device.clone() };
+        }
+        let device = device.clone().autodiff();
+        let labels: Vec<f32> = (0..images * outputs).map(|_| f32::from(u8::from(random.random::<bool>()))).collect();
+        Self::Train(Box::new(TrainWork {
+            input,
+            network: Some(config.init(0, &device).train()),
+            optimizer: Optimizer::new(OptimizerRecipe::default()),
+            loss: Loss::new(LossKind::Bce),
+            targets: Tensor::from_data(TensorData::new(labels, [images, outputs]), &device),
+            mask: Tensor::ones([images, outputs], &device),
+            device,
+        }))
+    }
+
+    /// One step, to its end: the result is read.
+    fn step(&mut self, step: u64) {
+        match self {
+            Self::Train(work) => work.step(step),
+            Self::Infer { input: Input { preparation, pixels, images }, network, device } => {
+                let logits = network.forward(image_tensor(preparation, pixels, *images, device), Pass::Inference);
+                std::hint::black_box(logits.into_data());
+            }
+        }
+    }
+}
+
+impl TrainWork {
+    fn step(&mut self, step: u64) {
+        let Some(network) = self.network.take() else { return };
+        let Input { preparation, pixels, images } = &self.input;
+        let samples: Vec<u64> = (0..*images as u64).collect();
+        let draws = Draws { seed: 0, epoch: step, samples: &samples };
+        let images = image_tensor(preparation, pixels, *images, &self.device);
+        let logits = network.forward(images, Pass::Training(&draws));
+        let loss = self.loss.mean(logits, self.targets.clone(), self.mask.clone());
+        let mut gradients = loss.backward();
+        std::hint::black_box(loss.into_scalar::<f32>());
+        let rates = Rates { learning_rate: 1e-4, beta1: 0.9 };
+        let (network, norm) = self.optimizer.step(network, &mut gradients, rates, step + 1);
+        std::hint::black_box(norm);
+        self.network = Some(network);
+    }
+}
+
+/// The most memory the process ever held, in bytes, where Linux says it.
+fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kibibytes: u64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(kibibytes * 1024)
+}

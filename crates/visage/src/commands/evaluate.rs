@@ -1,0 +1,227 @@
+//! `visage evaluate`.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use visage_data::{Dataset, Label, Split};
+use visage_judge::{Evaluation, Metric, Predictions, Scores, ThresholdRule, Thresholds};
+use visage_model::{Model, Origin};
+use visage_train::RunFolder;
+use visage_train::inference::{InferenceOptions, predictions};
+
+use super::read_model;
+use crate::cli::{EvaluateArgs, Threshold};
+use crate::compute::Compute;
+use crate::error::CommandError;
+use crate::metrics_file::{Group, MetricsFile};
+use crate::output;
+use crate::progress::Progress;
+use crate::shell;
+use crate::table::{Columns, count, counted, percent, score};
+
+/// Images that go through the network together.
+const BATCH_SIZE: usize = 64;
+
+/// The metrics shown, and their short headings.
+const COLUMNS: [(Metric, &str); 10] = [
+    (Metric::Accuracy, "Accuracy"),
+    (Metric::CommonerClassAccuracy, "Commoner"),
+    (Metric::BalancedAccuracy, "Balanced"),
+    (Metric::Precision, "Precision"),
+    (Metric::Recall, "Recall"),
+    (Metric::F1, "F1"),
+    (Metric::AveragePrecision, "AP"),
+    (Metric::RocAuc, "AUC"),
+    (Metric::Prevalence, "Prevalence"),
+    (Metric::PredictedPositiveRate, "Predicted"),
+];
+
+/// Judges a model on a part of a dataset.
+pub fn run(args: &EvaluateArgs) -> Result<(), CommandError> {
+    let compute = Compute::new(&args.compute)?;
+    let (model, model_file) = read_model(&args.model, &compute)?;
+    let metrics = evaluate(&Judging {
+        dataset: &Arc::new(open(&args.data, &model)?),
+        model: &model,
+        model_file,
+        data: &args.data,
+        split: args.split,
+        threshold: args.threshold,
+        group_by: &args.group_by,
+        compute: &compute,
+    })?;
+    let json_file = args.json.as_ref().and_then(Option::as_ref);
+    let given = args.out.iter().chain(json_file);
+    given.clone().try_for_each(|file| metrics.write(file))?;
+    let mut written: Vec<String> = given.map(|file| file.display().to_string()).collect();
+    if written.is_empty() && RunFolder::holds_run(&args.model) {
+        let run = RunFolder::open(&args.model).map_err(visage_train::TrainError::from)?;
+        written.push(metrics.write_in(&run)?.display().to_string());
+    }
+    if matches!(args.json, Some(None)) {
+        output::result(&metrics.to_json())?;
+    } else {
+        output::result(&report(&metrics))?;
+    }
+    if !written.is_empty() {
+        output::note(&format!("wrote {}", written.join(" and ")));
+        output::note(&format!("next: visage compare {} ANOTHER_RUN", shell::path(&args.model)));
+    }
+    Ok(())
+}
+
+/// Opens the dataset. Where its table assigns no splits and the model was trained on it, they are those of then.
+fn open(data: &Path, model: &Model) -> Result<Dataset, CommandError> {
+    let dataset = Dataset::open(data)?;
+    let Origin { split_seed, dataset_fingerprint, .. } = &model.card.origin;
+    match split_seed {
+        Some(seed) if !dataset.has_splits() => {
+            let mut drawn = Dataset::open(data)?;
+            drawn.assign_splits(*seed);
+            if drawn.fingerprint() == *dataset_fingerprint { Ok(drawn) } else { Ok(dataset) }
+        }
+        _ => Ok(dataset),
+    }
+}
+
+/// What to judge.
+pub struct Judging<'a> {
+    /// Whom to judge.
+    pub model: &'a Model,
+    /// Where it was read.
+    pub model_file: PathBuf,
+    /// On what.
+    pub dataset: &'a Arc<Dataset>,
+    /// Where that lies.
+    pub data: &'a Path,
+    /// The part of it.
+    pub split: Split,
+    /// What counts as present.
+    pub threshold: Threshold,
+    /// Attributes whose presence and absence are judged apart.
+    pub group_by: &'a [String],
+    /// Where to compute.
+    pub compute: &'a Compute,
+}
+
+/// Judges a model, showing how it goes.
+pub fn evaluate(judging: &Judging<'_>) -> Result<MetricsFile, CommandError> {
+    let Judging { model, model_file, dataset, data, split, threshold, group_by, compute } = judging;
+    let indices = dataset.indices(*split);
+    if indices.is_empty() {
+        // Never the training split: it is not what anyone wants to be told to judge on.
+        let other = [Split::Test, Split::Validation].into_iter().find(|&other| !dataset.indices(other).is_empty());
+        return Err(CommandError::EmptySplit { dataset: dataset.name().to_owned(), split: *split, other });
+    }
+    let groups = group_columns(dataset, group_by)?;
+    let options = InferenceOptions { batch_size: BATCH_SIZE, workers: compute.threads };
+    let mut progress = Progress::new(&format!("judging on {split}"), "images", indices.len() as u64);
+    let predictions = predictions(model, dataset, indices.clone(), &options, &compute.device, |done| {
+        progress.set(done as u64, String::new);
+    })?;
+    drop(progress);
+    let (thresholds, rule) = match threshold {
+        // Whatever rule chose them, it did not look at these images.
+        Threshold::Model => (
+            Thresholds { rule: ThresholdRule::Fixed, values: model.card.thresholds.clone() },
+            format!("the model's: {}", model.card.threshold_rule),
+        ),
+        Threshold::Fixed(value) => {
+            (Thresholds::fixed(*value, model.card.attributes.len()), format!("{value} for every attribute"))
+        }
+    };
+    let mut judged_groups = Vec::new();
+    for (name, column) in groups {
+        for (present, label) in [(true, Label::Present), (false, Label::Absent)] {
+            let member = |row: usize| dataset.samples()[indices[row]].labels[column] == label;
+            let members = rows(&predictions, member)?;
+            let macro_average = visage_judge::evaluate(&members, &thresholds)?.macro_average;
+            let attribute = name.to_owned();
+            judged_groups.push(Group { attribute, present, images: members.images(), macro_average });
+        }
+    }
+    Ok(MetricsFile {
+        visage_version: env!("CARGO_PKG_VERSION").to_owned(),
+        model: model_file.clone(),
+        architecture: model.card.network.architecture.to_string(),
+        dataset: dataset.name().to_owned(),
+        data: data.to_path_buf(),
+        dataset_fingerprint: dataset.fingerprint(),
+        split: *split,
+        thresholds: rule,
+        evaluation: visage_judge::evaluate(&predictions, &thresholds)?,
+        groups: judged_groups,
+    })
+}
+
+/// The name and the column of each attribute to group by.
+fn group_columns<'a>(dataset: &Dataset, names: &'a [String]) -> Result<Vec<(&'a str, usize)>, CommandError> {
+    let known = dataset.attributes();
+    let column = |name: &String| known.iter().position(|attribute| attribute == name);
+    let missing: Vec<String> = names.iter().filter(|name| column(name).is_none()).cloned().collect();
+    if !missing.is_empty() {
+        let dataset = dataset.name().to_owned();
+        return Err(CommandError::NoSuchAttribute { dataset, names: missing, known: known.to_vec() });
+    }
+    Ok(names.iter().filter_map(|name| Some((name.as_str(), column(name)?))).collect())
+}
+
+/// The predictions for some of the images.
+fn rows(all: &Predictions, member: impl Fn(usize) -> bool) -> Result<Predictions, visage_judge::Error> {
+    let width = all.attributes().len();
+    let chosen = || (0..all.images()).filter(|&row| member(row)).map(|row| row * width..(row + 1) * width);
+    let labels = chosen().flat_map(|row| all.labels()[row].to_vec()).collect();
+    let probabilities = chosen().flat_map(|row| all.probabilities()[row].to_vec()).collect();
+    Predictions::new(all.attributes().to_vec(), labels, probabilities)
+}
+
+/// The tables.
+pub fn report(metrics: &MetricsFile) -> String {
+    let Evaluation { macro_average, micro_average, original, attributes, .. } = &metrics.evaluation;
+    let mut table = Columns::new(1, &headings("Attribute", "Threshold"));
+    for attribute in attributes {
+        table.row(row(&attribute.attribute, &attribute.scores, score(Some(f64::from(attribute.threshold)))));
+    }
+    let means = [
+        ("macro average", macro_average),
+        ("micro average", micro_average),
+        ("mean, undefined as 0", &original.scores()),
+    ];
+    for (name, scores) in means {
+        table.row(row(name, scores, String::new()));
+    }
+    let mut text = format!(
+        "{} of the {} split of {}; thresholds: {}\n\n{}",
+        counted(metrics.evaluation.images as u64, "image"),
+        metrics.split,
+        metrics.dataset,
+        metrics.thresholds,
+        table.text()
+    );
+    if !metrics.groups.is_empty() {
+        let mut table = Columns::new(1, &headings("Group", "Images"));
+        for group in &metrics.groups {
+            let name = format!("{}: {}", group.attribute, if group.present { "present" } else { "absent" });
+            table.row(row(&name, &group.macro_average, count(group.images as u64)));
+        }
+        text += &format!("\nmacro average by group\n\n{}", table.text());
+    }
+    text += &format!(
+        "\naccuracy {}, where always answering the commoner class has {}; of what is there it finds {} (recall), \
+         and of what it reports {} is there (precision), as means over the attributes\n",
+        percent(macro_average.accuracy),
+        percent(macro_average.commoner_class_accuracy),
+        percent(macro_average.recall),
+        percent(macro_average.precision),
+    );
+    text
+}
+
+fn headings(first: &'static str, last: &'static str) -> Vec<&'static str> {
+    std::iter::once(first).chain(COLUMNS.map(|(_, heading)| heading)).chain([last]).collect()
+}
+
+fn row(name: &str, scores: &Scores, last: String) -> Vec<String> {
+    let values = COLUMNS.map(|(metric, _)| score(scores.get(metric)));
+    std::iter::once(name.to_owned()).chain(values).chain([last]).collect()
+}

@@ -1,0 +1,46 @@
+//! The verbs.
+
+mod bench;
+mod compare;
+mod data;
+mod demo;
+mod evaluate;
+mod predict;
+mod train;
+
+use std::path::{Path, PathBuf};
+
+use visage_model::Model;
+use visage_train::trainer::model_of_run;
+
+use crate::cli::{Command, DataCommand};
+use crate::compute::Compute;
+use crate::error::CommandError;
+
+/// Does what was asked for.
+///
+/// # Errors
+///
+/// Whatever kept it from being done.
+pub fn run(command: Command) -> Result<(), CommandError> {
+    match command {
+        Command::Demo(args) => demo::run(&args),
+        Command::Data(DataCommand::Inspect(args)) => data::inspect(&args),
+        Command::Data(DataCommand::Synth(args)) => data::synth(&args),
+        Command::Train(args) => train::run(&args),
+        Command::Evaluate(args) => evaluate::run(&args),
+        Command::Compare(args) => compare::run(&args),
+        Command::Predict(args) => predict::run(&args),
+        Command::Bench(args) => bench::run(&args),
+    }
+}
+
+/// Reads the model that `model` names, a file or the folder of a run, whose best checkpoint it is then. Also returns
+/// the file's path.
+fn read_model(model: &Path, compute: &Compute) -> Result<(Model, PathBuf), CommandError> {
+    let file = if model.is_dir() { model_of_run(model) } else { model.to_owned() };
+    if model.is_dir() && !file.is_file() {
+        return Err(CommandError::NoModel { folder: model.to_owned() });
+    }
+    Ok((Model::read(&file, &compute.device)?, file))
+}

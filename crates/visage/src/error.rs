@@ -1,0 +1,274 @@
+//! What can keep a command from being done, and how that is shown.
+
+use std::error::Error;
+use std::fmt;
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+
+use visage_data::Split;
+
+use crate::shell;
+
+/// Why a command was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// Training, or judging with a model.
+    #[error(transparent)]
+    Train(#[from] visage_train::TrainError),
+    /// A dataset.
+    #[error(transparent)]
+    Data(#[from] visage_data::DataError),
+    /// A model file.
+    #[error(transparent)]
+    Model(#[from] visage_model::ModelError),
+    /// Predictions that cannot be judged.
+    #[error(transparent)]
+    Judge(#[from] visage_judge::Error),
+    /// A synthetic dataset.
+    #[error(transparent)]
+    Synth(#[from] visage_synth::SynthError),
+    /// An argument that was parsed and makes no sense.
+    #[error("{0}")]
+    Usage(#[source] Box<dyn Error + Send + Sync>),
+    /// Standard output went away or is full.
+    #[error("cannot write to standard output")]
+    Output(#[source] io::Error),
+    /// A file or folder that cannot be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A file that cannot be written.
+    #[error("cannot write {}", path.display())]
+    Write {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// No model where one was named.
+    #[error("there is no model in {}: it has no best.safetensors and no last.safetensors", folder.display())]
+    NoModel {
+        /// The folder named.
+        folder: PathBuf,
+    },
+    /// A split to judge on that has no images.
+    #[error("{dataset} has no {split} images to judge on")]
+    EmptySplit {
+        /// The dataset.
+        dataset: String,
+        /// The split asked for.
+        split: Split,
+        /// One that has images.
+        other: Option<Split>,
+    },
+    /// Attributes to group by that the dataset does not have.
+    #[error("{dataset} has no attribute {}", names.join(", "))]
+    NoSuchAttribute {
+        /// The dataset.
+        dataset: String,
+        /// The names that are not there.
+        names: Vec<String>,
+        /// Those that are.
+        known: Vec<String>,
+    },
+    /// Runs without metrics.
+    #[error("nothing to compare yet: {} no metrics{}", listing(runs), on(*split))]
+    NotEvaluated {
+        /// The runs that have none, and the path of the data each was trained on.
+        runs: Vec<(PathBuf, PathBuf)>,
+        /// The split asked for.
+        split: Option<Split>,
+    },
+    /// A metrics file that is none.
+    #[error("{}, line {}, column {}: this is not a metrics file that visage wrote", path.display(), source.line(), source.column())]
+    Metrics {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+    /// Metrics files of different splits.
+    #[error("{} holds metrics of the {found} split, {} of the {expected} split: compare runs on the same images",
+        other.display(), first.display())]
+    OtherSplit {
+        /// The first file.
+        first: PathBuf,
+        /// Its split.
+        expected: Split,
+        /// The other file.
+        other: PathBuf,
+        /// Its split.
+        found: Split,
+    },
+    /// A folder without images.
+    #[error("no images in {}: visage reads JPEG, PNG, WebP, BMP and GIF files", paths.join(", "))]
+    NoImages {
+        /// Where they were looked for.
+        paths: Vec<String>,
+    },
+    /// Some images could not be used; each was reported.
+    #[error("{failed} of {images} images could not be used; the others are answered")]
+    SomeImages {
+        /// How many failed.
+        failed: usize,
+        /// How many there were.
+        images: usize,
+    },
+    /// Training was stopped on request.
+    #[error("training was interrupted in epoch {epoch}; everything up to now is saved in {}", run.display())]
+    Interrupted {
+        /// The run.
+        run: PathBuf,
+        /// The epoch under way, from 1.
+        epoch: u32,
+        /// The command that goes on with it.
+        resume: String,
+    },
+    /// The threads to compute with could not be started.
+    #[error("cannot start the threads to compute with")]
+    Threads(#[source] rayon::ThreadPoolBuildError),
+}
+
+fn listing(runs: &[(PathBuf, PathBuf)]) -> String {
+    let names: Vec<String> = runs.iter().map(|(run, _)| run.display().to_string()).collect();
+    format!("{} {}", names.join(", "), if runs.len() == 1 { "has" } else { "have" })
+}
+
+fn on(split: Option<Split>) -> String {
+    split.map(|split| format!(" on the {split} split")).unwrap_or_default()
+}
+
+impl CommandError {
+    /// An argument that was parsed and makes no sense.
+    pub fn usage(error: impl Error + Send + Sync + 'static) -> Self {
+        Self::Usage(Box::new(error))
+    }
+
+    /// 0 when nothing needs to be said, 1 when the work failed, 2 when the command made no sense.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Usage(_) => 2,
+            _ if self.is_closed_pipe() => 0,
+            _ => 1,
+        }
+    }
+
+    /// Whether the reader of standard output has had enough, as `head` does.
+    pub fn is_closed_pipe(&self) -> bool {
+        matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+
+    /// What to do, where the message does not say.
+    fn help(&self) -> Option<String> {
+        match self {
+            Self::NoModel { .. } => Some(
+                "name a model file, or the folder of a run in which an epoch or a checkpoint was finished".to_owned(),
+            ),
+            Self::EmptySplit { other: Some(other), .. } => Some(format!("judge on the {other} split: --split {other}")),
+            Self::EmptySplit { other: None, .. } => {
+                Some("add a `split` column with train, validation and test to its table".to_owned())
+            }
+            Self::NoSuchAttribute { known, .. } => Some(format!("it has {}", known.join(", "))),
+            Self::NotEvaluated { runs, split } => {
+                let split = split.map(|split| format!(" --split {split}")).unwrap_or_default();
+                let commands = runs.iter().map(|(run, data)| {
+                    format!("visage evaluate {} --data {}{split}", shell::path(run), shell::path(data))
+                });
+                Some(commands.collect::<Vec<_>>().join("\n"))
+            }
+            Self::Interrupted { resume, .. } => Some(format!("to go on: {resume}")),
+            _ => None,
+        }
+    }
+
+    /// Shows the error on standard error: drawn on a terminal, as plain lines elsewhere.
+    pub fn show(self) {
+        let shown = Shown::new(&self, self.help());
+        let mut stderr = io::stderr().lock();
+        // Nobody is left to tell if standard error is gone.
+        let _ = if stderr.is_terminal() {
+            writeln!(stderr, "{:?}", miette::Report::new(shown))
+        } else {
+            write!(stderr, "{shown:#}")
+        };
+    }
+}
+
+/// An error as it is shown: a message, its causes, and what to do.
+#[derive(Debug)]
+struct Shown {
+    message: String,
+    cause: Option<Box<Shown>>,
+    help: Option<String>,
+}
+
+impl Shown {
+    /// The chain from `error` down, without causes that the message above them has quoted already.
+    fn new(error: &dyn Error, help: Option<String>) -> Self {
+        let message = error.to_string();
+        let mut below = error.source();
+        while let Some(cause) = below
+            && message.contains(&cause.to_string())
+        {
+            below = cause.source();
+        }
+        Self { message, cause: below.map(|cause| Box::new(Shown::new(cause, None))), help }
+    }
+}
+
+impl fmt::Display for Shown {
+    /// The message; with `#`, the whole as plain lines.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !f.alternate() {
+            return f.write_str(&self.message);
+        }
+        writeln!(f, "error: {}", self.message)?;
+        let mut cause = &self.cause;
+        while let Some(below) = cause {
+            writeln!(f, "  cause: {}", below.message)?;
+            cause = &below.cause;
+        }
+        self.help.iter().flat_map(|help| help.lines()).try_for_each(|line| writeln!(f, "  help: {line}"))
+    }
+}
+
+impl Error for Shown {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.cause.as_deref().map(|cause| cause as &dyn Error)
+    }
+}
+
+impl miette::Diagnostic for Shown {
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.help.as_ref().map(|help| Box::new(help) as Box<dyn fmt::Display>)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn causes_are_shown_once_and_help_last() {
+        let missing = || io::Error::new(io::ErrorKind::NotFound, "no such file");
+        let error = CommandError::Read { path: "a b".into(), source: missing() };
+        assert_eq!(format!("{:#}", Shown::new(&error, None)), "error: cannot read a b\n  cause: no such file\n");
+        let error = CommandError::usage(missing());
+        assert_eq!(format!("{:#}", Shown::new(&error, None)), "error: no such file\n");
+        let error = CommandError::NotEvaluated { runs: vec![("runs/a b".into(), "d".into())], split: None };
+        assert_eq!(
+            format!("{:#}", Shown::new(&error, error.help())),
+            "error: nothing to compare yet: runs/a b has no metrics\n  help: visage evaluate 'runs/a b' --data d\n"
+        );
+    }
+
+    #[test]
+    fn a_reader_that_has_had_enough_is_no_failure() {
+        assert_eq!(CommandError::Output(io::ErrorKind::BrokenPipe.into()).exit_code(), 0);
+        assert_eq!(CommandError::Output(io::ErrorKind::StorageFull.into()).exit_code(), 1);
+    }
+}

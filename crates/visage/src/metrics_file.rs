@@ -1,0 +1,96 @@
+//! The metrics of a model on a part of a dataset, as a file: `metrics-test.json` in the folder of a run.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use visage_data::Split;
+use visage_judge::{Evaluation, Scores};
+use visage_train::RunFolder;
+
+use crate::error::CommandError;
+
+/// What `visage evaluate` writes and `visage compare` reads.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MetricsFile {
+    /// The version of visage that judged.
+    pub visage_version: String,
+    /// The model file that was judged.
+    pub model: PathBuf,
+    /// The network.
+    pub architecture: String,
+    /// Name of the dataset.
+    pub dataset: String,
+    /// Where the dataset was found.
+    pub data: PathBuf,
+    /// What the dataset's table held: see [`visage_data::Dataset::fingerprint`].
+    pub dataset_fingerprint: String,
+    /// The part of the dataset.
+    pub split: Split,
+    /// How the thresholds were chosen, in words.
+    pub thresholds: String,
+    /// What came of it.
+    #[serde(flatten)]
+    pub evaluation: Evaluation,
+    /// The same for groups of the images, if it was asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<Group>,
+}
+
+/// The images that have an attribute, or lack it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Group {
+    /// The attribute.
+    pub attribute: String,
+    /// Whether they have it.
+    pub present: bool,
+    /// How many they are.
+    pub images: usize,
+    /// Each metric's mean over the attributes where it is defined.
+    pub macro_average: Scores,
+}
+
+impl MetricsFile {
+    /// What the file for `split` is called in a run folder.
+    pub fn name(split: Split) -> String {
+        format!("metrics-{split}.json")
+    }
+
+    /// Writes it to the folder of a run, whole or not at all; returns the path.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written.
+    pub fn write_in(&self, run: &RunFolder) -> Result<PathBuf, CommandError> {
+        let name = Self::name(self.split);
+        run.replace(&name, self.to_json().as_bytes()).map_err(visage_train::TrainError::from)?;
+        Ok(run.file(&name))
+    }
+
+    /// Writes it to `path`.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written.
+    pub fn write(&self, path: &Path) -> Result<(), CommandError> {
+        let write = || fs::File::create(path)?.write_all(self.to_json().as_bytes());
+        write().map_err(|source| CommandError::Write { path: path.to_owned(), source })
+    }
+
+    /// The file's contents.
+    pub fn to_json(&self) -> String {
+        // Fails only on maps whose keys are not strings, and there are none.
+        serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
+    }
+
+    /// Reads the file at `path`.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read, or is something else.
+    pub fn read(path: &Path) -> Result<Self, CommandError> {
+        let text = fs::read(path).map_err(|source| CommandError::Read { path: path.to_owned(), source })?;
+        serde_json::from_slice(&text).map_err(|source| CommandError::Metrics { path: path.to_owned(), source })
+    }
+}

@@ -1,0 +1,105 @@
+//! `visage train`, `visage evaluate`.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::fixture::{faces, faces_run, folder, line, run, squares};
+
+#[test]
+fn training_says_what_it_does_and_fills_the_run_folder() {
+    let (run, stdout, stderr) = run();
+    for expected in [
+        "recipe squares: efficientnet-lite0",
+        "on 64 of squares to train and 16 to validate",
+        "first weights: random",
+        "epoch 3 of 3",
+    ] {
+        assert!(stderr.contains(expected), "{expected:?} in\n{stderr}");
+    }
+    assert!(!stderr.contains('\x1b') && !stderr.contains('\r'), "no control characters off a terminal: {stderr:?}");
+    assert!(stdout.contains(&format!("next: visage evaluate {} --data", run.display())), "{stdout}");
+    for file in ["recipe.toml", "run.json", "steps.csv", "epochs.csv", "last.safetensors", "best.safetensors"] {
+        assert!(run.join(file).is_file(), "{file}");
+    }
+    let record: Value = serde_json::from_slice(&fs::read(run.join("run.json")).unwrap()).unwrap();
+    assert_eq!(record["status"], "finished");
+    assert_eq!(fs::read_to_string(run.join("steps.csv")).unwrap().lines().count(), 1 + 24);
+}
+
+#[test]
+fn evaluation_prints_a_table_and_writes_the_metrics() {
+    let (run, data) = (&run().0, squares().display());
+    let table = line(&format!("evaluate {} --data {data}", run.display())).done();
+    for expected in [
+        "16 images of the test split of squares",
+        "Attribute",
+        "Bright",
+        "macro average",
+        "mean, undefined as 0",
+        "commoner class",
+    ] {
+        assert!(table.contains(expected), "{expected:?} in\n{table}");
+    }
+    let written: Value = serde_json::from_slice(&fs::read(run.join("metrics-test.json")).unwrap()).unwrap();
+    let printed = line(&format!("evaluate {} --data {data} --json --threads 1", run.display())).json();
+    assert_eq!(written, printed, "whatever the number of threads");
+    assert_eq!(written["images"], 16);
+    // Two of the sixteen have an unknown label, which is judged by nobody.
+    assert_eq!(written["attributes"][1]["support"], 14);
+    assert!(written["macro_average"]["average_precision"].is_number(), "{}", written["macro_average"]);
+
+    let folder = folder();
+    let (out, json) = (folder.path().join("m.json"), folder.path().join("j.json"));
+    let model = run.join("last.safetensors");
+    let always = format!("--threshold 0 --split val --out {} --json {}", out.display(), json.display());
+    line(&format!("evaluate {} --data {data} {always}", model.display())).done();
+    assert_eq!(fs::read(&out).unwrap(), fs::read(&json).unwrap());
+    let always: Value = serde_json::from_slice(&fs::read(&out).unwrap()).unwrap();
+    assert_eq!((&always["split"], &always["macro_average"]["recall"]), (&"validation".into(), &1.0.into()));
+}
+
+#[test]
+fn groups_are_judged_apart() {
+    let found =
+        line(&format!("evaluate {} --data {} --json --group-by Male,Young", faces_run().display(), faces().display()))
+            .json();
+    let groups = found["groups"].as_array().unwrap();
+    assert_eq!(groups.len(), 4);
+    let images = |group: &Value| group["images"].as_u64().unwrap();
+    for pair in groups.chunks(2) {
+        assert_eq!(pair[0]["attribute"], pair[1]["attribute"]);
+        assert_eq!(images(&pair[0]) + images(&pair[1]), found["images"].as_u64().unwrap());
+    }
+    let error =
+        line(&format!("evaluate {} --data {} --group-by Tall", faces_run().display(), faces().display())).failed(1);
+    assert!(
+        error.contains("faces has no attribute Tall") && error.contains("help: it has 5_o_Clock_Shadow"),
+        "{error}"
+    );
+}
+
+#[test]
+fn splits_that_a_table_does_not_assign_are_drawn_and_remembered() {
+    let folder = folder();
+    let table = fs::read_to_string(squares().join("labels.csv")).unwrap();
+    let image = |name: &str| squares().join(name).display().to_string();
+    let without_split = table.lines().map(|line| {
+        let fields: Vec<&str> = line.split(',').collect();
+        let first = if fields[0] == "image" { "image".to_owned() } else { image(fields[0]) };
+        format!("{first},{},{}\n", fields[2], fields[3])
+    });
+    let labels = folder.path().join("labels.csv");
+    fs::write(&labels, without_split.collect::<String>()).unwrap();
+    let (run, data) = (folder.path().join("run"), labels.display());
+    let set = "--set epochs=1 --set input.size=32";
+    let ran = line(&format!("train baseline --data {data} --out {} {set}", run.display()));
+    assert!(ran.stderr.contains("labels assigns no splits: drew 80 %"), "{}", ran.stderr);
+    ran.done();
+    let found = line(&format!("evaluate {} --data {data} --json", run.display())).json();
+    assert!((5..=15).contains(&found["images"].as_u64().unwrap()), "{}", found["images"]);
+
+    fs::write(&labels, format!("image,Red,Bright\n{},1,1\n", image("images/00.png"))).unwrap();
+    let error = line(&format!("evaluate {} --data {data}", run.display())).failed(1);
+    assert!(error.contains("labels has no test images") && error.contains("help: add a `split` column"), "{error}");
+}

@@ -1,0 +1,11 @@
+//! The program as its users meet it: every verb, what it prints, writes and answers to mistakes.
+
+mod bench;
+mod compare;
+mod data;
+mod demo;
+mod evaluate;
+mod fixture;
+mod mistakes;
+mod predict;
+mod resume;

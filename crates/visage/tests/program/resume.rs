@@ -1,0 +1,144 @@
+//! A run that is killed, or stopped, and resumed ends as one that was left alone.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use serde_json::Value;
+
+use crate::fixture::{PROGRAM, folder, run, squares, training, visage};
+
+/// Longer than any of these runs takes.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A file of tensors: its header without what says when and how fast it was made, and its bytes.
+fn contents(path: &Path) -> (Value, Vec<u8>) {
+    let file = fs::read(path).unwrap();
+    let (length, rest) = file.split_at(8);
+    let (header, data) = rest.split_at(u64::from_le_bytes(length.try_into().unwrap()) as usize);
+    let mut header: Value = serde_json::from_slice(header).unwrap();
+    let metadata = header["__metadata__"].as_object_mut().unwrap();
+    for (_, value) in metadata.iter_mut() {
+        let mut parsed: Value = serde_json::from_str(value.as_str().unwrap()).unwrap();
+        if let Some(origin) = parsed.get_mut("origin") {
+            origin["started"].take();
+        }
+        if parsed.get("seconds").is_some() {
+            parsed["seconds"].take();
+        }
+        *value = parsed;
+    }
+    (header, data.to_vec())
+}
+
+/// A table without the columns that say how fast it went.
+fn table(path: &Path) -> Vec<Vec<String>> {
+    let text = fs::read_to_string(path).unwrap();
+    let mut lines = text.lines().map(|line| line.split(',').map(str::to_owned).collect::<Vec<_>>());
+    let header = lines.next().unwrap();
+    let kept: Vec<usize> = (0..header.len())
+        .filter(|&column| !["seconds", "images_per_second"].contains(&header[column].as_str()))
+        .collect();
+    lines.map(|line| kept.iter().map(|&column| line[column].clone()).collect()).collect()
+}
+
+fn assert_same_run(found: &Path, expected: &Path) {
+    for name in ["last.safetensors", "best.safetensors"] {
+        let ((found, bytes), (expected, expected_bytes)) =
+            (contents(&found.join(name)), contents(&expected.join(name)));
+        assert_eq!(found, expected, "{name}");
+        assert!(bytes == expected_bytes, "the tensors of {name} differ");
+    }
+    for name in ["steps.csv", "epochs.csv"] {
+        assert_eq!(table(&found.join(name)), table(&expected.join(name)), "{name}");
+    }
+}
+
+fn start(arguments: &[String]) -> Child {
+    Command::new(PROGRAM).args(arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// Waits until `done`, or until the process has ended.
+fn wait_for(child: &mut Child, done: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !done() && child.try_wait().unwrap().is_none() {
+        assert!(began.elapsed() < PATIENCE);
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+fn steps(run: &Path) -> usize {
+    fs::read_to_string(run.join("steps.csv")).map_or(0, |text| text.lines().count().saturating_sub(1))
+}
+
+#[test]
+fn a_run_killed_at_random_moments_ends_with_the_same_bits() {
+    let folder = folder();
+    let killed = folder.path().join("killed");
+    let mut arguments = training(&killed);
+    let mut kills = Vec::new();
+    loop {
+        let mut child = start(&arguments);
+        wait_for(&mut child, || killed.join("run.json").is_file());
+        if !arguments.contains(&"--resume".to_owned()) {
+            arguments.push("--resume".to_owned());
+        }
+        // The clock is random enough, and every run of the test tries other moments.
+        let random = SystemTime::UNIX_EPOCH.elapsed().unwrap().subsec_micros() % 1000;
+        let delay = Duration::from_millis(u64::from(random));
+        let began = Instant::now();
+        wait_for(&mut child, || kills.len() < 8 && began.elapsed() >= delay);
+        if let Some(status) = child.try_wait().unwrap() {
+            assert!(status.success(), "after kills {kills:?}");
+            break;
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        kills.push((delay, steps(&killed)));
+    }
+    assert!(!kills.is_empty());
+    println!("killed after (delay, steps written): {kills:?}");
+    assert_same_run(&killed, &run().0);
+    let left = fs::read_dir(&killed)
+        .unwrap()
+        .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().ends_with(".tmp"));
+    assert_eq!(left.count(), 0, "nothing half written is left behind");
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_saves_and_says_how_to_resume() {
+    use std::io::Read;
+
+    let folder = folder();
+    let stopped = folder.path().join("stopped run");
+    let mut child = start(&training(&stopped));
+    wait_for(&mut child, || steps(&stopped) >= 3);
+    let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+    let status = child.wait().unwrap();
+    let mut error = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut error).unwrap();
+    assert_eq!(status.code(), Some(1), "{error}");
+    let command =
+        format!("visage train --resume --out '{}' --data {} --threads 2", stopped.display(), squares().display());
+    assert!(error.contains("stopping after this step") && error.contains(&command), "{command} in\n{error}");
+    let record: Value = serde_json::from_slice(&fs::read(stopped.join("run.json")).unwrap()).unwrap();
+    assert_eq!(record["status"], "interrupted");
+
+    let data = squares().to_str().unwrap();
+    visage(["train", "--resume", "--out", stopped.to_str().unwrap(), "--data", data, "--threads", "2"]).done();
+    assert_same_run(&stopped, &run().0);
+}
+
+#[test]
+fn the_number_of_threads_changes_nothing() {
+    let folder = folder();
+    let single = folder.path().join("single");
+    let mut arguments = training(&single);
+    *arguments.last_mut().unwrap() = "1".to_owned();
+    visage(arguments).done();
+    assert_same_run(&single, &run().0);
+}
