@@ -170,6 +170,9 @@ impl<'a> Run<'a> {
     fn prepare(settings: &'a TrainSettings) -> Result<Self, TrainError> {
         let TrainSettings { recipe, dataset, device, .. } = settings;
         recipe.validate()?;
+        let fingerprint = dataset.fingerprint();
+        // First, so that resuming with other data or another recipe is called that and not by what follows from it.
+        let folder = if settings.resume { Some(open(settings, &fingerprint)?) } else { None };
         let split = |split: Split| {
             let indices = dataset.indices(split);
             if indices.is_empty() {
@@ -189,8 +192,6 @@ impl<'a> Run<'a> {
 
         let attributes = dataset.attributes().to_vec();
         let network = recipe.model.network(attributes.len());
-        let fingerprint = dataset.fingerprint();
-        let folder = if settings.resume { Some(open(settings, &fingerprint)?) } else { None };
         let resumed = match &folder {
             Some(folder) if folder.file(LAST).is_file() => {
                 Some(checkpoint::read(&folder.file(LAST), recipe.optimizer, device)?)
