@@ -1,9 +1,8 @@
 //! From the file of an image to the numbers a network sees.
 
-use std::io::Cursor;
-
 use fast_image_resize as fir;
-use image::{DynamicImage, ImageReader, RgbImage};
+use fast_image_resize::images::TypedImage;
+use image::RgbImage;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{ImageError, InvalidSetting};
@@ -181,21 +180,25 @@ impl Preparation {
         let algorithm = match self.filter {
             Filter::BilinearAntialiased => fir::ResizeAlg::Convolution(fir::FilterType::Bilinear),
         };
-        // Both sides are at most `MAX_RESIZED_SIDE`.
-        let mut target = fir::images::Image::new(resized.width as u32, resized.height as u32, fir::PixelType::U8x3);
+        let (width, height) = image.dimensions();
+        let (mut pixels, mut resampled) = (image.into_raw(), vec![0; resized.pixels() * 3]);
+        // Typed views, so that the resizer is compiled for this one kind of pixel. Both sides of the target are at most
+        // `MAX_RESIZED_SIDE`, and the buffers are as long as the sides say.
+        let source = TypedImage::<fir::pixels::U8x3>::from_buffer(width, height, &mut pixels);
+        let target =
+            TypedImage::<fir::pixels::U8x3>::from_buffer(resized.width as u32, resized.height as u32, &mut resampled);
+        let (Ok(source), Ok(mut target)) = (source, target) else { return Err(ImageError::DecoderPanicked) };
         let options = fir::ResizeOptions::new().resize_alg(algorithm);
-        fir::Resizer::new().resize(&DynamicImage::from(image), &mut target, &options).map_err(ImageError::Resize)?;
-        Ok(target.into_vec())
+        fir::Resizer::new().resize_typed(&source, &mut target, &options).map_err(ImageError::Resize)?;
+        Ok(resampled)
     }
 }
 
 /// Decodes an image file to RGB.
 fn decode(encoded: &[u8]) -> Result<RgbImage, ImageError> {
-    // The reader's own limits stop an image that would unpack to more than 512 MiB.
-    let reader = ImageReader::new(Cursor::new(encoded))
-        .with_guessed_format()
-        .map_err(|error| ImageError::Decode(image::ImageError::IoError(error)))?;
-    Ok(reader.decode().map_err(ImageError::Decode)?.into_rgb8())
+    // Its limits stop an image that would unpack to more than 512 MiB. A function of `image` and not its generic reader,
+    // which would compile every decoder a second time.
+    Ok(image::load_from_memory(encoded).map_err(ImageError::Decode)?.into_rgb8())
 }
 
 /// Cuts `crop` out of the centre of `pixels`, shape `[H, W, 3]` of `size`; odd margins round as in torchvision.
