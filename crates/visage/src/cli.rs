@@ -69,10 +69,10 @@ pub struct DemoArgs {
     #[arg(long, value_name = "DIR", default_value = "visage-demo")]
     pub out: PathBuf,
     /// Faces to draw.
-    #[arg(long, value_name = "N", default_value_t = 6000)]
+    #[arg(long, value_name = "N", default_value_t = 3000)]
     pub images: usize,
     /// Epochs to train each model for.
-    #[arg(long, value_name = "N", default_value_t = 5)]
+    #[arg(long, value_name = "N", default_value_t = 3)]
     pub epochs: u32,
     /// Height and width the models see, in pixels.
     #[arg(long, value_name = "H[xW]", default_value = "64")]

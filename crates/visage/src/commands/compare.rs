@@ -166,15 +166,15 @@ fn flags(comparison: &Comparison, each: bool) -> Vec<String> {
     }
     type OfRun = fn(&Flag) -> Option<usize>;
     let gathered: [(&str, OfRun); 3] = [
-        ("called less than half as often as they occur", |flag| match flag {
+        ("attributes called less than half as often as they occur", |flag| match flag {
             Flag::Collapse { evaluation, .. } => Some(*evaluation),
             _ => None,
         }),
-        ("accuracy rose against the first while F1 fell", |flag| match flag {
+        ("attributes whose accuracy is above the first run's and F1 below", |flag| match flag {
             Flag::AccuracyGainWithF1Loss { evaluation, .. } => Some(*evaluation),
             _ => None,
         }),
-        ("judged on other labels than the first", |flag| match flag {
+        ("attributes judged on other labels than the first run's", |flag| match flag {
             Flag::DifferentLabels { evaluation } => Some(*evaluation),
             _ => None,
         }),
@@ -186,7 +186,7 @@ fn flags(comparison: &Comparison, each: bool) -> Vec<String> {
             let names: Vec<&str> = with.map(|row| row.name.as_str()).collect();
             if !names.is_empty() {
                 told.push(format!(
-                    "{name}: {} of {} attributes {what}: {}",
+                    "{name}, {what} ({} of {}): {}",
                     names.len(),
                     comparison.attributes.len(),
                     names.join(", ")

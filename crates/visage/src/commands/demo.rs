@@ -19,8 +19,12 @@ use crate::table::duration;
 /// The population that is drawn.
 const SEED: u64 = 1;
 
-/// The recipes that are trained, each with what it takes to train in a minute or two from random weights.
-const RECIPES: [(&str, &[&str]); 2] = [("baseline", &[]), ("enhanced", &["optimizer.learning_rate=2e-3"])];
+/// The recipes that are trained, each with what it takes to train in a minute or two from random weights. `enhanced` gets
+/// the network of `baseline`: its own needs many more epochs to begin with, and the rest of it is what makes the difference.
+const RECIPES: [(&str, &[&str]); 2] = [
+    ("baseline", &["batch_size=32"]),
+    ("enhanced", &["batch_size=32", "model.architecture=resnet18", "optimizer.learning_rate=2e-3"]),
+];
 
 /// Draws a dataset, trains two models, judges and compares them.
 pub fn run(args: &DemoArgs) -> Result<(), CommandError> {

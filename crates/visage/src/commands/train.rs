@@ -139,15 +139,15 @@ struct Watch<'a> {
     recipe: &'a Recipe,
     dataset: &'a Dataset,
     epochs: u32,
-    first_step: u64,
+    /// Taken so far.
+    steps: u64,
     loss: Option<f64>,
     progress: Option<Progress>,
-    validating: Option<Progress>,
 }
 
 impl<'a> Watch<'a> {
     fn new(recipe: &'a Recipe, dataset: &'a Dataset) -> Self {
-        Self { recipe, dataset, epochs: 0, first_step: 0, loss: None, progress: None, validating: None }
+        Self { recipe, dataset, epochs: 0, steps: 0, loss: None, progress: None }
     }
 
     fn see(&mut self, event: &Event<'_>) {
@@ -155,14 +155,11 @@ impl<'a> Watch<'a> {
             Event::Started(started) => self.started(started),
             Event::Step { row, total_steps, .. } => self.step(row, *total_steps),
             Event::Validating { done, images } => {
-                let validating =
-                    self.validating.get_or_insert_with(|| Progress::new("validating", "images", *images as u64));
-                validating.set(*done as u64, String::new);
+                if let Some(progress) = &mut self.progress {
+                    progress.set(self.steps, || format!("validating, {done} of {images} images, "));
+                }
             }
-            Event::Epoch(row) => {
-                self.validating = None;
-                self.epoch(row);
-            }
+            Event::Epoch(row) => self.epoch(row),
             Event::Saved => {}
         }
     }
@@ -179,7 +176,7 @@ impl<'a> Watch<'a> {
             pretrained,
         } = started;
         self.epochs = *epochs;
-        self.first_step = *resumed_at;
+        self.steps = *resumed_at;
         output::note(&format!(
             "recipe {}: {architecture} with {} parameters, images of {}, on {} of {} to train and {} to validate",
             self.recipe.name,
@@ -212,7 +209,8 @@ impl<'a> Watch<'a> {
     fn step(&mut self, row: &StepRow, total_steps: u64) {
         let loss = self.loss.map_or(row.loss, |loss| loss + SMOOTHING * (row.loss - loss));
         self.loss = Some(loss);
-        let first = self.first_step;
+        let first = self.steps;
+        self.steps = row.step;
         let progress = self.progress.get_or_insert_with(|| Progress::resumed("training", "steps", total_steps, first));
         progress.set(row.step, || {
             format!(
