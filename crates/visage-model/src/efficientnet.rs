@@ -91,6 +91,7 @@ pub struct EfficientNet {
     variant: Variant,
 }
 
+#[allow(clippy::large_enum_variant, reason = "a process holds one or two, and every tensor lies on the heap anyway")]
 #[derive(Module, Debug)]
 enum Classifier {
     TwoStage(TwoStage),

@@ -112,6 +112,7 @@ impl NetworkConfig {
 }
 
 /// One of the networks.
+#[allow(clippy::large_enum_variant, reason = "a process holds one or two, and every tensor lies on the heap anyway")]
 #[derive(Module, Debug)]
 pub enum Network {
     /// ResNet-18.
