@@ -87,8 +87,8 @@ pub enum TrainError {
     },
     /// A loss or gradient that is no number.
     #[error(
-        "training diverged: at step {step} the loss was {loss} and the gradient norm {gradient_norm}; lower \
-             optimizer.learning_rate, or resume from the last checkpoint with a smaller one"
+        "training diverged: at step {step} the loss was {loss} and the gradient norm {gradient_norm}; begin a new run \
+             with a lower optimizer.learning_rate"
     )]
     Diverged {
         /// The step.

@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use thiserror::Error;
+use visage_weights::atomic;
 
 pub use record::{DataRecord, RunRecord, RunResult, RunStatus};
 pub use table::{EpochLog, EpochRow, StepLog, StepRow};
@@ -122,7 +123,8 @@ impl RunFolder {
         std::iter::once(first.clone()).chain(numbered).find(|path| !path.exists()).unwrap_or(first)
     }
 
-    /// Starts a run in `path`, a folder that does not exist or is empty.
+    /// Starts a run in `path`, a folder that does not exist, is empty, or holds no more than what a process that was
+    /// killed while it started the same run had written.
     ///
     /// # Errors
     ///
@@ -132,12 +134,19 @@ impl RunFolder {
             return Err(RunFolderError::Exists { path: path.to_owned() });
         }
         fs::create_dir_all(path).map_err(RunFolderError::io("make the folder", path))?;
-        let mut entries = fs::read_dir(path).map_err(RunFolderError::io("read the folder", path))?;
-        if entries.next().is_some() {
-            return Err(RunFolderError::NotARun { path: path.to_owned() });
+        let text = recipe.to_toml()?;
+        for entry in fs::read_dir(path).map_err(RunFolderError::io("read the folder", path))? {
+            let name = entry.map_err(RunFolderError::io("read the folder", path))?.file_name();
+            let same_recipe =
+                || name == Self::RECIPE && fs::read(path.join(&name)).is_ok_and(|theirs| theirs == text.as_bytes());
+            let left_behind =
+                || [Self::RECIPE, Self::RECORD].iter().any(|file| atomic::is_left_behind(&name, file.as_ref()));
+            if !(same_recipe() || left_behind()) {
+                return Err(RunFolderError::NotARun { path: path.to_owned() });
+            }
         }
         let folder = Self { path: path.to_owned() };
-        folder.replace(Self::RECIPE, recipe.to_toml()?.as_bytes())?;
+        folder.replace(Self::RECIPE, text.as_bytes())?;
         // Last, because it is what makes the folder a run.
         folder.write_record(record)?;
         Ok(folder)
@@ -251,8 +260,7 @@ impl RunFolder {
     /// When it cannot be written; the old file stays.
     pub fn replace(&self, name: &str, contents: &[u8]) -> Result<(), RunFolderError> {
         let path = self.file(name);
-        visage_weights::atomic::write(&path, |file| file.write_all(contents))
-            .map_err(RunFolderError::io("write", &path))
+        atomic::write(&path, |file| file.write_all(contents)).map_err(RunFolderError::io("write", &path))
     }
 }
 

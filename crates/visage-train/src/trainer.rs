@@ -125,9 +125,9 @@ pub fn train(
     stop: &AtomicBool,
     observe: &mut dyn FnMut(Event<'_>),
 ) -> Result<Outcome, TrainError> {
-    let mut run = Run::prepare(settings)?;
+    let (mut run, mut logs) = Run::prepare(settings)?;
     observe(Event::Started(&run.started));
-    let outcome = run.train(stop, observe);
+    let outcome = run.train(&mut logs, stop, observe);
     run.record(outcome.as_ref().map_err(ToString::to_string))?;
     outcome
 }
@@ -146,6 +146,12 @@ struct Run<'a> {
     network: NetworkConfig,
     recipe_toml: String,
     state: State,
+}
+
+/// The tables of the run. While they are open no other process can write into its folder.
+struct Logs {
+    steps: StepLog,
+    epochs: EpochLog,
 }
 
 /// What changes from step to step.
@@ -167,7 +173,7 @@ struct Validated {
 }
 
 impl<'a> Run<'a> {
-    fn prepare(settings: &'a TrainSettings) -> Result<Self, TrainError> {
+    fn prepare(settings: &'a TrainSettings) -> Result<(Self, Logs), TrainError> {
         let TrainSettings { recipe, dataset, device, .. } = settings;
         recipe.validate()?;
         let fingerprint = dataset.fingerprint();
@@ -231,13 +237,16 @@ impl<'a> Run<'a> {
                 result: None,
             },
         };
+        let resuming = folder.is_some();
         let folder = match folder {
-            Some(folder) => {
-                folder.write_record(&record)?;
-                folder
-            }
+            Some(folder) => folder,
             None => RunFolder::create(&settings.folder, recipe, &record)?,
         };
+        let logs = Logs { steps: folder.steps(state.position.step)?, epochs: folder.epochs(state.position.epoch)? };
+        // Only now: until the tables are ours, the record may belong to a process that is training.
+        if resuming {
+            folder.write_record(&record)?;
+        }
         let started = Started {
             folder: folder.path().to_owned(),
             architecture: network.architecture,
@@ -249,7 +258,7 @@ impl<'a> Run<'a> {
             pretrained,
         };
         let preparation = recipe.input.preparation();
-        Ok(Self {
+        let run = Self {
             settings,
             started,
             folder,
@@ -263,25 +272,29 @@ impl<'a> Run<'a> {
             network,
             recipe_toml: recipe.to_toml()?,
             state,
-        })
+        };
+        Ok((run, logs))
     }
 
-    fn train(&mut self, stop: &AtomicBool, observe: &mut dyn FnMut(Event<'_>)) -> Result<Outcome, TrainError> {
+    fn train(
+        &mut self,
+        logs: &mut Logs,
+        stop: &AtomicBool,
+        observe: &mut dyn FnMut(Event<'_>),
+    ) -> Result<Outcome, TrainError> {
         let epochs = u64::from(self.settings.recipe.training.epochs);
         let steps_per_epoch = self.loader_options(0).batches(self.training.len());
         let total_steps = epochs * steps_per_epoch as u64;
         let recipe = &self.settings.recipe;
         let schedule = recipe.schedule.resolve(&recipe.optimizer, total_steps);
-        let mut steps = self.folder.steps(self.state.position.step)?;
-        let mut rows = self.folder.epochs(self.state.position.epoch)?;
         let mut status = RunStatus::Finished;
         while self.state.position.epoch < epochs && !self.state.position.stopped_early {
             let total = Total { steps_per_epoch, total_steps };
-            if !self.epoch(&schedule, total, &mut steps, stop, observe)? {
+            if !self.epoch(&schedule, total, &mut logs.steps, stop, observe)? {
                 status = RunStatus::Interrupted;
                 break;
             }
-            self.validate(&schedule, &mut rows, observe)?;
+            self.validate(&schedule, &mut logs.epochs, observe)?;
         }
         if self.state.position.stopped_early {
             status = RunStatus::StoppedEarly;

@@ -25,10 +25,8 @@ pub fn write(path: &Path, contents: impl FnOnce(&mut BufWriter<&File>) -> io::Re
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    let mut prefix = OsString::from(".");
-    prefix.push(name);
-    prefix.push(".");
-    remove_left_behind(folder, &prefix)?;
+    remove_left_behind(folder, name)?;
+    let prefix = prefix(name);
 
     let mut builder = tempfile::Builder::new();
     builder.prefix(&prefix).suffix(SUFFIX).rand_bytes(RANDOM_LETTERS);
@@ -49,18 +47,29 @@ pub fn write(path: &Path, contents: impl FnOnce(&mut BufWriter<&File>) -> io::Re
     Ok(())
 }
 
+/// Whether a file called `entry` is what a killed writer of the file called `name` left behind.
+#[must_use]
+pub fn is_left_behind(entry: &OsStr, name: &OsStr) -> bool {
+    entry
+        .as_encoded_bytes()
+        .strip_prefix(prefix(name).as_encoded_bytes())
+        .and_then(|rest| rest.strip_suffix(SUFFIX.as_bytes()))
+        .is_some_and(|random| random.len() == RANDOM_LETTERS && random.iter().all(u8::is_ascii_alphanumeric))
+}
+
+/// What the names of the temporary files of the file called `name` begin with.
+fn prefix(name: &OsStr) -> OsString {
+    let mut prefix = OsString::from(".");
+    prefix.push(name);
+    prefix.push(".");
+    prefix
+}
+
 /// Removes the temporary files of writers that were killed before they renamed them.
-fn remove_left_behind(folder: &Path, prefix: &OsStr) -> io::Result<()> {
-    let prefix = prefix.as_encoded_bytes();
+fn remove_left_behind(folder: &Path, name: &OsStr) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
-        let name = entry.file_name();
-        let random = name
-            .as_encoded_bytes()
-            .strip_prefix(prefix)
-            .and_then(|rest| rest.strip_suffix(SUFFIX.as_bytes()))
-            .filter(|random| random.len() == RANDOM_LETTERS && random.iter().all(u8::is_ascii_alphanumeric));
-        if random.is_some() {
+        if is_left_behind(&entry.file_name(), name) {
             match fs::remove_file(entry.path()) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}

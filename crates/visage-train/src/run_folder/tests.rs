@@ -65,6 +65,20 @@ fn a_run_begins_only_in_a_folder_of_its_own() {
 }
 
 #[test]
+fn what_a_killed_start_left_is_taken_over_and_nothing_else() {
+    let parent = tempfile::tempdir().unwrap();
+    let path = parent.path();
+    fs::write(path.join(RunFolder::RECIPE), recipe().to_toml().unwrap()).unwrap();
+    fs::write(path.join(".run.json.Ab3dEf.tmp"), "{").unwrap();
+    RunFolder::create(path, &recipe(), &record()).unwrap();
+    assert_eq!(fs::read_dir(path).unwrap().count(), 2, "the recipe and the record");
+
+    let other = tempfile::tempdir().unwrap();
+    fs::write(other.path().join(RunFolder::RECIPE), "# a recipe somebody wrote").unwrap();
+    assert!(matches!(RunFolder::create(other.path(), &recipe(), &record()), Err(RunFolderError::NotARun { .. })));
+}
+
+#[test]
 fn a_damaged_record_names_its_line() {
     let parent = tempfile::tempdir().unwrap();
     let folder = RunFolder::create(&parent.path().join("run"), &recipe(), &record()).unwrap();

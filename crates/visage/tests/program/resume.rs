@@ -134,6 +134,23 @@ fn ctrl_c_saves_and_says_how_to_resume() {
 }
 
 #[test]
+fn a_run_under_way_is_left_alone() {
+    let folder = folder();
+    let busy = folder.path().join("busy");
+    let mut arguments = training(&busy);
+    arguments.extend(["--set".to_owned(), "epochs=1000".to_owned()]);
+    let mut child = start(&arguments);
+    wait_for(&mut child, || steps(&busy) >= 1 && busy.join("last.safetensors").is_file());
+    let (path, data) = (busy.to_str().unwrap(), squares().to_str().unwrap());
+    let error = visage(["train", "--resume", "--out", path, "--data", data, "--threads", "1"]).failed(1);
+    assert!(error.contains("another process is writing"), "{error}");
+    let record: Value = serde_json::from_slice(&fs::read(busy.join("run.json")).unwrap()).unwrap();
+    assert_eq!((&record["status"], &record["resumed"]), (&"running".into(), &0.into()));
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
 fn the_number_of_threads_changes_nothing() {
     let folder = folder();
     let single = folder.path().join("single");
