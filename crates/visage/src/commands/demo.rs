@@ -42,9 +42,9 @@ pub fn run(args: &DemoArgs) -> Result<(), CommandError> {
         let run = args.out.join(name);
         let mut recipe = Recipe::load(name).map_err(TrainError::from)?;
         let size = [format!("input.size={}", args.size), format!("epochs={}", args.epochs)];
-        recipe
-            .set_all(size.iter().map(String::as_str).chain(overrides.iter().copied()))
-            .map_err(CommandError::usage)?;
+        let changes: Vec<&str> = size.iter().map(String::as_str).chain(overrides.iter().copied()).collect();
+        output::note(&format!("small for the sake of minutes: {}", changes.join(" ")));
+        recipe.set_all(changes).map_err(CommandError::usage)?;
         train::train(&train::Training {
             recipe,
             dataset: Arc::clone(&dataset),
