@@ -20,25 +20,49 @@ pub enum DataError {
         source: io::Error,
     },
     /// An archive whose list of contents could not be read.
-    #[error("{} is not a complete zip archive: download or copy it again", path.display())]
+    #[error(
+        "{} is not a complete zip archive (it begins with {found} whole files and lacks its end): download or copy it again",
+        path.display()
+    )]
     Zip {
         /// The archive.
         path: PathBuf,
+        /// The whole files at its start.
+        found: u64,
         /// Why.
         source: zip::result::ZipError,
     },
+    /// A tar archive that could not be read to its end.
+    #[error("{} is not a complete tar archive: unpack it if it is compressed, or else download or copy it again", path.display())]
+    Tar {
+        /// The archive.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A page for a browser under the name of something else.
+    #[error(
+        "{} is a web page: the download failed, as it does when a shared drive's quota is used up; open it in a browser to see why, and download it again",
+        path.display()
+    )]
+    WebPage {
+        /// The file.
+        path: PathBuf,
+    },
     /// Nothing there looks like a dataset.
     #[error(
-        "no dataset in {}: expected a folder or zip with CelebA's Anno/list_attr_celeba.txt, or with one CSV file and its images, or a CSV file",
+        "no dataset in {} ({images} images, no table): expected CelebA's list_attr_celeba.txt or .csv, a CSV, TSV or JSON lines table beside its images, or WebDataset tar files",
         path.display()
     )]
     NoTable {
         /// Where a dataset was looked for.
         path: PathBuf,
+        /// Images seen there.
+        images: usize,
     },
-    /// Several tables, and no telling which is meant.
+    /// Several tables that are not parts of one.
     #[error(
-        "{} holds {} CSV files ({}): keep the one with the labels; in a folder it can also be named directly",
+        "{} holds {} tables with different columns ({}): keep those that are parts of one table, or name the one with the labels",
         path.display(), tables.len(), tables.join(", ")
     )]
     ManyTables {
@@ -46,6 +70,22 @@ pub enum DataError {
         path: PathBuf,
         /// Their names.
         tables: Vec<String>,
+    },
+    /// Images that a table lists and nobody can find.
+    #[error(
+        "{missing} of {total} images of dataset `{dataset}` are missing, the first of them `{first}` at {location}: finish the download or copy, or leave them out with --skip-bad-images"
+    )]
+    MissingImages {
+        /// The dataset's name.
+        dataset: String,
+        /// How many are missing.
+        missing: usize,
+        /// Of how many.
+        total: usize,
+        /// The first of them.
+        first: String,
+        /// Where it should be.
+        location: String,
     },
     /// A table that can be read but not believed.
     #[error("{file}, line {line}: {fault}")]
@@ -89,6 +129,48 @@ pub enum DataError {
         /// Why.
         source: ImageError,
     },
+    /// A pack that was cut short or damaged, or that another version wrote.
+    #[error("{} is not a whole pack of this version of visage ({reason}): write it again with `visage data pack`", path.display())]
+    Pack {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A pack whose images are prepared in another way than is needed.
+    #[error(
+        "the pack of dataset `{dataset}` holds images {packed}, and {wanted} are needed: pack the source again for this recipe or model, or use the source itself"
+    )]
+    PackedOtherwise {
+        /// The dataset's name.
+        dataset: String,
+        /// How they are prepared.
+        packed: String,
+        /// How they should be.
+        wanted: String,
+    },
+    /// A file or folder could not be written.
+    #[error("cannot write {}", path.display())]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Somewhere to write that is taken.
+    #[error("{} exists already: name a folder or file that does not", path.display())]
+    Exists {
+        /// The file or folder.
+        path: PathBuf,
+    },
+    /// A dataset that a layout cannot hold.
+    #[error("{layout} cannot hold this dataset: {reason}")]
+    CannotHold {
+        /// The layout.
+        layout: &'static str,
+        /// Why not, and what can.
+        reason: String,
+    },
     /// A setting that makes no sense.
     #[error(transparent)]
     Setting(#[from] InvalidSetting),
@@ -131,21 +213,17 @@ pub enum TableFault {
         /// The name.
         column: String,
     },
-    /// A first line that should be a number of rows.
-    #[error("`{found}` is not the number of images that the first line must state")]
-    NoCount {
-        /// What is there instead.
-        found: String,
+    /// An image of a shard that has no labels beside it.
+    #[error("image `{image}` has no .json or .cls file of the same name: add its labels or remove it")]
+    NoAbout {
+        /// The image.
+        image: String,
     },
-    /// A stated number of rows that is not the real one.
-    #[error(
-        "the first line states {stated} images and {found} follow: the file is cut short or edited; restore it, or correct the first line"
-    )]
-    Count {
-        /// The number stated.
-        stated: u64,
-        /// The rows that follow.
-        found: u64,
+    /// A line of a JSON lines table that is no object of plain values.
+    #[error("not a JSON object of names and plain values: {reason}")]
+    NotJson {
+        /// Why not.
+        reason: String,
     },
     /// A row with too many or too few fields.
     #[error("{found} fields where {expected} are expected: complete or remove this row")]
@@ -160,7 +238,7 @@ pub enum TableFault {
     BlankImage,
     /// A value that is no label.
     #[error(
-        "`{value}` in column `{column}` is no label: write 1 for present, -1 or 0 for absent, nothing for unknown, or remove the column if it is no attribute"
+        "`{value}` in column `{column}` is no label: write 1 (true, yes) for present, -1 or 0 (false, no) for absent, nothing for unknown, or remove the column if it is no attribute"
     )]
     Label {
         /// The attribute.
@@ -192,6 +270,22 @@ pub enum TableFault {
         image: String,
         /// Where it was listed first.
         first_line: u64,
+    },
+    /// An image listed in two tables.
+    #[error("image `{image}` is listed already in {first}, line {first_line}: remove one of the two rows")]
+    RepeatedElsewhere {
+        /// The image.
+        image: String,
+        /// The other table.
+        first: String,
+        /// The line there.
+        first_line: u64,
+    },
+    /// A coordinate that is no whole number.
+    #[error("`{value}` is no whole number of pixels: correct it, or remove this file to do without")]
+    NoNumber {
+        /// What is there.
+        value: String,
     },
     /// A companion table naming an image that the labels do not list.
     #[error("image `{image}` has no row in {labels}: remove this row, or restore the labels")]

@@ -6,13 +6,20 @@
 //! randomness that only the seed and the epoch decide. [`Statistics`] and [`AttributeWeights`] are counted from typed
 //! [`Label`]s of one split.
 
+pub mod association;
 pub mod attributes;
 pub mod augment;
+pub mod convert;
 pub mod dataset;
+mod decode;
 pub mod error;
+mod exif;
 mod files;
 pub mod label;
 pub mod loader;
+pub mod mixing;
+pub mod pack;
+mod parallel;
 pub mod prepare;
 pub mod random;
 pub mod sample;
@@ -20,17 +27,22 @@ pub mod size;
 mod sources;
 pub mod split;
 pub mod statistics;
+mod stratify;
+pub mod verify;
 pub mod weights;
 
+pub use association::Associations;
 pub use attributes::CELEBA_ATTRIBUTES;
-pub use augment::{Augmentation, Noise};
+pub use augment::{Affine, Augmentation, Blur, BrightnessContrast, Crop, Erasing, Noise};
 pub use dataset::Dataset;
 pub use error::{DataError, ImageError, InvalidSetting, TableFault};
 pub use label::Label;
 pub use loader::{Batch, Loader, LoaderOptions};
+pub use mixing::{Mixed, Mixing};
 pub use prepare::{Filter, Preparation, Resize};
 pub use sample::Sample;
 pub use size::Size;
 pub use split::Split;
 pub use statistics::{AttributeStatistics, Statistics};
+pub use verify::{Finding, Verification};
 pub use weights::{AttributeWeights, WeightError, Weighting};

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::iter::FusedIterator;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -12,8 +11,9 @@ use rand::RngExt;
 
 use crate::augment::Augmentation;
 use crate::dataset::Dataset;
-use crate::error::{DataError, ImageError, InvalidSetting};
+use crate::error::{DataError, InvalidSetting};
 use crate::label::Label;
+use crate::mixing::{Mixed, Mixing};
 use crate::prepare::Preparation;
 use crate::random::stream;
 use crate::size::Size;
@@ -31,6 +31,8 @@ pub struct LoaderOptions {
     pub shuffle: bool,
     /// Random changes to the images, for training only.
     pub augmentation: Option<Augmentation>,
+    /// Mixing of the images of a batch, for training only.
+    pub mixing: Option<Mixing>,
     /// Threads that decode; 0 counts as 1. The batches do not depend on it.
     pub workers: usize,
     /// Batches that may lie ready beyond those being made. Memory holds at most `workers + prefetch` batches, and the
@@ -52,6 +54,7 @@ impl LoaderOptions {
             epoch: 0,
             shuffle: false,
             augmentation: None,
+            mixing: None,
             workers,
             prefetch: 2,
             skip_batches: 0,
@@ -68,7 +71,7 @@ impl LoaderOptions {
 }
 
 /// Some samples, ready for a network but for [normalising](Preparation::normalise).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Batch {
     /// Which batch of the epoch it is, counted from 0, those skipped among them.
     pub number: usize,
@@ -78,8 +81,10 @@ pub struct Batch {
     pub size: Size,
     /// RGB, one byte a value, shape `[N, H, W, 3]`.
     pub pixels: Vec<u8>,
-    /// Shape `[N, attributes]`.
+    /// Shape `[N, attributes]`; of mixed images, those of the image they are of in the first place.
     pub labels: Vec<Label>,
+    /// How the images were mixed with each other, if they were.
+    pub mixed: Option<Mixed>,
 }
 
 /// Delivers the batches of one epoch in order.
@@ -125,6 +130,9 @@ impl Loader {
         preparation.validate()?;
         if let Some(augmentation) = &options.augmentation {
             augmentation.validate()?;
+        }
+        if let Some(mixing) = &options.mixing {
+            mixing.validate()?;
         }
         let samples = dataset.samples().len();
         if let Some(&index) = indices.iter().find(|&&index| index >= samples) {
@@ -278,19 +286,15 @@ impl BatchMaker {
             }
             labels.extend_from_slice(&self.dataset.samples()[index].labels);
         }
-        Some(Ok(Batch { number, indices, size, pixels, labels }))
+        let LoaderOptions { seed, epoch, .. } = self.options;
+        let mixing = self.options.mixing.as_ref();
+        let mixed = mixing.and_then(|mixing| mixing.apply(&mut pixels, size, seed, epoch, number as u64));
+        Some(Ok(Batch { number, indices, size, pixels, labels, mixed }))
     }
 
     /// One prepared and augmented image.
     fn image(&self, index: usize) -> Result<Vec<u8>, DataError> {
-        let encoded = self.dataset.encoded_image(index)?;
-        // Decoders read files from anywhere, and a worker lost to a panic would leave its batch owing for ever.
-        let prepared = catch_unwind(AssertUnwindSafe(|| self.preparation.pixels(&encoded)));
-        let mut pixels = prepared.unwrap_or(Err(ImageError::DecoderPanicked)).map_err(|source| DataError::Image {
-            image: self.dataset.samples()[index].image.clone(),
-            dataset: self.dataset.name().to_owned(),
-            source,
-        })?;
+        let mut pixels = self.dataset.pixels(index, &self.preparation)?;
         if let Some(augmentation) = &self.options.augmentation {
             let mut random = stream(self.options.seed, "augment", self.options.epoch, index as u64);
             augmentation.apply(&mut pixels, self.preparation.output_size(), &mut random);

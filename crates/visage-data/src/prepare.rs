@@ -5,6 +5,7 @@ use fast_image_resize::images::TypedImage;
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
 
+use crate::decode::decode;
 use crate::error::{ImageError, InvalidSetting};
 use crate::size::Size;
 
@@ -118,8 +119,8 @@ impl Preparation {
     /// Decodes, resizes and crops an image file: RGB, one byte a value, shape `[H, W, 3]` of
     /// [`output_size`](Self::output_size).
     ///
-    /// JPEG, PNG, WebP, BMP and GIF (its first frame) are told apart by content. Grey becomes RGB, alpha is dropped,
-    /// as by Pillow's `convert("RGB")`; like there, an EXIF orientation is not applied.
+    /// JPEG, PNG, WebP, BMP and GIF (its first frame) are told apart by content. An EXIF orientation is applied, grey
+    /// becomes RGB and alpha is dropped, as by Pillow's `ImageOps.exif_transpose` and `convert("RGB")`.
     ///
     /// # Errors
     ///
@@ -192,13 +193,6 @@ impl Preparation {
         fir::Resizer::new().resize_typed(&source, &mut target, &options).map_err(ImageError::Resize)?;
         Ok(resampled)
     }
-}
-
-/// Decodes an image file to RGB.
-fn decode(encoded: &[u8]) -> Result<RgbImage, ImageError> {
-    // Its limits stop an image that would unpack to more than 512 MiB. A function of `image` and not its generic reader,
-    // which would compile every decoder a second time.
-    Ok(image::load_from_memory(encoded).map_err(ImageError::Decode)?.into_rgb8())
 }
 
 /// Cuts `crop` out of the centre of `pixels`, shape `[H, W, 3]` of `size`; odd margins round as in torchvision.

@@ -14,4 +14,10 @@ pub struct Sample {
     pub labels: Box<[Label]>,
     /// Who is shown, where the table says: images of one person belong in one split.
     pub identity: Option<String>,
+    /// Left eye, right eye, nose, left and right corner of the mouth, each as x and y in pixels of the image, where the
+    /// dataset says.
+    pub landmarks: Option<[[i32; 2]; 5]>,
+    /// Left, top, width and height of the face in pixels, where the dataset says. CelebA's are of the pictures before
+    /// alignment.
+    pub face_box: Option<[i32; 4]>,
 }

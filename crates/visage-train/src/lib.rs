@@ -9,6 +9,7 @@ pub mod early_stopping;
 pub mod error;
 pub mod inference;
 pub mod loss;
+mod mixing;
 pub mod optimizer;
 pub mod recipe;
 pub mod run_folder;

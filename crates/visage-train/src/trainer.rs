@@ -21,6 +21,7 @@ use crate::checkpoint::{self, Checkpoint, Position};
 use crate::early_stopping::Monitor;
 use crate::error::TrainError;
 use crate::loss::Loss;
+use crate::mixing::mixed_loss;
 use crate::optimizer::Optimizer;
 use crate::recipe::{self, Recipe};
 use crate::run_folder::{DataRecord, EpochLog, EpochRow, RunFolder, RunRecord, RunResult, RunStatus, StepLog, StepRow};
@@ -316,6 +317,7 @@ impl<'a> Run<'a> {
             epoch,
             shuffle: true,
             augmentation: Some(self.settings.recipe.augmentation.augmentation()),
+            mixing: self.settings.recipe.augmentation.mixing(),
             workers: self.settings.workers,
             prefetch: 2,
             skip_batches: self.state.position.batch,
@@ -387,7 +389,10 @@ impl<'a> Run<'a> {
         let images = image_tensor(&self.preparation, &batch.pixels, samples.len(), &device);
         let (targets, mask, labels) = label_tensors(&batch.labels, samples.len(), &device);
         let logits = network.forward(images, Pass::Training(&draws));
-        let loss = self.loss.mean(logits, targets, mask);
+        let loss = match &batch.mixed {
+            Some(mixed) => mixed_loss(&self.loss, logits, &batch.labels, mixed, &device),
+            None => self.loss.mean(logits, targets, mask),
+        };
         let mut gradients = loss.backward();
         let loss = f64::from(loss.into_scalar::<f32>());
         let rates = schedule.at(position.step);
@@ -679,7 +684,7 @@ fn lines_only_in(text: &str, other: &str) -> String {
 }
 
 /// Targets and mask `[images, attributes]`, and how many labels are known.
-fn label_tensors(labels: &[Label], images: usize, device: &Device) -> (Tensor<2>, Tensor<2>, u64) {
+pub(crate) fn label_tensors(labels: &[Label], images: usize, device: &Device) -> (Tensor<2>, Tensor<2>, u64) {
     let tensor = |value: fn(Label) -> bool| {
         let values: Vec<f32> = labels.iter().map(|&label| if value(label) { 1.0 } else { 0.0 }).collect();
         Tensor::from_data(TensorData::new(values, [images, labels.len() / images]), device)

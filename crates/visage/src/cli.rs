@@ -86,14 +86,76 @@ pub struct DemoArgs {
 pub enum DataCommand {
     /// Say what a dataset holds: splits, prevalences, class weights, and what is wrong with it.
     Inspect(InspectArgs),
+    /// Check that every row has an image that decodes, that splits are disjoint and labels make sense, and report
+    /// everything that is wrong.
+    Verify(VerifyArgs),
+    /// Write a copy with its images decoded and resized, for fast reading.
+    Pack(PackArgs),
+    /// Write a dataset in another form: CelebA's layout, CSV and zip, or WebDataset.
+    Convert(ConvertArgs),
     /// Draw a dataset of synthetic faces in CelebA's layout.
     Synth(SynthArgs),
+}
+
+/// Options of `visage data verify`.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// The dataset, as for `visage data inspect`.
+    pub path: PathBuf,
+    /// Print JSON, with everything that was found, instead of a summary.
+    #[arg(long)]
+    pub json: bool,
+    /// Threads to decode with [default: one a processor].
+    #[arg(long, value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
+}
+
+/// Options of `visage data pack`.
+#[derive(Debug, Args)]
+pub struct PackArgs {
+    /// The dataset, as for `visage data inspect`.
+    pub path: PathBuf,
+    /// The file to write, such as `faces-64.pack`.
+    pub out: PathBuf,
+    /// The recipe whose input the images are prepared for.
+    #[arg(long, value_name = "RECIPE")]
+    pub recipe: String,
+    /// Change a value of the recipe, as for `visage train`, such as `size=64`; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub overrides: Vec<String>,
+    /// Threads to decode with [default: one a processor].
+    #[arg(long, value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
+}
+
+/// Options of `visage data convert`.
+#[derive(Debug, Args)]
+pub struct ConvertArgs {
+    /// The dataset, as for `visage data inspect`.
+    pub path: PathBuf,
+    /// The folder or file to write; must not exist yet.
+    pub out: PathBuf,
+    /// The form to write.
+    #[arg(long, value_enum, value_name = "FORM")]
+    pub to: LayoutName,
+}
+
+/// A form to convert to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LayoutName {
+    /// A folder in CelebA's official layout.
+    Celeba,
+    /// A zip archive of the images and a CSV table.
+    Csv,
+    /// A folder of WebDataset tar shards.
+    Webdataset,
 }
 
 /// Options of `visage data inspect`.
 #[derive(Debug, Args)]
 pub struct InspectArgs {
-    /// A folder or zip in CelebA's layout, a CSV file, or a folder or zip with one CSV file and its images.
+    /// CelebA in any of its layouts, as a folder or a zip; a table (CSV, TSV, JSON lines) of images; a folder or zip
+    /// that holds one; WebDataset shards; a pack.
     pub path: PathBuf,
     /// Print JSON instead of tables.
     #[arg(long)]
@@ -144,6 +206,9 @@ pub struct TrainArgs {
     /// Go on with the run in --out from its last checkpoint.
     #[arg(long, requires = "out")]
     pub resume: bool,
+    /// Look at every image first, leave out those that are missing or cannot be read, and list them.
+    #[arg(long)]
+    pub skip_bad_images: bool,
     #[command(flatten)]
     pub compute: ComputeArgs,
 }
@@ -168,6 +233,9 @@ pub struct EvaluateArgs {
     /// Print JSON instead of tables, or write it to FILE.
     #[arg(long, value_name = "FILE", num_args = 0..=1)]
     pub json: Option<Option<PathBuf>>,
+    /// Look at every image first, leave out those that are missing or cannot be read, and list them.
+    #[arg(long)]
+    pub skip_bad_images: bool,
     /// Where to write the metrics [default: metrics-SPLIT.json in the run folder].
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,

@@ -24,6 +24,17 @@ pub enum CommandError {
     /// Predictions that cannot be judged.
     #[error(transparent)]
     Judge(#[from] visage_judge::Error),
+    /// A pack that was not written.
+    #[error(transparent)]
+    Pack(#[from] visage_data::pack::PackError),
+    /// A dataset that is not whole.
+    #[error("{dataset} has {errors} errors")]
+    NotWhole {
+        /// The dataset.
+        dataset: String,
+        /// How many.
+        errors: usize,
+    },
     /// A synthetic dataset.
     #[error(transparent)]
     Synth(#[from] visage_synth::SynthError),

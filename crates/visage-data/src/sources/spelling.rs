@@ -18,8 +18,10 @@ pub(super) struct Column {
 impl Column {
     /// Reads one field, on line `line`, of the column called `name`. Surrounding blanks must be gone already.
     ///
-    /// Numbers may carry the `.0` that pandas gives to a column with blanks in it.
+    /// Numbers may carry the `.0` that pandas gives to a column with blanks in it, words may be in any case, and what
+    /// pandas and R write for a missing value is one.
     pub(super) fn read(&mut self, field: &[u8], line: u64, name: &str) -> Result<Label, TableFault> {
+        let is = |words: &[&str]| words.iter().any(|word| field.eq_ignore_ascii_case(word.as_bytes()));
         match field.strip_suffix(b".0").unwrap_or(field) {
             b"1" => Ok(Label::Present),
             b"-1" => {
@@ -31,6 +33,9 @@ impl Column {
                 self.one_spelling("0", "-1", self.first_minus_one, name)
             }
             b"" if field.is_empty() => Ok(Label::Unknown),
+            _ if is(&["true", "yes"]) => Ok(Label::Present),
+            _ if is(&["false", "no"]) => Ok(Label::Absent),
+            _ if is(&["nan", "na", "null", "none"]) => Ok(Label::Unknown),
             _ => {
                 let value: Cow<'_, str> = String::from_utf8_lossy(field);
                 Err(TableFault::Label { column: name.to_owned(), value: value.into_owned() })
@@ -66,10 +71,16 @@ mod tests {
             ("0", Label::Absent),
             ("0.0", Label::Absent),
             ("", Label::Unknown),
+            ("True", Label::Present),
+            ("FALSE", Label::Absent),
+            ("yes", Label::Present),
+            ("No", Label::Absent),
+            ("NaN", Label::Unknown),
+            ("NA", Label::Unknown),
         ] {
             assert_eq!(Column::default().read(field.as_bytes(), 2, "Smiling"), Ok(label), "{field}");
         }
-        for field in ["2", "yes", "0.5", ".0", "nan", "-", "11"] {
+        for field in ["2", "maybe", "0.5", ".0", "-", "11", "True.0"] {
             let fault = Column::default().read(field.as_bytes(), 2, "Smiling").unwrap_err();
             assert_eq!(fault, TableFault::Label { column: "Smiling".into(), value: field.into() });
         }

@@ -1,100 +1,127 @@
-//! A CSV file beside, or in an archive with, the images it lists.
-//!
-//! One column names the image, one may name the split, one may name the person; every other column is an attribute.
+//! A table that lists images: one column names the image, one may name the split, one may name the person; every other
+//! column is an attribute.
 
 use std::collections::HashMap;
 
 use csv::ByteRecord;
 
+use super::faults::Faults;
+use super::rows::rows;
 use super::spelling::Column;
-use super::{Contents, Images, text, without_byte_order_mark};
+use super::{split_of_name, text};
 use crate::error::{DataError, TableFault};
 use crate::files::Files;
+use crate::label::Label;
 use crate::sample::Sample;
+use crate::split::Split;
 
-/// Names of the image column, the most telling first. Without any of them it is the first column.
-const IMAGE_COLUMNS: [&str; 5] = ["image", "image_id", "filename", "file", "path"];
+/// Names of the image column, the most telling first: those of CelebA's copies, of pandas users and of Hugging Face.
+/// Without any of them it is the first column.
+pub(super) const IMAGE_COLUMNS: [&str; 9] =
+    ["image", "image_id", "filename", "file_name", "image_path", "file", "filepath", "path", "img"];
 /// Names of the column that assigns a split.
 const SPLIT_COLUMNS: [&str; 2] = ["split", "partition"];
-/// The name of the column that says who is shown.
-const IDENTITY_COLUMNS: [&str; 1] = ["identity"];
+/// Names of the column that says who is shown.
+const IDENTITY_COLUMNS: [&str; 5] = ["identity", "identity_id", "celeb_id", "person_id", "subject_id"];
 
-/// Reads the CSV file `name`; its images lie beside it.
-pub(super) fn read(files: Files, name: &str) -> Result<Contents, DataError> {
-    let bytes = files.read_table(name)?;
-    let (attributes, samples) = read_rows(without_byte_order_mark(&bytes))
-        .map_err(|(line, fault)| DataError::Table { file: files.describe(name), line, fault })?;
-    let prefix = name.rfind('/').map_or("", |slash| &name[..=slash]).to_owned();
-    Ok(Contents { attributes, samples, images: Images { files, prefix } })
+/// What a table lists.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    /// How messages name it.
+    pub(super) file: String,
+    pub(super) attributes: Vec<String>,
+    pub(super) samples: Vec<Sample>,
+    /// The line of each sample.
+    pub(super) lines: Vec<u64>,
+    /// The sample of each image name.
+    pub(super) by_image: HashMap<String, usize>,
+    /// What should be known of it.
+    pub(super) notes: Vec<String>,
 }
 
-type Rows = (Vec<String>, Vec<Sample>);
-
-fn read_rows(bytes: &[u8]) -> Result<Rows, (u64, TableFault)> {
-    let mut records = Records::new(bytes);
-    let (line, record) =
-        records.next().ok_or((1, TableFault::Ended { expected: "a header that names the columns" }))?;
-    let header = Header::read(record).map_err(|fault| (line, fault))?;
-    let mut columns = vec![Column::default(); header.attributes.len()];
-    let mut samples: Vec<Sample> = Vec::new();
-    let mut lines: HashMap<String, u64> = HashMap::new();
-    while let Some((line, record)) = records.next() {
-        let sample = header.sample(record, line, &mut columns).map_err(|fault| (line, fault))?;
-        if let Some(first_line) = lines.insert(sample.image.clone(), line) {
-            return Err((line, TableFault::RepeatedImage { image: sample.image, first_line }));
-        }
-        samples.push(sample);
-    }
-    if samples.is_empty() {
-        return Err((line + 1, TableFault::Ended { expected: "a row for each image" }));
-    }
-    Ok((header.attributes.into_iter().map(|(_, name)| name).collect(), samples))
-}
-
-/// The rows of a table with their line numbers. Rows of nothing but blanks are left out.
-struct Records<'a> {
-    bytes: &'a [u8],
-    reader: csv::Reader<&'a [u8]>,
-    record: ByteRecord,
-    /// How far lines have been counted: a place in `bytes`, and its line.
-    counted: (usize, u64),
-}
-
-impl<'a> Records<'a> {
-    fn new(bytes: &'a [u8]) -> Self {
-        // Flexible, because the reader's own message about a row's length does not say what to do.
-        let reader =
-            csv::ReaderBuilder::new().has_headers(false).flexible(true).trim(csv::Trim::All).from_reader(bytes);
-        Records { bytes, reader, record: ByteRecord::new(), counted: (0, 1) }
-    }
-
-    fn next(&mut self) -> Option<(u64, &ByteRecord)> {
-        loop {
-            // As bytes, from memory and of any length, a record cannot fail.
-            if !self.reader.read_byte_record(&mut self.record).unwrap_or(false) {
-                return None;
-            }
-            if self.record.len() > 1 || !self.record[0].is_empty() {
-                return Some((self.line(), &self.record));
+impl Table {
+    /// Reads the table `name`.
+    pub(super) fn read(files: &Files, name: &str, faults: &mut Faults) -> Result<Self, DataError> {
+        let bytes = files.read_table(name)?;
+        let file = files.describe(name);
+        let fatal = |(line, fault)| DataError::Table { file: file.clone(), line, fault };
+        let mut rows = rows(name, &bytes).map_err(fatal)?;
+        let expected = "a header that names the columns";
+        let (line, header) = rows.next().ok_or((1, TableFault::Ended { expected })).map_err(fatal)?;
+        let header = header.and_then(Header::read).map_err(|fault| fatal((line, fault)))?;
+        let mut table = Table { file: file.clone(), attributes: header.names(), ..Table::default() };
+        let mut columns = vec![Column::default(); header.attributes.len()];
+        let mut found = 0;
+        let mut last_line = line;
+        while let Some((line, row)) = rows.next() {
+            found += 1;
+            last_line = line;
+            let sample = row.and_then(|row| header.sample(row, line, &mut columns));
+            if let Err(fault) = sample.and_then(|sample| table.add(sample, line)) {
+                faults.take(&file, line, fault)?;
             }
         }
+        if found == 0 {
+            let expected = "a row for each image";
+            return Err(fatal((last_line + 1, TableFault::Ended { expected })));
+        }
+        if let Some(stated) = rows.stated()
+            && stated != found
+        {
+            table.notes.push(format!(
+                "{file} states {stated} images on its first line and lists {found}: {}",
+                if stated > found { "it may be cut short" } else { "it was added to, or joined from others" }
+            ));
+        }
+        if header.split.is_none()
+            && let Some(split) = split_of_name(name)
+        {
+            table.samples.iter_mut().for_each(|sample| sample.split = Some(split));
+        }
+        Ok(table)
     }
 
-    /// The line of the current record. The reader's own count is of the line before, where blank lines or carriage
-    /// returns come between.
-    fn line(&mut self) -> u64 {
-        let (from, line) = self.counted;
-        let end_of_last = self.record.position().map_or(from, |position| position.byte() as usize);
-        let is_break = |byte: &&u8| matches!(byte, b'\r' | b'\n');
-        let start = end_of_last + self.bytes[end_of_last..].iter().take_while(is_break).count();
-        let breaks = self.bytes[from..start].iter().filter(|&&byte| byte == b'\n').count();
-        self.counted = (start, line + breaks as u64);
-        self.counted.1
+    /// Adds a row.
+    pub(super) fn add(&mut self, sample: Sample, line: u64) -> Result<(), TableFault> {
+        if let Some(&first) = self.by_image.get(&sample.image) {
+            return Err(TableFault::RepeatedImage { image: sample.image, first_line: self.lines[first] });
+        }
+        self.by_image.insert(sample.image.clone(), self.samples.len());
+        self.samples.push(sample);
+        self.lines.push(line);
+        Ok(())
+    }
+
+    /// Adds the rows of another part of the same table, whose columns may be in another order. `None` when they are
+    /// others.
+    pub(super) fn append(&mut self, other: Table, faults: &mut Faults) -> Option<Result<(), DataError>> {
+        let place = |name: &String| other.attributes.iter().position(|other| other == name);
+        let order: Option<Vec<usize>> = self.attributes.iter().map(place).collect();
+        let order = order.filter(|order| order.len() == other.attributes.len())?;
+        for (mut sample, line) in other.samples.into_iter().zip(other.lines) {
+            sample.labels = order.iter().map(|&column| sample.labels[column]).collect();
+            if let Some(&first) = self.by_image.get(&sample.image) {
+                let fault = TableFault::RepeatedElsewhere {
+                    image: sample.image,
+                    first: self.file.clone(),
+                    first_line: self.lines[first],
+                };
+                if let Err(error) = faults.take(&other.file, line, fault) {
+                    return Some(Err(error));
+                }
+                continue;
+            }
+            self.by_image.insert(sample.image.clone(), self.samples.len());
+            self.samples.push(sample);
+            self.lines.push(line);
+        }
+        self.notes.extend(other.notes);
+        Some(Ok(()))
     }
 }
 
 /// Which column is what.
-struct Header {
+pub(super) struct Header {
     fields: usize,
     image: usize,
     split: Option<usize>,
@@ -104,7 +131,8 @@ struct Header {
 }
 
 impl Header {
-    fn read(record: &ByteRecord) -> Result<Self, TableFault> {
+    /// Tells the columns apart by their names.
+    pub(super) fn read(record: &ByteRecord) -> Result<Self, TableFault> {
         let names = record.iter().map(text).collect::<Result<Vec<_>, _>>()?;
         for (index, name) in names.iter().enumerate() {
             if name.is_empty() {
@@ -114,17 +142,19 @@ impl Header {
                 return Err(TableFault::RepeatedColumn { column: (*name).to_owned() });
             }
         }
-        let find = |wanted: &[&str]| {
-            wanted.iter().find_map(|wanted| names.iter().position(|name| name.eq_ignore_ascii_case(wanted)))
-        };
-        let split = find(&SPLIT_COLUMNS);
-        let identity = find(&IDENTITY_COLUMNS);
-        let image = find(&IMAGE_COLUMNS).unwrap_or(0);
+        let image = find(&names, &IMAGE_COLUMNS).unwrap_or(0);
+        Self::with_image(&names, image)
+    }
+
+    /// Tells the columns apart, of which the one numbered `image` names the image.
+    pub(super) fn with_image<S: AsRef<str>>(names: &[S], image: usize) -> Result<Self, TableFault> {
+        let split = find(names, &SPLIT_COLUMNS);
+        let identity = find(names, &IDENTITY_COLUMNS);
         let attributes: Vec<_> = names
             .iter()
             .enumerate()
             .filter(|&(index, _)| index != image && Some(index) != split && Some(index) != identity)
-            .map(|(index, name)| (index, (*name).to_owned()))
+            .map(|(index, name)| (index, name.as_ref().to_owned()))
             .collect();
         if attributes.is_empty() {
             return Err(TableFault::NoAttributes);
@@ -132,7 +162,18 @@ impl Header {
         Ok(Header { fields: names.len(), image, split, identity, attributes })
     }
 
-    fn sample(&self, record: &ByteRecord, line: u64, columns: &mut [Column]) -> Result<Sample, TableFault> {
+    /// The attributes' names.
+    pub(super) fn names(&self) -> Vec<String> {
+        self.attributes.iter().map(|(_, name)| name.clone()).collect()
+    }
+
+    /// Whether a column assigns splits.
+    pub(super) fn has_split(&self) -> bool {
+        self.split.is_some()
+    }
+
+    /// What a row says.
+    pub(super) fn sample(&self, record: &ByteRecord, line: u64, columns: &mut [Column]) -> Result<Sample, TableFault> {
         if record.len() != self.fields {
             return Err(TableFault::FieldCount { found: record.len(), expected: self.fields });
         }
@@ -141,13 +182,23 @@ impl Header {
             Ok(Some(field).filter(|field| !field.is_empty()))
         };
         let image = filled(Some(self.image))?.ok_or(TableFault::BlankImage)?.to_owned();
-        let split = filled(self.split)?.map(str::parse).transpose()?;
+        let split = filled(self.split)?.map(split_value).transpose()?;
         let identity = filled(self.identity)?.map(str::to_owned);
         let labels = columns
             .iter_mut()
             .zip(&self.attributes)
             .map(|(column, (index, name))| column.read(&record[*index], line, name))
-            .collect::<Result<Box<[_]>, _>>()?;
-        Ok(Sample { image, split, labels, identity })
+            .collect::<Result<Box<[Label]>, _>>()?;
+        Ok(Sample { image, split, labels, identity, landmarks: None, face_box: None })
     }
+}
+
+/// The first column with one of the wanted names.
+fn find<S: AsRef<str>>(names: &[S], wanted: &[&str]) -> Option<usize> {
+    wanted.iter().find_map(|wanted| names.iter().position(|name| name.as_ref().eq_ignore_ascii_case(wanted)))
+}
+
+/// A split by name or by CelebA's number, which pandas may have made a fraction.
+pub(super) fn split_value(field: &str) -> Result<Split, TableFault> {
+    Ok(field.strip_suffix(".0").unwrap_or(field).parse()?)
 }

@@ -25,7 +25,12 @@ fn training(workers: usize) -> LoaderOptions {
         seed: 5,
         epoch: 3,
         shuffle: true,
-        augmentation: Some(Augmentation { flip: 0.5, noise: Some(Noise { probability: 0.5, variance: [10.0, 50.0] }) }),
+        augmentation: Some(Augmentation {
+            flip: 0.5,
+            noise: Some(Noise { probability: 0.5, variance: [10.0, 50.0] }),
+            ..Augmentation::default()
+        }),
+        mixing: None,
         ..LoaderOptions::in_order(4, workers)
     }
 }
@@ -179,7 +184,7 @@ fn settings_that_make_no_sense_are_refused() {
         other => panic!("{other:?}"),
     };
     assert_eq!(setting(start(vec![0], &preparation, LoaderOptions { batch_size: 0, ..plain.clone() })), "batch size");
-    let flip = Some(Augmentation { flip: 2.0, noise: None });
+    let flip = Some(Augmentation { flip: 2.0, ..Augmentation::default() });
     assert_eq!(setting(start(vec![0], &preparation, LoaderOptions { augmentation: flip, ..plain.clone() })), "flip");
     let flat = Preparation { std: [0.0; 3], ..preparation.clone() };
     assert_eq!(setting(start(vec![0], &flat, plain.clone())), "std");

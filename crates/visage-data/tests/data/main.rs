@@ -1,6 +1,9 @@
 //! Datasets in every form, from their files to batches.
 
+mod copies;
+mod decoding;
 mod fixtures;
+mod forms;
 mod loading;
 mod opening;
 mod preparing;

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
-use visage_data::{Augmentation, Noise, Preparation, Resize, Size, Statistics, Weighting};
+use visage_data::{
+    Affine, Augmentation, Blur, BrightnessContrast, Crop, Erasing, Mixing, Noise, Preparation, Resize, Size,
+    Statistics, Weighting,
+};
 use visage_model::{Architecture, NetworkConfig};
 
 use crate::early_stopping::{EarlyStopping, Monitor};
@@ -68,20 +71,85 @@ impl InputRecipe {
 }
 
 /// `[augmentation]`: random changes to training images. Absent: none.
+///
+/// They are made in this order: crop, flip, shift_scale_rotate, brightness_contrast, blur, noise, erasing, then mixup or
+/// cutmix. Each means what it means in albumentations.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AugmentationRecipe {
+    /// Probability of a random resized crop.
+    pub crop: f32,
+    /// Smallest and largest area of the crop, as parts of the image's.
+    pub crop_scale: [f32; 2],
+    /// Smallest and largest width of the crop for a height of 1.
+    pub crop_ratio: [f32; 2],
     /// Probability of a horizontal flip.
     pub flip: f32,
+    /// Probability of shifting, scaling and rotating.
+    pub shift_scale_rotate: f32,
+    /// The farthest shift, as a part of the width and the height.
+    pub shift: f32,
+    /// The most an image grows or shrinks: 0.1 is from 0.9 to 1.1 times.
+    pub scale: f32,
+    /// The most it turns, in degrees.
+    pub rotate: f32,
+    /// Probability of other brightness and contrast.
+    pub brightness_contrast: f32,
+    /// The most brightness that is added or taken, as a part of white.
+    pub brightness: f32,
+    /// The most contrast that is added or taken.
+    pub contrast: f32,
+    /// Probability of blur.
+    pub blur: f32,
+    /// Smallest and largest side of the square that blur averages over, in pixels; odd.
+    pub blur_size: [usize; 2],
     /// Probability of Gaussian noise.
     pub noise: f32,
     /// Range the variance of the noise is drawn from, evenly, on the 0-255 scale.
     pub noise_variance: [f32; 2],
+    /// Probability of a black rectangle.
+    pub erasing: f32,
+    /// Smallest and largest area of the rectangle, as parts of the image's.
+    pub erasing_scale: [f32; 2],
+    /// Smallest and largest width of the rectangle for a height of 1.
+    pub erasing_ratio: [f32; 2],
+    /// Probability that a batch is mixed by mixup.
+    pub mixup: f32,
+    /// Parameter of the beta distribution of mixup's weights.
+    pub mixup_alpha: f32,
+    /// Probability that a batch is mixed by CutMix; with `mixup` at most 1.
+    pub cutmix: f32,
+    /// Parameter of the beta distribution of CutMix's areas.
+    pub cutmix_alpha: f32,
 }
 
 impl Default for AugmentationRecipe {
+    /// Nothing is done; what could be has albumentations' strengths, a crop milder than ImageNet's, and timm's mixing.
     fn default() -> Self {
-        Self { flip: 0.0, noise: 0.0, noise_variance: [10.0, 50.0] }
+        Self {
+            crop: 0.0,
+            crop_scale: [0.7, 1.0],
+            crop_ratio: [0.75, 4.0 / 3.0],
+            flip: 0.0,
+            shift_scale_rotate: 0.0,
+            shift: 0.0625,
+            scale: 0.1,
+            rotate: 45.0,
+            brightness_contrast: 0.0,
+            brightness: 0.2,
+            contrast: 0.2,
+            blur: 0.0,
+            blur_size: [3, 7],
+            noise: 0.0,
+            noise_variance: [10.0, 50.0],
+            erasing: 0.0,
+            erasing_scale: [0.02, 0.33],
+            erasing_ratio: [0.3, 3.3],
+            mixup: 0.0,
+            mixup_alpha: 0.2,
+            cutmix: 0.0,
+            cutmix_alpha: 1.0,
+        }
     }
 }
 
@@ -89,8 +157,40 @@ impl AugmentationRecipe {
     /// The augmentation of the training images.
     #[must_use]
     pub fn augmentation(&self) -> Augmentation {
-        let noise = (self.noise > 0.0).then_some(Noise { probability: self.noise, variance: self.noise_variance });
-        Augmentation { flip: self.flip, noise }
+        let done = |probability: f32| (probability > 0.0).then_some(probability);
+        Augmentation {
+            crop: done(self.crop).map(|probability| Crop {
+                probability,
+                scale: self.crop_scale,
+                ratio: self.crop_ratio,
+            }),
+            flip: self.flip,
+            affine: done(self.shift_scale_rotate).map(|probability| Affine {
+                probability,
+                shift: self.shift,
+                scale: self.scale,
+                rotate: self.rotate,
+            }),
+            brightness_contrast: done(self.brightness_contrast).map(|probability| BrightnessContrast {
+                probability,
+                brightness: self.brightness,
+                contrast: self.contrast,
+            }),
+            blur: done(self.blur).map(|probability| Blur { probability, size: self.blur_size }),
+            noise: done(self.noise).map(|probability| Noise { probability, variance: self.noise_variance }),
+            erasing: done(self.erasing).map(|probability| Erasing {
+                probability,
+                scale: self.erasing_scale,
+                ratio: self.erasing_ratio,
+            }),
+        }
+    }
+
+    /// The mixing of the images of a batch, if there is any.
+    #[must_use]
+    pub fn mixing(&self) -> Option<Mixing> {
+        let Self { mixup, mixup_alpha, cutmix, cutmix_alpha, .. } = *self;
+        (mixup + cutmix > 0.0).then_some(Mixing { mixup, mixup_alpha, cutmix, cutmix_alpha })
     }
 }
 

@@ -42,7 +42,48 @@ pub(super) fn problems(recipe: &Recipe) -> Vec<Problem> {
     check.that(divisible, "input.std", list(&input.std), "finite numbers above 0");
 
     check.probability("augmentation.flip", augmentation.flip);
-    check.probability("augmentation.noise", augmentation.noise);
+    for (key, probability) in [
+        ("augmentation.crop", augmentation.crop),
+        ("augmentation.shift_scale_rotate", augmentation.shift_scale_rotate),
+        ("augmentation.brightness_contrast", augmentation.brightness_contrast),
+        ("augmentation.blur", augmentation.blur),
+        ("augmentation.noise", augmentation.noise),
+        ("augmentation.erasing", augmentation.erasing),
+        ("augmentation.mixup", augmentation.mixup),
+        ("augmentation.cutmix", augmentation.cutmix),
+    ] {
+        check.probability(key, probability);
+    }
+    let together = augmentation.mixup + augmentation.cutmix;
+    check.that(together <= 1.0, "augmentation.cutmix", augmentation.cutmix, "at most 1 together with mixup");
+    for (key, [low, high]) in [
+        ("augmentation.crop_scale", augmentation.crop_scale),
+        ("augmentation.erasing_scale", augmentation.erasing_scale),
+    ] {
+        let parts = 0.0 < low && low <= high && high <= 1.0;
+        check.that(parts, key, list(&[low, high]), "[smallest, largest], above 0 and at most 1");
+    }
+    for (key, [low, high]) in [
+        ("augmentation.crop_ratio", augmentation.crop_ratio),
+        ("augmentation.erasing_ratio", augmentation.erasing_ratio),
+    ] {
+        let ratios = 0.0 < low && low <= high && high.is_finite();
+        check.that(ratios, key, list(&[low, high]), "[smallest, largest], above 0");
+    }
+    for (key, limit, most, allowed) in [
+        ("augmentation.shift", augmentation.shift, 1.0, "from 0 to 1"),
+        ("augmentation.scale", augmentation.scale, 0.99, "from 0 to 0.99"),
+        ("augmentation.rotate", augmentation.rotate, 180.0, "from 0 to 180"),
+        ("augmentation.brightness", augmentation.brightness, 1.0, "from 0 to 1"),
+        ("augmentation.contrast", augmentation.contrast, 1.0, "from 0 to 1"),
+    ] {
+        check.that((0.0..=most).contains(&limit), key, limit, allowed);
+    }
+    let [low, high] = augmentation.blur_size;
+    let sides = 3 <= low && low <= high && high <= 99 && low % 2 == 1 && high % 2 == 1;
+    check.that(sides, "augmentation.blur_size", list(&[low, high]), "[smallest, largest], odd and from 3 to 99");
+    check.above_0("augmentation.mixup_alpha", f64::from(augmentation.mixup_alpha));
+    check.above_0("augmentation.cutmix_alpha", f64::from(augmentation.cutmix_alpha));
     let [low, high] = augmentation.noise_variance;
     let ordered = 0.0 <= low && low <= high && high.is_finite();
     check.that(ordered, "augmentation.noise_variance", list(&[low, high]), "[lowest, highest], neither below 0");

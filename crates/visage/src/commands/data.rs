@@ -1,11 +1,17 @@
 //! `visage data`.
 
+pub mod convert;
+pub mod images;
+pub mod pack;
+pub mod verify;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Mutex;
 
 use serde::Serialize;
-use visage_data::{AttributeStatistics, Dataset, Label, Split, Statistics, Weighting};
+use visage_data::association::Pair;
+use visage_data::{Associations, AttributeStatistics, Dataset, Label, Split, Statistics, Weighting};
 use visage_synth::{Options, Summary};
 
 use crate::cli::{InspectArgs, SynthArgs};
@@ -18,6 +24,9 @@ use crate::table::{Columns, count, counted, percent};
 
 /// The beta with which the effective number of samples is shown: that of recipes which name none.
 const BETA: f64 = 0.9999;
+
+/// How many pairs of attributes are shown.
+const STRONGEST: usize = 10;
 
 /// The rules whose weights are shown, by the names recipes give them.
 const WEIGHTINGS: [(&str, Weighting); 3] = [
@@ -48,6 +57,8 @@ struct Contents {
     splits: BTreeMap<&'static str, SplitContents>,
     images_without_split: usize,
     attributes: Vec<AttributeContents>,
+    /// Which attributes come together.
+    associations: Associations,
     warnings: Vec<String>,
 }
 
@@ -99,6 +110,7 @@ impl Contents {
             .collect();
         let images_without_split = dataset.samples().iter().filter(|sample| sample.split.is_none()).count();
         warnings.splice(0..0, split_warnings(dataset, &statistics, images_without_split));
+        warnings.splice(0..0, dataset.notes().iter().cloned().chain(images::missing(dataset)));
         let split_contents =
             |s: &Statistics| SplitContents { images: s.samples, majority_accuracy: s.majority_accuracy };
         Self {
@@ -108,12 +120,13 @@ impl Contents {
             splits: statistics.iter().map(|s| (s.split.name(), split_contents(s))).collect(),
             images_without_split,
             attributes,
+            associations: Associations::of(dataset),
             warnings,
         }
     }
 
     fn report(&self) -> String {
-        let Self { dataset, images, fingerprint, splits, images_without_split, attributes, .. } = self;
+        let Self { dataset, images, fingerprint, splits, images_without_split, attributes, associations, .. } = self;
         let mut split_table = Columns::new(1, &["Split", "Images", "Always the commoner class"]);
         for split in Split::ALL {
             let SplitContents { images, majority_accuracy } = &splits[split.name()];
@@ -136,9 +149,17 @@ impl Contents {
             }));
             table.row(cells);
         }
+        let mut pairs = Columns::new(2, &["Attributes", "", "Correlation", "Have both"]);
+        for Pair { first, second, correlation, both } in associations.pairs.iter().take(STRONGEST) {
+            pairs.row([first.clone(), second.clone(), format!("{correlation:+.3}"), count(*both)]);
+        }
+        let correlations = match associations.pairs.len() {
+            0 => String::new(),
+            _ => format!("\nStrongest correlations\n\n{}", pairs.text()),
+        };
         format!(
             "{dataset}: {}, {}, fingerprint {fingerprint:.12}\n\n{}\n\
-             Prevalence by split, and weights of present / absent counted on the training split\n\n{}",
+             Prevalence by split, and weights of present / absent counted on the training split\n\n{}{correlations}",
             counted(*images as u64, "image"),
             counted(attributes.len() as u64, "attribute"),
             split_table.text(),

@@ -9,6 +9,7 @@ use visage_model::{Model, Origin};
 use visage_train::RunFolder;
 use visage_train::inference::{InferenceOptions, predictions};
 
+use super::data::images;
 use super::read_model;
 use crate::cli::{EvaluateArgs, Threshold};
 use crate::compute::Compute;
@@ -41,7 +42,7 @@ pub fn run(args: &EvaluateArgs) -> Result<(), CommandError> {
     let compute = Compute::new(&args.compute)?;
     let (model, model_file) = read_model(&args.model, &compute)?;
     let metrics = evaluate(&Judging {
-        dataset: &Arc::new(open(&args.data, &model)?),
+        dataset: &Arc::new(open(args, &model, &compute)?),
         model: &model,
         model_file,
         data: &args.data,
@@ -71,12 +72,12 @@ pub fn run(args: &EvaluateArgs) -> Result<(), CommandError> {
 }
 
 /// Opens the dataset. Where its table assigns no splits and the model was trained on it, they are those of then.
-fn open(data: &Path, model: &Model) -> Result<Dataset, CommandError> {
-    let dataset = Dataset::open(data)?;
+fn open(args: &EvaluateArgs, model: &Model, compute: &Compute) -> Result<Dataset, CommandError> {
+    let dataset = images::open(&args.data, args.skip_bad_images, compute.threads)?;
     let Origin { split_seed, dataset_fingerprint, .. } = &model.card.origin;
     match split_seed {
         Some(seed) if !dataset.has_splits() => {
-            let mut drawn = Dataset::open(data)?;
+            let mut drawn = dataset.clone();
             drawn.assign_splits(*seed);
             if drawn.fingerprint() == *dataset_fingerprint { Ok(drawn) } else { Ok(dataset) }
         }

@@ -26,6 +26,9 @@ pub fn run(command: Command) -> Result<(), CommandError> {
     match command {
         Command::Demo(args) => demo::run(&args),
         Command::Data(DataCommand::Inspect(args)) => data::inspect(&args),
+        Command::Data(DataCommand::Verify(args)) => data::verify::run(&args),
+        Command::Data(DataCommand::Pack(args)) => data::pack::run(&args),
+        Command::Data(DataCommand::Convert(args)) => data::convert::run(&args),
         Command::Data(DataCommand::Synth(args)) => data::synth(&args),
         Command::Train(args) => train::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),

@@ -10,6 +10,7 @@ use visage_train::run_folder::{EpochRow, RunFolder, RunStatus, StepRow};
 use visage_train::trainer::{self, Event, Outcome, Started, TrainSettings};
 use visage_train::{Recipe, TrainError};
 
+use super::data::images;
 use crate::cli::TrainArgs;
 use crate::compute::Compute;
 use crate::error::CommandError;
@@ -26,7 +27,8 @@ const SMOOTHING: f64 = 0.05;
 pub fn run(args: &TrainArgs) -> Result<(), CommandError> {
     let recipe = recipe(args)?;
     let compute = Compute::new(&args.compute)?;
-    let mut dataset = Dataset::open(&args.data)?;
+    let mut dataset = images::open(&args.data, args.skip_bad_images, compute.threads)?;
+    dataset.require_images(&(0..dataset.samples().len()).collect::<Vec<_>>())?;
     let split_seed = (!dataset.has_splits()).then_some(recipe.training.seed);
     if let Some(seed) = split_seed {
         dataset.assign_splits(seed);
@@ -64,7 +66,9 @@ fn recipe(args: &TrainArgs) -> Result<Recipe, CommandError> {
 
 /// The options that a run to go on with does not know by itself.
 fn resume_options(args: &TrainArgs) -> String {
-    args.compute.threads.map(|threads| format!(" --threads {threads}")).unwrap_or_default()
+    let threads = args.compute.threads.map(|threads| format!(" --threads {threads}")).unwrap_or_default();
+    let skip = if args.skip_bad_images { " --skip-bad-images" } else { "" };
+    format!("{threads}{skip}")
 }
 
 fn told(Outcome { status, result }: &Outcome, folder: &Path, data: &Path) -> String {

@@ -57,3 +57,126 @@ fn inspect_needs_no_images_and_warns() {
     }
     ran.done();
 }
+
+/// A copy of the squares without one image and with another damaged.
+fn damaged_squares() -> tempfile::TempDir {
+    let home = folder();
+    let copy = home.path().join("squares");
+    fs::create_dir_all(copy.join("images")).unwrap();
+    for entry in fs::read_dir(squares().join("images")).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), copy.join("images").join(entry.file_name())).unwrap();
+    }
+    fs::copy(squares().join("labels.csv"), copy.join("labels.csv")).unwrap();
+    fs::remove_file(copy.join("images/05.png")).unwrap();
+    fs::write(copy.join("images/70.png"), b"no picture").unwrap();
+    home
+}
+
+#[test]
+fn verify_reports_everything_and_fails() {
+    let whole = line(&format!("data verify {}", faces().display())).done();
+    assert!(whole.contains("120 images, 120 decoded"), "{whole}");
+    let home = damaged_squares();
+    let path = home.path().join("squares");
+    let ran = line(&format!("data verify {}", path.display()));
+    for part in ["96 images, 94 decoded", "error: images that are not there: 1", "images/05.png", "images/70.png"] {
+        assert!(ran.stdout.contains(part), "{part:?} in\n{}", ran.stdout);
+    }
+    // The squares repeat each other, in several splits.
+    assert!(ran.stdout.contains("error: pictures that are in more than one split"), "{}", ran.stdout);
+    assert!(ran.failed(1).contains("error: squares has "));
+    let ran = line(&format!("data verify {} --json --threads 1", path.display()));
+    let found: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!((&found["decoded"], &found["findings"][0]["kind"]), (&94.into(), &"missing_image".into()));
+}
+
+#[test]
+fn a_half_copied_dataset_is_told_and_can_be_trained_on_without_what_is_missing() {
+    let home = damaged_squares();
+    let path = home.path().join("squares");
+    let inspected = line(&format!("data inspect {}", path.display()));
+    assert!(
+        inspected.stderr.contains("1 of 96 images are missing (1.04 %), from images/05.png"),
+        "{}",
+        inspected.stderr
+    );
+    let train = format!(
+        "train {} --data {} --out {} --set epochs=1 --threads 2",
+        crate::fixture::recipe().display(),
+        path.display(),
+        home.path().join("run").display()
+    );
+    let error = line(&train).failed(1);
+    assert!(error.contains("1 of 96 images") && error.contains("--skip-bad-images"), "{error}");
+    let ran = line(&format!("{train} --skip-bad-images"));
+    for part in ["2 of 96 images are left out", "images/05.png: it is not at", "images/70.png: "] {
+        assert!(ran.stderr.contains(part), "{part:?} in\n{}", ran.stderr);
+    }
+    ran.done();
+}
+
+#[test]
+fn training_from_a_pack_gives_the_same_bits() {
+    let home = folder();
+    let pack = home.path().join("squares.pack");
+    let recipe = crate::fixture::recipe().display();
+    let packed = line(&format!("data pack {} {} --recipe {recipe}", squares().display(), pack.display())).done();
+    for part in ["96 images of 32x32", "of a processor to read and prepare", "an epoch of 64 training images saves"] {
+        assert!(packed.contains(part), "{part:?} in\n{packed}");
+    }
+    let run = home.path().join("run");
+    let mut arguments = crate::fixture::training(&run);
+    let data = arguments.iter().position(|argument| argument == "--data").unwrap() + 1;
+    arguments[data] = pack.display().to_string();
+    crate::fixture::visage(arguments).done();
+    let (source_run, ..) = crate::fixture::run();
+    let weights = |run: &std::path::Path| {
+        let bytes = fs::read(run.join("best.safetensors")).unwrap();
+        let header = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+        bytes[8 + header..].to_vec()
+    };
+    assert!(weights(&run) == weights(source_run), "the weights differ");
+    // The losses of every step, without the columns that tell the time.
+    let losses = |run: &std::path::Path| {
+        let table = fs::read_to_string(run.join("steps.csv")).unwrap();
+        table.lines().map(|line| line.rsplit_once(',').unwrap().0.to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(losses(&run), losses(source_run));
+    let other =
+        format!("train {recipe} --data {} --out {} --set size=48", pack.display(), home.path().join("x").display());
+    let error = line(&other).failed(1);
+    assert!(error.contains("resized to 32x32") && error.contains("resized to 48x48"), "{error}");
+}
+
+#[test]
+fn converted_datasets_hold_the_same() {
+    let home = folder();
+    let print = |path: &std::path::Path| line(&format!("data inspect {} --json", path.display())).json();
+    let source = print(faces());
+    for (form, name) in [("celeba", "celeba"), ("csv", "faces.zip"), ("webdataset", "shards")] {
+        let out = home.path().join(name);
+        line(&format!("data convert {} {} --to {form}", faces().display(), out.display())).done();
+        let copy = print(&out);
+        for key in ["images", "splits", "images_without_split"] {
+            assert_eq!(copy[key], source[key], "{form}: {key}");
+        }
+        let by_name = |found: &serde_json::Value| {
+            let mut attributes = found["attributes"].as_array().unwrap().clone();
+            attributes.sort_by_key(|attribute| attribute["name"].as_str().unwrap().to_owned());
+            attributes
+        };
+        assert_eq!(by_name(&copy), by_name(&source), "{form}");
+    }
+}
+
+#[test]
+fn inspect_shows_which_attributes_come_together() {
+    let found = line(&format!("data inspect {} --json", squares().display())).json();
+    let associations = &found["associations"];
+    // Every second is red, every third bright: of 96, 16 are both, but for the two that are unknown.
+    assert_eq!(associations["co_occurrence"][0], serde_json::json!([48, 16]));
+    assert_eq!(associations["pairs"][0]["both"], 16);
+    let table = line(&format!("data inspect {}", faces().display())).done();
+    assert!(table.contains("Strongest correlations"), "{table}");
+}

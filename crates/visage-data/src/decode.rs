@@ -1,0 +1,15 @@
+//! From the file of an image to its pixels.
+
+use image::RgbImage;
+
+use crate::error::ImageError;
+use crate::exif;
+
+/// Decodes an image file to RGB, upright.
+pub(crate) fn decode(encoded: &[u8]) -> Result<RgbImage, ImageError> {
+    // Its limits stop an image that would unpack to more than 512 MiB. A function of `image` and not its generic reader,
+    // which would compile every decoder a second time.
+    let mut image = image::load_from_memory(encoded).map_err(ImageError::Decode)?;
+    image.apply_orientation(exif::orientation(encoded));
+    Ok(image.into_rgb8())
+}

@@ -1,0 +1,50 @@
+//! Image files of every kind against the pixels that Pillow reads from them (`tests/files/make.py`).
+
+use std::fs;
+use std::path::PathBuf;
+
+use visage_data::{Preparation, Size};
+
+const FILES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/files/images");
+
+/// Every image file that was made, by name.
+fn files() -> Vec<(String, PathBuf)> {
+    let mut files: Vec<_> = fs::read_dir(FILES)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_file())
+        .map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), path))
+        .collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn every_kind_of_file_reads_as_pillow_reads_it() {
+    let files = files();
+    assert_eq!(files.len(), 34);
+    let mut wrong = Vec::new();
+    for (name, path) in files {
+        let expected = image::open(format!("{FILES}/expected/{name}.png")).unwrap().into_rgb8();
+        let size = Size { height: expected.height() as usize, width: expected.width() as usize };
+        match Preparation::exact(size).pixels(&fs::read(path).unwrap()) {
+            Ok(pixels) => {
+                let offsets = pixels.iter().zip(expected.as_raw()).map(|(a, b)| a.abs_diff(*b));
+                let furthest = offsets.clone().max().unwrap();
+                // Decoders of JPEG differ in how they round; those of files cut short in how they fill up.
+                let allowed = if name.starts_with("truncated") {
+                    255
+                } else if name.ends_with(".jpg") {
+                    4
+                } else {
+                    1
+                };
+                if furthest > allowed {
+                    wrong.push(format!("{name}: up to {furthest}, {} values", offsets.filter(|o| *o > 1).count()));
+                }
+            }
+            Err(error) => wrong.push(format!("{name}: {error}, {:?}", std::error::Error::source(&error))),
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
