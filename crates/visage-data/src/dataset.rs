@@ -82,7 +82,7 @@ impl Dataset {
         &self.notes
     }
 
-    /// The form it comes in: `CelebA`, `table`, `WebDataset` or `pack`.
+    /// The form it comes in: `CelebA`, `table`, `Parquet`, `WebDataset` or `pack`.
     #[must_use]
     pub fn form(&self) -> &'static str {
         self.form

@@ -40,6 +40,14 @@ pub enum DataError {
         /// Why.
         source: io::Error,
     },
+    /// A Parquet file that cannot be read.
+    #[error("cannot read {} as Parquet: download or copy it again", path.display())]
+    Parquet {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// A page for a browser under the name of something else.
     #[error(
         "{} is a web page: the download failed, as it does when a shared drive's quota is used up; open it in a browser to see why, and download it again",
@@ -51,7 +59,7 @@ pub enum DataError {
     },
     /// Nothing there looks like a dataset.
     #[error(
-        "no dataset in {} ({images} images, no table): expected CelebA's list_attr_celeba.txt or .csv, a CSV, TSV or JSON lines table beside its images, or WebDataset tar files",
+        "no dataset in {} ({images} images, no table): expected CelebA's list_attr_celeba.txt or .csv, a CSV, TSV, JSON lines or Parquet table beside its images, or WebDataset tar files",
         path.display()
     )]
     NoTable {

@@ -2,6 +2,7 @@
 
 mod celeba;
 mod csv_zip;
+mod parquet;
 mod webdataset;
 
 use std::fs;
@@ -18,6 +19,8 @@ pub enum Layout {
     Celeba,
     /// A zip archive of images and one CSV table.
     CsvZip,
+    /// A folder of Parquet files, as Hugging Face has them.
+    Parquet,
     /// A folder of WebDataset tar shards.
     WebDataset,
 }
@@ -45,6 +48,7 @@ pub fn convert(
     match layout {
         Layout::Celeba => celeba::write(dataset, &draft.path, progress)?,
         Layout::CsvZip => csv_zip::write(dataset, &draft.path, progress)?,
+        Layout::Parquet => parquet::write(dataset, &draft.path, progress)?,
         Layout::WebDataset => webdataset::write(dataset, &draft.path, progress)?,
     }
     draft.publish(target)

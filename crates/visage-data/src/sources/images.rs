@@ -2,6 +2,7 @@
 
 use std::io;
 
+use super::parquet::Pictures;
 use crate::error::DataError;
 use crate::files::{Files, Listing, has_extension};
 use crate::pack::Pack;
@@ -29,6 +30,8 @@ pub(crate) enum Images {
         /// For each sample.
         places: Vec<(usize, String)>,
     },
+    /// In a column of Parquet files.
+    Column(Pictures),
     /// Prepared already.
     Packed(Pack),
 }
@@ -39,6 +42,7 @@ impl Images {
         match self {
             Images::Named { files, prefix, extension } => files.read(&file_name(prefix, image, *extension)),
             Images::Listed { archives, places } => archives[places[index].0].read(&places[index].1),
+            Images::Column(pictures) => pictures.read(index),
             Images::Packed(_) => {
                 let why = "a pack holds prepared pixels and no image files: use its source";
                 Err(io::Error::new(io::ErrorKind::Unsupported, why))
@@ -51,7 +55,7 @@ impl Images {
         match self {
             Images::Named { files, prefix, extension } => files.contains(&file_name(prefix, image, *extension)),
             Images::Listed { archives, places } => archives[places[index].0].contains(&places[index].1),
-            Images::Packed(_) => true,
+            Images::Column(_) | Images::Packed(_) => true,
         }
     }
 
@@ -60,6 +64,7 @@ impl Images {
         match self {
             Images::Named { files, prefix, extension } => files.describe(&file_name(prefix, image, *extension)),
             Images::Listed { archives, places } => archives[places[index].0].describe(&places[index].1),
+            Images::Column(pictures) => pictures.describe(index),
             Images::Packed(pack) => format!("{} ({image})", pack.path().display()),
         }
     }
@@ -72,6 +77,7 @@ impl Images {
                 let mut index = 0..samples;
                 places.retain(|_| index.next().is_none_or(&kept));
             }
+            Images::Column(pictures) => pictures.retain(kept),
             Images::Packed(pack) => pack.retain(kept),
         }
     }

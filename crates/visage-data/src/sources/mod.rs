@@ -3,13 +3,14 @@
 mod celeba;
 mod faults;
 mod images;
+mod parquet;
 mod rows;
 mod spelling;
 mod table;
 mod webdataset;
 
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::Path;
 
 pub(crate) use self::faults::Faults;
@@ -60,6 +61,11 @@ pub(crate) fn read(path: &Path, faults: &mut Faults) -> Result<Contents, DataErr
         let listing = files.list()?;
         return read_tables(files, &listing, &[name], faults);
     }
+    if has_extension(&name, &["parquet"]) {
+        let files = Files::Folder(folder.to_owned());
+        let listing = files.list()?;
+        return read_parquet(files, &listing, &[name], faults);
+    }
     if has_extension(&name, &["tar"]) {
         return webdataset::read(&Files::Folder(folder.to_owned()), &[name], faults);
     }
@@ -75,6 +81,10 @@ fn read_files(files: Files, faults: &mut Faults) -> Result<Contents, DataError> 
     let tables = shallowest(&listing, &TABLES);
     if !tables.is_empty() {
         return read_tables(files, &listing, &tables, faults);
+    }
+    let tables: Vec<String> = listing.files.iter().filter(|name| has_extension(name, &["parquet"])).cloned().collect();
+    if !tables.is_empty() {
+        return read_parquet(files, &listing, &tables, faults);
     }
     let shards = shallowest(&listing, &["tar"]);
     if !shards.is_empty() {
@@ -123,7 +133,26 @@ fn read_tables(files: Files, listing: &Listing, names: &[String], faults: &mut F
     Ok(Contents { form: "table", attributes, samples, images, notes })
 }
 
-/// The split that a file's name tells: `train.csv`, `data/val-000002.tar`, `test/metadata.jsonl`.
+/// Reads Parquet tables that are one, or parts of one. Their images are in them, or lie beside them.
+fn read_parquet(files: Files, listing: &Listing, names: &[String], faults: &mut Faults) -> Result<Contents, DataError> {
+    let Files::Folder(folder) = &files else {
+        let reason =
+            io::Error::new(io::ErrorKind::Unsupported, "Parquet files are not read from an archive: unpack it");
+        return Err(DataError::Read { path: files.root().to_owned(), source: reason });
+    };
+    let (Table { attributes, samples, mut notes, .. }, pictures) = parquet::read(folder, names, faults)?;
+    let images = match pictures {
+        Some(pictures) => Images::Column(pictures),
+        None => {
+            let (images, note) = locate(files, listing, "", |_| false, &samples)?;
+            notes.extend(note);
+            images
+        }
+    };
+    Ok(Contents { form: "Parquet", attributes, samples, images, notes })
+}
+
+/// The split that a file's name tells: `train.csv`, `data/val-00000-of-00002.parquet`, `test/metadata.jsonl`.
 fn split_of_name(name: &str) -> Option<Split> {
     let word = |part: &str| part.split(|c: char| !c.is_alphabetic()).next().unwrap_or_default().to_owned();
     name.rsplit('/').map(word).find_map(|word| word.parse().ok())

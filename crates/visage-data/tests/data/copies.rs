@@ -19,7 +19,12 @@ fn kaggle() -> Dataset {
 fn every_form_written_is_read_back_the_same() {
     let home = tempfile::tempdir().unwrap();
     let source = kaggle();
-    for (layout, name) in [(Layout::Celeba, "celeba"), (Layout::CsvZip, "faces.zip"), (Layout::WebDataset, "shards")] {
+    for (layout, name) in [
+        (Layout::Celeba, "celeba"),
+        (Layout::CsvZip, "faces.zip"),
+        (Layout::WebDataset, "shards"),
+        (Layout::Parquet, "parquet"),
+    ] {
         let target = home.path().join(name);
         let mut told = 0;
         convert(&source, layout, &target, &mut |done| told = done).unwrap();
@@ -32,7 +37,7 @@ fn every_form_written_is_read_back_the_same() {
         let again = convert(&source, layout, &target, &mut |_| {}).unwrap_err();
         assert!(matches!(again, DataError::Exists { .. }), "{again}");
     }
-    assert_eq!(fs::read_dir(home.path()).unwrap().count(), 3, "no drafts are left");
+    assert_eq!(fs::read_dir(home.path()).unwrap().count(), 4, "no drafts are left");
 }
 
 #[test]
@@ -47,7 +52,7 @@ fn what_a_layout_cannot_hold_is_said_and_nothing_is_left() {
     let error = convert(&dataset, Layout::Celeba, &home.path().join("x"), &mut |_| {}).unwrap_err();
     assert!(error.to_string().contains("labels of b.png are unknown"), "{error}");
     assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0);
-    for (layout, name) in [(Layout::CsvZip, "x.zip"), (Layout::WebDataset, "x")] {
+    for (layout, name) in [(Layout::CsvZip, "x.zip"), (Layout::WebDataset, "x"), (Layout::Parquet, "y")] {
         convert(&dataset, layout, &home.path().join(name), &mut |_| {}).unwrap();
         let copy = Dataset::open(&home.path().join(name)).unwrap();
         let labels = |dataset: &Dataset| dataset.samples().iter().map(|s| s.labels.clone()).collect::<Vec<_>>();

@@ -31,14 +31,8 @@ fn every_kind_of_file_reads_as_pillow_reads_it() {
             Ok(pixels) => {
                 let offsets = pixels.iter().zip(expected.as_raw()).map(|(a, b)| a.abs_diff(*b));
                 let furthest = offsets.clone().max().unwrap();
-                // Decoders of JPEG differ in how they round; those of files cut short in how they fill up.
-                let allowed = if name.starts_with("truncated") {
-                    255
-                } else if name.ends_with(".jpg") {
-                    4
-                } else {
-                    1
-                };
+                // Of a progressive file that is cut short, libjpeg guesses the detail that is missing.
+                let allowed = if name == "truncated_progressive.jpg" { 48 } else { 1 };
                 if furthest > allowed {
                     wrong.push(format!("{name}: up to {furthest}, {} values", offsets.filter(|o| *o > 1).count()));
                 }

@@ -82,6 +82,24 @@ fn tables_of_pandas_open_with_images_in_a_tar_or_a_folder() {
 }
 
 #[test]
+fn parquet_opens_with_images_in_a_column_or_beside_it() {
+    // Hugging Face's: snappy, zstd and gzip, splits by file name.
+    let dataset = Dataset::open(&made("hub")).unwrap();
+    assert_eq!(dataset.form(), "Parquet");
+    check_six(&dataset);
+    let first = dataset.samples().iter().find(|sample| sample.image == "000001.jpg").unwrap();
+    assert_eq!(first.identity.as_deref(), Some("7"));
+    let one = Dataset::open(&made("hub/data/valid-00000-of-00001.parquet")).unwrap();
+    assert_eq!((one.samples().len(), one.samples()[0].split), (1, Some(Split::Validation)));
+    // pandas'.
+    check_six(&Dataset::open(&made("labels.parquet")).unwrap());
+    let home = tempfile::tempdir().unwrap();
+    let whole = fs::read(made("labels.parquet")).unwrap();
+    fs::write(home.path().join("labels.parquet"), &whole[..whole.len() - 9]).unwrap();
+    assert!(matches!(Dataset::open(home.path()), Err(DataError::Parquet { .. })));
+}
+
+#[test]
 fn webdataset_shards_open_as_a_folder_and_alone() {
     let dataset = Dataset::open(&made("shards")).unwrap();
     assert_eq!(dataset.form(), "WebDataset");
