@@ -91,8 +91,10 @@ pub enum DataCommand {
     Verify(VerifyArgs),
     /// Write a copy with its images decoded and resized, for fast reading.
     Pack(PackArgs),
-    /// Write a dataset in another form: CelebA's layout, CSV and zip, or WebDataset.
+    /// Write a dataset in another form: CelebA's layout, CSV and zip, Parquet, or WebDataset.
     Convert(ConvertArgs),
+    /// Show what training sees: images with their labels, augmented as each epoch of a recipe would.
+    Preview(PreviewArgs),
     /// Draw a dataset of synthetic faces in CelebA's layout.
     Synth(SynthArgs),
 }
@@ -140,6 +142,31 @@ pub struct ConvertArgs {
     pub to: LayoutName,
 }
 
+/// Options of `visage data preview`.
+#[derive(Debug, Args)]
+pub struct PreviewArgs {
+    /// The dataset, as for `visage data inspect`.
+    pub path: PathBuf,
+    /// The recipe whose preparation and augmentation are shown.
+    #[arg(long, value_name = "RECIPE")]
+    pub recipe: String,
+    /// Change a value of the recipe, as for `visage train`, such as `flip=0.5`; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub overrides: Vec<String>,
+    /// The page to write.
+    #[arg(long, value_name = "FILE", default_value = "preview.html")]
+    pub out: PathBuf,
+    /// Images to show, the first of the training split.
+    #[arg(long, value_name = "N", default_value_t = 12)]
+    pub images: usize,
+    /// Epochs to show of each.
+    #[arg(long, value_name = "N", default_value_t = 6)]
+    pub epochs: u64,
+    /// Threads to decode with [default: one a processor].
+    #[arg(long, value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
+}
+
 /// A form to convert to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LayoutName {
@@ -147,6 +174,8 @@ pub enum LayoutName {
     Celeba,
     /// A zip archive of the images and a CSV table.
     Csv,
+    /// A folder of Parquet files, as Hugging Face has them.
+    Parquet,
     /// A folder of WebDataset tar shards.
     Webdataset,
 }
@@ -154,7 +183,7 @@ pub enum LayoutName {
 /// Options of `visage data inspect`.
 #[derive(Debug, Args)]
 pub struct InspectArgs {
-    /// CelebA in any of its layouts, as a folder or a zip; a table (CSV, TSV, JSON lines) of images; a folder or zip
+    /// CelebA in any of its layouts, as a folder or a zip; a table (CSV, TSV, JSON lines, Parquet) of images; a folder or zip
     /// that holds one; WebDataset shards; a pack.
     pub path: PathBuf,
     /// Print JSON instead of tables.

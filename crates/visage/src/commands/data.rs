@@ -3,6 +3,7 @@
 pub mod convert;
 pub mod images;
 pub mod pack;
+pub mod preview;
 pub mod verify;
 
 use std::collections::{BTreeMap, BTreeSet};

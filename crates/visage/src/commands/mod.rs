@@ -29,6 +29,7 @@ pub fn run(command: Command) -> Result<(), CommandError> {
         Command::Data(DataCommand::Verify(args)) => data::verify::run(&args),
         Command::Data(DataCommand::Pack(args)) => data::pack::run(&args),
         Command::Data(DataCommand::Convert(args)) => data::convert::run(&args),
+        Command::Data(DataCommand::Preview(args)) => data::preview::run(&args),
         Command::Data(DataCommand::Synth(args)) => data::synth(&args),
         Command::Train(args) => train::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),

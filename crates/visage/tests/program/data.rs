@@ -154,7 +154,7 @@ fn converted_datasets_hold_the_same() {
     let home = folder();
     let print = |path: &std::path::Path| line(&format!("data inspect {} --json", path.display())).json();
     let source = print(faces());
-    for (form, name) in [("celeba", "celeba"), ("csv", "faces.zip"), ("webdataset", "shards")] {
+    for (form, name) in [("celeba", "celeba"), ("csv", "faces.zip"), ("parquet", "hub"), ("webdataset", "shards")] {
         let out = home.path().join(name);
         line(&format!("data convert {} {} --to {form}", faces().display(), out.display())).done();
         let copy = print(&out);
@@ -179,4 +179,27 @@ fn inspect_shows_which_attributes_come_together() {
     assert_eq!(associations["pairs"][0]["both"], 16);
     let table = line(&format!("data inspect {}", faces().display())).done();
     assert!(table.contains("Strongest correlations"), "{table}");
+}
+
+#[test]
+fn preview_shows_what_training_sees() {
+    let home = folder();
+    let page = |name: &str, set: &str| {
+        let out = home.path().join(name);
+        let recipe = crate::fixture::recipe().display();
+        let set: String = set.split_whitespace().map(|change| format!(" --set {change}")).collect();
+        let path = squares().display();
+        line(&format!("data preview {path} --recipe {recipe} --out {} --images 3 --epochs 2{set}", out.display()))
+            .done();
+        fs::read_to_string(out).unwrap()
+    };
+    let first = page("a.html", "mixup=1");
+    // Three rows of the prepared image and two epochs.
+    assert_eq!(first.matches("data:image/png;base64,").count(), 9);
+    for part in ["images/00.png</b><br>Red, Bright", "<th>epoch 2", " %, and "] {
+        assert!(first.contains(part), "{part:?} in\n{}", &first[..600]);
+    }
+    assert_eq!(first, page("b.html", "mixup=1"), "the same draws");
+    let all = "crop=1 shift_scale_rotate=1 brightness_contrast=1 blur=1 erasing=1 cutmix=0.5";
+    assert_ne!(first, page("c.html", all));
 }

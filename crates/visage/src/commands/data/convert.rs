@@ -18,6 +18,7 @@ pub fn run(args: &ConvertArgs) -> Result<(), CommandError> {
     let layout = match args.to {
         LayoutName::Celeba => Layout::Celeba,
         LayoutName::Csv => Layout::CsvZip,
+        LayoutName::Parquet => Layout::Parquet,
         LayoutName::Webdataset => Layout::WebDataset,
     };
     let mut progress = Progress::new("writing", "images", images as u64);
