@@ -5,8 +5,8 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor, activation};
 
 use crate::layers::{
-    BatchNorm, Conv2d, ConvNorm, DepthwiseConv2d, Linear, NormConfig, PaddingRule, Pass, SqueezeExcite, dropout,
-    stochastic_depth,
+    BatchNorm, Conv2d, ConvNorm, DepthwiseConv2d, DepthwiseNorm, Linear, NormConfig, PaddingRule, Pass, SqueezeExcite,
+    dropout, stochastic_depth,
 };
 use crate::ops::{self, Activation};
 
@@ -133,9 +133,9 @@ impl EfficientNet {
         if let Some(rate) = regularisation.stochastic_depth {
             variant.stochastic_depth = rate;
         }
-        let conv_norm = |channels: [usize; 2], kernel, stride| ConvNorm {
-            conv: Conv2d::new(channels, kernel, stride, variant.padding, device),
-            norm: BatchNorm::new(channels[1], variant.norm, device),
+        let norm = |channels| BatchNorm::new(channels, variant.norm, device);
+        let conv_norm = |channels: [usize; 2], kernel, stride| {
+            ConvNorm::new(Conv2d::new(channels, kernel, stride, variant.padding, device), norm(channels[1]))
         };
         let mut blocks = Vec::new();
         let mut input = STEM;
@@ -147,8 +147,10 @@ impl EfficientNet {
                 let squeezed = input / 4;
                 blocks.push(Block {
                     expand: (stage.expand != 1).then(|| conv_norm([input, middle], 1, 1)),
-                    depthwise: DepthwiseConv2d::new(middle, stage.kernel, stride, variant.padding, device),
-                    depthwise_norm: BatchNorm::new(middle, variant.norm, device),
+                    depthwise: DepthwiseNorm::new(
+                        DepthwiseConv2d::new(middle, stage.kernel, stride, variant.padding, device),
+                        norm(middle),
+                    ),
                     gate: variant.gates.then(|| SqueezeExcite {
                         reduce: Linear::new(middle, squeezed, device),
                         expand: Linear::new(squeezed, middle, device),
@@ -183,6 +185,19 @@ impl EfficientNet {
     }
 }
 
+impl EfficientNet {
+    /// Makes inference ready: from now on it computes with what the weights are now.
+    pub(crate) fn fold(&mut self) {
+        self.stem.fold();
+        self.head.fold();
+        for block in &mut self.blocks {
+            block.expand.iter_mut().for_each(ConvNorm::fold);
+            block.depthwise.fold();
+            block.project.fold();
+        }
+    }
+}
+
 struct DropBlock {
     index: usize,
     rate: f64,
@@ -192,8 +207,7 @@ struct DropBlock {
 #[derive(Module, Debug)]
 struct Block {
     expand: Option<ConvNorm>,
-    depthwise: DepthwiseConv2d,
-    depthwise_norm: BatchNorm,
+    depthwise: DepthwiseNorm,
     gate: Option<SqueezeExcite>,
     project: ConvNorm,
     residual: bool,
@@ -205,7 +219,7 @@ impl Block {
             Some(expand) => expand.forward(input.clone(), None, activation, pass),
             None => input.clone(),
         };
-        x = self.depthwise_norm.forward(self.depthwise.forward(x), None, activation, pass);
+        x = self.depthwise.forward(x, activation, pass);
         if let Some(gate) = &self.gate {
             x = gate.forward(x);
         }
@@ -282,8 +296,8 @@ pub(crate) fn torchvision_key(path: &str) -> String {
         &[
             ("expand.conv.", "0.0."),
             ("expand.norm.", "0.1."),
-            ("depthwise.", &format!("{layer}.0.")),
-            ("depthwise_norm.", &format!("{layer}.1.")),
+            ("depthwise.conv.", &format!("{layer}.0.")),
+            ("depthwise.norm.", &format!("{layer}.1.")),
             ("gate.reduce.", &format!("{}.fc1.", layer + 1)),
             ("gate.expand.", &format!("{}.fc2.", layer + 1)),
             ("project.conv.", &format!("{}.0.", layer + 2)),
@@ -315,8 +329,8 @@ pub(crate) fn timm_key(path: &str) -> String {
         &[
             ("expand.conv.", "conv_pw."),
             ("expand.norm.", "bn1."),
-            ("depthwise.", "conv_dw."),
-            ("depthwise_norm.", depthwise_norm),
+            ("depthwise.conv.", "conv_dw."),
+            ("depthwise.norm.", depthwise_norm),
             ("gate.reduce.", "se.conv_reduce."),
             ("gate.expand.", "se.conv_expand."),
             ("project.conv.", project),
@@ -345,8 +359,8 @@ pub(crate) fn efficientnet_pytorch_key(path: &str) -> String {
         &[
             ("expand.conv.", "_expand_conv."),
             ("expand.norm.", "_bn0."),
-            ("depthwise.", "_depthwise_conv."),
-            ("depthwise_norm.", "_bn1."),
+            ("depthwise.conv.", "_depthwise_conv."),
+            ("depthwise.norm.", "_bn1."),
             ("gate.reduce.", "_se_reduce."),
             ("gate.expand.", "_se_expand."),
             ("project.conv.", "_project_conv."),

@@ -76,10 +76,13 @@ impl Conv2d {
     /// `[batch, height, width, in_channels]` to `[batch, out_height, out_width, out_channels]`.
     #[must_use]
     pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        let weight = self.weight.val();
-        let ([_, height, width, _], [_, kernel_height, kernel_width, _]) = (input.dims(), weight.dims());
-        let window = self.padding.window([height, width], [kernel_height, kernel_width], self.stride);
-        ops::conv2d(input, weight, window)
+        let window = self.window(&input);
+        ops::conv2d(input, self.weight.val(), window)
+    }
+
+    fn window(&self, input: &Tensor<4>) -> Window {
+        let ([_, height, width, _], [_, kernel_height, kernel_width, _]) = (input.dims(), self.weight.val().dims());
+        self.padding.window([height, width], [kernel_height, kernel_width], self.stride)
     }
 }
 
@@ -103,10 +106,13 @@ impl DepthwiseConv2d {
     /// `[batch, height, width, channels]` to `[batch, out_height, out_width, channels]`.
     #[must_use]
     pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        let weight = self.weight.val();
-        let ([_, height, width, _], [kernel_height, kernel_width, _]) = (input.dims(), weight.dims());
-        let window = self.padding.window([height, width], [kernel_height, kernel_width], self.stride);
-        ops::depthwise_conv2d(input, weight, window)
+        let window = self.window(&input);
+        ops::depthwise_conv2d(input, self.weight.val(), window)
+    }
+
+    fn window(&self, input: &Tensor<4>) -> Window {
+        let ([_, height, width, _], [kernel_height, kernel_width, _]) = (input.dims(), self.weight.val().dims());
+        self.padding.window([height, width], [kernel_height, kernel_width], self.stride)
     }
 }
 
@@ -160,9 +166,7 @@ impl BatchNorm {
     ) -> Tensor<4> {
         match pass {
             Pass::Inference => {
-                let (mean, variance) = (self.running_mean.value_sync(), self.running_var.value_sync());
-                let scale = self.weight.val() / (variance + self.epsilon).sqrt();
-                let shift = self.bias.val() - mean * scale.clone();
+                let (scale, shift) = self.scale_and_shift();
                 ops::scale_shift(input, scale, shift, residual, activation)
             }
             Pass::Training(_) => {
@@ -182,6 +186,14 @@ impl BatchNorm {
                 normed.output
             }
         }
+    }
+
+    /// What the norm is at inference: `input * scale + shift`.
+    fn scale_and_shift(&self) -> (Tensor<1>, Tensor<1>) {
+        let (mean, variance) = (self.running_mean.value_sync(), self.running_var.value_sync());
+        let scale = self.weight.val() / (variance + self.epsilon).sqrt();
+        let shift = self.bias.val() - mean * scale.clone();
+        (scale, shift)
     }
 
     /// The same over the rows of a matrix, `[batch, channels]`.
@@ -206,9 +218,25 @@ pub struct ConvNorm {
     pub conv: Conv2d,
     /// Its norm.
     pub norm: BatchNorm,
+    #[module(skip)]
+    folded: Option<Folded<1>>,
+}
+
+/// A convolution whose norm's scale is in its filters.
+#[derive(Clone, Debug)]
+struct Folded<const D: usize> {
+    filters: Tensor<D>,
+    /// `[channels]`
+    shift: Tensor<1>,
 }
 
 impl ConvNorm {
+    /// The two, in the order they are applied.
+    #[must_use]
+    pub fn new(conv: Conv2d, norm: BatchNorm) -> Self {
+        Self { conv, norm, folded: None }
+    }
+
     /// `activation(norm(conv(input)) + residual)`.
     #[must_use]
     pub fn forward(
@@ -218,7 +246,61 @@ impl ConvNorm {
         activation: Activation,
         pass: Pass<'_>,
     ) -> Tensor<4> {
-        self.norm.forward(self.conv.forward(input), residual, activation, pass)
+        match (&self.folded, pass) {
+            (Some(Folded { filters, shift }), Pass::Inference) => {
+                let window = self.conv.window(&input);
+                ops::folded_conv2d(input, filters.clone(), shift.clone(), residual, window, activation)
+            }
+            _ => self.norm.forward(self.conv.forward(input), residual, activation, pass),
+        }
+    }
+
+    /// Makes inference ready: from now on it computes with what the weights are now.
+    pub fn fold(&mut self) {
+        let (scale, shift) = self.norm.scale_and_shift();
+        let weight = self.conv.weight.val();
+        let [_, kernel_height, kernel_width, _] = weight.dims();
+        let (kernel, stride) = ([kernel_height, kernel_width], [self.conv.stride; 2]);
+        // Which padding there will be depends on the images; filters do not.
+        let window = Window { kernel, stride, padding: Padding::default() };
+        self.folded = Some(Folded { filters: ops::fold_conv2d(weight, scale, window), shift });
+    }
+}
+
+/// A depthwise convolution followed by its norm.
+#[derive(Module, Debug)]
+pub struct DepthwiseNorm {
+    /// The convolution.
+    pub conv: DepthwiseConv2d,
+    /// Its norm.
+    pub norm: BatchNorm,
+    #[module(skip)]
+    folded: Option<Folded<3>>,
+}
+
+impl DepthwiseNorm {
+    /// The two, in the order they are applied.
+    #[must_use]
+    pub fn new(conv: DepthwiseConv2d, norm: BatchNorm) -> Self {
+        Self { conv, norm, folded: None }
+    }
+
+    /// `activation(norm(conv(input)))`.
+    #[must_use]
+    pub fn forward(&self, input: Tensor<4>, activation: Activation, pass: Pass<'_>) -> Tensor<4> {
+        match (&self.folded, pass) {
+            (Some(Folded { filters, shift }), Pass::Inference) => {
+                let window = self.conv.window(&input);
+                ops::folded_depthwise_conv2d(input, filters.clone(), shift.clone(), window, activation)
+            }
+            _ => self.norm.forward(self.conv.forward(input), None, activation, pass),
+        }
+    }
+
+    /// As [`ConvNorm::fold`].
+    pub fn fold(&mut self) {
+        let (scale, shift) = self.norm.scale_and_shift();
+        self.folded = Some(Folded { filters: self.conv.weight.val() * scale.unsqueeze(), shift });
     }
 }
 

@@ -137,6 +137,12 @@ impl Model {
         Ok(Self { card, network })
     }
 
+    /// The model made ready to be asked: see [`Network::folded`].
+    #[must_use]
+    pub fn folded(self) -> Self {
+        Self { network: self.network.folded(), ..self }
+    }
+
     /// Writes the model file, whole or not at all: to a temporary file beside `path`, which then takes its place.
     ///
     /// # Errors

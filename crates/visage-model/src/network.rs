@@ -133,6 +133,18 @@ impl Network {
         }
     }
 
+    /// The network made ready for inference: norms are folded into filters, which lie as the kernels read them.
+    ///
+    /// It answers faster, and the same but for rounding. It keeps answering as the weights are now: train another one.
+    #[must_use]
+    pub fn folded(mut self) -> Self {
+        match &mut self {
+            Network::ResNet18(network) => network.fold(),
+            Network::EfficientNet(network) => network.fold(),
+        }
+        self
+    }
+
     /// Calls `visit` with the path, kind and value of every parameter and running statistic, in a fixed order.
     pub fn for_each(&self, visit: impl FnMut(&str, Kind, TensorData)) {
         self.visit(&mut Collector { visit, path: Path::default() });

@@ -249,8 +249,10 @@ fn inference_matches<'a>(network: &Network, cases: impl Iterator<Item = (&'a Str
     for (name, case) in cases {
         let shape: [usize; 4] = serde_json::from_value(case["shape"].clone()).expect("a shape");
         let images = image(case["input"].as_str().expect("a name"), shape, &device);
-        let found = values(network.forward(images, Pass::Inference));
-        assert_close(name, &found, &floats(&case["logits"]), 1e-4);
+        for network in [network.clone(), network.clone().folded()] {
+            let found = values(network.forward(images.clone(), Pass::Inference));
+            assert_close(name, &found, &floats(&case["logits"]), 1e-4);
+        }
     }
 }
 

@@ -30,10 +30,10 @@ fn logits(network: &Network) -> Vec<f32> {
 fn keys_are_those_of_the_programs() {
     use Architecture::{EfficientNetB0 as B0, EfficientNetLite0 as Lite0, ResNet18 as ResNet};
     for (architecture, naming, path, key) in [
-        (ResNet, Naming::Torchvision, "conv1.weight", "conv1.weight"),
+        (ResNet, Naming::Torchvision, "stem.conv.weight", "conv1.weight"),
         (ResNet, Naming::Torchvision, "stages.1.0.downsample.conv.weight", "layer2.0.downsample.0.weight"),
-        (ResNet, Naming::Torchvision, "stages.3.1.bn2.running_var", "layer4.1.bn2.running_var"),
-        (B0, Naming::Torchvision, "blocks.0.depthwise.weight", "features.1.0.block.0.0.weight"),
+        (ResNet, Naming::Torchvision, "stages.3.1.second.norm.running_var", "layer4.1.bn2.running_var"),
+        (B0, Naming::Torchvision, "blocks.0.depthwise.conv.weight", "features.1.0.block.0.0.weight"),
         (B0, Naming::Torchvision, "blocks.0.gate.reduce.bias", "features.1.0.block.1.fc1.bias"),
         (B0, Naming::Torchvision, "blocks.2.project.norm.weight", "features.2.1.block.3.1.weight"),
         (B0, Naming::Torchvision, "head.norm.bias", "features.8.1.bias"),
@@ -44,7 +44,7 @@ fn keys_are_those_of_the_programs() {
         (Lite0, Naming::Timm, "stem.conv.weight", "conv_stem.weight"),
         (Lite0, Naming::Timm, "head.norm.weight", "bn2.weight"),
         (Lite0, Naming::Timm, "classifier.Linear.weight", "classifier.weight"),
-        (Lite0, Naming::EfficientNetPytorch, "blocks.9.depthwise_norm.bias", "_blocks.9._bn1.bias"),
+        (Lite0, Naming::EfficientNetPytorch, "blocks.9.depthwise.norm.bias", "_blocks.9._bn1.bias"),
     ] {
         assert_eq!(naming.key(architecture, path), key, "{architecture}, {naming}");
     }

@@ -464,7 +464,7 @@ impl<'a> Run<'a> {
     /// Loss and metrics of the network on the validation split, with the thresholds the recipe asks for.
     fn evaluate(&self, observe: &mut dyn FnMut(Event<'_>)) -> Result<(f64, Evaluation), TrainError> {
         let device = &self.settings.device;
-        let network = self.state.network().valid();
+        let network = self.state.network().valid().folded();
         let images = self.validation.len();
         let batch_size = self.settings.recipe.training.batch_size;
         let loader = Loader::new(

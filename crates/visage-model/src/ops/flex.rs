@@ -4,7 +4,9 @@ use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::{Shape, TensorData};
 use burn_flex::FlexTensor;
 use visage_kernels as kernels;
-use visage_kernels::{Activation, BatchStatistics, ConvShape, DepthwiseShape, PoolShape, Window, optimizer::AdamStep};
+use visage_kernels::{
+    Activation, BatchStatistics, ConvShape, DepthwiseShape, Epilogue, PoolShape, Window, optimizer::AdamStep,
+};
 
 use super::{NetworkOps, Residual};
 
@@ -48,7 +50,7 @@ impl NetworkOps for Flex {
         let shape = conv_shape(dims(&input), dims(&weight), window);
         let out = [shape.batch, shape.out_height(), shape.out_width(), shape.out_channels];
         let mut output = vec![0.0; out.iter().product()];
-        kernels::conv2d(shape, slice(&input), slice(&weight), None, &mut output);
+        kernels::conv2d(shape, slice(&input), slice(&weight), Epilogue::default(), &mut output);
         tensor(output, out)
     }
 
@@ -57,7 +59,7 @@ impl NetworkOps for Flex {
         let shape = depthwise_shape(dims(&input), window);
         let out = [shape.batch, shape.out_height(), shape.out_width(), shape.channels];
         let mut output = vec![0.0; out.iter().product()];
-        kernels::depthwise_conv2d(shape, slice(&input), slice(&weight), None, &mut output);
+        kernels::depthwise_conv2d(shape, slice(&input), slice(&weight), Epilogue::default(), &mut output);
         tensor(output, out)
     }
 
@@ -102,6 +104,57 @@ impl NetworkOps for Flex {
             residual.as_ref().map(slice),
             &mut output,
         );
+        tensor(output, out)
+    }
+
+    fn fold_conv2d(weight: FlexTensor, scale: FlexTensor, window: Window) -> FlexTensor {
+        let (weight, scale) = (contiguous(weight), contiguous(scale));
+        let [out_channels, _, _, in_channels] = dims(&weight);
+        let scaled = slice(&weight)
+            .chunks_exact(window.kernel.iter().product::<usize>() * in_channels)
+            .zip(slice(&scale))
+            .flat_map(|(filter, scale)| filter.iter().map(move |value| value * scale));
+        let scaled: Vec<f32> = scaled.collect();
+        // The images' size is no part of the layout.
+        let shape = ConvShape { batch: 0, in_height: 0, in_width: 0, in_channels, out_channels, window };
+        let filters = kernels::pack_conv2d(shape, &scaled);
+        let length = filters.len();
+        tensor(filters, [length])
+    }
+
+    fn folded_conv2d(
+        input: FlexTensor,
+        filters: FlexTensor,
+        shift: FlexTensor,
+        residual: Residual<Self>,
+        window: Window,
+        activation: Activation,
+    ) -> FlexTensor {
+        let (input, filters, shift) = (contiguous(input), contiguous(filters), contiguous(shift));
+        let residual = residual.into_option().map(contiguous);
+        let [batch, in_height, in_width, in_channels] = dims(&input);
+        let [out_channels] = dims(&shift);
+        let shape = ConvShape { batch, in_height, in_width, in_channels, out_channels, window };
+        let out = [batch, shape.out_height(), shape.out_width(), out_channels];
+        let mut output = vec![0.0; out.iter().product()];
+        let epilogue = Epilogue { bias: Some(slice(&shift)), residual: residual.as_ref().map(slice), activation };
+        kernels::conv2d_packed(shape, slice(&input), slice(&filters), epilogue, &mut output);
+        tensor(output, out)
+    }
+
+    fn folded_depthwise_conv2d(
+        input: FlexTensor,
+        weight: FlexTensor,
+        shift: FlexTensor,
+        window: Window,
+        activation: Activation,
+    ) -> FlexTensor {
+        let (input, weight, shift) = (contiguous(input), contiguous(weight), contiguous(shift));
+        let shape = depthwise_shape(dims(&input), window);
+        let out = [shape.batch, shape.out_height(), shape.out_width(), shape.channels];
+        let mut output = vec![0.0; out.iter().product()];
+        let epilogue = Epilogue { bias: Some(slice(&shift)), residual: None, activation };
+        kernels::depthwise_conv2d(shape, slice(&input), slice(&weight), epilogue, &mut output);
         tensor(output, out)
     }
 

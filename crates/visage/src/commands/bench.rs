@@ -134,7 +134,7 @@ impl Work {
         let outputs = CELEBA_ATTRIBUTES.len();
         let config = NetworkConfig::new(args.arch, outputs);
         if args.mode == BenchMode::Infer {
-            return Self::Infer { input, network: Box::new(config.init(0, device)), device: device.clone() };
+            return Self::Infer { input, network: Box::new(config.init(0, device).folded()), device: device.clone() };
         }
         let device = device.clone().autodiff();
         let labels: Vec<f32> = (0..images * outputs).map(|_| f32::from(u8::from(random.random::<bool>()))).collect();

@@ -42,5 +42,5 @@ fn read_model(model: &Path, compute: &Compute) -> Result<(Model, PathBuf), Comma
     if model.is_dir() && !file.is_file() {
         return Err(CommandError::NoModel { folder: model.to_owned() });
     }
-    Ok((Model::read(&file, &compute.device)?, file))
+    Ok((Model::read(&file, &compute.device)?.folded(), file))
 }
