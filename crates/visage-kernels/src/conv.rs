@@ -361,6 +361,7 @@ mod tests {
             layer(5, 33, 3, 24, Window::square(3, 2, 1)),
             layer(5, 17, 24, 40, Window::square(3, 1, 1)),
             layer(9, 16, 16, 96, Window::square(1, 1, 0)),
+            layer(9, 17, 40, 48, Window::square(3, 1, 1)),
         ] {
             let (input, weight) = (values(1, shape.input_len()), values(2, shape.weight_len()));
             let gradient = values(3, shape.output_len());

@@ -15,6 +15,7 @@ use visage_weights::TensorFile;
 use crate::error::ModelError;
 use crate::layers::Pass;
 use crate::network::{Network, NetworkConfig};
+use crate::ops::buffers;
 
 /// Metadata key of the card.
 const CARD: &str = "visage";
@@ -202,7 +203,7 @@ pub fn card_format() -> u32 {
 #[must_use]
 pub fn image_tensor(preparation: &Preparation, pixels: &[u8], images: usize, device: &Device) -> Tensor<4> {
     let size = preparation.output_size();
-    let mut values = vec![0.0; pixels.len()];
+    let mut values = buffers::take(pixels.len());
     preparation.normalise(pixels, &mut values);
     Tensor::from_data(TensorData::new(values, [images, size.height, size.width, 3]), device)
 }

@@ -17,7 +17,7 @@ use visage_kernels::optimizer::AdamStep;
 use visage_kernels::{Activation, BatchStatistics, Window};
 
 use super::flex::{self, NormGradients, contiguous, tensor};
-use super::{NetworkOps, Residual};
+use super::{NetworkOps, Residual, buffers};
 
 type Tracked = FloatTensor<Autodiff<Flex>>;
 
@@ -49,6 +49,7 @@ impl<C: CheckpointStrategy> NetworkOps for Autodiff<Flex, C> {
                 register(grads, input_node, || {
                     flex::conv2d_input_gradient(input.shape().dims(), &weight, window, &gradient)
                 });
+                [input, gradient].into_iter().for_each(buffers::give);
             }
         }
 
@@ -78,6 +79,7 @@ impl<C: CheckpointStrategy> NetworkOps for Autodiff<Flex, C> {
                 register(grads, input_node, || {
                     flex::depthwise_input_gradient(input.shape().dims(), &weight, window, &gradient)
                 });
+                [input, gradient].into_iter().for_each(buffers::give);
             }
         }
 
@@ -127,6 +129,7 @@ impl<C: CheckpointStrategy> NetworkOps for Autodiff<Flex, C> {
                     &gradient,
                 );
                 register_norm(grads, ops.parents.map(|node| node.map(|node| node.id)), gradients);
+                [state.input, gradient].into_iter().chain(state.residual).for_each(buffers::give);
             }
         }
 
@@ -191,6 +194,7 @@ impl<C: CheckpointStrategy> NetworkOps for Autodiff<Flex, C> {
                     &gradient,
                 );
                 register_norm(grads, ops.parents.map(|node| node.map(|node| node.id)), gradients);
+                [state.input, gradient].into_iter().chain(state.residual).for_each(buffers::give);
             }
         }
 
@@ -229,6 +233,7 @@ impl<C: CheckpointStrategy> NetworkOps for Autodiff<Flex, C> {
                 let (input, window, winners) = ops.state;
                 let [node] = ops.parents.map(|node| node.map(|node| node.id));
                 register(grads, node, || flex::max_pool_gradient(input, window, &winners, &gradient));
+                buffers::give(gradient);
             }
         }
 
@@ -278,6 +283,7 @@ impl<C: CheckpointStrategy> NetworkOps for Autodiff<Flex, C> {
                 let (input_gradient, gate_gradient) = flex::channel_gate_gradients(&input, &gate, &gradient);
                 register(grads, input_node, || input_gradient);
                 register(grads, gate_node, || gate_gradient);
+                [input, gradient].into_iter().for_each(buffers::give);
             }
         }
 
@@ -290,7 +296,6 @@ impl<C: CheckpointStrategy> NetworkOps for Autodiff<Flex, C> {
         }
     }
 
-    /// The step of an optimiser is no part of any graph: the results are fresh leaves.
     // The folded operations are for inference alone.
 
     fn fold_conv2d(weight: Tracked, scale: Tracked, window: Window) -> Tracked {
@@ -332,6 +337,7 @@ impl<C: CheckpointStrategy> NetworkOps for Autodiff<Flex, C> {
         ))
     }
 
+    // The step of an optimiser is no part of any graph: the results are fresh leaves.
     fn adam_step(
         parameter: Tracked,
         gradient: Tracked,

@@ -8,7 +8,7 @@ use visage_kernels::{
     Activation, BatchStatistics, ConvShape, DepthwiseShape, Epilogue, PoolShape, Window, optimizer::AdamStep,
 };
 
-use super::{NetworkOps, Residual};
+use super::{NetworkOps, Residual, buffers};
 
 /// A tensor whose elements lie in one contiguous run of `f32`.
 ///
@@ -49,8 +49,9 @@ impl NetworkOps for Flex {
         let (input, weight) = (contiguous(input), contiguous(weight));
         let shape = conv_shape(dims(&input), dims(&weight), window);
         let out = [shape.batch, shape.out_height(), shape.out_width(), shape.out_channels];
-        let mut output = vec![0.0; out.iter().product()];
+        let mut output = buffers::take(out.iter().product());
         kernels::conv2d(shape, slice(&input), slice(&weight), Epilogue::default(), &mut output);
+        buffers::give(input);
         tensor(output, out)
     }
 
@@ -58,8 +59,9 @@ impl NetworkOps for Flex {
         let (input, weight) = (contiguous(input), contiguous(weight));
         let shape = depthwise_shape(dims(&input), window);
         let out = [shape.batch, shape.out_height(), shape.out_width(), shape.channels];
-        let mut output = vec![0.0; out.iter().product()];
+        let mut output = buffers::take(out.iter().product());
         kernels::depthwise_conv2d(shape, slice(&input), slice(&weight), Epilogue::default(), &mut output);
+        buffers::give(input);
         tensor(output, out)
     }
 
@@ -95,7 +97,7 @@ impl NetworkOps for Flex {
         let (scale, shift) = (contiguous(scale), contiguous(shift));
         let residual = residual.into_option().map(contiguous);
         let out: [usize; 4] = dims(&input);
-        let mut output = vec![0.0; out.iter().product()];
+        let mut output = buffers::take(out.iter().product());
         kernels::scale_shift(
             slice(&input),
             slice(&scale),
@@ -104,6 +106,8 @@ impl NetworkOps for Flex {
             residual.as_ref().map(slice),
             &mut output,
         );
+        buffers::give(input);
+        residual.into_iter().for_each(buffers::give);
         tensor(output, out)
     }
 
@@ -136,9 +140,11 @@ impl NetworkOps for Flex {
         let [out_channels] = dims(&shift);
         let shape = ConvShape { batch, in_height, in_width, in_channels, out_channels, window };
         let out = [batch, shape.out_height(), shape.out_width(), out_channels];
-        let mut output = vec![0.0; out.iter().product()];
+        let mut output = buffers::take(out.iter().product());
         let epilogue = Epilogue { bias: Some(slice(&shift)), residual: residual.as_ref().map(slice), activation };
         kernels::conv2d_packed(shape, slice(&input), slice(&filters), epilogue, &mut output);
+        buffers::give(input);
+        residual.into_iter().for_each(buffers::give);
         tensor(output, out)
     }
 
@@ -152,9 +158,10 @@ impl NetworkOps for Flex {
         let (input, weight, shift) = (contiguous(input), contiguous(weight), contiguous(shift));
         let shape = depthwise_shape(dims(&input), window);
         let out = [shape.batch, shape.out_height(), shape.out_width(), shape.channels];
-        let mut output = vec![0.0; out.iter().product()];
+        let mut output = buffers::take(out.iter().product());
         let epilogue = Epilogue { bias: Some(slice(&shift)), residual: None, activation };
         kernels::depthwise_conv2d(shape, slice(&input), slice(&weight), epilogue, &mut output);
+        buffers::give(input);
         tensor(output, out)
     }
 
@@ -165,16 +172,18 @@ impl NetworkOps for Flex {
     fn global_average_pool(input: FlexTensor) -> FlexTensor {
         let input = contiguous(input);
         let [batch, height, width, channels] = dims(&input);
-        let mut output = vec![0.0; batch * channels];
+        let mut output = buffers::take(batch * channels);
         kernels::global_average_pool(batch, height * width, channels, slice(&input), &mut output);
+        buffers::give(input);
         tensor(output, [batch, channels])
     }
 
     fn channel_gate(input: FlexTensor, gate: FlexTensor) -> FlexTensor {
         let (input, gate) = (contiguous(input), contiguous(gate));
         let [batch, height, width, channels] = dims(&input);
-        let mut output = vec![0.0; batch * height * width * channels];
+        let mut output = buffers::take(batch * height * width * channels);
         kernels::channel_gate(batch, height * width, channels, slice(&input), slice(&gate), &mut output);
+        buffers::give(input);
         tensor(output, [batch, height, width, channels])
     }
 
@@ -196,6 +205,7 @@ impl NetworkOps for Flex {
             first_moment.storage_mut::<f32>(),
             second_moment.storage_mut::<f32>(),
         );
+        buffers::give(gradient);
         (parameter, first_moment, second_moment)
     }
 }
@@ -209,7 +219,7 @@ pub(super) fn batch_norm_forward(
     activation: Activation,
 ) -> (FlexTensor, BatchStatistics) {
     let out: [usize; 4] = dims(input);
-    let mut output = vec![0.0; out.iter().product()];
+    let mut output = buffers::take(out.iter().product());
     let statistics = kernels::batch_norm_train(
         slice(input),
         slice(gamma),
@@ -228,8 +238,9 @@ pub(super) fn max_pool_forward(input: FlexTensor, window: Window) -> (FlexTensor
     let shape = pool_shape(dims(&input), window);
     let out = [shape.batch, shape.out_height(), shape.out_width(), shape.channels];
     let count = out.iter().product();
-    let (mut output, mut winners) = (vec![0.0; count], vec![0u32; count]);
+    let (mut output, mut winners) = (buffers::take(count), vec![0u32; count]);
     kernels::max_pool2d(shape, slice(&input), &mut output, &mut winners);
+    buffers::give(input);
     (tensor(output, out), winners)
 }
 
@@ -240,7 +251,7 @@ pub(super) fn conv2d_input_gradient(
     output_gradient: &FlexTensor,
 ) -> FlexTensor {
     let shape = conv_shape(input, dims(weight), window);
-    let mut gradient = vec![0.0; input.iter().product()];
+    let mut gradient = buffers::take(input.iter().product());
     kernels::conv2d_input_gradient(shape, slice(weight), slice(output_gradient), &mut gradient);
     tensor(gradient, input)
 }
@@ -252,7 +263,7 @@ pub(super) fn conv2d_weight_gradient(
     output_gradient: &FlexTensor,
 ) -> FlexTensor {
     let shape = conv_shape(dims(input), weight, window);
-    let mut gradient = vec![0.0; weight.iter().product()];
+    let mut gradient = buffers::take(weight.iter().product());
     kernels::conv2d_weight_gradient(shape, slice(input), slice(output_gradient), &mut gradient);
     tensor(gradient, weight)
 }
@@ -264,7 +275,7 @@ pub(super) fn depthwise_input_gradient(
     output_gradient: &FlexTensor,
 ) -> FlexTensor {
     let shape = depthwise_shape(input, window);
-    let mut gradient = vec![0.0; input.iter().product()];
+    let mut gradient = buffers::take(input.iter().product());
     kernels::depthwise_conv2d_input_gradient(shape, slice(weight), slice(output_gradient), &mut gradient);
     tensor(gradient, input)
 }
@@ -276,7 +287,7 @@ pub(super) fn depthwise_weight_gradient(
     output_gradient: &FlexTensor,
 ) -> FlexTensor {
     let shape = depthwise_shape(dims(input), window);
-    let mut gradient = vec![0.0; weight.iter().product()];
+    let mut gradient = buffers::take(weight.iter().product());
     kernels::depthwise_conv2d_weight_gradient(shape, slice(input), slice(output_gradient), &mut gradient);
     tensor(gradient, weight)
 }
@@ -287,14 +298,14 @@ pub(super) fn max_pool_gradient(
     winners: &[u32],
     output_gradient: &FlexTensor,
 ) -> FlexTensor {
-    let mut gradient = vec![0.0; input.iter().product()];
+    let mut gradient = buffers::take(input.iter().product());
     kernels::max_pool2d_backward(pool_shape(input, window), slice(output_gradient), winners, &mut gradient);
     tensor(gradient, input)
 }
 
 pub(super) fn global_average_pool_gradient(input: [usize; 4], output_gradient: &FlexTensor) -> FlexTensor {
     let [batch, height, width, channels] = input;
-    let mut gradient = vec![0.0; input.iter().product()];
+    let mut gradient = buffers::take(input.iter().product());
     kernels::global_average_pool_backward(batch, height * width, channels, slice(output_gradient), &mut gradient);
     tensor(gradient, input)
 }
@@ -306,8 +317,8 @@ pub(super) fn channel_gate_gradients(
     output_gradient: &FlexTensor,
 ) -> (FlexTensor, FlexTensor) {
     let [batch, height, width, channels] = dims(input);
-    let mut input_gradient = vec![0.0; batch * height * width * channels];
-    let mut gate_gradient = vec![0.0; batch * channels];
+    let mut input_gradient = buffers::take(batch * height * width * channels);
+    let mut gate_gradient = buffers::take(batch * channels);
     kernels::channel_gate_backward(
         batch,
         height * width,
@@ -386,9 +397,9 @@ fn norm_gradients(
 ) -> NormGradients {
     let shape: [usize; 4] = dims(input);
     let (count, channels) = (shape.iter().product(), shape[3]);
-    let mut input_gradient = vec![0.0; count];
+    let mut input_gradient = buffers::take(count);
     let (mut scale_gradient, mut shift_gradient) = (vec![0.0; channels], vec![0.0; channels]);
-    let mut residual_gradient = residual.map(|_| vec![0.0; count]);
+    let mut residual_gradient = residual.map(|_| buffers::take(count));
     kernel(&mut input_gradient, &mut scale_gradient, &mut shift_gradient, residual_gradient.as_deref_mut());
     NormGradients {
         input: tensor(input_gradient, shape),

@@ -8,6 +8,7 @@
 //! kernel without a copy, and so that a 1x1 convolution is one matrix product.
 
 mod autodiff;
+pub(crate) mod buffers;
 mod flex;
 
 use burn::backend::tensor::FloatTensor;
