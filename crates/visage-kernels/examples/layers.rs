@@ -5,7 +5,11 @@
 
 use std::time::{Duration, Instant};
 
+use visage_kernels::alignment::LineAligned;
 use visage_kernels::*;
+
+#[global_allocator]
+static ALLOCATOR: LineAligned = LineAligned;
 
 /// Best time of runs filling about `0.15` seconds, at least three.
 fn best(mut run: impl FnMut()) -> f64 {

@@ -20,8 +20,10 @@
 //! | [`pool`] | maximum pooling, global average pooling |
 //! | [`gate`] | per-image channel gates (squeeze and excitation) |
 //! | [`optimizer`] | Adam and AdamW |
+//! | [`alignment`] | an allocator whose large blocks begin at a cache line |
 
 pub mod activation;
+pub mod alignment;
 pub mod conv;
 pub mod depthwise;
 pub mod epilogue;

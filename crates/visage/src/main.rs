@@ -17,8 +17,13 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
+use visage_kernels::alignment::LineAligned;
 
 use crate::cli::Cli;
+
+/// Kernels run on vectors that lie in one cache line each.
+#[global_allocator]
+static ALLOCATOR: LineAligned = LineAligned;
 
 /// The variable that holds a filter of log messages.
 const LOG_VARIABLE: &str = "VISAGE_LOG";
