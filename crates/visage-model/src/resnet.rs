@@ -44,17 +44,23 @@ impl ResNet18 {
         }
     }
 
-    /// Images `[batch, height, width, 3]` to logits `[batch, outputs]`.
+    /// Images `[batch, height, width, 3]` to features `[batch, 512]`.
     #[must_use]
-    pub fn forward(&self, images: Tensor<4>, pass: Pass<'_>) -> Tensor<2> {
-        let x = self.bn1.forward(self.conv1.forward(images), None, Activation::Relu, pass);
+    pub fn features(&self, images: Tensor<4>, pass: Pass<'_>) -> Tensor<2> {
+        let x = self.bn1.forward(self.conv1.forward(pass.round(images), pass), None, Activation::Relu, pass);
         let window =
             Window { kernel: [3, 3], stride: [2, 2], padding: Padding { top: 1, left: 1, bottom: 1, right: 1 } };
         let mut x = ops::max_pool2d(x, window);
         for block in self.stages.iter().flatten() {
             x = block.forward(x, pass);
         }
-        self.fc.forward(ops::global_average_pool(x))
+        pass.round(ops::global_average_pool(x))
+    }
+
+    /// Features `[batch, 512]` to logits `[batch, outputs]`.
+    #[must_use]
+    pub fn classify(&self, features: Tensor<2>, pass: Pass<'_>) -> Tensor<2> {
+        self.fc.forward(features, pass)
     }
 
     /// The key torchvision (and timm) gives the parameter at `path` of this module tree.
@@ -97,7 +103,7 @@ impl BasicBlock {
             Some(downsample) => downsample.forward(input.clone(), None, Activation::Identity, pass),
             None => input.clone(),
         };
-        let x = self.bn1.forward(self.conv1.forward(input), None, Activation::Relu, pass);
-        self.bn2.forward(self.conv2.forward(x), Some(shortcut), Activation::Relu, pass)
+        let x = self.bn1.forward(self.conv1.forward(input, pass), None, Activation::Relu, pass);
+        self.bn2.forward(self.conv2.forward(x, pass), Some(shortcut), Activation::Relu, pass)
     }
 }

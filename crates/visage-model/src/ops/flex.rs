@@ -4,9 +4,11 @@ use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::{Shape, TensorData};
 use burn_flex::FlexTensor;
 use visage_kernels as kernels;
-use visage_kernels::{Activation, BatchStatistics, ConvShape, DepthwiseShape, PoolShape, Window, optimizer::AdamStep};
+use visage_kernels::{
+    Activation, BatchStatistics, ConvShape, DepthwiseShape, PoolShape, Window, optimizer::AdamStep, optimizer::SgdStep,
+};
 
-use super::{NetworkOps, Residual};
+use super::{NetworkOps, Precision, Residual};
 
 /// A tensor whose elements lie in one contiguous run of `f32`.
 ///
@@ -144,6 +146,30 @@ impl NetworkOps for Flex {
             second_moment.storage_mut::<f32>(),
         );
         (parameter, first_moment, second_moment)
+    }
+
+    fn sgd_step(
+        parameter: FlexTensor,
+        gradient: FlexTensor,
+        velocity: FlexTensor,
+        step: SgdStep,
+    ) -> (FlexTensor, FlexTensor) {
+        let gradient = contiguous(gradient);
+        let mut parameter = contiguous(parameter);
+        let mut velocity = contiguous(velocity);
+        kernels::optimizer::sgd_step(
+            step,
+            parameter.storage_mut::<f32>(),
+            slice(&gradient),
+            velocity.storage_mut::<f32>(),
+        );
+        (parameter, velocity)
+    }
+
+    fn round(input: FlexTensor, precision: Precision) -> FlexTensor {
+        let mut rounded = contiguous(input);
+        precision.round(rounded.storage_mut::<f32>());
+        rounded
     }
 }
 
