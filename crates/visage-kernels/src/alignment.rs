@@ -73,6 +73,7 @@ mod tests {
         values.truncate(10);
         values.shrink_to_fit();
         assert_eq!(values, (0..10).collect::<Vec<u32>>());
-        assert!((vec![0.0f32; 5000].as_ptr() as usize).is_multiple_of(LINE));
+        let zeros = vec![0.0f32; 5000];
+        assert!((zeros.as_ptr() as usize).is_multiple_of(LINE));
     }
 }

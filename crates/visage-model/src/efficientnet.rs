@@ -164,22 +164,29 @@ impl EfficientNet {
         Self { stem: conv_norm([3, STEM], 3, 2), blocks, head: conv_norm([input, FEATURES], 1, 1), classifier, variant }
     }
 
-    /// Images `[batch, height, width, 3]` to logits `[batch, outputs]`.
+    /// Images `[batch, height, width, 3]` to features `[batch, 1280]`.
     #[must_use]
-    pub fn forward(&self, images: Tensor<4>, pass: Pass<'_>) -> Tensor<2> {
-        let Variant { activation, dropout: rates, stochastic_depth, .. } = self.variant;
-        let mut x = self.stem.forward(images, None, activation, pass);
+    pub fn features(&self, images: Tensor<4>, pass: Pass<'_>) -> Tensor<2> {
+        let Variant { activation, stochastic_depth, .. } = self.variant;
+        let mut x = self.stem.forward(pass.round(images), None, activation, pass);
         for (index, block) in self.blocks.iter().enumerate() {
             let rate = stochastic_depth * index as f64 / self.blocks.len() as f64;
             x = block.forward(x, activation, DropBlock { index, rate }, pass);
         }
-        let features = ops::global_average_pool(self.head.forward(x, None, activation, pass));
+        pass.round(ops::global_average_pool(self.head.forward(x, None, activation, pass)))
+    }
+
+    /// Features `[batch, 1280]` to logits `[batch, outputs]`.
+    #[must_use]
+    pub fn classify(&self, features: Tensor<2>, pass: Pass<'_>) -> Tensor<2> {
+        let rates = self.variant.dropout;
         match &self.classifier {
-            Classifier::Linear(linear) => linear.forward(dropout(features, rates[0], "dropout", pass)),
+            Classifier::Linear(linear) => linear.forward(dropout(features, rates[0], "dropout", pass), pass),
             Classifier::TwoStage(head) => {
-                let x = head.norm.forward_rows(head.shared.forward(features), Activation::Relu, pass);
-                let x = activation::relu(head.hidden.forward(dropout(x, rates[0], "dropout of shared features", pass)));
-                head.output.forward(dropout(x, rates[1], "dropout of hidden features", pass))
+                let x = head.norm.forward_rows(head.shared.forward(features, pass), Activation::Relu, pass);
+                let x = dropout(x, rates[0], "dropout of shared features", pass);
+                let x = activation::relu(head.hidden.forward(x, pass));
+                head.output.forward(dropout(x, rates[1], "dropout of hidden features", pass), pass)
             }
         }
     }
@@ -221,13 +228,13 @@ impl Block {
         };
         x = self.depthwise.forward(x, activation, pass);
         if let Some(gate) = &self.gate {
-            x = gate.forward(x);
+            x = gate.forward(x, pass);
         }
         let drops = matches!(pass, Pass::Training(_)) && drop.rate > 0.0;
         match (self.residual, drops) {
             (true, true) => {
                 let branch = self.project.forward(x, None, Activation::Identity, pass);
-                stochastic_depth(branch, drop.rate, drop.index, pass) + input
+                pass.round(stochastic_depth(branch, drop.rate, drop.index, pass) + input)
             }
             (true, false) => self.project.forward(x, Some(input), Activation::Identity, pass),
             (false, _) => self.project.forward(x, None, Activation::Identity, pass),

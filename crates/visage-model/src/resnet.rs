@@ -38,17 +38,23 @@ impl ResNet18 {
         Self { stem: conv_norm([3, 64], 7, 2, device), stages, fc: Linear::new(FEATURES, outputs, device) }
     }
 
-    /// Images `[batch, height, width, 3]` to logits `[batch, outputs]`.
+    /// Images `[batch, height, width, 3]` to features `[batch, 512]`.
     #[must_use]
-    pub fn forward(&self, images: Tensor<4>, pass: Pass<'_>) -> Tensor<2> {
-        let x = self.stem.forward(images, None, Activation::Relu, pass);
+    pub fn features(&self, images: Tensor<4>, pass: Pass<'_>) -> Tensor<2> {
+        let x = self.stem.forward(pass.round(images), None, Activation::Relu, pass);
         let window =
             Window { kernel: [3, 3], stride: [2, 2], padding: Padding { top: 1, left: 1, bottom: 1, right: 1 } };
         let mut x = ops::max_pool2d(x, window);
         for block in self.stages.iter().flatten() {
             x = block.forward(x, pass);
         }
-        self.fc.forward(ops::global_average_pool(x))
+        pass.round(ops::global_average_pool(x))
+    }
+
+    /// Features `[batch, 512]` to logits `[batch, outputs]`.
+    #[must_use]
+    pub fn classify(&self, features: Tensor<2>, pass: Pass<'_>) -> Tensor<2> {
+        self.fc.forward(features, pass)
     }
 
     /// Makes inference ready: from now on it computes with what the weights are now.

@@ -1,7 +1,7 @@
 //! Weight files of other programs: what fits, what is replaced, and what is refused.
 
 use burn::tensor::{Device, Tensor};
-use visage_model::state::Naming;
+use visage_model::state::{Fit, Naming};
 use visage_model::{Architecture, Model, ModelError, Network, NetworkConfig, Pass};
 use visage_weights::{Tensor as FileTensor, TensorFile};
 
@@ -70,6 +70,25 @@ fn every_naming_loads_to_the_same_network() {
             assert_eq!(logits(&loaded) == logits(&source), !foreign_head, "{architecture}, {naming}");
         }
     }
+}
+
+#[test]
+fn a_file_is_told_which_network_it_fits() {
+    for architecture in Architecture::ALL {
+        for &naming in Naming::of(architecture) {
+            let mut file = state_dict(&network(architecture, 7, 1), architecture, naming);
+            let foreign_head = architecture == Architecture::EfficientNetB0 && naming != Naming::Original;
+            if foreign_head {
+                file.tensors.retain(|key, _| !key.starts_with("classifier."));
+            }
+            let (fits, misfits) = Fit::of(&file);
+            let outputs = (!foreign_head).then_some(7);
+            assert_eq!(fits, [Fit { architecture, naming, outputs }]);
+            assert_eq!(misfits.len(), 2);
+        }
+    }
+    let (fits, misfits) = Fit::of(&TensorFile::default());
+    assert_eq!((fits.len(), misfits.len()), (0, 3));
 }
 
 #[test]

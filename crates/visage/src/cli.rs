@@ -34,6 +34,15 @@ pub enum Command {
     Data(DataCommand),
     /// Train a model by a recipe.
     Train(TrainArgs),
+    /// Find a learning rate: train a little while it climbs, and see where the loss falls fastest.
+    LrFind(LrFindArgs),
+    /// List the runs of a folder with their results.
+    Runs(RunsArgs),
+    /// Show a recipe, or how two differ.
+    #[command(subcommand)]
+    Recipe(RecipeCommand),
+    /// Say what a file of weights holds and which network it fits.
+    Weights(WeightsArgs),
     /// Judge a model on a part of a dataset.
     Evaluate(EvaluateArgs),
     /// Set the metrics of evaluated runs side by side.
@@ -144,8 +153,96 @@ pub struct TrainArgs {
     /// Go on with the run in --out from its last checkpoint.
     #[arg(long, requires = "out")]
     pub resume: bool,
+    /// Go on even with another recipe or other data than the run began with; it then is a run of the new ones.
+    #[arg(long, requires = "resume")]
+    pub accept_changes: bool,
+    /// Also write what happens as TensorBoard's events, to `tensorboard` in the run folder.
+    #[arg(long)]
+    pub tensorboard: bool,
     #[command(flatten)]
     pub compute: ComputeArgs,
+}
+
+/// Options of `visage lr-find`.
+#[derive(Debug, Args)]
+pub struct LrFindArgs {
+    /// A shipped recipe (baseline, original, enhanced) or a TOML file; its schedule and epochs are not used.
+    pub recipe: String,
+    /// The dataset, as for `visage data inspect`.
+    #[arg(long, value_name = "PATH")]
+    pub data: PathBuf,
+    /// Change a value of the recipe; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub overrides: Vec<String>,
+    /// The first learning rate.
+    #[arg(long, value_name = "RATE", default_value_t = 1e-6)]
+    pub start: f64,
+    /// The last learning rate.
+    #[arg(long, value_name = "RATE", default_value_t = 1.0)]
+    pub end: f64,
+    /// Steps from the first to the last.
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(2..))]
+    pub steps: u32,
+    /// Write the whole curve to FILE, as CSV.
+    #[arg(long, value_name = "FILE")]
+    pub csv: Option<PathBuf>,
+    /// Print JSON, the whole curve in it.
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub compute: ComputeArgs,
+}
+
+/// Options of `visage runs`.
+#[derive(Debug, Args)]
+pub struct RunsArgs {
+    /// The folder the runs are in.
+    #[arg(default_value = "runs")]
+    pub folder: PathBuf,
+    /// Print JSON instead of a table.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The verbs of `visage recipe`.
+#[derive(Debug, Subcommand)]
+pub enum RecipeCommand {
+    /// Show a recipe with every value spelt out, defaults too.
+    Show(RecipeShowArgs),
+    /// Show in which values two recipes differ.
+    Diff(RecipeDiffArgs),
+}
+
+/// Options of `visage recipe show`.
+#[derive(Debug, Args)]
+pub struct RecipeShowArgs {
+    /// A shipped recipe (baseline, original, enhanced), a TOML file, or the folder of a run.
+    pub recipe: String,
+    /// Change a value first; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub overrides: Vec<String>,
+}
+
+/// Options of `visage recipe diff`.
+#[derive(Debug, Args)]
+pub struct RecipeDiffArgs {
+    /// A recipe, as for `visage recipe show`.
+    pub first: String,
+    /// Another.
+    pub second: String,
+    /// Print JSON instead of a table.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `visage weights`.
+#[derive(Debug, Args)]
+pub struct WeightsArgs {
+    /// A safetensors or PyTorch file, or hub:OWNER/NAME[@REVISION].
+    pub path: PathBuf,
+    /// Print JSON instead of tables.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Options of `visage evaluate`.

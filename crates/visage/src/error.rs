@@ -128,6 +128,14 @@ pub enum CommandError {
         /// The command that goes on with it.
         resume: String,
     },
+    /// Training ended by something that can be put right.
+    #[error("{error}")]
+    BrokenOff {
+        /// What.
+        error: Box<visage_train::TrainError>,
+        /// The command that goes on with the run.
+        resume: String,
+    },
     /// The threads to compute with could not be started.
     #[error("cannot start the threads to compute with")]
     Threads(#[source] rayon::ThreadPoolBuildError),
@@ -179,6 +187,14 @@ impl CommandError {
                     format!("visage evaluate {} --data {}{split}", shell::path(run), shell::path(data))
                 });
                 Some(commands.collect::<Vec<_>>().join("\n"))
+            }
+            Self::BrokenOff { error, resume } => {
+                let remedy = if error.is_full_disk() {
+                    "free some space"
+                } else {
+                    "put that right (the disk, its permissions, or the image)"
+                };
+                Some(format!("nothing that was saved is lost: {remedy}, then go on from the last checkpoint: {resume}"))
             }
             Self::Interrupted { resume, .. } => Some(format!("to go on: {resume}")),
             _ => None,

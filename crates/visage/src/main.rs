@@ -1,5 +1,6 @@
 //! `visage`: the command line. A verb a file under `commands`, and no logic of its own.
 
+mod board;
 mod cli;
 mod commands;
 mod compute;

@@ -13,11 +13,11 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Flex, TensorMetadata};
 use burn_flex::FlexTensor;
-use visage_kernels::optimizer::AdamStep;
+use visage_kernels::optimizer::{AdamStep, SgdStep};
 use visage_kernels::{Activation, BatchStatistics, Window};
 
 use super::flex::{self, NormGradients, contiguous, tensor};
-use super::{NetworkOps, Residual, buffers};
+use super::{NetworkOps, Precision, Residual, buffers};
 
 type Tracked = FloatTensor<Autodiff<Flex>>;
 
@@ -353,6 +353,36 @@ impl<C: CheckpointStrategy> NetworkOps for Autodiff<Flex, C> {
             step,
         );
         (Tracked::new(parameter), Tracked::new(first_moment), Tracked::new(second_moment))
+    }
+
+    /// As [`NetworkOps::adam_step`].
+    fn sgd_step(parameter: Tracked, gradient: Tracked, velocity: Tracked, step: SgdStep) -> (Tracked, Tracked) {
+        let (parameter, velocity) =
+            Flex::sgd_step(parameter.into_primitive(), gradient.into_primitive(), velocity.into_primitive(), step);
+        (Tracked::new(parameter), Tracked::new(velocity))
+    }
+
+    /// The gradient passes straight through, rounded as the value was: that is what computing in the type does to it.
+    fn round(input: Tracked, precision: Precision) -> Tracked {
+        #[derive(Debug)]
+        struct Round;
+
+        impl Backward<Flex, 1> for Round {
+            type State = Precision;
+
+            fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+                let gradient = grads.consume::<Flex>(&ops.node);
+                let [node] = ops.parents.map(|node| node.map(|node| node.id));
+                register(grads, node, || Flex::round(gradient, ops.state));
+            }
+        }
+
+        let prepared = Round.prepare::<C>([input.node()]).compute_bound().stateful();
+        let output = Flex::round(input.into_primitive(), precision);
+        match prepared {
+            OpsKind::Tracked(prepared) => prepared.finish(precision, output),
+            OpsKind::UnTracked(prepared) => prepared.finish(output),
+        }
     }
 }
 

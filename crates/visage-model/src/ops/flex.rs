@@ -6,9 +6,10 @@ use burn_flex::FlexTensor;
 use visage_kernels as kernels;
 use visage_kernels::{
     Activation, BatchStatistics, ConvShape, DepthwiseShape, Epilogue, PoolShape, Window, optimizer::AdamStep,
+    optimizer::SgdStep,
 };
 
-use super::{NetworkOps, Residual, buffers};
+use super::{NetworkOps, Precision, Residual, buffers};
 
 /// A tensor whose elements lie in one contiguous run of `f32`.
 ///
@@ -207,6 +208,31 @@ impl NetworkOps for Flex {
         );
         buffers::give(gradient);
         (parameter, first_moment, second_moment)
+    }
+
+    fn sgd_step(
+        parameter: FlexTensor,
+        gradient: FlexTensor,
+        velocity: FlexTensor,
+        step: SgdStep,
+    ) -> (FlexTensor, FlexTensor) {
+        let gradient = contiguous(gradient);
+        let mut parameter = contiguous(parameter);
+        let mut velocity = contiguous(velocity);
+        kernels::optimizer::sgd_step(
+            step,
+            parameter.storage_mut::<f32>(),
+            slice(&gradient),
+            velocity.storage_mut::<f32>(),
+        );
+        buffers::give(gradient);
+        (parameter, velocity)
+    }
+
+    fn round(input: FlexTensor, precision: Precision) -> FlexTensor {
+        let mut rounded = contiguous(input);
+        precision.round(rounded.storage_mut::<f32>());
+        rounded
     }
 }
 

@@ -10,11 +10,13 @@
 mod autodiff;
 pub(crate) mod buffers;
 mod flex;
+mod precision;
 
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, ExtensionType, backend_extension};
 use burn::tensor::Tensor;
-pub use visage_kernels::optimizer::{AdamStep, WeightDecay};
+pub use precision::Precision;
+pub use visage_kernels::optimizer::{AdamStep, SgdStep, WeightDecay};
 pub use visage_kernels::{Activation, Padding, Window};
 
 /// A shortcut that may join the main path before the activation.
@@ -107,6 +109,17 @@ pub trait NetworkOps: Backend {
         second_moment: FloatTensor<Self>,
         step: AdamStep,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+
+    /// See [`sgd_step`](super::ops::sgd_step).
+    fn sgd_step(
+        parameter: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        velocity: FloatTensor<Self>,
+        step: SgdStep,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>);
+
+    /// See [`round`](super::ops::round).
+    fn round(input: FloatTensor<Self>, precision: Precision) -> FloatTensor<Self>;
 }
 
 /// Dense convolution without bias.
@@ -294,5 +307,33 @@ pub fn adam_step<const D: usize>(state: AdamState<D>, gradient: Tensor<D>, step:
         parameter: Tensor::from_dispatch(parameter),
         first_moment: Tensor::from_dispatch(first_moment),
         second_moment: Tensor::from_dispatch(second_moment),
+    }
+}
+
+/// One step of stochastic gradient descent on a parameter and its velocity, in place where nobody else holds the
+/// tensors. None of them may carry a gradient.
+#[must_use]
+pub fn sgd_step<const D: usize>(
+    parameter: Tensor<D>,
+    velocity: Tensor<D>,
+    gradient: Tensor<D>,
+    step: SgdStep,
+) -> (Tensor<D>, Tensor<D>) {
+    let (parameter, velocity) = <Dispatch as NetworkOps>::sgd_step(
+        parameter.into_dispatch(),
+        gradient.into_dispatch(),
+        velocity.into_dispatch(),
+        step,
+    );
+    (Tensor::from_dispatch(parameter), Tensor::from_dispatch(velocity))
+}
+
+/// Every value rounded to the nearest that `precision` can hold, ties to even; and in the backward pass every
+/// value of the gradient. What is too large becomes infinite, as it does in that type.
+#[must_use]
+pub fn round<const D: usize>(input: Tensor<D>, precision: Precision) -> Tensor<D> {
+    match precision {
+        Precision::F32 => input,
+        half => Tensor::from_dispatch(<Dispatch as NetworkOps>::round(input.into_dispatch(), half)),
     }
 }

@@ -52,6 +52,8 @@ pub fn run(args: &DemoArgs) -> Result<(), CommandError> {
             split_seed: None,
             folder: &run,
             resume: false,
+            accept_changes: false,
+            tensorboard: false,
             compute: &compute,
             resume_options: String::new(),
         })?;

@@ -5,15 +5,19 @@ mod compare;
 mod data;
 mod demo;
 mod evaluate;
+mod lr_find;
 mod predict;
+mod recipe;
+mod runs;
 mod train;
+mod weights;
 
 use std::path::{Path, PathBuf};
 
 use visage_model::Model;
 use visage_train::trainer::model_of_run;
 
-use crate::cli::{Command, DataCommand};
+use crate::cli::{Command, DataCommand, RecipeCommand};
 use crate::compute::Compute;
 use crate::error::CommandError;
 
@@ -28,6 +32,11 @@ pub fn run(command: Command) -> Result<(), CommandError> {
         Command::Data(DataCommand::Inspect(args)) => data::inspect(&args),
         Command::Data(DataCommand::Synth(args)) => data::synth(&args),
         Command::Train(args) => train::run(&args),
+        Command::LrFind(args) => lr_find::run(&args),
+        Command::Runs(args) => runs::run(&args),
+        Command::Recipe(RecipeCommand::Show(args)) => recipe::show(&args),
+        Command::Recipe(RecipeCommand::Diff(args)) => recipe::diff(&args),
+        Command::Weights(args) => weights::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Predict(args) => predict::run(&args),

@@ -8,4 +8,7 @@ mod evaluate;
 mod fixture;
 mod mistakes;
 mod predict;
+mod recipes;
 mod resume;
+mod training;
+mod weights;
