@@ -36,7 +36,7 @@ pub enum Command {
     Train(TrainArgs),
     /// Judge a model on a part of a dataset.
     Evaluate(EvaluateArgs),
-    /// Set the metrics of evaluated runs side by side.
+    /// Set evaluated runs side by side, and say what differs beyond chance.
     Compare(CompareArgs),
     /// Ask a model about images.
     Predict(PredictArgs),
@@ -208,6 +208,9 @@ pub struct CompareArgs {
     /// Show every attribute.
     #[arg(long)]
     pub attributes: bool,
+    /// Also show what others published on CelebA's test split: the write-up's two models attribute by attribute, and means.
+    #[arg(long)]
+    pub published: bool,
     /// Print JSON instead of tables.
     #[arg(long)]
     pub json: bool,

@@ -104,6 +104,15 @@ pub enum CommandError {
         /// Its split.
         found: Split,
     },
+    /// Metrics of different data, without the predictions that would tell what they share.
+    #[error("{} and {} were judged on different data, and not both have their predictions beside them: evaluate both again, on \
+        the same data", first.display(), other.display())]
+    OtherData {
+        /// The first run.
+        first: PathBuf,
+        /// Another.
+        other: PathBuf,
+    },
     /// A folder without images.
     #[error("no images in {}: visage reads JPEG, PNG, WebP, BMP and GIF files", paths.join(", "))]
     NoImages {

@@ -36,7 +36,7 @@ pub fn run(args: &DemoArgs) -> Result<(), CommandError> {
     output::note(data::told(&summary).trim_end());
     let dataset = Arc::new(Dataset::open(&faces)?);
 
-    let (mut runs, mut judged) = (Vec::new(), Vec::new());
+    let mut judged = Vec::new();
     for (name, overrides) in RECIPES {
         output::note(&format!("\n== {name}, trained"));
         let run = args.out.join(name);
@@ -56,7 +56,7 @@ pub fn run(args: &DemoArgs) -> Result<(), CommandError> {
             resume_options: String::new(),
         })?;
         let (model, model_file) = read_model(&run, &compute)?;
-        let metrics = evaluate::evaluate(&evaluate::Judging {
+        let judgement = evaluate::evaluate(&evaluate::Judging {
             model: &model,
             model_file,
             dataset: &dataset,
@@ -66,14 +66,13 @@ pub fn run(args: &DemoArgs) -> Result<(), CommandError> {
             group_by: &[],
             compute: &compute,
         })?;
-        metrics.write_in(&visage_train::RunFolder::open(&run).map_err(TrainError::from)?)?;
-        runs.push(run);
-        judged.push(metrics);
+        judgement.write(&run.join(MetricsFile::name(Split::Test)))?;
+        judged.push(compare::Run::new(&run, judgement.metrics, Some(judgement.predictions)));
     }
 
     output::note("\n== both, judged on faces they have not seen\n");
-    let compared = compare::compare(&runs, Split::Test, &judged)?;
-    output::result(&compare::report(&compared, &judged, false))?;
+    let compared = compare::compare(judged, false)?;
+    output::result(&compare::report(&compared, false))?;
     let best = shell::path(&args.out.join(RECIPES[RECIPES.len() - 1].0));
     let data = shell::path(&faces);
     output::result(&format!(
