@@ -76,7 +76,7 @@ fn quantile(ascending: &[f64], share: f64) -> f64 {
 pub struct Resampling<'a> {
     /// How many to draw; a thousand for intervals.
     pub replicates: usize,
-    /// Adds to each image's count how often replicate number `0..replicates` drew it. A function of the number alone,
+    /// Adds to each image's count how often the replicate of a number, from 0 on, drew it. A function of the number alone,
     /// so that the same intervals come out of any number of threads.
     pub draw: &'a (dyn Fn(u64, &mut [u16]) + Sync),
 }
@@ -98,6 +98,7 @@ impl Entry {
         (self.0 >> 2) as usize
     }
 
+    #[inline]
     fn ends_tie(self) -> bool {
         self.0 & 2 != 0
     }
@@ -159,26 +160,94 @@ impl Judged {
         Ok(Self { images: predictions.images(), columns, pooled })
     }
 
-    /// Everything measured when each image counts as often as `weights` says.
-    fn weighted(&self, weights: &[u16]) -> Replicate {
-        let mut pooled = Sums::default();
-        let mut commoner_class = 0;
-        let attributes: Vec<Scores> = self
-            .columns
-            .iter()
-            .map(|column| {
-                let sums = column.sums(weights);
-                pooled.add(&sums);
-                commoner_class += sums.confusion.commoner_class();
-                sums.scores(rank(&column.entries, weights))
-            })
-            .collect();
-        let commoner_class_accuracy = ratio(commoner_class, pooled.confusion.support());
-        Replicate {
-            macro_average: Scores::mean_where_defined(attributes.iter()),
-            micro_average: Scores { commoner_class_accuracy, ..pooled.scores(rank(&self.pooled, weights)) },
-            attributes,
+    /// Everything measured when each image counts as often as `weights` says, for each lane of weights.
+    fn weighted(&self, weights: &[Lanes]) -> [Replicate; LANES] {
+        let columns: Vec<[(Sums, Ranks); LANES]> = self.columns.iter().map(|column| column.measured(weights)).collect();
+        let pooled = Walk::new().down(&self.pooled, weights).ranks();
+        std::array::from_fn(|lane| {
+            let attributes: Vec<Scores> = columns.iter().map(|column| column[lane].0.scores(column[lane].1)).collect();
+            let (mut sums, mut commoner_class) = (Sums::default(), 0);
+            for column in &columns {
+                sums.add(&column[lane].0);
+                commoner_class += column[lane].0.confusion.commoner_class();
+            }
+            let commoner_class_accuracy = ratio(commoner_class, sums.confusion.support());
+            Replicate {
+                macro_average: Scores::mean_where_defined(attributes.iter()),
+                micro_average: Scores { commoner_class_accuracy, ..sums.scores(pooled[lane]) },
+                attributes,
+            }
+        })
+    }
+}
+
+/// Replicates that share a walk, so that finding an image's place is paid for once and their sums are vectors.
+const LANES: usize = 4;
+
+/// A number for each replicate of a walk. Counts are whole numbers far below 2^53, which are exact.
+type Lanes = [f64; LANES];
+
+fn add(sum: &mut Lanes, by: impl Fn(usize) -> f64) {
+    sum.iter_mut().enumerate().for_each(|(lane, sum)| *sum += by(lane));
+}
+
+/// Average precision and area under the ROC curve.
+type Ranks = [Option<f64>; 2];
+
+/// A walk down a ranking, which counts as [`crate::ranking::Ranking`] does.
+#[derive(Default)]
+struct Walk {
+    true_positives: Lanes,
+    predicted: Lanes,
+    precisions: Lanes,
+    twice_won: Lanes,
+}
+
+impl Walk {
+    fn new() -> Self {
+        Self::default()
+    }
+
+    /// Goes on over `entries`, which end where a tie does.
+    fn down(mut self, entries: &[Entry], weights: &[Lanes]) -> Self {
+        let (mut negatives, mut positives, mut found) = ([0.0; LANES], [0.0; LANES], false);
+        for entry in entries {
+            let weight = &weights[entry.image()];
+            if entry.present() {
+                add(&mut positives, |lane| weight[lane]);
+                found = true;
+            } else {
+                add(&mut negatives, |lane| weight[lane]);
+            }
+            if entry.ends_tie() {
+                add(&mut self.twice_won, |lane| negatives[lane] * (2.0 * self.true_positives[lane] + positives[lane]));
+                add(&mut self.predicted, |lane| negatives[lane] + positives[lane]);
+                if found {
+                    add(&mut self.true_positives, |lane| positives[lane]);
+                    let precision = |lane: usize| self.true_positives[lane] / self.predicted[lane].max(1.0);
+                    // Where nothing was drawn yet this adds nothing; without the `max` it would add 0 / 0.
+                    add(&mut self.precisions, |lane| positives[lane] * precision(lane));
+                }
+                (negatives, positives, found) = ([0.0; LANES], [0.0; LANES], false);
+            }
         }
+        self
+    }
+
+    /// What was counted up to here: positives and negatives.
+    fn counts(&self, lane: usize) -> [u64; 2] {
+        [self.true_positives[lane] as u64, (self.predicted[lane] - self.true_positives[lane]) as u64]
+    }
+
+    fn ranks(&self) -> [Ranks; LANES] {
+        std::array::from_fn(|lane| {
+            let (positives, precisions) = (self.true_positives[lane], self.precisions[lane]);
+            let pairs = positives * (self.predicted[lane] - positives);
+            [
+                (positives > 0.0).then(|| precisions / positives),
+                (pairs > 0.0).then(|| self.twice_won[lane] / (2.0 * pairs)),
+            ]
+        })
     }
 }
 
@@ -199,29 +268,37 @@ impl Column {
         }
     }
 
-    fn sums(&self, weights: &[u16]) -> Sums {
-        let mut sums = Sums::default();
-        let count = |entries: &[Entry]| {
-            entries.iter().fold([0, 0], |[absent, present], entry| {
-                let weight = u64::from(weights[entry.image()]);
-                let is = u64::from(entry.present());
-                [absent + weight * (1 - is), present + weight * is]
-            })
-        };
-        let [false_positives, true_positives] = count(&self.entries[..self.decided]);
-        let [true_negatives, false_negatives] = count(&self.entries[self.decided..]);
-        sums.confusion = Confusion { true_positives, false_positives, true_negatives, false_negatives };
+    fn measured(&self, weights: &[Lanes]) -> [(Sums, Ranks); LANES] {
+        // Images of one score are decided alike and fall in one bin, so that both end where a tie ends.
+        let walk = Walk::new().down(&self.entries[..self.decided], weights);
+        let decided: [[u64; 2]; LANES] = std::array::from_fn(|lane| walk.counts(lane));
+        let walk = walk.down(&self.entries[self.decided..], weights);
+        let ranks = walk.ranks();
+
+        let (mut squared, mut log) = ([0.0; LANES], [0.0; LANES]);
+        let mut excess = [[0.0; LANES]; ECE_BINS];
         let mut start = 0;
-        for (excess, &end) in sums.excess.iter_mut().zip(&self.bin_ends) {
+        for (excess, &end) in excess.iter_mut().zip(&self.bin_ends) {
             for (entry, costs) in self.entries[start..end].iter().zip(&self.costs[start..end]) {
-                let weight = f64::from(weights[entry.image()]);
-                sums.squared += weight * costs[0];
-                sums.log += weight * costs[1];
-                *excess += weight * costs[2];
+                let weight = &weights[entry.image()];
+                add(&mut squared, |lane| weight[lane] * costs[0]);
+                add(&mut log, |lane| weight[lane] * costs[1]);
+                add(excess, |lane| weight[lane] * costs[2]);
             }
             start = end;
         }
-        sums
+        std::array::from_fn(|lane| {
+            let [positives, negatives] = walk.counts(lane);
+            let [true_positives, false_positives] = decided[lane];
+            let confusion = Confusion {
+                true_positives,
+                false_positives,
+                true_negatives: negatives - false_positives,
+                false_negatives: positives - true_positives,
+            };
+            let excess = excess.map(|excess| excess[lane]);
+            (Sums { confusion, squared: squared[lane], log: log[lane], excess }, ranks[lane])
+        })
     }
 }
 
@@ -243,7 +320,7 @@ impl Sums {
         self.excess.iter_mut().zip(&other.excess).for_each(|(sum, excess)| *sum += excess);
     }
 
-    fn scores(&self, [average_precision, roc_auc]: [Option<f64>; 2]) -> Scores {
+    fn scores(&self, [average_precision, roc_auc]: Ranks) -> Scores {
         let support = self.confusion.support();
         let mean = |sum: f64| (support > 0).then(|| sum / support as f64);
         Scores {
@@ -255,32 +332,6 @@ impl Sums {
             ..Scores::of_decisions(&self.confusion)
         }
     }
-}
-
-/// Average precision and area under the ROC curve, as [`crate::ranking::Ranking`] has them.
-fn rank(entries: &[Entry], weights: &[u16]) -> [Option<f64>; 2] {
-    let (mut true_positives, mut predicted) = (0_u64, 0_u64);
-    let (mut precisions, mut twice_won) = (0.0, 0_u64);
-    let mut tied = [0_u64; 2];
-    for entry in entries {
-        let weight = u64::from(weights[entry.image()]);
-        let present = u64::from(entry.present());
-        tied[0] += weight * (1 - present);
-        tied[1] += weight * present;
-        if entry.ends_tie() {
-            let [negatives, positives] = std::mem::take(&mut tied);
-            twice_won += negatives * (2 * true_positives + positives);
-            true_positives += positives;
-            predicted += negatives + positives;
-            // Where nothing was drawn yet this adds nothing; without the `max` it would add 0 / 0.
-            precisions += positives as f64 * (true_positives as f64 / predicted.max(1) as f64);
-        }
-    }
-    let pairs = true_positives * (predicted - true_positives);
-    [
-        (true_positives > 0).then(|| precisions / true_positives as f64),
-        (pairs > 0).then(|| twice_won as f64 / (2 * pairs) as f64),
-    ]
 }
 
 /// Everything measured on one replicate.
@@ -304,18 +355,25 @@ pub fn resample(items: &[Judged], resampling: &Resampling<'_>) -> Result<Vec<Vec
     if let Some(other) = items.iter().find(|item| item.images != images) {
         return Err(Error::DifferentImages { first: images, other: other.images });
     }
-    let drawn: Vec<Vec<Replicate>> = (0..resampling.replicates as u64)
+    let drawn: Vec<Vec<[Replicate; LANES]>> = (0..resampling.replicates.div_ceil(LANES) as u64)
         .into_par_iter()
-        .map(|number| {
+        .map(|walk| {
+            let mut lanes = vec![[0.0; LANES]; images];
             let mut weights = vec![0; images];
-            (resampling.draw)(number, &mut weights);
-            items.iter().map(|item| item.weighted(&weights)).collect()
+            // The last walk may draw more than were asked for; they are left out below.
+            for lane in 0..LANES {
+                weights.fill(0);
+                (resampling.draw)(walk * LANES as u64 + lane as u64, &mut weights);
+                lanes.iter_mut().zip(&weights).for_each(|(lanes, &weight)| lanes[lane] = f64::from(weight));
+            }
+            items.iter().map(|item| item.weighted(&lanes)).collect()
         })
         .collect();
     let mut by_item: Vec<Vec<Replicate>> = items.iter().map(|_| Vec::with_capacity(resampling.replicates)).collect();
-    for replicate in drawn {
-        by_item.iter_mut().zip(replicate).for_each(|(item, replicate)| item.push(replicate));
+    for walk in drawn {
+        by_item.iter_mut().zip(walk).for_each(|(item, replicates)| item.extend(replicates));
     }
+    by_item.iter_mut().for_each(|item| item.truncate(resampling.replicates));
     Ok(by_item)
 }
 
