@@ -41,6 +41,7 @@ pub use evaluation::{AttributeMetrics, Evaluation, OriginalMeans, evaluate};
 pub use paired::{Change, SIGNIFICANCE, TOO_FEW, Verdict};
 pub use predictions::Predictions;
 pub use published::{ORIGINAL_TEST_IMAGES, PublishedMean, published_means};
+pub use ranking::{Cut, Ranking};
 pub use scores::{Metric, Scores};
 pub use significance::{holm, mcnemar, normal_p};
 pub use thresholds::{Chosen, ThresholdRule, Thresholds, is_positive};

@@ -38,6 +38,8 @@ pub enum Command {
     Evaluate(EvaluateArgs),
     /// Set evaluated runs side by side, and say what differs beyond chance.
     Compare(CompareArgs),
+    /// Draw runs, how they trained and what they are worth, as one page and its figures.
+    Report(ReportArgs),
     /// Ask a model about images.
     Predict(PredictArgs),
     /// Measure the speed of training or inference on random pixels.
@@ -214,6 +216,24 @@ pub struct CompareArgs {
     /// Print JSON instead of tables.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Options of `visage report`.
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// Folders of runs, to stand side by side. What was not evaluated is shown as far as it was trained.
+    #[arg(required = true, value_name = "RUN")]
+    pub runs: Vec<PathBuf>,
+    /// The folder to write: report.html and a folder of figures [default: RUN/report, of several runs visage-report].
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// The split whose metrics are shown [default: the first of test, validation and train that a run has].
+    #[arg(long)]
+    pub split: Option<Split>,
+    /// Also show the images that a model was most wrong and least certain about. They go into the page: think of who is
+    /// on them.
+    #[arg(long)]
+    pub gallery: bool,
 }
 
 /// Options of `visage predict`.

@@ -24,6 +24,25 @@ pub enum CommandError {
     /// Predictions that cannot be judged.
     #[error(transparent)]
     Judge(#[from] visage_judge::Error),
+    /// A report.
+    #[error(transparent)]
+    Report(#[from] visage_report::ReportError),
+    /// A picture of a gallery that is not where it was.
+    #[error("{} has no image {image} any more, which a model was judged on: evaluate again, or leave out --gallery", data.display())]
+    PictureGone {
+        /// The dataset.
+        data: PathBuf,
+        /// The image.
+        image: String,
+    },
+    /// A picture of a gallery that cannot be read.
+    #[error("cannot make a picture of {image}")]
+    Picture {
+        /// The image.
+        image: String,
+        /// Why not.
+        source: image::ImageError,
+    },
     /// A synthetic dataset.
     #[error(transparent)]
     Synth(#[from] visage_synth::SynthError),

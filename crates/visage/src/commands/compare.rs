@@ -191,7 +191,7 @@ fn trained_on(run: &Path) -> Result<PathBuf, CommandError> {
 }
 
 /// The last part of each path, or the whole of it where two would be called alike.
-fn names(runs: &[PathBuf]) -> Vec<String> {
+pub fn names(runs: &[PathBuf]) -> Vec<String> {
     let short =
         |run: &Path| run.file_name().map_or_else(|| run.display().to_string(), |n| n.to_string_lossy().into_owned());
     let mut seen = BTreeMap::new();
@@ -200,6 +200,12 @@ fn names(runs: &[PathBuf]) -> Vec<String> {
     }
     let unique = |run: &PathBuf| if seen[&short(run)] == 1 { short(run) } else { run.display().to_string() };
     runs.iter().map(unique).collect()
+}
+
+/// What there is to say about the comparison, without its tables.
+pub fn words(compared: &ComparedRuns) -> Vec<String> {
+    let ComparedRuns { comparison, notes, .. } = compared;
+    [differences(comparison), verdicts(comparison), flags(comparison, false), notes.clone()].concat()
 }
 
 /// The tables, and in words what they hide.

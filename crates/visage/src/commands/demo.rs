@@ -7,12 +7,13 @@ use visage_data::{Dataset, Split};
 use visage_synth::Options;
 use visage_train::{Recipe, TrainError};
 
-use super::{compare, data, evaluate, read_model, train};
+use super::{compare, data, evaluate, read_model, report, train};
 use crate::cli::{DemoArgs, Threshold};
 use crate::compute::Compute;
 use crate::error::CommandError;
 use crate::metrics_file::MetricsFile;
 use crate::output;
+use crate::report_runs::Asked;
 use crate::shell;
 use crate::table::duration;
 
@@ -36,7 +37,7 @@ pub fn run(args: &DemoArgs) -> Result<(), CommandError> {
     output::note(data::told(&summary).trim_end());
     let dataset = Arc::new(Dataset::open(&faces)?);
 
-    let mut judged = Vec::new();
+    let (mut runs, mut judged) = (Vec::new(), Vec::new());
     for (name, overrides) in RECIPES {
         output::note(&format!("\n== {name}, trained"));
         let run = args.out.join(name);
@@ -68,11 +69,15 @@ pub fn run(args: &DemoArgs) -> Result<(), CommandError> {
         })?;
         judgement.write(&run.join(MetricsFile::name(Split::Test)))?;
         judged.push(compare::Run::new(&run, judgement.metrics, Some(judgement.predictions)));
+        runs.push(run);
     }
 
     output::note("\n== both, judged on faces they have not seen\n");
     let compared = compare::compare(judged, false)?;
     output::result(&compare::report(&compared, false))?;
+    output::note("\n== the report");
+    let asked = Asked { runs: &runs, split: Some(Split::Test), gallery: false };
+    output::result(&format!("\n{}", report::told(&report::report(&asked, &args.out)?)))?;
     let best = shell::path(&args.out.join(RECIPES[RECIPES.len() - 1].0));
     let data = shell::path(&faces);
     output::result(&format!(

@@ -1,11 +1,12 @@
 //! The verbs.
 
 mod bench;
-mod compare;
+pub mod compare;
 mod data;
 mod demo;
 mod evaluate;
 mod predict;
+mod report;
 mod train;
 
 use std::path::{Path, PathBuf};
@@ -30,6 +31,7 @@ pub fn run(command: Command) -> Result<(), CommandError> {
         Command::Train(args) => train::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Compare(args) => compare::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Predict(args) => predict::run(&args),
         Command::Bench(args) => bench::run(&args),
     }

@@ -8,4 +8,5 @@ mod evaluate;
 mod fixture;
 mod mistakes;
 mod predict;
+mod report;
 mod resume;
