@@ -45,6 +45,14 @@ pub enum TrainError {
         /// Why not.
         reason: String,
     },
+    /// A predictions file that is none.
+    #[error("{}: these are not predictions that visage wrote: {reason}; write them anew with visage evaluate", path.display())]
+    Predictions {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A split without images.
     #[error(
         "{dataset} has no {split} images: training needs a train and a validation split; add a `split` column \

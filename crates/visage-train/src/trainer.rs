@@ -764,8 +764,8 @@ impl Validated {
         Self {
             thresholds: evaluation.thresholds().values,
             rule: match evaluation.threshold_rule {
-                ThresholdRule::Fixed => "fixed in advance".to_owned(),
-                ThresholdRule::BestF1 => "best F1 of each attribute on the validation split".to_owned(),
+                ThresholdRule::Fixed => ThresholdRule::Fixed.to_string(),
+                rule => format!("{rule} on the validation split"),
             },
             metrics: named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect(),
         }

@@ -45,8 +45,10 @@ pub enum Command {
     Weights(WeightsArgs),
     /// Judge a model on a part of a dataset.
     Evaluate(EvaluateArgs),
-    /// Set the metrics of evaluated runs side by side.
+    /// Set evaluated runs side by side, and say what differs beyond chance.
     Compare(CompareArgs),
+    /// Draw runs, how they trained and what they are worth, as one page and its figures.
+    Report(ReportArgs),
     /// Ask a model about images.
     Predict(PredictArgs),
     /// Measure the speed of training or inference on random pixels.
@@ -305,9 +307,30 @@ pub struct CompareArgs {
     /// Show every attribute.
     #[arg(long)]
     pub attributes: bool,
+    /// Also show what others published on CelebA's test split: the write-up's two models attribute by attribute, and means.
+    #[arg(long)]
+    pub published: bool,
     /// Print JSON instead of tables.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Options of `visage report`.
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// Folders of runs, to stand side by side. What was not evaluated is shown as far as it was trained.
+    #[arg(required = true, value_name = "RUN")]
+    pub runs: Vec<PathBuf>,
+    /// The folder to write: report.html and a folder of figures [default: RUN/report, of several runs visage-report].
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// The split whose metrics are shown [default: the first of test, validation and train that a run has].
+    #[arg(long)]
+    pub split: Option<Split>,
+    /// Also show the images that a model was most wrong and least certain about. They go into the page: think of who is
+    /// on them.
+    #[arg(long)]
+    pub gallery: bool,
 }
 
 /// Options of `visage predict`.

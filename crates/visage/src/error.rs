@@ -24,6 +24,25 @@ pub enum CommandError {
     /// Predictions that cannot be judged.
     #[error(transparent)]
     Judge(#[from] visage_judge::Error),
+    /// A report.
+    #[error(transparent)]
+    Report(#[from] visage_report::ReportError),
+    /// A picture of a gallery that is not where it was.
+    #[error("{} has no image {image} any more, which a model was judged on: evaluate again, or leave out --gallery", data.display())]
+    PictureGone {
+        /// The dataset.
+        data: PathBuf,
+        /// The image.
+        image: String,
+    },
+    /// A picture of a gallery that cannot be read.
+    #[error("cannot make a picture of {image}")]
+    Picture {
+        /// The image.
+        image: String,
+        /// Why not.
+        source: image::ImageError,
+    },
     /// A synthetic dataset.
     #[error(transparent)]
     Synth(#[from] visage_synth::SynthError),
@@ -103,6 +122,15 @@ pub enum CommandError {
         other: PathBuf,
         /// Its split.
         found: Split,
+    },
+    /// Metrics of different data, without the predictions that would tell what they share.
+    #[error("{} and {} were judged on different data, and not both have their predictions beside them: evaluate both again, on \
+        the same data", first.display(), other.display())]
+    OtherData {
+        /// The first run.
+        first: PathBuf,
+        /// Another.
+        other: PathBuf,
     },
     /// A folder without images.
     #[error("no images in {}: visage reads JPEG, PNG, WebP, BMP and GIF files", paths.join(", "))]

@@ -10,6 +10,8 @@ mod metrics_file;
 mod output;
 mod panic;
 mod progress;
+mod report_runs;
+mod resampling;
 mod shell;
 mod table;
 

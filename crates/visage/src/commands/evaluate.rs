@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use visage_data::{Dataset, Label, Split};
-use visage_judge::{Evaluation, Metric, Predictions, Scores, ThresholdRule, Thresholds};
+use visage_judge::{Evaluation, Interval, Intervals, Metric, Predictions, Scores, ThresholdRule, Thresholds};
 use visage_model::{Model, Origin};
-use visage_train::RunFolder;
 use visage_train::inference::{InferenceOptions, predictions};
+use visage_train::{About, PredictionsFile, RunFolder};
 
 use super::read_model;
 use crate::cli::{EvaluateArgs, Threshold};
@@ -16,6 +16,7 @@ use crate::error::CommandError;
 use crate::metrics_file::{Group, MetricsFile};
 use crate::output;
 use crate::progress::Progress;
+use crate::resampling::RESAMPLING;
 use crate::shell;
 use crate::table::{Columns, count, counted, percent, score};
 
@@ -40,7 +41,7 @@ const COLUMNS: [(Metric, &str); 10] = [
 pub fn run(args: &EvaluateArgs) -> Result<(), CommandError> {
     let compute = Compute::new(&args.compute)?;
     let (model, model_file) = read_model(&args.model, &compute)?;
-    let metrics = evaluate(&Judging {
+    let judged = evaluate(&Judging {
         dataset: &Arc::new(open(&args.data, &model)?),
         model: &model,
         model_file,
@@ -50,21 +51,25 @@ pub fn run(args: &EvaluateArgs) -> Result<(), CommandError> {
         group_by: &args.group_by,
         compute: &compute,
     })?;
-    let json_file = args.json.as_ref().and_then(Option::as_ref);
-    let given = args.out.iter().chain(json_file);
-    given.clone().try_for_each(|file| metrics.write(file))?;
-    let mut written: Vec<String> = given.map(|file| file.display().to_string()).collect();
-    if written.is_empty() && RunFolder::holds_run(&args.model) {
-        let run = RunFolder::open(&args.model).map_err(visage_train::TrainError::from)?;
-        written.push(metrics.write_in(&run)?.display().to_string());
+    let mut written = Vec::new();
+    match &args.out {
+        Some(file) => written.extend(judged.write(file)?),
+        None if RunFolder::holds_run(&args.model) && !matches!(args.json, Some(Some(_))) => {
+            written.extend(judged.write(&args.model.join(MetricsFile::name(args.split)))?);
+        }
+        None => {}
+    }
+    if let Some(Some(file)) = &args.json {
+        judged.metrics.write(file)?;
+        written.push(file.display().to_string());
     }
     if matches!(args.json, Some(None)) {
-        output::result(&metrics.to_json())?;
+        output::result(&judged.metrics.to_json())?;
     } else {
-        output::result(&report(&metrics))?;
+        output::result(&report(&judged.metrics))?;
     }
     if !written.is_empty() {
-        output::note(&format!("wrote {}", written.join(" and ")));
+        output::note(&format!("wrote {}", written.join(", ")));
         output::note(&format!("next: visage compare {} ANOTHER_RUN", shell::path(&args.model)));
     }
     Ok(())
@@ -104,8 +109,33 @@ pub struct Judging<'a> {
     pub compute: &'a Compute,
 }
 
+/// What judging gave.
+pub struct Judged {
+    /// The metrics.
+    pub metrics: MetricsFile,
+    /// The answers behind them.
+    pub predictions: PredictionsFile,
+}
+
+impl Judged {
+    /// Writes the metrics to `path` and the predictions beside them; returns both paths.
+    ///
+    /// The predictions first: what compares them goes by their own labels and thresholds, so that being killed in between
+    /// leaves nothing that contradicts itself.
+    ///
+    /// # Errors
+    ///
+    /// When one cannot be written.
+    pub fn write(&self, path: &Path) -> Result<[String; 2], CommandError> {
+        let beside = PredictionsFile::beside(path);
+        self.predictions.write(&beside)?;
+        self.metrics.write(path)?;
+        Ok([path, &beside].map(|path| path.display().to_string()))
+    }
+}
+
 /// Judges a model, showing how it goes.
-pub fn evaluate(judging: &Judging<'_>) -> Result<MetricsFile, CommandError> {
+pub fn evaluate(judging: &Judging<'_>) -> Result<Judged, CommandError> {
     let Judging { model, model_file, dataset, data, split, threshold, group_by, compute } = judging;
     let indices = dataset.indices(*split);
     if indices.is_empty() {
@@ -140,7 +170,7 @@ pub fn evaluate(judging: &Judging<'_>) -> Result<MetricsFile, CommandError> {
             judged_groups.push(Group { attribute, present, images: members.images(), macro_average });
         }
     }
-    Ok(MetricsFile {
+    let metrics = MetricsFile {
         visage_version: env!("CARGO_PKG_VERSION").to_owned(),
         model: model_file.clone(),
         architecture: model.card.network.architecture.to_string(),
@@ -150,8 +180,18 @@ pub fn evaluate(judging: &Judging<'_>) -> Result<MetricsFile, CommandError> {
         split: *split,
         thresholds: rule,
         evaluation: visage_judge::evaluate(&predictions, &thresholds)?,
+        intervals: Some(Intervals::new(&predictions, &thresholds, &RESAMPLING)?),
         groups: judged_groups,
-    })
+    };
+    let about = About {
+        visage_version: metrics.visage_version.clone(),
+        model: metrics.model.clone(),
+        dataset: metrics.dataset.clone(),
+        dataset_fingerprint: metrics.dataset_fingerprint.clone(),
+        split: *split,
+        images: indices.iter().map(|&index| dataset.samples()[index].image.clone()).collect(),
+    };
+    Ok(Judged { metrics, predictions: PredictionsFile { about, predictions, thresholds } })
 }
 
 /// The name and the column of each attribute to group by.
@@ -189,6 +229,23 @@ pub fn report(metrics: &MetricsFile) -> String {
     ];
     for (name, scores) in means {
         table.row(row(name, scores, String::new()));
+        let intervals = metrics.intervals.as_ref().and_then(|intervals| match name {
+            "macro average" => Some(&intervals.macro_average),
+            "micro average" => Some(&intervals.micro_average),
+            _ => None,
+        });
+        if let Some(intervals) = intervals {
+            let end = |end: fn(&Interval) -> f64| {
+                COLUMNS.map(|(metric, _)| {
+                    intervals.get(&metric).map(|interval| score(Some(end(interval)))).unwrap_or_default()
+                })
+            };
+            for (label, values) in
+                [("  95 % interval: from", end(|i| i.low)), ("                   to", end(|i| i.high))]
+            {
+                table.row(std::iter::once(label.to_owned()).chain(values).chain([String::new()]));
+            }
+        }
     }
     let mut text = format!(
         "{} of the {} split of {}; thresholds: {}\n\n{}",

@@ -1,13 +1,14 @@
 //! The verbs.
 
 mod bench;
-mod compare;
+pub mod compare;
 mod data;
 mod demo;
 mod evaluate;
 mod lr_find;
 mod predict;
 mod recipe;
+mod report;
 mod runs;
 mod train;
 mod weights;
@@ -39,6 +40,7 @@ pub fn run(command: Command) -> Result<(), CommandError> {
         Command::Weights(args) => weights::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Compare(args) => compare::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Predict(args) => predict::run(&args),
         Command::Bench(args) => bench::run(&args),
     }

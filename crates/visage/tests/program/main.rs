@@ -9,6 +9,7 @@ mod fixture;
 mod mistakes;
 mod predict;
 mod recipes;
+mod report;
 mod resume;
 mod training;
 mod weights;
