@@ -495,7 +495,7 @@ impl<'a> Run<'a> {
         let predictions = Predictions::new(attributes, labels, probabilities)?;
         let thresholds = match self.settings.recipe.evaluation.thresholds {
             recipe::Thresholds::Fixed(threshold) => Thresholds::fixed(threshold as f32, count),
-            recipe::Thresholds::BestF1 => Thresholds::best_f1(&predictions),
+            recipe::Thresholds::Chosen(rule) => Thresholds::choose(rule, &predictions).thresholds,
         };
         Ok((loss_sum / (known as f64).max(1.0), visage_judge::evaluate(&predictions, &thresholds)?))
     }
@@ -509,6 +509,7 @@ impl<'a> Run<'a> {
             network: self.network,
             attributes: dataset.attributes().to_vec(),
             preparation: self.preparation.clone(),
+            calibration: None,
             thresholds: if thresholds.is_empty() { vec![0.5; self.network.outputs] } else { thresholds },
             threshold_rule: rule,
             origin: Origin {
@@ -641,8 +642,8 @@ impl Validated {
         Self {
             thresholds: evaluation.thresholds().values,
             rule: match evaluation.threshold_rule {
-                ThresholdRule::Fixed => "fixed in advance".to_owned(),
-                ThresholdRule::BestF1 => "best F1 of each attribute on the validation split".to_owned(),
+                ThresholdRule::Fixed => ThresholdRule::Fixed.to_string(),
+                rule => format!("{rule} on the validation split"),
             },
             metrics: named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect(),
         }

@@ -24,7 +24,7 @@ const CHOICES: [(&str, &[&str]); 5] = [
             "max_momentum",
         ],
     ),
-    ("evaluation.thresholds", &["threshold"]),
+    ("evaluation.thresholds", &["threshold", "precision", "recall"]),
 ];
 
 /// One override, taken apart.
