@@ -1,12 +1,16 @@
-"""Computes statistics.json: run it in this folder, with numpy, scipy, scikit-learn and statsmodels installed."""
+"""Computes statistics.json: run it in this folder, with numpy, scipy, scikit-learn,
+statsmodels and cleanlab installed."""
 
 import json
 import sys
 
+import cleanlab
 import numpy as np
 import scipy
 import sklearn
 import statsmodels
+from cleanlab.count import get_confident_thresholds
+from cleanlab.filter import find_label_issues
 from scipy.optimize import minimize_scalar
 from scipy.stats import norm
 from sklearn import metrics
@@ -119,11 +123,21 @@ for column in COLUMNS:
         entry[f"recall {level}"] = threshold[max(enough, key=lambda i: (precision[i], recall[i]))]
     wanted[str(column)] = entry
 
+audit = {}
+for column in COLUMNS:
+    given = labels[:, column].astype(int)
+    both = np.stack([1 - probabilities[:, column], probabilities[:, column]], axis=1)
+    issues = find_label_issues(given, both, filter_by="confident_learning")
+    audit[str(column)] = {
+        "thresholds": list(get_confident_thresholds(given, both)),
+        "suspects": [int(i) for i in np.flatnonzero(issues)],
+    }
+
 json.dump(
     {
         "versions": {
             "python": sys.version.split()[0],
-            **{m.__name__: m.__version__ for m in [np, scipy, sklearn, statsmodels]},
+            **{m.__name__: m.__version__ for m in [np, scipy, sklearn, statsmodels, cleanlab]},
         },
         "mcnemar": [[b, c, mcnemar([[0, b], [c, 0]], exact=True).pvalue if b + c else 1.0] for b, c in pairs],
         "holm": {"p": p_values, "adjusted": list(multipletests(p_values, method="holm")[1])},
@@ -135,6 +149,7 @@ json.dump(
             "ece": [ece(sigmoid(x), y, ones), ece(sigmoid(x / np.exp(fit.x)), y, ones), ece(isotonic.predict(x), y, ones)],
         },
         "thresholds": wanted,
+        "audit": audit,
     },
     open("statistics.json", "w"),
     indent=1,

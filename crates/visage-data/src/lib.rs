@@ -9,6 +9,7 @@
 pub mod attributes;
 pub mod augment;
 pub mod dataset;
+pub mod duplicates;
 pub mod error;
 mod files;
 pub mod label;

@@ -158,10 +158,16 @@ impl Calibration {
     }
 }
 
-/// The logistic function.
+/// The logistic function, by the formula of Burn's CPU backend: a threshold that is one image's probability must decide that
+/// image alike wherever it is computed.
 #[must_use]
 pub fn sigmoid(logit: f32) -> f32 {
-    1.0 / (1.0 + (-logit).exp())
+    if logit >= 0.0 {
+        1.0 / (1.0 + (-logit).exp())
+    } else {
+        let odds = logit.exp();
+        odds / (1.0 + odds)
+    }
 }
 
 /// The temperature of the smallest log loss; 1 where there is nothing to go by.

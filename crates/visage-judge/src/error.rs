@@ -116,6 +116,9 @@ pub enum Error {
         /// Labels that both know.
         compared: usize,
     },
+    /// No label is known.
+    #[error("no label is known: there is nothing to audit")]
+    NoLabels,
     /// A comparison needs at least two evaluations.
     #[error("{found} evaluation(s) given: a comparison needs at least two")]
     NothingToCompare {

@@ -1,9 +1,9 @@
-//! Every number of the golden `statistics.json`, which scikit-learn, scipy and statsmodels computed.
+//! Every number of the golden `statistics.json`, which scikit-learn, scipy, statsmodels and cleanlab computed.
 
 use serde_json::Value;
 use visage_judge::{
     Calibration, CalibrationMethod, Interval, Judged, Metric, Predictions, Resampling, ThresholdRule, Thresholds,
-    evaluate, holm, mcnemar, normal_p, resample, sigmoid,
+    audit, evaluate, holm, mcnemar, normal_p, resample, sigmoid,
 };
 
 macro_rules! golden {
@@ -165,4 +165,22 @@ fn thresholds_for_a_wanted_precision_or_recall_are_those_of_scikit_learns_curve(
         }
     }
     assert_eq!(checked, 24);
+}
+
+#[test]
+fn suspected_labels_are_cleanlabs() {
+    let golden = golden("audit");
+    let predictions = predictions();
+    for (column, golden) in golden.as_object().unwrap() {
+        let name = format!("column {column}");
+        let mut doubts = audit(&predictions.select(&[&name]).unwrap()).unwrap().doubts;
+        doubts.sort_by_key(|doubt| doubt.image);
+        let suspects: Vec<usize> = serde_json::from_value(golden["suspects"].clone()).unwrap();
+        for doubt in doubts {
+            // Of two classes equally probable cleanlab takes the first; to take the label's leaves it alone.
+            if doubt.probability != 0.5 {
+                assert_eq!(doubt.suspect, suspects.contains(&doubt.image), "{name}: {doubt:?}");
+            }
+        }
+    }
 }

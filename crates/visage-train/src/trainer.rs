@@ -564,7 +564,7 @@ impl<'a> Run<'a> {
         let predictions = Predictions::new(attributes, labels, probabilities)?;
         let thresholds = match self.settings.recipe.evaluation.thresholds {
             recipe::Thresholds::Fixed(threshold) => Thresholds::fixed(threshold as f32, count),
-            recipe::Thresholds::BestF1 => Thresholds::best_f1(&predictions),
+            recipe::Thresholds::Chosen(rule) => Thresholds::choose(rule, &predictions).thresholds,
         };
         Ok((loss_sum / (known as f64).max(1.0), visage_judge::evaluate(&predictions, &thresholds)?))
     }
@@ -578,6 +578,7 @@ impl<'a> Run<'a> {
             network: self.network,
             attributes: dataset.attributes().to_vec(),
             preparation: self.preparation.clone(),
+            calibration: None,
             thresholds: if thresholds.is_empty() { vec![0.5; self.network.outputs] } else { thresholds },
             threshold_rule: rule,
             origin: Origin {

@@ -43,6 +43,20 @@ pub enum CommandError {
         /// Why not.
         source: image::ImageError,
     },
+    /// Rules between attributes.
+    #[error(transparent)]
+    Rules(visage_judge::RuleError),
+    /// A file of rules between attributes.
+    #[error("{}: {source}", path.display())]
+    RuleFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: visage_judge::RuleError,
+    },
+    /// Consistent answers without any rule to be consistent with.
+    #[error("there are no rules about this model's attributes: name a file of rules with --rules")]
+    NoRules,
     /// A synthetic dataset.
     #[error(transparent)]
     Synth(#[from] visage_synth::SynthError),
@@ -95,7 +109,7 @@ pub enum CommandError {
         known: Vec<String>,
     },
     /// Runs without metrics.
-    #[error("nothing to compare yet: {} no metrics{}", listing(runs), on(*split))]
+    #[error("not evaluated yet: {} no metrics{}", listing(runs), on(*split))]
     NotEvaluated {
         /// The runs that have none, and the path of the data each was trained on.
         runs: Vec<(PathBuf, PathBuf)>,
@@ -306,7 +320,7 @@ mod tests {
         let error = CommandError::NotEvaluated { runs: vec![("runs/a b".into(), "d".into())], split: None };
         assert_eq!(
             format!("{:#}", Shown::new(&error, error.help())),
-            "error: nothing to compare yet: runs/a b has no metrics\n  help: visage evaluate 'runs/a b' --data d\n"
+            "error: not evaluated yet: runs/a b has no metrics\n  help: visage evaluate 'runs/a b' --data d\n"
         );
     }
 

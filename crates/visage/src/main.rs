@@ -7,6 +7,7 @@ mod compute;
 mod error;
 mod interrupt;
 mod metrics_file;
+mod model_card;
 mod output;
 mod panic;
 mod progress;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use visage_data::Split;
-use visage_judge::{Evaluation, Intervals, Scores};
+use visage_judge::{Consistency, Evaluation, Gap, Group, Intervals};
 use visage_weights::atomic;
 
 use crate::error::CommandError;
@@ -28,6 +28,9 @@ pub struct MetricsFile {
     pub dataset_fingerprint: String,
     /// The part of the dataset.
     pub split: Split,
+    /// How the model's probabilities are calibrated, if they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<String>,
     /// How the thresholds were chosen, in words.
     pub thresholds: String,
     /// What came of it.
@@ -39,19 +42,12 @@ pub struct MetricsFile {
     /// The same for groups of the images, if it was asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<Group>,
-}
-
-/// The images that have an attribute, or lack it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Group {
-    /// The attribute.
-    pub attribute: String,
-    /// Whether they have it.
-    pub present: bool,
-    /// How many they are.
-    pub images: usize,
-    /// Each metric's mean over the attributes where it is defined.
-    pub macro_average: Scores,
+    /// The gaps between those groups.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gaps: Vec<Gap>,
+    /// How often labels and answers contradict themselves, where there are rules for the attributes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consistency: Option<Consistency>,
 }
 
 impl MetricsFile {

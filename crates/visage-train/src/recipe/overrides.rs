@@ -34,7 +34,7 @@ const CHOICES: [(&str, &[&str]); 6] = [
             "max_momentum",
         ],
     ),
-    ("evaluation.thresholds", &["threshold"]),
+    ("evaluation.thresholds", &["threshold", "precision", "recall"]),
 ];
 
 /// One override, taken apart.

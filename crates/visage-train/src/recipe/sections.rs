@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 use visage_data::{Augmentation, Noise, Preparation, Resize, Size, Statistics, Weighting};
+use visage_judge::ThresholdRule;
 use visage_model::{Architecture, NetworkConfig, Precision};
 
 use crate::early_stopping::{EarlyStopping, Monitor};
@@ -786,11 +787,13 @@ impl Default for EvaluationRecipe {
 pub enum Thresholds {
     /// One probability for every attribute, in 0..1.
     Fixed(f64),
-    /// For each attribute, the one with the best F1 on the validation split.
-    BestF1,
+    /// For each attribute, the one that meets the rule on the validation split: best F1, or a wanted precision or recall.
+    Chosen(ThresholdRule),
 }
 
 const DEFAULT_THRESHOLD: f64 = 0.5;
+/// The precision or recall wanted where a recipe names none.
+const DEFAULT_LEVEL: f64 = 0.8;
 
 /// `[evaluation]` as it is written.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -798,6 +801,8 @@ const DEFAULT_THRESHOLD: f64 = 0.5;
 pub(super) struct EvaluationSection {
     thresholds: ThresholdsName,
     threshold: Option<f64>,
+    precision: Option<f64>,
+    recall: Option<f64>,
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -805,17 +810,35 @@ pub(super) struct EvaluationSection {
 enum ThresholdsName {
     Fixed,
     BestF1,
+    Precision,
+    Recall,
 }
 
 impl TryFrom<EvaluationSection> for EvaluationRecipe {
     type Error = String;
 
     fn try_from(section: EvaluationSection) -> Result<Self, String> {
-        let thresholds = match section.thresholds {
-            ThresholdsName::Fixed => Thresholds::Fixed(section.threshold.unwrap_or(DEFAULT_THRESHOLD)),
+        let EvaluationSection { thresholds, threshold, precision, recall } = section;
+        let keys = [("threshold", threshold), ("precision", precision), ("recall", recall)];
+        let refuse_all_but = |own: &str, choice: &str| {
+            refuse_surplus(choice, &keys.into_iter().filter(|(key, _)| *key != own).collect::<Vec<_>>())
+        };
+        let thresholds = match thresholds {
+            ThresholdsName::Fixed => {
+                refuse_all_but("threshold", r#"thresholds = "fixed""#)?;
+                Thresholds::Fixed(threshold.unwrap_or(DEFAULT_THRESHOLD))
+            }
             ThresholdsName::BestF1 => {
-                refuse_surplus(r#"thresholds = "best_f1""#, &[("threshold", section.threshold)])?;
-                Thresholds::BestF1
+                refuse_all_but("", r#"thresholds = "best_f1""#)?;
+                Thresholds::Chosen(ThresholdRule::BestF1)
+            }
+            ThresholdsName::Precision => {
+                refuse_all_but("precision", r#"thresholds = "precision""#)?;
+                Thresholds::Chosen(ThresholdRule::Precision(precision.unwrap_or(DEFAULT_LEVEL)))
+            }
+            ThresholdsName::Recall => {
+                refuse_all_but("recall", r#"thresholds = "recall""#)?;
+                Thresholds::Chosen(ThresholdRule::Recall(recall.unwrap_or(DEFAULT_LEVEL)))
             }
         };
         Ok(Self { thresholds })
@@ -824,9 +847,20 @@ impl TryFrom<EvaluationSection> for EvaluationRecipe {
 
 impl From<EvaluationRecipe> for EvaluationSection {
     fn from(recipe: EvaluationRecipe) -> Self {
+        let section = |thresholds| Self { thresholds, threshold: None, precision: None, recall: None };
         match recipe.thresholds {
-            Thresholds::Fixed(threshold) => Self { thresholds: ThresholdsName::Fixed, threshold: Some(threshold) },
-            Thresholds::BestF1 => Self { thresholds: ThresholdsName::BestF1, threshold: None },
+            Thresholds::Fixed(threshold) => Self { threshold: Some(threshold), ..section(ThresholdsName::Fixed) },
+            Thresholds::Chosen(ThresholdRule::Precision(level)) => {
+                Self { precision: Some(level), ..section(ThresholdsName::Precision) }
+            }
+            Thresholds::Chosen(ThresholdRule::Recall(level)) => {
+                Self { recall: Some(level), ..section(ThresholdsName::Recall) }
+            }
+            // `Chosen(Fixed)` chooses one half for every attribute.
+            Thresholds::Chosen(ThresholdRule::Fixed) => {
+                Self { threshold: Some(DEFAULT_THRESHOLD), ..section(ThresholdsName::Fixed) }
+            }
+            Thresholds::Chosen(ThresholdRule::BestF1) => section(ThresholdsName::BestF1),
         }
     }
 }

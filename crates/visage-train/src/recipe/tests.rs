@@ -1,5 +1,6 @@
 use proptest::prelude::*;
 use visage_data::{AttributeStatistics, Resize, Size, Split, Statistics, Weighting};
+use visage_judge::ThresholdRule;
 use visage_model::Architecture;
 
 use super::*;
@@ -65,7 +66,7 @@ fn a_short_file_takes_the_defaults_and_its_own_name() {
 #[test]
 fn overrides_change_what_they_name() {
     type Check = fn(&Recipe) -> bool;
-    let table: [(&[&str], Check); 27] = [
+    let table: [(&[&str], Check); 29] = [
         (&["training.epochs=3"], |r| r.training.epochs == 3),
         (&["epochs = 3"], |r| r.training.epochs == 3),
         (&["learning_rate=3e-3"], |r| r.optimizer.learning_rate == 3e-3),
@@ -84,7 +85,6 @@ fn overrides_change_what_they_name() {
             r.loss.weighting == Weighting::EffectiveNumber { beta: 0.99 }
         }),
         (&["schedule.kind=one_cycle", "anneal=linear"], |r| r.schedule != ScheduleRecipe::CONSTANT),
-        (&["thresholds=best_f1"], |r| r.evaluation.thresholds == Thresholds::BestF1),
         (&["momentum=0.8", "optimizer.kind=sgd"], |r| {
             r.optimizer.kind == OptimizerKind::Sgd { momentum: 0.8, nesterov: false }
         }),
@@ -104,6 +104,11 @@ fn overrides_change_what_they_name() {
         }),
         (&["precision=bf16", "label_smoothing=0.1"], |r| r.loss.label_smoothing == 0.1),
         (&["weights=a.pth", "freeze_norms=true", "freeze_backbone_epochs=1"], |r| r.training.freeze_norms),
+        (&["recall=0.9", "thresholds=recall"], |r| {
+            r.evaluation.thresholds == Thresholds::Chosen(ThresholdRule::Recall(0.9))
+        }),
+        (&["thresholds=precision"], |r| r.evaluation.thresholds == Thresholds::Chosen(ThresholdRule::Precision(0.8))),
+        (&["thresholds=best_f1"], |r| r.evaluation.thresholds == Thresholds::Chosen(ThresholdRule::BestF1)),
     ];
     for (assignments, check) in table {
         let mut recipe = baseline();
@@ -303,6 +308,9 @@ fn ranges_are_checked() {
         assert!(baseline().set(assignment).is_err(), "{assignment}");
     }
     for assignments in [
+        ["thresholds=precision", "precision=0"],
+        ["thresholds=precision", "recall=0.5"],
+        ["thresholds=recall", "recall=1.1"],
         ["loss.kind=focal", "alpha=0"],
         ["loss.kind=focal", "gamma=-1"],
         ["loss.kind=asymmetric", "clip=1"],

@@ -3,6 +3,7 @@
 use std::fmt::Display;
 
 use visage_data::{Size, Weighting};
+use visage_judge::ThresholdRule;
 use visage_model::Architecture;
 
 use super::Recipe;
@@ -145,8 +146,16 @@ pub(super) fn problems(recipe: &Recipe) -> Vec<Problem> {
         check.above_0("training.checkpoint_minutes", minutes);
     }
 
-    if let Thresholds::Fixed(threshold) = evaluation.thresholds {
-        check.inside("evaluation.threshold", threshold);
+    let allowed = |level: f64| level > 0.0 && level <= 1.0;
+    match evaluation.thresholds {
+        Thresholds::Fixed(threshold) => check.inside("evaluation.threshold", threshold),
+        Thresholds::Chosen(ThresholdRule::Precision(level)) => {
+            check.that(allowed(level), "evaluation.precision", level, "above 0 and at most 1");
+        }
+        Thresholds::Chosen(ThresholdRule::Recall(level)) => {
+            check.that(allowed(level), "evaluation.recall", level, "above 0 and at most 1");
+        }
+        Thresholds::Chosen(ThresholdRule::Fixed | ThresholdRule::BestF1) => {}
     }
     check.0
 }

@@ -250,22 +250,25 @@ fn published_lines(published: &[Published]) -> Vec<String> {
     published.iter().map(line).collect()
 }
 
-/// The differences of the macro average with their intervals, a line a later run.
+/// The differences of the macro average with their intervals, a table a later run.
 fn differences(comparison: &Comparison) -> Vec<String> {
     let row = &comparison.macro_average;
-    let paired = row.accuracy.intervals.len();
-    let line = |other: usize| {
-        let of = |metric: Metric| {
-            let compared = row.get(metric)?;
-            let Interval { low, high } = (*compared.intervals.get(other)?)?;
-            let difference = compared.differences[other]?;
-            Some(format!("{} {difference:+.4} ({low:+.4} to {high:+.4})", metric.heading().to_lowercase()))
-        };
-        let told: Vec<String> = ComparedRow::METRICS.into_iter().filter_map(of).collect();
-        let runs = &comparison.evaluations;
-        format!("{} against {}, macro average with 95 % intervals: {}", runs[other + 1], runs[0], told.join(", "))
+    let runs = &comparison.evaluations;
+    let table = |other: usize| {
+        let heading = format!("{} less {}", runs[other + 1], runs[0]);
+        let mut table = Columns::new(1, &[&heading, "Macro average", "95 % interval"]);
+        for metric in ComparedRow::METRICS {
+            let Some(compared) = row.get(metric) else { continue };
+            if let (Some(difference), Some(Interval { low, high })) =
+                (compared.differences[other], compared.intervals[other])
+            {
+                let heading = metric.heading().to_owned();
+                table.row([heading, format!("{difference:+.4}"), format!("{low:+.4} to {high:+.4}")]);
+            }
+        }
+        table.text().trim_end().to_owned()
     };
-    (0..paired).map(line).collect()
+    (0..row.accuracy.intervals.len()).map(table).collect()
 }
 
 /// Which attributes became better and worse, a paragraph a later run.

@@ -7,7 +7,7 @@ use visage_data::{Dataset, Split};
 use visage_synth::Options;
 use visage_train::{Recipe, TrainError};
 
-use super::{compare, data, evaluate, read_model, report, train};
+use super::{compare, data, evaluate, read_model, read_rules, report, train};
 use crate::cli::{DemoArgs, Threshold};
 use crate::compute::Compute;
 use crate::error::CommandError;
@@ -67,6 +67,7 @@ pub fn run(args: &DemoArgs) -> Result<(), CommandError> {
             split: Split::Test,
             threshold: Threshold::Model,
             group_by: &[],
+            rules: &read_rules(None, &model.card.attributes)?,
             compute: &compute,
         })?;
         judgement.write(&run.join(MetricsFile::name(Split::Test)))?;

@@ -4,16 +4,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use visage_data::{Dataset, Label, Split};
-use visage_judge::{Evaluation, Interval, Intervals, Metric, Predictions, Scores, ThresholdRule, Thresholds};
+use visage_judge::{
+    Consistency, Criterion, Evaluation, Gap, Interval, Intervals, Metric, Rules, SMALL_GROUP, Scores, ThresholdRule,
+    Thresholds, judge_groups,
+};
 use visage_model::{Model, Origin};
 use visage_train::inference::{InferenceOptions, predictions};
 use visage_train::{About, PredictionsFile, RunFolder};
 
-use super::read_model;
+use super::{read_model, read_rules};
 use crate::cli::{EvaluateArgs, Threshold};
 use crate::compute::Compute;
 use crate::error::CommandError;
-use crate::metrics_file::{Group, MetricsFile};
+use crate::metrics_file::MetricsFile;
 use crate::output;
 use crate::progress::Progress;
 use crate::resampling::RESAMPLING;
@@ -21,7 +24,7 @@ use crate::shell;
 use crate::table::{Columns, count, counted, percent, score};
 
 /// Images that go through the network together.
-const BATCH_SIZE: usize = 64;
+pub const BATCH_SIZE: usize = 64;
 
 /// The metrics shown, and their short headings.
 const COLUMNS: [(Metric, &str); 10] = [
@@ -41,6 +44,7 @@ const COLUMNS: [(Metric, &str); 10] = [
 pub fn run(args: &EvaluateArgs) -> Result<(), CommandError> {
     let compute = Compute::new(&args.compute)?;
     let (model, model_file) = read_model(&args.model, &compute)?;
+    let rules = read_rules(args.rules.as_deref(), &model.card.attributes)?;
     let judged = evaluate(&Judging {
         dataset: &Arc::new(open(&args.data, &model)?),
         model: &model,
@@ -49,6 +53,7 @@ pub fn run(args: &EvaluateArgs) -> Result<(), CommandError> {
         split: args.split,
         threshold: args.threshold,
         group_by: &args.group_by,
+        rules: &rules,
         compute: &compute,
     })?;
     let mut written = Vec::new();
@@ -76,7 +81,7 @@ pub fn run(args: &EvaluateArgs) -> Result<(), CommandError> {
 }
 
 /// Opens the dataset. Where its table assigns no splits and the model was trained on it, they are those of then.
-fn open(data: &Path, model: &Model) -> Result<Dataset, CommandError> {
+pub fn open(data: &Path, model: &Model) -> Result<Dataset, CommandError> {
     let dataset = Dataset::open(data)?;
     let Origin { split_seed, dataset_fingerprint, .. } = &model.card.origin;
     match split_seed {
@@ -105,6 +110,8 @@ pub struct Judging<'a> {
     pub threshold: Threshold,
     /// Attributes whose presence and absence are judged apart.
     pub group_by: &'a [String],
+    /// What cannot be true together.
+    pub rules: &'a Rules,
     /// Where to compute.
     pub compute: &'a Compute,
 }
@@ -136,13 +143,8 @@ impl Judged {
 
 /// Judges a model, showing how it goes.
 pub fn evaluate(judging: &Judging<'_>) -> Result<Judged, CommandError> {
-    let Judging { model, model_file, dataset, data, split, threshold, group_by, compute } = judging;
-    let indices = dataset.indices(*split);
-    if indices.is_empty() {
-        // Never the training split: it is not what anyone wants to be told to judge on.
-        let other = [Split::Test, Split::Validation].into_iter().find(|&other| !dataset.indices(other).is_empty());
-        return Err(CommandError::EmptySplit { dataset: dataset.name().to_owned(), split: *split, other });
-    }
+    let Judging { model, model_file, dataset, data, split, threshold, group_by, rules, compute } = judging;
+    let indices = images(dataset, *split)?;
     let groups = group_columns(dataset, group_by)?;
     let options = InferenceOptions { batch_size: BATCH_SIZE, workers: compute.threads };
     let mut progress = Progress::new(&format!("judging on {split}"), "images", indices.len() as u64);
@@ -160,20 +162,19 @@ pub fn evaluate(judging: &Judging<'_>) -> Result<Judged, CommandError> {
             (Thresholds::fixed(*value, model.card.attributes.len()), format!("{value} for every attribute"))
         }
     };
-    let mut judged_groups = Vec::new();
-    for (name, column) in groups {
-        for (present, label) in [(true, Label::Present), (false, Label::Absent)] {
-            let member = |row: usize| dataset.samples()[indices[row]].labels[column] == label;
-            let members = rows(&predictions, member)?;
-            let macro_average = visage_judge::evaluate(&members, &thresholds)?.macro_average;
-            let attribute = name.to_owned();
-            judged_groups.push(Group { attribute, present, images: members.images(), macro_average });
-        }
-    }
+    let by: Vec<(String, Vec<Option<bool>>)> = groups
+        .into_iter()
+        .map(|(name, column)| {
+            let known = indices.iter().map(|&index| Label::known(dataset.samples()[index].labels[column]));
+            (name.to_owned(), known.collect())
+        })
+        .collect();
+    let (judged_groups, gaps) = judge_groups(&predictions, &thresholds, &by, &RESAMPLING)?;
     let metrics = MetricsFile {
         visage_version: env!("CARGO_PKG_VERSION").to_owned(),
         model: model_file.clone(),
         architecture: model.card.network.architecture.to_string(),
+        calibration: model.card.calibration.as_ref().map(|calibration| calibration.method().to_string()),
         dataset: dataset.name().to_owned(),
         data: data.to_path_buf(),
         dataset_fingerprint: dataset.fingerprint(),
@@ -182,6 +183,8 @@ pub fn evaluate(judging: &Judging<'_>) -> Result<Judged, CommandError> {
         evaluation: visage_judge::evaluate(&predictions, &thresholds)?,
         intervals: Some(Intervals::new(&predictions, &thresholds, &RESAMPLING)?),
         groups: judged_groups,
+        gaps,
+        consistency: (!rules.is_empty()).then(|| rules.count(&predictions, &thresholds)),
     };
     let about = About {
         visage_version: metrics.visage_version.clone(),
@@ -194,6 +197,17 @@ pub fn evaluate(judging: &Judging<'_>) -> Result<Judged, CommandError> {
     Ok(Judged { metrics, predictions: PredictionsFile { about, predictions, thresholds } })
 }
 
+/// The images of a split, of which there must be some.
+pub fn images(dataset: &Dataset, split: Split) -> Result<Vec<usize>, CommandError> {
+    let indices = dataset.indices(split);
+    if indices.is_empty() {
+        // Never the training split: it is not what anyone wants to be told to judge on.
+        let other = [Split::Test, Split::Validation].into_iter().find(|&other| !dataset.indices(other).is_empty());
+        return Err(CommandError::EmptySplit { dataset: dataset.name().to_owned(), split, other });
+    }
+    Ok(indices)
+}
+
 /// The name and the column of each attribute to group by.
 fn group_columns<'a>(dataset: &Dataset, names: &'a [String]) -> Result<Vec<(&'a str, usize)>, CommandError> {
     let known = dataset.attributes();
@@ -204,15 +218,6 @@ fn group_columns<'a>(dataset: &Dataset, names: &'a [String]) -> Result<Vec<(&'a 
         return Err(CommandError::NoSuchAttribute { dataset, names: missing, known: known.to_vec() });
     }
     Ok(names.iter().filter_map(|name| Some((name.as_str(), column(name)?))).collect())
-}
-
-/// The predictions for some of the images.
-fn rows(all: &Predictions, member: impl Fn(usize) -> bool) -> Result<Predictions, visage_judge::Error> {
-    let width = all.attributes().len();
-    let chosen = || (0..all.images()).filter(|&row| member(row)).map(|row| row * width..(row + 1) * width);
-    let labels = chosen().flat_map(|row| all.labels()[row].to_vec()).collect();
-    let probabilities = chosen().flat_map(|row| all.probabilities()[row].to_vec()).collect();
-    Predictions::new(all.attributes().to_vec(), labels, probabilities)
 }
 
 /// The tables.
@@ -247,8 +252,9 @@ pub fn report(metrics: &MetricsFile) -> String {
             }
         }
     }
+    let calibration = metrics.calibration.as_ref().map(|method| format!("; calibration: {method}")).unwrap_or_default();
     let mut text = format!(
-        "{} of the {} split of {}; thresholds: {}\n\n{}",
+        "{} of the {} split of {}; thresholds: {}{calibration}\n\n{}",
         counted(metrics.evaluation.images as u64, "image"),
         metrics.split,
         metrics.dataset,
@@ -259,9 +265,13 @@ pub fn report(metrics: &MetricsFile) -> String {
         let mut table = Columns::new(1, &headings("Group", "Images"));
         for group in &metrics.groups {
             let name = format!("{}: {}", group.attribute, if group.present { "present" } else { "absent" });
-            table.row(row(&name, &group.macro_average, count(group.images as u64)));
+            let images = count(group.images as u64) + if group.too_small { " (too few to tell)" } else { "" };
+            table.row(row(&name, &group.macro_average, images));
         }
-        text += &format!("\nmacro average by group\n\n{}", table.text());
+        text += &format!("\nmacro average by group\n\n{}{}", table.text(), gaps(&metrics.gaps));
+    }
+    if let Some(consistency) = &metrics.consistency {
+        text += &contradictions(consistency, metrics.evaluation.images);
     }
     text += &format!(
         "\naccuracy {}, where always answering the commoner class has {}; of what is there it finds {} (recall), \
@@ -272,6 +282,70 @@ pub fn report(metrics: &MetricsFile) -> String {
         percent(macro_average.precision),
     );
     text
+}
+
+/// The mean gaps of each grouping, and the widest that are more than chance.
+fn gaps(gaps: &[Gap]) -> String {
+    /// How many of the widest gaps are named.
+    const NAMED: usize = 5;
+    let interval = |gap: &Gap| match gap.interval {
+        Some(Interval { low, high }) => format!("{low:+.4} to {high:+.4}"),
+        None => "-".to_owned(),
+    };
+    let mut means =
+        Columns::new(2, &["Group", "Alike in", "Mean gap", "95 % interval", "Attributes", "Too few to tell"]);
+    let mut widest = Vec::new();
+    for mean in gaps.iter().filter(|gap| gap.attribute.is_none()) {
+        let of = |gap: &&Gap| gap.attribute.is_some() && (&gap.group, gap.criterion) == (&mean.group, mean.criterion);
+        let own: Vec<&Gap> = gaps.iter().filter(of).collect();
+        means.row([
+            mean.group.clone(),
+            format!("{} ({})", mean.criterion.metric().heading().to_lowercase(), mean.criterion.heading()),
+            score(mean.difference),
+            interval(mean),
+            count(mean.cases[0]),
+            count(own.iter().filter(|gap| gap.too_small).count() as u64),
+        ]);
+        // Who is said to have what may well differ between groups; who is served badly should not.
+        if mean.criterion != Criterion::DemographicParity {
+            widest.extend(own.into_iter().filter(|gap| gap.is_clear()));
+        }
+    }
+    widest.sort_by(|a, b| b.difference.unwrap_or(0.0).abs().total_cmp(&a.difference.unwrap_or(0.0).abs()));
+    let mut named = Columns::new(3, &["Attribute", "Metric", "Group", "Present", "Absent", "Gap", "95 % interval"]);
+    for gap in widest.iter().take(NAMED) {
+        named.row([
+            gap.attribute.clone().unwrap_or_default(),
+            gap.criterion.metric().heading().to_owned(),
+            gap.group.clone(),
+            score(gap.values[0]),
+            score(gap.values[1]),
+            gap.difference.map(|gap| format!("{gap:+.4}")).unwrap_or_default(),
+            interval(gap),
+        ]);
+    }
+    let mut text = format!(
+        "\ngaps between groups, over the attributes with {SMALL_GROUP} cases or more in both\n\n{}",
+        means.text()
+    );
+    if !widest.is_empty() {
+        text += &format!("\nthe widest gaps beyond chance, of {}\n\n{}", widest.len(), named.text());
+    }
+    text
+}
+
+/// How often labels and answers break the rules.
+fn contradictions(consistency: &Consistency, images: usize) -> String {
+    let mut table = Columns::new(1, &["Rule", "Labels", "Answers"]);
+    for rule in &consistency.rules {
+        table.row([rule.rule.clone(), count(rule.labels), count(rule.predictions)]);
+    }
+    table.row(["any of them".to_owned(), count(consistency.labels), count(consistency.predictions)]);
+    format!(
+        "\nimages of {} that contradict themselves; `visage predict --consistent` gives answers that do not\n\n{}",
+        count(images as u64),
+        table.text()
+    )
 }
 
 fn headings(first: &'static str, last: &'static str) -> Vec<&'static str> {

@@ -1,6 +1,9 @@
 //! The verbs.
 
+mod audit;
 mod bench;
+mod calibrate;
+mod card;
 pub mod compare;
 mod data;
 mod demo;
@@ -13,8 +16,10 @@ mod runs;
 mod train;
 mod weights;
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
+use visage_judge::{RuleSet, Rules};
 use visage_model::Model;
 use visage_train::trainer::model_of_run;
 
@@ -41,6 +46,9 @@ pub fn run(command: Command) -> Result<(), CommandError> {
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Report(args) => report::run(&args),
+        Command::Calibrate(args) => calibrate::run(&args),
+        Command::Audit(args) => audit::run(&args),
+        Command::Card(args) => card::run(&args),
         Command::Predict(args) => predict::run(&args),
         Command::Bench(args) => bench::run(&args),
     }
@@ -54,4 +62,15 @@ fn read_model(model: &Path, compute: &Compute) -> Result<(Model, PathBuf), Comma
         return Err(CommandError::NoModel { folder: model.to_owned() });
     }
     Ok((Model::read(&file, &compute.device)?.folded(), file))
+}
+
+/// The rules in `file`, or without one those of CelebA that are about these attributes.
+fn read_rules(file: Option<&Path>, attributes: &[String]) -> Result<Rules, CommandError> {
+    let Some(path) = file else {
+        return RuleSet::celeba().and_then(|rules| rules.bind(attributes, true)).map_err(CommandError::Rules);
+    };
+    let text = fs::read_to_string(path).map_err(|source| CommandError::Read { path: path.to_owned(), source })?;
+    RuleSet::parse(&text)
+        .and_then(|rules| rules.bind(attributes, false))
+        .map_err(|source| CommandError::RuleFile { path: path.to_owned(), source })
 }

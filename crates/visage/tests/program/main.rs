@@ -1,6 +1,9 @@
 //! The program as its users meet it: every verb, what it prints, writes and answers to mistakes.
 
+mod audit;
 mod bench;
+mod calibrate;
+mod card;
 mod compare;
 mod data;
 mod demo;

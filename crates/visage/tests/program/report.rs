@@ -27,7 +27,7 @@ fn a_run_becomes_one_page_and_its_figures() {
         assert!(page.contains(expected), "{expected:?}");
     }
     // Nothing is asked for from anywhere.
-    for outside in ["src=\"http", "href=\"http", "url(", "@import", "<link"] {
+    for outside in ["src=\"http", "href=\"http", "url(http", "url(/", "@import", "<link"] {
         assert!(!page.contains(outside), "{outside:?}");
     }
     for figure in
