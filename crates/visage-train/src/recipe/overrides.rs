@@ -34,7 +34,7 @@ const CHOICES: [(&str, &[&str]); 6] = [
             "max_momentum",
         ],
     ),
-    ("evaluation.thresholds", &["threshold", "precision", "recall"]),
+    ("evaluation.thresholds", &["threshold", "wanted_precision", "wanted_recall"]),
 ];
 
 /// One override, taken apart.

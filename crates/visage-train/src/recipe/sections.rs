@@ -801,8 +801,8 @@ const DEFAULT_LEVEL: f64 = 0.8;
 pub(super) struct EvaluationSection {
     thresholds: ThresholdsName,
     threshold: Option<f64>,
-    precision: Option<f64>,
-    recall: Option<f64>,
+    wanted_precision: Option<f64>,
+    wanted_recall: Option<f64>,
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -818,8 +818,8 @@ impl TryFrom<EvaluationSection> for EvaluationRecipe {
     type Error = String;
 
     fn try_from(section: EvaluationSection) -> Result<Self, String> {
-        let EvaluationSection { thresholds, threshold, precision, recall } = section;
-        let keys = [("threshold", threshold), ("precision", precision), ("recall", recall)];
+        let EvaluationSection { thresholds, threshold, wanted_precision, wanted_recall } = section;
+        let keys = [("threshold", threshold), ("wanted_precision", wanted_precision), ("wanted_recall", wanted_recall)];
         let refuse_all_but = |own: &str, choice: &str| {
             refuse_surplus(choice, &keys.into_iter().filter(|(key, _)| *key != own).collect::<Vec<_>>())
         };
@@ -833,12 +833,12 @@ impl TryFrom<EvaluationSection> for EvaluationRecipe {
                 Thresholds::Chosen(ThresholdRule::BestF1)
             }
             ThresholdsName::Precision => {
-                refuse_all_but("precision", r#"thresholds = "precision""#)?;
-                Thresholds::Chosen(ThresholdRule::Precision(precision.unwrap_or(DEFAULT_LEVEL)))
+                refuse_all_but("wanted_precision", r#"thresholds = "precision""#)?;
+                Thresholds::Chosen(ThresholdRule::Precision(wanted_precision.unwrap_or(DEFAULT_LEVEL)))
             }
             ThresholdsName::Recall => {
-                refuse_all_but("recall", r#"thresholds = "recall""#)?;
-                Thresholds::Chosen(ThresholdRule::Recall(recall.unwrap_or(DEFAULT_LEVEL)))
+                refuse_all_but("wanted_recall", r#"thresholds = "recall""#)?;
+                Thresholds::Chosen(ThresholdRule::Recall(wanted_recall.unwrap_or(DEFAULT_LEVEL)))
             }
         };
         Ok(Self { thresholds })
@@ -847,14 +847,14 @@ impl TryFrom<EvaluationSection> for EvaluationRecipe {
 
 impl From<EvaluationRecipe> for EvaluationSection {
     fn from(recipe: EvaluationRecipe) -> Self {
-        let section = |thresholds| Self { thresholds, threshold: None, precision: None, recall: None };
+        let section = |thresholds| Self { thresholds, threshold: None, wanted_precision: None, wanted_recall: None };
         match recipe.thresholds {
             Thresholds::Fixed(threshold) => Self { threshold: Some(threshold), ..section(ThresholdsName::Fixed) },
             Thresholds::Chosen(ThresholdRule::Precision(level)) => {
-                Self { precision: Some(level), ..section(ThresholdsName::Precision) }
+                Self { wanted_precision: Some(level), ..section(ThresholdsName::Precision) }
             }
             Thresholds::Chosen(ThresholdRule::Recall(level)) => {
-                Self { recall: Some(level), ..section(ThresholdsName::Recall) }
+                Self { wanted_recall: Some(level), ..section(ThresholdsName::Recall) }
             }
             // `Chosen(Fixed)` chooses one half for every attribute.
             Thresholds::Chosen(ThresholdRule::Fixed) => {

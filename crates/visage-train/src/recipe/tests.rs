@@ -104,7 +104,7 @@ fn overrides_change_what_they_name() {
         }),
         (&["precision=bf16", "label_smoothing=0.1"], |r| r.loss.label_smoothing == 0.1),
         (&["weights=a.pth", "freeze_norms=true", "freeze_backbone_epochs=1"], |r| r.training.freeze_norms),
-        (&["recall=0.9", "thresholds=recall"], |r| {
+        (&["wanted_recall=0.9", "thresholds=recall"], |r| {
             r.evaluation.thresholds == Thresholds::Chosen(ThresholdRule::Recall(0.9))
         }),
         (&["thresholds=precision"], |r| r.evaluation.thresholds == Thresholds::Chosen(ThresholdRule::Precision(0.8))),
@@ -308,9 +308,9 @@ fn ranges_are_checked() {
         assert!(baseline().set(assignment).is_err(), "{assignment}");
     }
     for assignments in [
-        ["thresholds=precision", "precision=0"],
-        ["thresholds=precision", "recall=0.5"],
-        ["thresholds=recall", "recall=1.1"],
+        ["thresholds=precision", "wanted_precision=0"],
+        ["thresholds=precision", "wanted_recall=0.5"],
+        ["thresholds=recall", "wanted_recall=1.1"],
         ["loss.kind=focal", "alpha=0"],
         ["loss.kind=focal", "gamma=-1"],
         ["loss.kind=asymmetric", "clip=1"],

@@ -150,10 +150,10 @@ pub(super) fn problems(recipe: &Recipe) -> Vec<Problem> {
     match evaluation.thresholds {
         Thresholds::Fixed(threshold) => check.inside("evaluation.threshold", threshold),
         Thresholds::Chosen(ThresholdRule::Precision(level)) => {
-            check.that(allowed(level), "evaluation.precision", level, "above 0 and at most 1");
+            check.that(allowed(level), "evaluation.wanted_precision", level, "above 0 and at most 1");
         }
         Thresholds::Chosen(ThresholdRule::Recall(level)) => {
-            check.that(allowed(level), "evaluation.recall", level, "above 0 and at most 1");
+            check.that(allowed(level), "evaluation.wanted_recall", level, "above 0 and at most 1");
         }
         Thresholds::Chosen(ThresholdRule::Fixed | ThresholdRule::BestF1) => {}
     }
