@@ -22,9 +22,13 @@ fn doubtful_labels_and_duplicates_are_listed() {
     let out = folder.path().join("audit");
     let audit = format!("audit {} --data {} --split test --out {}", run.display(), other.display(), out.display());
     let told = line(&format!("{audit} --share 0.5")).done();
-    for expected in
-        ["labels of 17 images", "the most doubtful", "Suspected", "too rare to say anything", "pairs of images"]
-    {
+    for expected in [
+        "labels of 17 images",
+        "the most doubtful",
+        "Suspected",
+        "too rare to say anything",
+        "1 pair of images that show the same",
+    ] {
         assert!(told.contains(expected), "{expected:?} in\n{told}");
     }
     // 17 labels of Red, and 14 of Bright: half of them.
