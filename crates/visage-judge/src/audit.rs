@@ -86,18 +86,18 @@ pub fn audit(predictions: &Predictions) -> Result<Audit, Error> {
                 let present = predictions.labels()[cell]?;
                 let probability = predictions.probabilities()[cell];
                 let (of_present, of_absent) = (f64::from(probability), 1.0 - f64::from(probability));
-                let (label, opposite) = if present {
-                    ((of_present, usual_present), (of_absent, usual_absent))
+                let (label, opposite, usual_opposite) = if present {
+                    (of_present, of_absent, usual_absent)
                 } else {
-                    ((of_absent, usual_absent), (of_present, usual_present))
+                    (of_absent, of_present, usual_present)
                 };
                 Some(LabelDoubt {
                     image: cell / width,
                     column,
                     present,
                     probability,
-                    confidence: label.0 as f32,
-                    suspect: opposite.0 >= opposite.1 && (label.0 < label.1 || opposite.0 > label.0),
+                    confidence: label as f32,
+                    suspect: opposite >= usual_opposite && opposite > label,
                 })
             }));
         }

@@ -27,7 +27,7 @@ fn doubtful_labels_and_duplicates_are_listed() {
         "the most doubtful",
         "Suspected",
         "too rare to say anything",
-        "1 pair of images that show the same",
+        "1 pair of images that show the same, 1 of them",
     ] {
         assert!(told.contains(expected), "{expected:?} in\n{told}");
     }
