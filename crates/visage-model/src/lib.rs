@@ -1,6 +1,6 @@
 //! Networks, heads, weights by name, and the complete model file.
 //!
-//! A [`Network`](network::Network) turns normalised images into logits; its heavy operations are bound in [`ops`].
+//! A [`Network`] turns normalised images into logits; its heavy operations are bound in [`ops`].
 
 pub mod depth;
 pub mod efficientnet;

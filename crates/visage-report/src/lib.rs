@@ -1,7 +1,7 @@
 //! Runs as figures and as one page: how they trained, what they are worth, attribute by attribute.
 //!
-//! [`write`] makes a folder of it: `report.html`, which needs nothing beside it and no network, and every figure as SVG
-//! and PNG in `figures/`. A figure is drawn once, as a [`drawing::Drawing`] of lines, bars, dots and words; the page, the
+//! [`write()`] makes a folder of it: `report.html`, which needs nothing beside it and no network, and every figure as SVG
+//! and PNG in `figures/`. A figure is drawn once, as a `Drawing` of lines, bars, dots and words; the page, the
 //! SVG file and the PNG file are three ways to put that down, so they cannot disagree.
 //!
 //! Nothing here reads runs, models or images: the caller brings [`Run`]s.

@@ -5,7 +5,7 @@
 //! `binary_cross_entropy_with_logits`.
 //!
 //! Values and gradients stay accurate to single precision for logits from -100 to 100, zero included. Everything is
-//! built from [`softplus`], whose derivative keeps its relative accuracy in both tails; the usual route through
+//! built from `softplus`, whose derivative keeps its relative accuracy in both tails; the usual route through
 //! `log(sigmoid(x))` or `1 - sigmoid(x)` loses it from about |x| = 8. Nothing is read back from the device.
 
 use burn::tensor::{Device, Tensor, TensorData};

@@ -247,7 +247,7 @@ pub struct RecipeDiffArgs {
 /// Options of `visage weights`.
 #[derive(Debug, Args)]
 pub struct WeightsArgs {
-    /// A safetensors or PyTorch file, or hub:OWNER/NAME[@REVISION].
+    /// A safetensors or PyTorch file, or `hub:OWNER/NAME[@REVISION]`.
     pub path: PathBuf,
     /// Print JSON instead of tables.
     #[arg(long)]

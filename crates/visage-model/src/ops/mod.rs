@@ -45,13 +45,13 @@ impl<B: Backend> Residual<B> {
 /// share the name.
 #[backend_extension(Flex, Autodiff)]
 pub trait NetworkOps: Backend {
-    /// See [`conv2d`](super::ops::conv2d).
+    /// See [`conv2d`].
     fn conv2d(input: FloatTensor<Self>, weight: FloatTensor<Self>, window: Window) -> FloatTensor<Self>;
 
-    /// See [`depthwise_conv2d`](super::ops::depthwise_conv2d).
+    /// See [`depthwise_conv2d`].
     fn depthwise_conv2d(input: FloatTensor<Self>, weight: FloatTensor<Self>, window: Window) -> FloatTensor<Self>;
 
-    /// See [`batch_norm_train`](super::ops::batch_norm_train).
+    /// See [`batch_norm_train`].
     fn batch_norm_train(
         input: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
@@ -61,7 +61,7 @@ pub trait NetworkOps: Backend {
         activation: Activation,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 
-    /// See [`scale_shift`](super::ops::scale_shift).
+    /// See [`scale_shift`].
     fn scale_shift(
         input: FloatTensor<Self>,
         scale: FloatTensor<Self>,
@@ -70,10 +70,10 @@ pub trait NetworkOps: Backend {
         activation: Activation,
     ) -> FloatTensor<Self>;
 
-    /// See [`fold_conv2d`](super::ops::fold_conv2d).
+    /// See [`fold_conv2d`].
     fn fold_conv2d(weight: FloatTensor<Self>, scale: FloatTensor<Self>, window: Window) -> FloatTensor<Self>;
 
-    /// See [`folded_conv2d`](super::ops::folded_conv2d).
+    /// See [`folded_conv2d`].
     fn folded_conv2d(
         input: FloatTensor<Self>,
         filters: FloatTensor<Self>,
@@ -83,7 +83,7 @@ pub trait NetworkOps: Backend {
         activation: Activation,
     ) -> FloatTensor<Self>;
 
-    /// See [`folded_depthwise_conv2d`](super::ops::folded_depthwise_conv2d).
+    /// See [`folded_depthwise_conv2d`].
     fn folded_depthwise_conv2d(
         input: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -92,16 +92,16 @@ pub trait NetworkOps: Backend {
         activation: Activation,
     ) -> FloatTensor<Self>;
 
-    /// See [`max_pool2d`](super::ops::max_pool2d).
+    /// See [`max_pool2d`].
     fn max_pool2d(input: FloatTensor<Self>, window: Window) -> FloatTensor<Self>;
 
-    /// See [`global_average_pool`](super::ops::global_average_pool).
+    /// See [`global_average_pool`].
     fn global_average_pool(input: FloatTensor<Self>) -> FloatTensor<Self>;
 
-    /// See [`channel_gate`](super::ops::channel_gate).
+    /// See [`channel_gate`].
     fn channel_gate(input: FloatTensor<Self>, gate: FloatTensor<Self>) -> FloatTensor<Self>;
 
-    /// See [`adam_step`](super::ops::adam_step).
+    /// See [`adam_step`].
     fn adam_step(
         parameter: FloatTensor<Self>,
         gradient: FloatTensor<Self>,
@@ -110,7 +110,7 @@ pub trait NetworkOps: Backend {
         step: AdamStep,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 
-    /// See [`sgd_step`](super::ops::sgd_step).
+    /// See [`sgd_step`].
     fn sgd_step(
         parameter: FloatTensor<Self>,
         gradient: FloatTensor<Self>,
@@ -118,7 +118,7 @@ pub trait NetworkOps: Backend {
         step: SgdStep,
     ) -> (FloatTensor<Self>, FloatTensor<Self>);
 
-    /// See [`round`](super::ops::round).
+    /// See [`round`].
     fn round(input: FloatTensor<Self>, precision: Precision) -> FloatTensor<Self>;
 }
 
