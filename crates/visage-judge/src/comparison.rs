@@ -15,6 +15,16 @@ pub const COLLAPSE_RATIO: f64 = 0.5;
 /// differ by as much from chance.
 pub const F1_LOSS_MARGIN: f64 = 0.01;
 
+impl Scores {
+    /// The predicted-positive rate and the prevalence, if the first is below [`COLLAPSE_RATIO`] of the second.
+    #[must_use]
+    pub fn collapse(&self) -> Option<(f64, f64)> {
+        self.predicted_positive_rate
+            .zip(self.prevalence)
+            .filter(|(rate, prevalence)| *rate < COLLAPSE_RATIO * prevalence)
+    }
+}
+
 /// Two or more evaluations of the same attributes, as data to render.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Comparison {
@@ -252,10 +262,7 @@ impl ComparedRow {
 
         let mut flags = Vec::new();
         for (evaluation, scores) in scores.iter().enumerate() {
-            if let (Some(predicted_positive_rate), Some(prevalence)) =
-                (scores.predicted_positive_rate, scores.prevalence)
-                && predicted_positive_rate < COLLAPSE_RATIO * prevalence
-            {
+            if let Some((predicted_positive_rate, prevalence)) = scores.collapse() {
                 flags.push(Flag::Collapse { evaluation, predicted_positive_rate, prevalence });
             }
         }

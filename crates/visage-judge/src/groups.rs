@@ -95,6 +95,18 @@ impl Gap {
     }
 }
 
+/// The gaps in how well attributes are found that are more than chance, the widest first. Who is said to have what may well
+/// differ between groups; who is served badly should not: demographic parity is left out.
+#[must_use]
+pub fn widest_gaps(gaps: &[Gap]) -> Vec<&Gap> {
+    let counts =
+        |gap: &&Gap| gap.attribute.is_some() && gap.criterion != Criterion::DemographicParity && gap.is_clear();
+    let mut widest: Vec<&Gap> = gaps.iter().filter(counts).collect();
+    let size = |gap: &Gap| gap.difference.unwrap_or(0.0).abs();
+    widest.sort_by(|a, b| size(b).total_cmp(&size(a)));
+    widest
+}
+
 /// Judges apart the images that have, and that lack, each attribute of `by`: its name, and whether each image has it,
 /// which may be unknown.
 ///

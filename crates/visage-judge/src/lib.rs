@@ -45,7 +45,7 @@ pub use comparison::{COLLAPSE_RATIO, Compared, ComparedRow, Comparison, F1_LOSS_
 pub use confusion::Confusion;
 pub use error::{Error, Mismatch};
 pub use evaluation::{AttributeMetrics, Evaluation, OriginalMeans, evaluate};
-pub use groups::{Criterion, Gap, Group, SMALL_GROUP, judge_groups};
+pub use groups::{Criterion, Gap, Group, SMALL_GROUP, judge_groups, widest_gaps};
 pub use paired::{Change, SIGNIFICANCE, TOO_FEW, Verdict};
 pub use predictions::Predictions;
 pub use published::{ORIGINAL_TEST_IMAGES, PublishedMean, published_means};

@@ -45,6 +45,17 @@ impl fmt::Display for ThresholdRule {
     }
 }
 
+impl ThresholdRule {
+    /// The rule in words, with the split it looked at, if it looked at one.
+    #[must_use]
+    pub fn on(self, split: &str) -> String {
+        match self {
+            Self::Fixed => self.to_string(),
+            rule => format!("{rule} on the {split} split"),
+        }
+    }
+}
+
 /// Thresholds that were chosen, and where the wish was not to be had.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Chosen {

@@ -12,7 +12,7 @@ use burn::module::Module;
 use burn::tensor::{Device, activation};
 use jiff::Timestamp;
 use visage_data::{Dataset, Loader, LoaderOptions, Preparation, Split, Statistics};
-use visage_judge::{Evaluation, Predictions, ThresholdRule, Thresholds};
+use visage_judge::{Evaluation, Predictions, Thresholds};
 use visage_model::model_file::{TRAINING_PREFIX, USES_TO_AVOID, card_format, image_tensor};
 use visage_model::state::Loaded;
 use visage_model::{Architecture, Card, Kind, Model, Network, NetworkConfig, Origin, Pass};
@@ -448,16 +448,20 @@ impl<'a> Run<'a> {
 
     fn diverged(&self, step: learner::Step, rates: Rates, gathered: &Gathered) -> TrainError {
         let samples = self.settings.dataset.samples();
-        let path = self.folder.file(LAST);
-        let checkpoint = checkpoint::step_of(&path).map(|step| (path, step));
         TrainError::Diverged(Box::new(Divergence {
             step: self.state.position.step,
             loss: step.loss,
             gradient_norm: step.gradient_norm,
             learning_rate: rates.learning_rate,
             images: gathered.images.iter().map(|&image| samples[image].image.clone()).collect(),
-            checkpoint,
+            checkpoint: self.last_checkpoint(),
         }))
+    }
+
+    /// The last good checkpoint and the steps it had taken, if there is one.
+    fn last_checkpoint(&self) -> Option<(std::path::PathBuf, u64)> {
+        let path = self.folder.file(LAST);
+        checkpoint::step_of(&path).map(|step| (path, step))
     }
 
     /// Judges the network after an epoch, keeps it if it is the best, and moves on to the next epoch.
@@ -555,8 +559,7 @@ impl<'a> Run<'a> {
             observe(Event::Validating { done, images });
         }
         if probabilities.iter().any(|probability: &f32| probability.is_nan()) {
-            let (step, path) = (self.state.position.step, self.folder.file(LAST));
-            let checkpoint = checkpoint::step_of(&path).map(|step| (path, step));
+            let (step, checkpoint) = (self.state.position.step, self.last_checkpoint());
             return Err(TrainError::NotANumber(Box::new(NotANumber { step, checkpoint })));
         }
         let attributes = self.settings.dataset.attributes().to_vec();
@@ -764,10 +767,7 @@ impl Validated {
         ];
         Self {
             thresholds: evaluation.thresholds().values,
-            rule: match evaluation.threshold_rule {
-                ThresholdRule::Fixed => ThresholdRule::Fixed.to_string(),
-                rule => format!("{rule} on the validation split"),
-            },
+            rule: evaluation.threshold_rule.on(Split::Validation.name()),
             metrics: named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect(),
         }
     }

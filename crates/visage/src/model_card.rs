@@ -3,9 +3,7 @@
 
 use std::fmt::Write;
 
-use visage_judge::{
-    AttributeMetrics, COLLAPSE_RATIO, Criterion, Gap, Interval, Metric, SMALL_GROUP, ScoreIntervals, Scores,
-};
+use visage_judge::{AttributeMetrics, Interval, Metric, SMALL_GROUP, ScoreIntervals, Scores, widest_gaps};
 use visage_model::Card;
 use visage_train::run_folder::RunRecord;
 
@@ -195,9 +193,7 @@ fn groups(text: &mut String, metrics: &MetricsFile) {
         ["Group", "Prevalence", "Images"].into_iter().chain(METRICS.map(Metric::heading)).collect();
     add(text, &format!("## Groups\n\nMeans over the attributes.\n\n{}", table(&headings, &rows)));
 
-    let clear = |gap: &&Gap| gap.attribute.is_some() && gap.criterion != Criterion::DemographicParity && gap.is_clear();
-    let mut gaps: Vec<&Gap> = metrics.gaps.iter().filter(clear).collect();
-    gaps.sort_by(|a, b| b.difference.unwrap_or(0.0).abs().total_cmp(&a.difference.unwrap_or(0.0).abs()));
+    let gaps = widest_gaps(&metrics.gaps);
     if gaps.is_empty() {
         add(text, &format!("No gap between groups of {SMALL_GROUP} cases or more is beyond chance."));
         return;
@@ -240,10 +236,7 @@ fn limits(text: &mut String, metrics: &MetricsFile) {
         "- Its labels are what annotators wrote, mistakes and opinions included; so are the labels it was judged by."
             .to_owned(),
     ];
-    let collapsed = named(&|attribute| match (attribute.scores.predicted_positive_rate, attribute.scores.prevalence) {
-        (Some(rate), Some(prevalence)) => rate < COLLAPSE_RATIO * prevalence,
-        _ => false,
-    });
+    let collapsed = named(&|attribute| attribute.scores.collapse().is_some());
     if !collapsed.is_empty() {
         lines.push(format!("- It says present less than half as often as it should of {}.", list(&collapsed)));
     }

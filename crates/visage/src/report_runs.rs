@@ -17,8 +17,6 @@ use crate::metrics_file::MetricsFile;
 use crate::shell;
 use crate::table::{count, counted, duration};
 
-/// The splits in the order in which they are looked for.
-const SPLITS: [Split; 3] = [Split::Test, Split::Validation, Split::Train];
 /// Pictures in each part of a run's gallery.
 const PICTURES: usize = 24;
 /// Longer side of a picture in a gallery, and its JPEG quality: small enough for a page of hundreds.
@@ -43,12 +41,6 @@ pub struct Gathered {
     pub comparable: Option<Vec<compare::Run>>,
 }
 
-/// A judgement as it lies in a run's folder.
-struct Found {
-    metrics: MetricsFile,
-    predictions: Option<PredictionsFile>,
-}
-
 /// Reads the runs, called `names`.
 ///
 /// # Errors
@@ -57,7 +49,7 @@ struct Found {
 pub fn gather(asked: &Asked<'_>, names: &[String]) -> Result<Gathered, CommandError> {
     let split = asked.split.or_else(|| {
         let judged = |split: &Split| asked.runs.iter().any(|run| run.join(MetricsFile::name(*split)).is_file());
-        SPLITS.into_iter().find(judged)
+        compare::SPLITS.into_iter().find(judged)
     });
     let split = match split {
         Some(split) => split,
@@ -67,32 +59,32 @@ pub fn gather(asked: &Asked<'_>, names: &[String]) -> Result<Gathered, CommandEr
     let (mut runs, mut judged) = (Vec::new(), Vec::new());
     for (path, name) in asked.runs.iter().zip(names) {
         let folder = RunFolder::open(path).map_err(TrainError::from)?;
-        let found = judgement(path, split)?;
+        let file = path.join(MetricsFile::name(split));
+        let found = file.is_file().then(|| compare::Run::read(path, &file)).transpose()?;
         let data = folder.record().map_err(TrainError::from)?.data.path;
         let again = format!("visage evaluate {} --data {} --split {split}", shell::path(path), shell::path(&data));
         match &found {
             None => remarks.push(format!("{name} was not judged on the {split} split: {again}")),
-            Some(Found { predictions: None, .. }) => {
+            Some(compare::Run { predictions: None, .. }) => {
                 remarks.push(format!("{name} has no predictions beside its metrics, and so no curves: {again}"));
             }
             Some(_) => {}
         }
         let gallery = match &found {
-            Some(Found { metrics, predictions: Some(predictions) }) if asked.gallery => pictures(metrics, predictions)?,
+            Some(compare::Run { metrics, predictions: Some(predictions), .. }) if asked.gallery => {
+                pictures(metrics, predictions)?
+            }
             _ => Vec::new(),
         };
         runs.push(run(&folder, name, found.as_ref(), gallery)?);
         judged.extend(found);
     }
-    let data = |found: &Found| found.metrics.dataset_fingerprint.clone();
+    let data = |found: &compare::Run| found.metrics.dataset_fingerprint.clone();
     let alike = judged.iter().all(|found| data(found) == data(&judged[0]));
     if !alike {
         remarks.push("The runs were judged on different data: their figures do not compare.".to_owned());
     }
-    let comparable = (alike && judged.len() == runs.len() && runs.len() > 1).then(|| {
-        let of = |(path, found): (&PathBuf, Found)| compare::Run::new(path, found.metrics, found.predictions);
-        asked.runs.iter().zip(judged).map(of).collect()
-    });
+    let comparable = (alike && judged.len() == runs.len() && runs.len() > 1).then_some(judged);
     let made =
         format!("made {} by visage {}", Timestamp::now().strftime("%Y-%m-%d %H:%M UTC"), env!("CARGO_PKG_VERSION"));
     Ok(Gathered { report: Report { runs, made, remarks, comparison: Vec::new() }, comparable })
@@ -104,18 +96,12 @@ fn first_with_images(run: &Path) -> Result<Split, CommandError> {
     Ok(if data.test > 0 { Split::Test } else { Split::Validation })
 }
 
-fn judgement(path: &Path, split: Split) -> Result<Option<Found>, CommandError> {
-    let file = path.join(MetricsFile::name(split));
-    if !file.is_file() {
-        return Ok(None);
-    }
-    let metrics = MetricsFile::read(&file)?;
-    let beside = PredictionsFile::beside(&file);
-    let predictions = beside.is_file().then(|| PredictionsFile::read(&beside)).transpose()?;
-    Ok(Some(Found { metrics, predictions }))
-}
-
-fn run(folder: &RunFolder, name: &str, found: Option<&Found>, gallery: Vec<Picture>) -> Result<Run, CommandError> {
+fn run(
+    folder: &RunFolder,
+    name: &str,
+    found: Option<&compare::Run>,
+    gallery: Vec<Picture>,
+) -> Result<Run, CommandError> {
     let recipe = folder.recipe().map_err(TrainError::from)?;
     let epochs = folder.read_epochs().map_err(TrainError::from)?;
     let steps = folder.read_steps().map_err(TrainError::from)?;
@@ -184,8 +170,8 @@ fn facts(folder: &RunFolder, recipe: &Recipe) -> Result<Vec<(String, String)>, C
     Ok(facts.into_iter().map(|(heading, value)| (heading.to_owned(), value)).collect())
 }
 
-fn judged(found: &Found) -> Judged {
-    let Found { metrics, predictions } = found;
+fn judged(found: &compare::Run) -> Judged {
+    let compare::Run { metrics, predictions, .. } = found;
     let intervals = |intervals: &ScoreIntervals| -> MetricIntervals {
         intervals.iter().map(|(metric, interval)| (*metric, [interval.low, interval.high])).collect()
     };

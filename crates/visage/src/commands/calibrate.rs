@@ -90,10 +90,7 @@ pub fn run(args: &CalibrateArgs) -> Result<(), CommandError> {
     let after = evaluate(&unseen, &thresholds)?;
     let decided = evaluate(&calibrated, &thresholds)?;
 
-    let rule = match thresholds.rule {
-        ThresholdRule::Fixed => ThresholdRule::Fixed.to_string(),
-        rule => format!("{rule} on the {} split", args.split),
-    };
+    let rule = thresholds.rule.on(args.split.name());
     let told = Calibrated {
         model: args.out.clone().unwrap_or_else(|| file.clone()),
         split: args.split,

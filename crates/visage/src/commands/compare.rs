@@ -24,7 +24,7 @@ const BEST: &str = " *";
 const NOT_BEST: &str = "  ";
 
 /// The splits in the order in which they are looked for.
-const SPLITS: [Split; 3] = [Split::Test, Split::Validation, Split::Train];
+pub const SPLITS: [Split; 3] = [Split::Test, Split::Validation, Split::Train];
 
 /// Sets evaluated runs side by side.
 pub fn run(args: &CompareArgs) -> Result<(), CommandError> {
@@ -35,14 +35,27 @@ pub fn run(args: &CompareArgs) -> Result<(), CommandError> {
 /// A run that was judged.
 pub struct Run {
     path: PathBuf,
-    metrics: MetricsFile,
-    predictions: Option<PredictionsFile>,
+    /// What it is worth.
+    pub metrics: MetricsFile,
+    /// The answers behind that, where they were kept.
+    pub predictions: Option<PredictionsFile>,
 }
 
 impl Run {
     /// A run that was judged, or the metrics file `path`.
     pub fn new(path: &Path, metrics: MetricsFile, predictions: Option<PredictionsFile>) -> Self {
         Self { path: path.to_owned(), metrics, predictions }
+    }
+
+    /// The run `path`, whose metrics are in `file`.
+    ///
+    /// # Errors
+    ///
+    /// When they, or the predictions beside them, cannot be read.
+    pub fn read(path: &Path, file: &Path) -> Result<Self, CommandError> {
+        let beside = PredictionsFile::beside(file);
+        let predictions = beside.is_file().then(|| PredictionsFile::read(&beside)).transpose()?;
+        Ok(Self::new(path, MetricsFile::read(file)?, predictions))
     }
 }
 
@@ -169,12 +182,7 @@ fn read(runs: &[PathBuf], asked: Option<Split>) -> Result<Vec<Run>, CommandError
         return Err(CommandError::NotEvaluated { runs, split: asked });
     }
     let name = MetricsFile::name(split.unwrap_or(Split::Test));
-    let read = |run: &PathBuf| {
-        let file = if run.is_dir() { run.join(&name) } else { run.clone() };
-        let predictions = PredictionsFile::beside(&file);
-        let predictions = predictions.is_file().then(|| PredictionsFile::read(&predictions)).transpose()?;
-        Ok(Run::new(run, MetricsFile::read(&file)?, predictions))
-    };
+    let read = |run: &PathBuf| Run::read(run, &if run.is_dir() { run.join(&name) } else { run.clone() });
     let judged = runs.iter().map(read).collect::<Result<Vec<_>, CommandError>>()?;
     let expected = judged[0].metrics.split;
     if let Some(other) = judged.iter().find(|run| run.metrics.split != expected) {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use visage_data::{Dataset, Label, Split};
 use visage_judge::{
-    Consistency, Criterion, Evaluation, Gap, Interval, Intervals, Metric, Rules, SMALL_GROUP, Scores, ThresholdRule,
-    Thresholds, judge_groups,
+    Consistency, Evaluation, Gap, Interval, Intervals, Metric, Rules, SMALL_GROUP, Scores, ThresholdRule, Thresholds,
+    judge_groups, widest_gaps,
 };
 use visage_model::{Model, Origin};
 use visage_train::inference::{InferenceOptions, predictions};
@@ -294,24 +294,18 @@ fn gaps(gaps: &[Gap]) -> String {
     };
     let mut means =
         Columns::new(2, &["Group", "Alike in", "Mean gap", "95 % interval", "Attributes", "Too few to tell"]);
-    let mut widest = Vec::new();
     for mean in gaps.iter().filter(|gap| gap.attribute.is_none()) {
         let of = |gap: &&Gap| gap.attribute.is_some() && (&gap.group, gap.criterion) == (&mean.group, mean.criterion);
-        let own: Vec<&Gap> = gaps.iter().filter(of).collect();
         means.row([
             mean.group.clone(),
             format!("{} ({})", mean.criterion.metric().heading().to_lowercase(), mean.criterion.heading()),
             score(mean.difference),
             interval(mean),
             count(mean.cases[0]),
-            count(own.iter().filter(|gap| gap.too_small).count() as u64),
+            count(gaps.iter().filter(of).filter(|gap| gap.too_small).count() as u64),
         ]);
-        // Who is said to have what may well differ between groups; who is served badly should not.
-        if mean.criterion != Criterion::DemographicParity {
-            widest.extend(own.into_iter().filter(|gap| gap.is_clear()));
-        }
     }
-    widest.sort_by(|a, b| b.difference.unwrap_or(0.0).abs().total_cmp(&a.difference.unwrap_or(0.0).abs()));
+    let widest = widest_gaps(gaps);
     let mut named = Columns::new(3, &["Attribute", "Metric", "Group", "Present", "Absent", "Gap", "95 % interval"]);
     for gap in widest.iter().take(NAMED) {
         named.row([
