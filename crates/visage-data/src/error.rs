@@ -48,6 +48,17 @@ pub enum DataError {
         /// Why.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A Parquet file compressed in a way that this program was not built for.
+    #[error(
+        "{} is compressed with {compression}: write it with Snappy or gzip, or build visage with --features zstd for Zstandard",
+        path.display()
+    )]
+    ParquetCompression {
+        /// The file.
+        path: PathBuf,
+        /// How it is compressed.
+        compression: String,
+    },
     /// A page for a browser under the name of something else.
     #[error(
         "{} is a web page: the download failed, as it does when a shared drive's quota is used up; open it in a browser to see why, and download it again",

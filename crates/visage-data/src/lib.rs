@@ -12,6 +12,7 @@ pub mod augment;
 pub mod convert;
 pub mod dataset;
 mod decode;
+pub mod duplicates;
 pub mod error;
 mod exif;
 mod files;

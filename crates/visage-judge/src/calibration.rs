@@ -6,10 +6,13 @@ pub const ECE_BINS: usize = 15;
 
 /// Mean squared distance between probability and outcome, 0 to 1.
 pub(crate) fn brier(pairs: &[(f32, bool)]) -> Option<f64> {
-    mean(pairs, |probability, present| {
-        let distance = probability - f64::from(u8::from(present));
-        distance * distance
-    })
+    mean(pairs, squared_distance)
+}
+
+/// What one image adds to the Brier score.
+pub(crate) fn squared_distance(probability: f64, present: bool) -> f64 {
+    let distance = probability - f64::from(u8::from(present));
+    distance * distance
 }
 
 /// Mean negative log likelihood, in nats.
@@ -17,10 +20,18 @@ pub(crate) fn brier(pairs: &[(f32, bool)]) -> Option<f64> {
 /// Probabilities are kept [`f64::EPSILON`] away from 0 and 1 (scikit-learn's `log_loss` on doubles), so a certain
 /// but wrong answer costs 36 nats rather than infinity.
 pub(crate) fn log_loss(pairs: &[(f32, bool)]) -> Option<f64> {
-    mean(pairs, |probability, present| {
-        let probability = probability.clamp(f64::EPSILON, 1.0 - f64::EPSILON);
-        -(if present { probability } else { 1.0 - probability }).ln()
-    })
+    mean(pairs, log_cost)
+}
+
+/// What one image adds to the log loss.
+pub(crate) fn log_cost(probability: f64, present: bool) -> f64 {
+    let probability = probability.clamp(f64::EPSILON, 1.0 - f64::EPSILON);
+    -(if present { probability } else { 1.0 - probability }).ln()
+}
+
+/// The calibration bin of a probability, `0..ECE_BINS`.
+pub(crate) fn bin(probability: f64) -> usize {
+    ((probability * ECE_BINS as f64).ceil() as usize).clamp(1, ECE_BINS) - 1
 }
 
 /// Expected calibration error of the probability of presence: the distance between mean probability and frequency
@@ -30,8 +41,7 @@ pub(crate) fn expected_calibration_error(pairs: &[(f32, bool)]) -> Option<f64> {
     let mut excess = [0.0; ECE_BINS];
     for &(probability, present) in pairs {
         let probability = f64::from(probability);
-        let bin = ((probability * ECE_BINS as f64).ceil() as usize).clamp(1, ECE_BINS) - 1;
-        excess[bin] += probability - f64::from(u8::from(present));
+        excess[bin(probability)] += probability - f64::from(u8::from(present));
     }
     (!pairs.is_empty()).then(|| excess.iter().map(|sum| sum.abs()).sum::<f64>() / pairs.len() as f64)
 }

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use serde::{Deserialize, Serialize};
 
 use crate::predictions::refuse_duplicates;
-use crate::{AttributeMetrics, Error, Evaluation, Metric, Mismatch, Scores};
+use crate::{Change, Error, Evaluation, Interval, Metric, Mismatch, Scores};
 
 /// A predicted-positive rate below this share of the prevalence is a collapse. At one half, at least half of the
 /// positives are missed even if every positive decision is right.
@@ -14,6 +14,16 @@ pub const COLLAPSE_RATIO: f64 = 0.5;
 /// An F1 loss smaller than this (one point) is not held against an accuracy gain: some attributes of any two runs
 /// differ by as much from chance.
 pub const F1_LOSS_MARGIN: f64 = 0.01;
+
+impl Scores {
+    /// The predicted-positive rate and the prevalence, if the first is below [`COLLAPSE_RATIO`] of the second.
+    #[must_use]
+    pub fn collapse(&self) -> Option<(f64, f64)> {
+        self.predicted_positive_rate
+            .zip(self.prevalence)
+            .filter(|(rate, prevalence)| *rate < COLLAPSE_RATIO * prevalence)
+    }
+}
 
 /// Two or more evaluations of the same attributes, as data to render.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -43,10 +53,15 @@ pub struct ComparedRow {
     pub recall: Compared,
     /// F1.
     pub f1: Compared,
+    /// Average precision, which no threshold enters.
+    pub average_precision: Compared,
     /// Share of positive decisions.
     pub predicted_positive_rate: Compared,
     /// What a reader should not overlook.
     pub flags: Vec<Flag>,
+    /// What the same images say of each later evaluation against the first; empty without predictions image by image.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<Change>,
 }
 
 /// One metric in every evaluation.
@@ -56,6 +71,9 @@ pub struct Compared {
     pub values: Vec<Option<f64>>,
     /// Each later evaluation's value minus the first's: one fewer than `values`, `None` where either is undefined.
     pub differences: Vec<Option<f64>>,
+    /// The paired bootstrap interval of each difference; empty without predictions image by image.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub intervals: Vec<Option<Interval>>,
 }
 
 /// Something about one evaluation (an index into [`Comparison::evaluations`]) that its accuracy hides.
@@ -108,40 +126,77 @@ impl Comparison {
             return Err(Error::AttributeMismatch { reference: reference_name.to_owned(), mismatches });
         }
 
-        let by_name: Vec<HashMap<&str, &AttributeMetrics>> = evaluations
-            .iter()
-            .map(|(_, evaluation)| evaluation.attributes.iter().map(|a| (a.attribute.as_str(), a)).collect())
-            .collect();
-        let attributes = names(reference)
-            .map(|name| {
-                let metrics: Vec<&AttributeMetrics> = by_name.iter().map(|attributes| attributes[name]).collect();
-                let scores: Vec<Scores> = metrics.iter().map(|metrics| metrics.scores).collect();
-                let mut row = ComparedRow::new(name, &scores);
-                let labels = |metrics: &AttributeMetrics| (metrics.support, metrics.positives);
-                let differ = (1..metrics.len()).filter(|&other| labels(metrics[other]) != labels(metrics[0]));
-                row.flags.extend(differ.map(|evaluation| Flag::DifferentLabels { evaluation }));
-                row
-            })
-            .collect();
+        let standings: Vec<Standing> =
+            evaluations.iter().map(|(name, evaluation)| Standing::new(name, evaluation)).collect();
+        Ok(Self::of(&standings))
+    }
 
-        let average = |name: &str, scores: fn(&Evaluation) -> Scores| {
-            let scores: Vec<Scores> = evaluations.iter().map(|(_, evaluation)| scores(evaluation)).collect();
+    /// Standings of the attributes of the first side by side; at least one.
+    pub(crate) fn of(standings: &[Standing]) -> Self {
+        let average = |name: &str, scores: fn(&Standing) -> Scores| {
+            let scores: Vec<Scores> = standings.iter().map(scores).collect();
             ComparedRow::new(name, &scores)
         };
-        Ok(Self {
-            evaluations: evaluations.iter().map(|(name, _)| (*name).to_owned()).collect(),
-            attributes,
-            macro_average: average("macro average", |evaluation| evaluation.macro_average),
-            micro_average: average("micro average", |evaluation| evaluation.micro_average),
-            original: average("mean, undefined as 0", |evaluation| evaluation.original.scores()),
-        })
+        Self {
+            evaluations: standings.iter().map(|standing| standing.name.clone()).collect(),
+            attributes: standings[0].attributes.iter().map(|name| Self::row(name, standings)).collect(),
+            macro_average: average("macro average", |standing| standing.macro_average),
+            micro_average: average("micro average", |standing| standing.micro_average),
+            original: average("mean, undefined as 0", |standing| standing.original),
+        }
+    }
+
+    /// The row of one attribute.
+    fn row(name: &str, standings: &[Standing]) -> ComparedRow {
+        let scores: Vec<Scores> =
+            standings.iter().map(|standing| standing.scores.get(name).copied().unwrap_or_default()).collect();
+        let mut row = ComparedRow::new(name, &scores);
+        let labels: Vec<Option<(u64, u64)>> =
+            standings.iter().map(|standing| standing.labels.get(name).copied()).collect();
+        let differ = (1..labels.len()).filter(|&other| labels[other].is_some() && labels[other] != labels[0]);
+        row.flags.extend(differ.map(|evaluation| Flag::DifferentLabels { evaluation }));
+        row
+    }
+}
+
+/// What a comparison needs to know of one evaluation, wherever it comes from.
+pub(crate) struct Standing {
+    pub name: String,
+    pub attributes: Vec<String>,
+    pub scores: HashMap<String, Scores>,
+    /// Known labels, and positives among them.
+    pub labels: HashMap<String, (u64, u64)>,
+    pub macro_average: Scores,
+    pub micro_average: Scores,
+    pub original: Scores,
+}
+
+impl Standing {
+    pub fn new(name: &str, evaluation: &Evaluation) -> Self {
+        let of = |metrics: &crate::AttributeMetrics| (metrics.support, metrics.positives);
+        let attributes = &evaluation.attributes;
+        Self {
+            name: name.to_owned(),
+            attributes: names(evaluation).map(str::to_owned).collect(),
+            scores: attributes.iter().map(|metrics| (metrics.attribute.clone(), metrics.scores)).collect(),
+            labels: attributes.iter().map(|metrics| (metrics.attribute.clone(), of(metrics))).collect(),
+            macro_average: evaluation.macro_average,
+            micro_average: evaluation.micro_average,
+            original: evaluation.original.scores(),
+        }
     }
 }
 
 impl ComparedRow {
     /// The metrics of a row, in the order of its columns.
-    pub const METRICS: [Metric; 5] =
-        [Metric::Accuracy, Metric::Precision, Metric::Recall, Metric::F1, Metric::PredictedPositiveRate];
+    pub const METRICS: [Metric; 6] = [
+        Metric::Accuracy,
+        Metric::Precision,
+        Metric::Recall,
+        Metric::F1,
+        Metric::AveragePrecision,
+        Metric::PredictedPositiveRate,
+    ];
 
     /// The values of one of [`Self::METRICS`]; `None` for any other.
     #[must_use]
@@ -151,9 +206,53 @@ impl ComparedRow {
             Metric::Precision => Some(&self.precision),
             Metric::Recall => Some(&self.recall),
             Metric::F1 => Some(&self.f1),
+            Metric::AveragePrecision => Some(&self.average_precision),
             Metric::PredictedPositiveRate => Some(&self.predicted_positive_rate),
             _ => None,
         }
+    }
+
+    /// Fills in the interval of every difference.
+    pub(crate) fn set_intervals(&mut self, interval: impl Fn(usize, Metric) -> Option<Interval>) {
+        let slots = [
+            &mut self.accuracy,
+            &mut self.precision,
+            &mut self.recall,
+            &mut self.f1,
+            &mut self.average_precision,
+            &mut self.predicted_positive_rate,
+        ];
+        for (metric, compared) in Self::METRICS.into_iter().zip(slots) {
+            let differences = compared.differences.iter().enumerate();
+            // A difference that is undefined has no interval, however often the replicates have one.
+            compared.intervals =
+                differences.map(|(other, difference)| difference.and_then(|_| interval(other + 1, metric))).collect();
+        }
+    }
+
+    /// Adds the values and the flags of later evaluations.
+    pub(crate) fn append(&mut self, later: &Self) {
+        let before = self.accuracy.values.len();
+        for (own, later) in [
+            (&mut self.accuracy, &later.accuracy),
+            (&mut self.precision, &later.precision),
+            (&mut self.recall, &later.recall),
+            (&mut self.f1, &later.f1),
+            (&mut self.average_precision, &later.average_precision),
+            (&mut self.predicted_positive_rate, &later.predicted_positive_rate),
+        ] {
+            let first = own.values.first().copied().flatten();
+            own.differences.extend(later.values.iter().map(|value| Some((*value)? - first?)));
+            own.values.extend(&later.values);
+        }
+        self.flags.extend(later.flags.iter().filter_map(|flag| match *flag {
+            // Against the first of the later ones, which is not the first of all.
+            Flag::AccuracyGainWithF1Loss { .. } | Flag::DifferentLabels { .. } => None,
+            Flag::Collapse { evaluation, predicted_positive_rate, prevalence } => {
+                Some(Flag::Collapse { evaluation: evaluation + before, predicted_positive_rate, prevalence })
+            }
+        }));
+        self.flags.extend(gains_with_losses(&self.accuracy, &self.f1).filter(|(other, ..)| *other >= before).map(flag));
     }
 
     /// One entry of `scores` per evaluation.
@@ -163,27 +262,19 @@ impl ComparedRow {
 
         let mut flags = Vec::new();
         for (evaluation, scores) in scores.iter().enumerate() {
-            if let (Some(predicted_positive_rate), Some(prevalence)) =
-                (scores.predicted_positive_rate, scores.prevalence)
-                && predicted_positive_rate < COLLAPSE_RATIO * prevalence
-            {
+            if let Some((predicted_positive_rate, prevalence)) = scores.collapse() {
                 flags.push(Flag::Collapse { evaluation, predicted_positive_rate, prevalence });
             }
         }
-        for (other, differences) in accuracy.differences.iter().zip(&f1.differences).enumerate() {
-            if let (&Some(accuracy_gain), &Some(f1_gain)) = differences
-                && accuracy_gain > 0.0
-                && f1_gain <= -F1_LOSS_MARGIN
-            {
-                flags.push(Flag::AccuracyGainWithF1Loss { evaluation: other + 1, accuracy_gain, f1_loss: -f1_gain });
-            }
-        }
+        flags.extend(gains_with_losses(&accuracy, &f1).map(flag));
 
         Self {
             name: name.to_owned(),
             precision: compared(Metric::Precision),
             recall: compared(Metric::Recall),
+            average_precision: compared(Metric::AveragePrecision),
             predicted_positive_rate: compared(Metric::PredictedPositiveRate),
+            changes: Vec::new(),
             accuracy,
             f1,
             flags,
@@ -195,8 +286,19 @@ impl Compared {
     fn new(values: Vec<Option<f64>>) -> Self {
         let first = values.first().copied().flatten();
         let differences = values.iter().skip(1).map(|value| Some((*value)? - first?)).collect();
-        Self { values, differences }
+        Self { values, differences, intervals: Vec::new() }
     }
+}
+
+/// The evaluations whose accuracy is above the first's and whose F1 is well below, with the gain and the loss.
+fn gains_with_losses(accuracy: &Compared, f1: &Compared) -> impl Iterator<Item = (usize, f64, f64)> {
+    let pairs = accuracy.differences.iter().zip(&f1.differences).enumerate();
+    let known = pairs.filter_map(|(other, (accuracy, f1))| Some((other + 1, (*accuracy)?, -(*f1)?)));
+    known.filter(|&(_, gain, loss)| gain > 0.0 && loss >= F1_LOSS_MARGIN).collect::<Vec<_>>().into_iter()
+}
+
+fn flag((evaluation, accuracy_gain, f1_loss): (usize, f64, f64)) -> Flag {
+    Flag::AccuracyGainWithF1Loss { evaluation, accuracy_gain, f1_loss }
 }
 
 fn names(evaluation: &Evaluation) -> impl Iterator<Item = &str> {

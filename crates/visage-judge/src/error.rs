@@ -67,6 +67,58 @@ pub enum Error {
         /// The offending value.
         value: f32,
     },
+    /// More images than can be resampled.
+    #[error("{images} images are more than can be resampled (2^30): judge a part of them")]
+    TooManyImages {
+        /// Number of images.
+        images: usize,
+    },
+    /// Tables of different images cannot share random draws.
+    #[error("{first} images and {other} images: what is resampled together must be of the same images")]
+    DifferentImages {
+        /// Images of the first table.
+        first: usize,
+        /// Images of another.
+        other: usize,
+    },
+    /// Labels and image names differ in number.
+    #[error("{names} image names for {images} images: give one per image, in the same order")]
+    ImageCount {
+        /// Number of names given.
+        names: usize,
+        /// Number of images.
+        images: usize,
+    },
+    /// Two runs have nothing in common to compare on.
+    #[error(
+        "{first:?} and {other:?} have no {what} in common, so they cannot be compared: evaluate both on the same data"
+    )]
+    NothingInCommon {
+        /// Name of the first run.
+        first: String,
+        /// Name of the other.
+        other: String,
+        /// What they do not share: images or attributes.
+        what: &'static str,
+    },
+    /// Two runs were judged by other labels of images called the same.
+    #[error(
+        "{first:?} and {other:?} were judged on other labels: {differing} of the {compared} they share differ; either the \
+         labels were changed or these are other images of the same names; evaluate both on the same data"
+    )]
+    OtherLabels {
+        /// Name of the first run.
+        first: String,
+        /// Name of the other.
+        other: String,
+        /// Known labels that differ.
+        differing: usize,
+        /// Labels that both know.
+        compared: usize,
+    },
+    /// No label is known.
+    #[error("no label is known: there is nothing to audit")]
+    NoLabels,
     /// A comparison needs at least two evaluations.
     #[error("{found} evaluation(s) given: a comparison needs at least two")]
     NothingToCompare {

@@ -42,7 +42,8 @@ impl OriginalMeans {
     fn new(attributes: &[AttributeMetrics]) -> Self {
         let mean = |value: fn(&Scores) -> Option<f64>| {
             let sum: f64 = attributes.iter().filter_map(|attribute| value(&attribute.scores)).sum();
-            sum / attributes.len() as f64
+            // The sum of nothing is -0, which this makes 0.
+            (sum + 0.0) / attributes.len() as f64
         };
         Self {
             accuracy: mean(|scores| scores.accuracy),

@@ -113,6 +113,19 @@ impl Predictions {
         })
     }
 
+    /// The same attributes of the images for which `member` holds, given their number.
+    #[must_use]
+    pub fn rows(&self, member: impl Fn(usize) -> bool) -> Self {
+        let width = self.attributes.len();
+        let members: Vec<usize> = (0..self.images()).filter(|&image| member(image)).collect();
+        let cells = || members.iter().flat_map(|&image| image * width..(image + 1) * width);
+        Self {
+            attributes: self.attributes.clone(),
+            labels: cells().map(|cell| self.labels[cell]).collect(),
+            probabilities: cells().map(|cell| self.probabilities[cell]).collect(),
+        }
+    }
+
     /// The known (probability, label) pairs of column `column`, which must be one of this table's.
     pub(crate) fn known(&self, column: usize) -> impl Iterator<Item = (f32, bool)> + '_ {
         let width = self.attributes.len();

@@ -10,7 +10,7 @@ struct Tie {
 
 /// Distinct scores in descending order, with the labels behind each.
 #[derive(Debug)]
-pub(crate) struct Ranking {
+pub struct Ranking {
     ties: Vec<Tie>,
     positives: u64,
     negatives: u64,
@@ -18,7 +18,7 @@ pub(crate) struct Ranking {
 
 /// What a threshold at one of the scores would decide.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Cut {
+pub struct Cut {
     /// The threshold: everything that scores at least this is called positive.
     pub score: f32,
     /// Positives at or above it.
@@ -29,6 +29,7 @@ pub(crate) struct Cut {
 
 impl Ranking {
     /// Ranks (probability, label) pairs; probabilities from 0 to 1, none NaN.
+    #[must_use]
     pub fn new(mut pairs: Vec<(f32, bool)>) -> Self {
         pairs.sort_unstable_by(|a, b| b.0.total_cmp(&a.0));
         let ties: Vec<Tie> = pairs
@@ -43,10 +44,14 @@ impl Ranking {
         Self { ties, positives, negatives }
     }
 
+    /// Number of positives.
+    #[must_use]
     pub fn positives(&self) -> u64 {
         self.positives
     }
 
+    /// Number of negatives.
+    #[must_use]
     pub fn negatives(&self) -> u64 {
         self.negatives
     }
@@ -62,6 +67,7 @@ impl Ranking {
 
     /// Average precision: the precision at each distinct score, weighted by the recall gained there; no interpolation
     /// (scikit-learn's `average_precision_score`). Undefined without positives.
+    #[must_use]
     pub fn average_precision(&self) -> Option<f64> {
         let gained = self
             .cuts()
@@ -72,6 +78,7 @@ impl Ranking {
 
     /// Area under the ROC curve: the chance that a positive outranks a negative, a tie counting one half.
     /// Undefined where one of the classes does not occur.
+    #[must_use]
     pub fn roc_auc(&self) -> Option<f64> {
         let mut above = 0;
         let mut twice_won: u128 = 0; // in halves, so that the count stays exact

@@ -48,20 +48,28 @@ impl Scores {
         let (brier, log_loss, ece) = (brier(&pairs), log_loss(&pairs), expected_calibration_error(&pairs));
         let ranking = Ranking::new(pairs);
         Self {
+            average_precision: ranking.average_precision(),
+            roc_auc: ranking.roc_auc(),
+            brier,
+            log_loss,
+            ece,
+            ..Self::of_decisions(confusion)
+        }
+    }
+
+    /// What decisions alone tell; the rest undefined.
+    pub(crate) fn of_decisions(confusion: &Confusion) -> Self {
+        Self {
             accuracy: confusion.accuracy(),
             balanced_accuracy: confusion.balanced_accuracy(),
             precision: confusion.precision(),
             recall: confusion.recall(),
             f1: confusion.f1(),
             mcc: confusion.mcc(),
-            average_precision: ranking.average_precision(),
-            roc_auc: ranking.roc_auc(),
-            brier,
-            log_loss,
-            ece,
             predicted_positive_rate: confusion.predicted_positive_rate(),
             prevalence: confusion.prevalence(),
             commoner_class_accuracy: ratio(confusion.commoner_class(), confusion.support()),
+            ..Self::default()
         }
     }
 
@@ -104,7 +112,7 @@ impl Scores {
 }
 
 /// The metrics of [`Scores`], by name. Displays as the heading of a table's column.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "each is documented at the field of `Scores` of the same name")]
 pub enum Metric {

@@ -5,7 +5,11 @@
 
 use std::time::{Duration, Instant};
 
+use visage_kernels::alignment::LineAligned;
 use visage_kernels::*;
+
+#[global_allocator]
+static ALLOCATOR: LineAligned = LineAligned;
 
 /// Best time of runs filling about `0.15` seconds, at least three.
 fn best(mut run: impl FnMut()) -> f64 {
@@ -60,7 +64,7 @@ fn conv(total: &mut Total, batch: usize, count: usize, size: usize, channels: [u
     let mut input_gradient = vec![0.0; shape.input_len()];
     let mut weight_gradient = vec![0.0; shape.weight_len()];
     let seconds = [
-        best(|| conv2d(shape, &input, &weight, None, &mut output)),
+        best(|| conv2d(shape, &input, &weight, Epilogue::default(), &mut output)),
         best(|| conv2d_input_gradient(shape, &weight, &gradient, &mut input_gradient)),
         best(|| conv2d_weight_gradient(shape, &input, &gradient, &mut weight_gradient)),
     ];
@@ -77,7 +81,7 @@ fn depthwise(total: &mut Total, batch: usize, count: usize, size: usize, channel
     let mut input_gradient = vec![0.0; shape.input_len()];
     let mut weight_gradient = vec![0.0; taps * channels];
     let seconds = [
-        best(|| depthwise_conv2d(shape, &input, &weight, None, &mut output)),
+        best(|| depthwise_conv2d(shape, &input, &weight, Epilogue::default(), &mut output)),
         best(|| depthwise_conv2d_input_gradient(shape, &weight, &gradient, &mut input_gradient)),
         best(|| depthwise_conv2d_weight_gradient(shape, &input, &gradient, &mut weight_gradient)),
     ];

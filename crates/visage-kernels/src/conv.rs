@@ -1,8 +1,8 @@
 //! Dense convolution of NHWC images, and its gradients.
 //!
 //! ```text
-//! output[n, y, x, o] = bias[o] + sum over r, s, i:
-//!                      input[n, y * stride + r - top, x * stride + s - left, i] * weight[o, r, s, i]
+//! output[n, y, x, o] = epilogue(sum over r, s, i:
+//!                      input[n, y * stride + r - top, x * stride + s - left, i] * weight[o, r, s, i])
 //! ```
 //!
 //! - Forward: rows gathered from the input times the weight, one tap a kernel position (`gather.rs`).
@@ -10,11 +10,14 @@
 //!   taps of its own (`geometry.rs`).
 //! - Weight gradient: a sum of outer products over the pixels (`outer.rs`).
 //!
+//! Filters of 3x3 and stride 1 between many channels go another way to all three (`winograd.rs`).
+//!
 //! With few input channels (an image's three) a kernel row's `kernel_width * in_channels` values are contiguous and make
 //! one tap; the input is first copied with its padding, so that no run of values crosses the border.
 
 use rayon::prelude::*;
 
+use crate::epilogue::Epilogue;
 use crate::gather::Gather;
 use crate::geometry::{self, Grid, Tap};
 use crate::outer::Outer;
@@ -22,23 +25,49 @@ use crate::panel::{self, Source};
 use crate::scratch;
 use crate::shape::{ConvShape, Padding, expect_len};
 use crate::simd::{self, Level};
+use crate::winograd::{self, Direction};
 
 /// Up to so many input channels the taps of a kernel row are merged into one.
 const MERGED_CHANNELS: usize = 8;
 
 /// Convolution of `[batch, in_height, in_width, in_channels]` to `[batch, out_height, out_width, out_channels]`.
 ///
-/// `weight` is `[out_channels, kernel_height, kernel_width, in_channels]` (PyTorch's OIHW permuted), `bias`
-/// `[out_channels]`.
+/// `weight` is `[out_channels, kernel_height, kernel_width, in_channels]` (PyTorch's OIHW permuted).
 ///
 /// # Panics
 /// If lengths do not match the shape.
-pub fn conv2d(shape: ConvShape, input: &[f32], weight: &[f32], bias: Option<&[f32]>, output: &mut [f32]) {
+pub fn conv2d(shape: ConvShape, input: &[f32], weight: &[f32], epilogue: Epilogue, output: &mut [f32]) {
     check(shape, input.len(), weight.len(), output.len());
-    if let Some(bias) = bias {
-        expect_len("bias", bias.len(), shape.out_channels);
-    }
-    forward(simd::level(), shape, input, weight, bias, output);
+    epilogue.check(shape.out_channels, output.len());
+    forward(simd::level(), shape, input, weight, &epilogue, output);
+}
+
+/// The weight of a convolution laid out as [`conv2d_packed`] reads it, to be used again and again at inference.
+///
+/// Of `shape` the channels and the window count, not the images. The layout holds for this process only: it depends on
+/// the processor.
+///
+/// # Panics
+/// If the length of `weight`, as of [`conv2d`], does not match the shape.
+#[must_use]
+pub fn pack_conv2d(shape: ConvShape, weight: &[f32]) -> Vec<f32> {
+    expect_len("weight", weight.len(), shape.weight_len());
+    let level = simd::level();
+    let mut filters = vec![0.0; filters_len(shape, level)];
+    pack_filters(level, shape, weight, &mut filters);
+    filters
+}
+
+/// [`conv2d`] with a weight that [`pack_conv2d`] has laid out.
+///
+/// # Panics
+/// If lengths do not match the shape.
+pub fn conv2d_packed(shape: ConvShape, input: &[f32], filters: &[f32], epilogue: Epilogue, output: &mut [f32]) {
+    expect_len("input", input.len(), shape.input_len());
+    expect_len("filters", filters.len(), filters_len(shape, simd::level()));
+    expect_len("output", output.len(), shape.output_len());
+    epilogue.check(shape.out_channels, output.len());
+    forward_packed(simd::level(), shape, input, filters, &epilogue, output);
 }
 
 /// Gradient of [`conv2d`] for its input. `input_gradient` is overwritten.
@@ -66,23 +95,74 @@ fn check(shape: ConvShape, input: usize, weight: usize, output: usize) {
     expect_len("output", output, shape.output_len());
 }
 
-fn forward(level: Level, shape: ConvShape, input: &[f32], weight: &[f32], bias: Option<&[f32]>, output: &mut [f32]) {
+fn forward(level: Level, shape: ConvShape, input: &[f32], weight: &[f32], epilogue: &Epilogue, output: &mut [f32]) {
+    if winograd::pays(shape) {
+        with_winograd_filters(level, shape, Direction::Forward, weight, |filters| {
+            winograd::forward(level, shape, input, filters, epilogue, output);
+        });
+        return;
+    }
+    with_gather(shape, input, |gather| multiply(level, gather, &Source::ColumnMajor(weight), epilogue, output));
+}
+
+fn filters_len(shape: ConvShape, level: Level) -> usize {
+    let ConvShape { in_channels, out_channels, window, .. } = shape;
+    if winograd::pays_when_ready(window, in_channels, out_channels) {
+        winograd::filters_len(in_channels, out_channels, level)
+    } else {
+        panel::packed_len(out_channels, window.taps() * in_channels, level.lanes())
+    }
+}
+
+fn pack_filters(level: Level, shape: ConvShape, weight: &[f32], filters: &mut [f32]) {
+    let ConvShape { in_channels, out_channels, window, .. } = shape;
+    if winograd::pays_when_ready(window, in_channels, out_channels) {
+        winograd::transform_filters(level, Direction::Forward, [in_channels, out_channels], weight, filters);
+    } else {
+        let (depth, panels) = (window.taps() * in_channels, panel::cut(out_channels, level));
+        panel::pack(&Source::ColumnMajor(weight), depth, out_channels, level.lanes(), &panels, filters);
+    }
+}
+
+fn forward_packed(
+    level: Level,
+    shape: ConvShape,
+    input: &[f32],
+    filters: &[f32],
+    epilogue: &Epilogue,
+    output: &mut [f32],
+) {
+    if winograd::pays_when_ready(shape.window, shape.in_channels, shape.out_channels) {
+        winograd::forward(level, shape, input, filters, epilogue, output);
+    } else {
+        let panels = panel::cut(shape.out_channels, level);
+        with_gather(shape, input, |gather| gather.multiply(level, &panels, filters, epilogue, output));
+    }
+}
+
+/// Hands `body` the product that the forward pass is.
+fn with_gather(shape: ConvShape, input: &[f32], body: impl FnOnce(&Gather)) {
     with_taps(shape, input, |reading| {
         let output_grid = Grid::of_output(shape.batch, [shape.in_height, shape.in_width], shape.window);
-        let gather = Gather {
+        body(&Gather {
             grid: Grid { source_size: reading.size, ..output_grid },
             source: reading.source,
             source_pixel: shape.in_channels,
             taps: reading.taps,
             depth: reading.depth,
             columns: shape.out_channels,
-        };
-        multiply(level, &gather, &Source::ColumnMajor(weight), bias, output);
+        });
     });
 }
 
 fn backward_input(level: Level, shape: ConvShape, weight: &[f32], output_gradient: &[f32], input_gradient: &mut [f32]) {
     let ConvShape { batch, in_height, in_width, in_channels, out_channels, window } = shape;
+    if winograd::pays(shape) {
+        with_winograd_filters(level, shape, Direction::Backward, weight, |filters| {
+            winograd::backward_input(level, shape, filters, output_gradient, input_gradient);
+        });
+        return;
+    }
     for (grid, taps) in geometry::input_classes(batch, [in_height, in_width], window) {
         let rows_of_tap = |tap: &Tap| {
             let position = tap.position;
@@ -97,7 +177,7 @@ fn backward_input(level: Level, shape: ConvShape, weight: &[f32], output_gradien
             depth: out_channels,
             columns: in_channels,
         };
-        multiply(level, &gather, &Source::Rows(weight, &offsets), None, input_gradient);
+        multiply(level, &gather, &Source::Rows(weight, &offsets), &Epilogue::default(), input_gradient);
     }
 }
 
@@ -108,6 +188,10 @@ fn backward_weight(
     output_gradient: &[f32],
     weight_gradient: &mut [f32],
 ) {
+    if winograd::pays(shape) {
+        winograd::backward_weight(level, shape, input, output_gradient, weight_gradient);
+        return;
+    }
     with_taps(shape, input, |reading| {
         let mut outer = Outer {
             batch: shape.batch,
@@ -131,12 +215,30 @@ fn backward_weight(
 }
 
 /// Packs the weight into scratch memory and multiplies.
-fn multiply(level: Level, gather: &Gather, weight: &Source, bias: Option<&[f32]>, target: &mut [f32]) {
+fn multiply(level: Level, gather: &Gather, weight: &Source, epilogue: &Epilogue, target: &mut [f32]) {
     let (columns, depth, lanes) = (gather.columns, gather.total_depth(), level.lanes());
     let panels = panel::cut(columns, level);
     scratch::with_buffer(panel::packed_len(columns, depth, lanes), |packed| {
         panel::pack(weight, depth, columns, lanes, &panels, packed);
-        gather.multiply(level, &panels, packed, bias, target);
+        gather.multiply(level, &panels, packed, epilogue, target);
+    });
+}
+
+/// Lends `body` the weight transformed for Winograd's convolution.
+fn with_winograd_filters(
+    level: Level,
+    shape: ConvShape,
+    direction: Direction,
+    weight: &[f32],
+    body: impl FnOnce(&[f32]),
+) {
+    let [depth, columns] = match direction {
+        Direction::Forward => [shape.in_channels, shape.out_channels],
+        Direction::Backward => [shape.out_channels, shape.in_channels],
+    };
+    scratch::with_buffer(winograd::filters_len(depth, columns, level), |filters| {
+        winograd::transform_filters(level, direction, [shape.in_channels, shape.out_channels], weight, filters);
+        body(filters);
     });
 }
 
@@ -188,50 +290,46 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::reference::{assert_close, assert_same_on_any_threads, conv_shapes, pairs, values};
+    use crate::activation::Activation;
+    use crate::reference::{
+        assert_close, assert_finished, assert_same_on_any_threads, conv_shapes, convolution, values,
+    };
     use crate::shape::Window;
-
-    struct Expected {
-        output: Vec<f64>,
-        input_gradient: Vec<f64>,
-        weight_gradient: Vec<f64>,
-    }
-
-    fn expected(shape: ConvShape, input: &[f32], weight: &[f32], bias: &[f32], gradient: &[f32]) -> Expected {
-        let (ic, oc, taps) = (shape.in_channels, shape.out_channels, shape.window.taps());
-        let mut output: Vec<f64> = (0..shape.output_len()).map(|index| f64::from(bias[index % oc])).collect();
-        let mut input_gradient = vec![0.0; shape.input_len()];
-        let mut weight_gradient = vec![0.0; shape.weight_len()];
-        for [to, tap, from] in pairs(shape.batch, shape.in_height, shape.in_width, shape.window) {
-            for o in 0..oc {
-                for i in 0..ic {
-                    let w = (o * taps + tap) * ic + i;
-                    output[to * oc + o] += f64::from(input[from * ic + i]) * f64::from(weight[w]);
-                    input_gradient[from * ic + i] += f64::from(gradient[to * oc + o]) * f64::from(weight[w]);
-                    weight_gradient[w] += f64::from(gradient[to * oc + o]) * f64::from(input[from * ic + i]);
-                }
-            }
-        }
-        Expected { output, input_gradient, weight_gradient }
-    }
 
     fn check_against_reference(shape: ConvShape) {
         let input = values(1, shape.input_len());
         let weight = values(2, shape.weight_len());
-        let bias = values(3, shape.out_channels);
-        let gradient = values(4, shape.output_len());
-        let expected = expected(shape, &input, &weight, &bias, &gradient);
+        let (bias, gradient) = (values(3, shape.out_channels), values(4, shape.output_len()));
+        let residual = values(5, shape.output_len());
+        let expected = convolution(shape, &input, &weight, &gradient);
+        let epilogues = [
+            Epilogue::default(),
+            Epilogue { bias: Some(&bias), residual: None, activation: Activation::Silu },
+            Epilogue { bias: Some(&bias), residual: Some(&residual), activation: Activation::Relu },
+            Epilogue { bias: None, residual: Some(&residual), activation: Activation::Relu6 },
+        ];
+        let packed = |level| {
+            let mut packed = vec![f32::NAN; filters_len(shape, level)];
+            pack_filters(level, shape, &weight, &mut packed);
+            packed
+        };
+        let tolerance = if winograd::applies(shape.window) { 2e-5 } else { 5e-6 };
         for level in simd::available() {
-            // NaN shows what was not written.
-            let mut output = vec![f32::NAN; shape.output_len()];
-            forward(level, shape, &input, &weight, Some(&bias), &mut output);
-            assert_close("output", &output, &expected.output, 2e-6);
+            for epilogue in epilogues {
+                // NaN shows what was not written.
+                let mut output = vec![f32::NAN; shape.output_len()];
+                forward(level, shape, &input, &weight, &epilogue, &mut output);
+                assert_finished(&output, &expected.output, &epilogue, tolerance);
+                output.fill(f32::NAN);
+                forward_packed(level, shape, &input, &packed(level), &epilogue, &mut output);
+                assert_finished(&output, &expected.output, &epilogue, tolerance);
+            }
             let mut input_gradient = vec![f32::NAN; shape.input_len()];
             backward_input(level, shape, &weight, &gradient, &mut input_gradient);
-            assert_close("input gradient", &input_gradient, &expected.input_gradient, 2e-6);
+            assert_close("input gradient", &input_gradient, &expected.input_gradient, tolerance);
             let mut weight_gradient = vec![f32::NAN; shape.weight_len()];
             backward_weight(level, shape, &input, &gradient, &mut weight_gradient);
-            assert_close("weight gradient", &weight_gradient, &expected.weight_gradient, 2e-6);
+            assert_close("weight gradient", &weight_gradient, &expected.weight_gradient, tolerance);
         }
     }
 
@@ -263,12 +361,13 @@ mod tests {
             layer(5, 33, 3, 24, Window::square(3, 2, 1)),
             layer(5, 17, 24, 40, Window::square(3, 1, 1)),
             layer(9, 16, 16, 96, Window::square(1, 1, 0)),
+            layer(9, 17, 40, 48, Window::square(3, 1, 1)),
         ] {
             let (input, weight) = (values(1, shape.input_len()), values(2, shape.weight_len()));
             let gradient = values(3, shape.output_len());
             assert_same_on_any_threads(|| {
                 let mut output = vec![0.0; shape.output_len()];
-                conv2d(shape, &input, &weight, None, &mut output);
+                conv2d(shape, &input, &weight, Epilogue::default(), &mut output);
                 let mut input_gradient = vec![0.0; shape.input_len()];
                 conv2d_input_gradient(shape, &weight, &gradient, &mut input_gradient);
                 let mut weight_gradient = vec![0.0; shape.weight_len()];
@@ -282,7 +381,7 @@ mod tests {
     fn an_empty_batch_is_no_work() {
         let shape = layer(0, 5, 3, 4, Window::square(3, 1, 1));
         let weight = values(1, shape.weight_len());
-        conv2d(shape, &[], &weight, None, &mut []);
+        conv2d(shape, &[], &weight, Epilogue::default(), &mut []);
         conv2d_input_gradient(shape, &weight, &[], &mut []);
         let mut gradient = vec![1.0; shape.weight_len()];
         conv2d_weight_gradient(shape, &[], &[], &mut gradient);
@@ -293,6 +392,6 @@ mod tests {
     #[should_panic(expected = "weight holds 3 values, the shape needs 108")]
     fn a_wrong_length_is_named() {
         let shape = layer(1, 5, 3, 4, Window::square(3, 1, 1));
-        conv2d(shape, &[0.0; 75], &[0.0; 3], None, &mut [0.0; 100]);
+        conv2d(shape, &[0.0; 75], &[0.0; 3], Epilogue::default(), &mut [0.0; 100]);
     }
 }

@@ -1,8 +1,8 @@
 //! Depthwise convolution of NHWC images, one filter per channel, and its gradients.
 //!
 //! ```text
-//! output[n, y, x, c] = bias[c] + sum over r, s:
-//!                      input[n, y * stride + r - top, x * stride + s - left, c] * weight[r, s, c]
+//! output[n, y, x, c] = epilogue(sum over r, s:
+//!                      input[n, y * stride + r - top, x * stride + s - left, c] * weight[r, s, c])
 //! ```
 //!
 //! Channels are the vectors. Forward and input gradient share one loop: a span of up to eight neighbouring target pixels
@@ -15,6 +15,7 @@
 
 use std::ops::Range;
 
+use crate::epilogue::Epilogue;
 use crate::geometry::{self, Grid, Tap};
 use crate::parallel::{self, SharedMut};
 use crate::scratch;
@@ -28,22 +29,14 @@ const SEGMENTS: usize = 16;
 
 /// Depthwise convolution of `[batch, in_height, in_width, channels]` to `[batch, out_height, out_width, channels]`.
 ///
-/// `weight` is `[kernel_height, kernel_width, channels]`, `bias` `[channels]`.
+/// `weight` is `[kernel_height, kernel_width, channels]`.
 ///
 /// # Panics
 /// If lengths do not match the shape.
-pub fn depthwise_conv2d(
-    shape: DepthwiseShape,
-    input: &[f32],
-    weight: &[f32],
-    bias: Option<&[f32]>,
-    output: &mut [f32],
-) {
+pub fn depthwise_conv2d(shape: DepthwiseShape, input: &[f32], weight: &[f32], epilogue: Epilogue, output: &mut [f32]) {
     check(shape, input.len(), weight.len(), output.len());
-    if let Some(bias) = bias {
-        expect_len("bias", bias.len(), shape.channels);
-    }
-    forward(simd::level(), shape, input, weight, bias, output);
+    epilogue.check(shape.channels, output.len());
+    forward(simd::level(), shape, input, weight, &epilogue, output);
 }
 
 /// Gradient of [`depthwise_conv2d`] for its input. `input_gradient` is overwritten.
@@ -86,12 +79,12 @@ fn forward(
     shape: DepthwiseShape,
     input: &[f32],
     weight: &[f32],
-    bias: Option<&[f32]>,
+    epilogue: &Epilogue,
     output: &mut [f32],
 ) {
     let grid = Grid::of_output(shape.batch, [shape.in_height, shape.in_width], shape.window);
     let taps = geometry::output_taps(shape.window);
-    filter(level, grid, &taps, shape.channels, input, weight, bias, output);
+    filter(level, grid, &taps, shape.channels, input, weight, epilogue, output);
 }
 
 fn backward_input(
@@ -102,7 +95,7 @@ fn backward_input(
     input_gradient: &mut [f32],
 ) {
     for (grid, taps) in geometry::input_classes(shape.batch, [shape.in_height, shape.in_width], shape.window) {
-        filter(level, grid, &taps, shape.channels, output_gradient, weight, None, input_gradient);
+        filter(level, grid, &taps, shape.channels, output_gradient, weight, &Epilogue::default(), input_gradient);
     }
 }
 
@@ -115,7 +108,7 @@ fn filter(
     channels: usize,
     source: &[f32],
     weight: &[f32],
-    bias: Option<&[f32]>,
+    epilogue: &Epilogue,
     target: &mut [f32],
 ) {
     if grid.pixels() == 0 || channels == 0 {
@@ -126,7 +119,7 @@ fn filter(
     let target = SharedMut::new(target);
     parallel::for_each(rows.div_ceil(step), |task| {
         let rows = task * step..rows.min((task + 1) * step);
-        simd::dispatch(level, Filter { grid, taps, channels, source, weight, bias, target, rows });
+        simd::dispatch(level, Filter { grid, taps, channels, source, weight, epilogue, target, rows });
     });
 }
 
@@ -137,7 +130,7 @@ struct Filter<'a> {
     channels: usize,
     source: &'a [f32],
     weight: &'a [f32],
-    bias: Option<&'a [f32]>,
+    epilogue: &'a Epilogue<'a>,
     target: SharedMut,
     rows: Range<usize>,
 }
@@ -189,11 +182,16 @@ impl Kernel for Filter<'_> {
                 // SAFETY: every operand has `span` source pixels `steps[0]` apart and a weight, both of `channels`
                 // values; the span's target pixels exist and no other task has this row.
                 unsafe {
-                    let target = self.target.at(grid.target_pixel([image, y, x]) * channels);
+                    let first = grid.target_pixel([image, y, x]) * channels;
+                    let target = self.target.at(first);
                     match span {
                         8 => self.span::<V, 8, 1>(&operands, steps, target),
                         4 => self.span::<V, 4, 2>(&operands, steps, target),
                         _ => self.span::<V, 1, 4>(&operands, steps, target),
+                    }
+                    for pixel in 0..span {
+                        let sums = std::slice::from_raw_parts_mut(target.add(pixel * steps[1]), channels);
+                        self.epilogue.finish(first + pixel * steps[1], sums);
                     }
                 }
                 x += span;
@@ -244,7 +242,7 @@ impl Filter<'_> {
         // SAFETY: all pointers stay within what the caller vouches for.
         unsafe {
             let mut sums = [[V::splat(0.0); VECTORS]; PIXELS];
-            if let Some(bias) = self.bias {
+            if let Some(bias) = self.epilogue.bias {
                 for vector in 0..VECTORS {
                     let bias = V::load_first(bias[channel..].as_ptr().add(vector * V::LANES), lanes);
                     for sums in &mut sums {
@@ -459,7 +457,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::reference::{assert_close, assert_same_on_any_threads, depthwise_shapes, pairs, values};
+    use crate::activation::Activation;
+    use crate::reference::{
+        assert_close, assert_finished, assert_same_on_any_threads, depthwise_shapes, pairs, values,
+    };
     use crate::shape::Window;
 
     proptest! {
@@ -471,7 +472,7 @@ mod tests {
             let (input, weight) = (values(1, shape.input_len()), values(2, weight_len));
             let (bias, gradient) = (values(3, c), values(4, shape.output_len()));
 
-            let mut output: Vec<f64> = (0..shape.output_len()).map(|index| f64::from(bias[index % c])).collect();
+            let mut output = vec![0.0; shape.output_len()];
             let mut input_gradient = vec![0.0; input.len()];
             let mut weight_gradient = vec![0.0; weight_len];
             for [to, tap, from] in pairs(shape.batch, shape.in_height, shape.in_width, shape.window) {
@@ -485,15 +486,21 @@ mod tests {
             }
 
             for level in simd::available() {
-                let mut actual = vec![f32::NAN; output.len()];
-                forward(level, shape, &input, &weight, Some(&bias), &mut actual);
-                assert_close("output", &actual, &output, 2e-6);
+                for epilogue in [
+                    Epilogue::default(),
+                    Epilogue { bias: Some(&bias), residual: Some(&gradient), activation: Activation::Silu },
+                    Epilogue { bias: Some(&bias), residual: None, activation: Activation::Relu6 },
+                ] {
+                    let mut actual = vec![f32::NAN; output.len()];
+                    forward(level, shape, &input, &weight, &epilogue, &mut actual);
+                    assert_finished(&actual, &output, &epilogue, 5e-6);
+                }
                 let mut actual = vec![f32::NAN; input.len()];
                 backward_input(level, shape, &weight, &gradient, &mut actual);
-                assert_close("input gradient", &actual, &input_gradient, 2e-6);
+                assert_close("input gradient", &actual, &input_gradient, 5e-6);
                 let mut actual = vec![f32::NAN; weight_len];
                 backward_weight(level, shape, &input, &gradient, &mut actual);
-                assert_close("weight gradient", &actual, &weight_gradient, 2e-6);
+                assert_close("weight gradient", &actual, &weight_gradient, 5e-6);
             }
         }
     }
@@ -506,7 +513,7 @@ mod tests {
             let gradient = values(3, shape.output_len());
             assert_same_on_any_threads(|| {
                 let mut output = vec![0.0; shape.output_len()];
-                depthwise_conv2d(shape, &input, &weight, None, &mut output);
+                depthwise_conv2d(shape, &input, &weight, Epilogue::default(), &mut output);
                 let mut input_gradient = vec![0.0; shape.input_len()];
                 depthwise_conv2d_input_gradient(shape, &weight, &gradient, &mut input_gradient);
                 let mut weight_gradient = vec![0.0; weight.len()];

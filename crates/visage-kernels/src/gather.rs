@@ -1,7 +1,7 @@
 //! The product behind convolution and its input gradient: rows gathered from images times a packed weight.
 //!
 //! ```text
-//! target[pixel, column] = bias[column] + sum over taps t, k:  source[pixel(t), k] * weight[t, k, column]
+//! target[pixel, column] = epilogue(sum over taps t, k:  source[pixel(t), k] * weight[t, k, column])
 //! ```
 //!
 //! NHWC makes the `depth` values of a source pixel one contiguous run, so the matrix an im2col would build is never
@@ -17,6 +17,7 @@
 
 use std::ops::Range;
 
+use crate::epilogue::Epilogue;
 use crate::geometry::Grid;
 use crate::panel::Panel;
 use crate::parallel::{self, SharedMut};
@@ -56,7 +57,7 @@ impl Gather<'_> {
         level: Level,
         panels: &[Panel],
         packed: &[f32],
-        bias: Option<&[f32]>,
+        epilogue: &Epilogue,
         target: &mut [f32],
     ) {
         if self.grid.pixels() == 0 || self.columns == 0 {
@@ -75,7 +76,7 @@ impl Gather<'_> {
             let first = block_index * block;
             let panels = &panels[panels.len() * group / groups..panels.len() * (group + 1) / groups];
             let pixels = first..self.grid.pixels().min(first + block);
-            simd::dispatch(level, Block { gather: self, pixels, panels, packed, bias, zeros: &zeros, target });
+            simd::dispatch(level, Block { gather: self, pixels, panels, packed, epilogue, zeros: &zeros, target });
         });
     }
 
@@ -93,7 +94,7 @@ struct Block<'a> {
     pixels: Range<usize>,
     panels: &'a [Panel],
     packed: &'a [f32],
-    bias: Option<&'a [f32]>,
+    epilogue: &'a Epilogue<'a>,
     zeros: &'a [f32],
     target: SharedMut,
 }
@@ -116,7 +117,7 @@ impl Kernel for Block<'_> {
 
 /// Where a tile's sums begin.
 #[derive(Clone, Copy)]
-enum Start {
+pub(crate) enum Start {
     Zero,
     /// At the bias of the tile's columns.
     Bias(*const f32),
@@ -160,18 +161,20 @@ impl Block<'_> {
             let chunk = (CHUNK / 4 / (width * gather.depth.max(1))).max(1);
             for (chunk_index, first_tap) in (0..tap_count.max(1)).step_by(chunk).enumerate() {
                 let taps = first_tap..tap_count.min(first_tap + chunk);
-                let start = match (chunk_index, self.bias) {
+                let start = match (chunk_index, self.epilogue.bias) {
                     (0, None) => Start::Zero,
                     (0, Some(bias)) => Start::Bias(bias[panel.column..].as_ptr()),
                     _ => Start::Target,
                 };
+                let is_last = taps.end == tap_count;
                 let packed_first = panel.column * gather.total_depth() + taps.start * gather.depth * width;
                 let packed = self.packed[packed_first..].as_ptr();
                 for index in 0..tile_count {
                     let rows = if index + 1 == tile_count { last_row_count } else { ROWS };
                     let sources = &sources[index * tap_count..][taps.clone()];
-                    // SAFETY: offsets are of pixels of the target, `panel.column` is one of its columns.
-                    let targets = targets[index].map(|offset| unsafe { self.target.at(offset + panel.column) });
+                    let offsets = targets[index].map(|offset| offset + panel.column);
+                    // SAFETY: offsets are of pixels of the target and one of its columns.
+                    let targets = offsets.map(|offset| unsafe { self.target.at(offset) });
                     // SAFETY: `multiply` has checked that every source pointer has `depth` values, and that `packed`
                     // holds `width` values for each of them; a bias has the panel's columns; the targets have
                     // `last_lanes` valid lanes in their last vector, and this task alone writes them.
@@ -180,6 +183,14 @@ impl Block<'_> {
                             1 => tile::<V, ROWS, 1>(sources, gather.depth, packed, start, &targets, rows, last_lanes),
                             2 => tile::<V, ROWS, 2>(sources, gather.depth, packed, start, &targets, rows, last_lanes),
                             _ => tile::<V, ROWS, 3>(sources, gather.depth, packed, start, &targets, rows, last_lanes),
+                        }
+                    }
+                    if is_last {
+                        let columns = (panel.vectors - 1) * V::LANES + last_lanes;
+                        for (target, first) in targets.into_iter().zip(offsets).take(rows) {
+                            // SAFETY: the tile has just written these values.
+                            let sums = unsafe { std::slice::from_raw_parts_mut(target, columns) };
+                            self.epilogue.finish(first, sums);
                         }
                     }
                 }
@@ -194,7 +205,7 @@ impl Block<'_> {
 /// The processor has `V`'s instructions. Every source pointer has `depth` values, `packed` has `VECTORS` vectors for each
 /// of them, the first `rows` targets have `VECTORS` vectors, of the last of which `last_lanes` lanes exist.
 #[inline(always)]
-unsafe fn tile<V: Vector, const ROWS: usize, const VECTORS: usize>(
+pub(crate) unsafe fn tile<V: Vector, const ROWS: usize, const VECTORS: usize>(
     sources: &[[*const f32; ROWS]],
     depth: usize,
     packed: *const f32,

@@ -15,14 +15,18 @@
 //! | --- | --- |
 //! | [`conv`] | dense convolution, its input gradient and its weight gradient |
 //! | [`depthwise`] | the same three for one filter per channel |
+//! | [`epilogue`] | bias, residual sum and activation at a convolution's end |
 //! | [`norm`] | batch norm and per-channel scale and shift, with activation and residual sum |
 //! | [`pool`] | maximum pooling, global average pooling |
 //! | [`gate`] | per-image channel gates (squeeze and excitation) |
 //! | [`optimizer`] | Adam and AdamW |
+//! | [`alignment`] | an allocator whose large blocks begin at a cache line |
 
 pub mod activation;
+pub mod alignment;
 pub mod conv;
 pub mod depthwise;
+pub mod epilogue;
 pub mod gate;
 pub mod norm;
 pub mod optimizer;
@@ -38,10 +42,12 @@ mod parallel;
 mod reference;
 mod scratch;
 mod simd;
+mod winograd;
 
 pub use activation::Activation;
-pub use conv::{conv2d, conv2d_input_gradient, conv2d_weight_gradient};
+pub use conv::{conv2d, conv2d_input_gradient, conv2d_packed, conv2d_weight_gradient, pack_conv2d};
 pub use depthwise::{depthwise_conv2d, depthwise_conv2d_input_gradient, depthwise_conv2d_weight_gradient};
+pub use epilogue::Epilogue;
 pub use gate::{channel_gate, channel_gate_backward};
 pub use norm::{BatchStatistics, batch_norm_train, batch_norm_train_backward, scale_shift, scale_shift_backward};
 pub use pool::{global_average_pool, global_average_pool_backward, max_pool2d, max_pool2d_backward};

@@ -114,6 +114,53 @@ impl Factors {
     }
 }
 
+/// The numbers of one step of stochastic gradient descent.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SgdStep {
+    /// Learning rate.
+    pub learning_rate: f64,
+    /// How much of the velocity is kept; 0 for none. It may change from step to step.
+    pub momentum: f64,
+    /// Whether the step looks ahead by one momentum (Nesterov's).
+    pub nesterov: bool,
+    /// `decay * parameter` is added to the gradient.
+    pub weight_decay: f64,
+}
+
+/// One step of stochastic gradient descent with the arithmetic of PyTorch's `torch.optim.SGD` without dampening, whose
+/// first velocity, the gradient itself, is what a velocity of zeros gives here.
+///
+/// ```text
+/// gradient  += decay * parameter
+/// velocity   = momentum * velocity + gradient
+/// parameter -= learning_rate * velocity                                (plain)
+/// parameter -= learning_rate * (gradient + momentum * velocity)        (Nesterov)
+/// ```
+///
+/// # Panics
+/// If lengths do not match.
+pub fn sgd_step(step: SgdStep, parameter: &mut [f32], gradient: &[f32], velocity: &mut [f32]) {
+    expect_len("gradient", gradient.len(), parameter.len());
+    expect_len("velocity", velocity.len(), parameter.len());
+    let [rate, momentum, decay] = [step.learning_rate, step.momentum, step.weight_decay].map(|factor| factor as f32);
+    // What the step is made of: `direct * gradient + lasting * velocity`.
+    let (direct, lasting) = if step.nesterov { (1.0, momentum) } else { (0.0, 1.0) };
+    parameter.par_chunks_mut(BLOCK).zip(gradient.par_chunks(BLOCK)).zip(velocity.par_chunks_mut(BLOCK)).for_each(
+        |((parameter, gradient), velocity)| {
+            vectorized(
+                #[inline(always)]
+                || {
+                    for ((p, g), v) in parameter.iter_mut().zip(gradient).zip(velocity) {
+                        let g = g + decay * *p;
+                        *v = momentum * *v + g;
+                        *p -= rate * (direct * g + lasting * *v);
+                    }
+                },
+            );
+        },
+    );
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -164,6 +211,42 @@ mod tests {
         }
     }
 
+    /// PyTorch's single-tensor SGD in f64; `None` is the velocity before the first step.
+    fn sgd_reference(step: SgdStep, p: &mut [f64], gradient: &[f32], velocity: &mut Option<Vec<f64>>) {
+        let mut g: Vec<f64> = gradient.iter().zip(&*p).map(|(g, p)| f64::from(*g) + step.weight_decay * p).collect();
+        let moved = match velocity.take() {
+            None => g.clone(),
+            Some(before) => before.iter().zip(&g).map(|(v, g)| step.momentum * v + g).collect(),
+        };
+        if step.nesterov {
+            g.iter_mut().zip(&moved).for_each(|(g, v)| *g += step.momentum * v);
+        } else {
+            g.clone_from(&moved);
+        }
+        *velocity = Some(moved);
+        p.iter_mut().zip(g).for_each(|(p, g)| *p -= step.learning_rate * g);
+    }
+
+    #[test]
+    fn descent_follows_pytorch() {
+        let len = 2 * BLOCK + 3;
+        for (nesterov, weight_decay) in [(false, 0.0), (false, 0.1), (true, 0.1)] {
+            let mut parameter = values(1, len);
+            let mut velocity = vec![0.0; len];
+            let mut expected: Vec<f64> = parameter.iter().map(|p| f64::from(*p)).collect();
+            let mut expected_velocity = None;
+            for number in 1..=5 {
+                let momentum = [0.95, 0.9, 0.0, 0.85, 0.9][number as usize - 1];
+                let step = SgdStep { learning_rate: 1e-2 * number as f64, momentum, nesterov, weight_decay };
+                let gradient = values(10 + number, len);
+                sgd_step(step, &mut parameter, &gradient, &mut velocity);
+                sgd_reference(step, &mut expected, &gradient, &mut expected_velocity);
+            }
+            assert_close("parameter", &parameter, &expected, 1e-6);
+            assert_close("velocity", &velocity, &expected_velocity.unwrap(), 1e-6);
+        }
+    }
+
     #[test]
     fn threads_do_not_change_a_bit() {
         let step = AdamStep {
@@ -179,6 +262,12 @@ mod tests {
             let (mut p, mut m, mut v) = (values(2, 100_000), vec![0.0; 100_000], vec![0.0; 100_000]);
             adam_step(step, &mut p, &gradient, &mut m, &mut v);
             [p, m, v].concat()
+        });
+        let step = SgdStep { learning_rate: 1e-3, momentum: 0.9, nesterov: true, weight_decay: 0.01 };
+        assert_same_on_any_threads(|| {
+            let (mut p, mut v) = (values(2, 100_000), vec![0.0; 100_000]);
+            sgd_step(step, &mut p, &gradient, &mut v);
+            [p, v].concat()
         });
     }
 

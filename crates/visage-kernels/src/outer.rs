@@ -56,10 +56,10 @@ pub(crate) struct Outer<'a> {
 }
 
 /// Output pixels of one row of an image, and the source pixels a tap pairs them with.
-struct Run {
-    output: *const f32,
-    source: *const f32,
-    len: usize,
+pub(crate) struct Run {
+    pub(crate) output: *const f32,
+    pub(crate) source: *const f32,
+    pub(crate) len: usize,
 }
 
 impl Outer<'_> {
@@ -214,14 +214,18 @@ impl Kernel for Task<'_> {
 }
 
 /// The tiles of one panel.
-struct Strip<'a> {
-    runs: &'a [Run],
-    output_step: usize,
-    source_step: usize,
-    column: usize,
-    last_lanes: usize,
-    result_step: usize,
-    add: bool,
+pub(crate) struct Strip<'a> {
+    pub(crate) runs: &'a [Run],
+    /// Values from one output pixel to the next.
+    pub(crate) output_step: usize,
+    /// Values from one source pixel to the next.
+    pub(crate) source_step: usize,
+    pub(crate) column: usize,
+    pub(crate) last_lanes: usize,
+    /// Values from one row of the result to the next.
+    pub(crate) result_step: usize,
+    /// Whether to add to what the result holds.
+    pub(crate) add: bool,
 }
 
 impl Strip<'_> {
@@ -230,7 +234,12 @@ impl Strip<'_> {
     /// # Safety
     /// As [`tile`](Self::tile).
     #[inline(always)]
-    unsafe fn tile_of_rows<V: Vector, const VECTORS: usize>(&self, row: usize, left: usize, result: *mut f32) -> usize {
+    pub(crate) unsafe fn tile_of_rows<V: Vector, const VECTORS: usize>(
+        &self,
+        row: usize,
+        left: usize,
+        result: *mut f32,
+    ) -> usize {
         // SAFETY: passed on; a tile has no more rows than are left.
         unsafe {
             match left {

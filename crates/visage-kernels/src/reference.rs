@@ -2,6 +2,8 @@
 
 use proptest::prelude::*;
 
+use crate::activation::Activation;
+use crate::epilogue::Epilogue;
 use crate::shape::{ConvShape, DepthwiseShape, Padding, Window};
 
 /// Values in [-1, 1) from a seed (SplitMix64).
@@ -95,4 +97,53 @@ pub(crate) fn pairs(batch: usize, in_height: usize, in_width: usize, window: Win
         }
     }
     pairs
+}
+
+/// A convolution's sums and gradients by their definition.
+pub(crate) struct Convolution {
+    pub(crate) output: Vec<f64>,
+    pub(crate) input_gradient: Vec<f64>,
+    pub(crate) weight_gradient: Vec<f64>,
+}
+
+pub(crate) fn convolution(shape: ConvShape, input: &[f32], weight: &[f32], gradient: &[f32]) -> Convolution {
+    let (ic, oc, taps) = (shape.in_channels, shape.out_channels, shape.window.taps());
+    let mut output = vec![0.0; shape.output_len()];
+    let mut input_gradient = vec![0.0; shape.input_len()];
+    let mut weight_gradient = vec![0.0; shape.weight_len()];
+    for [to, tap, from] in pairs(shape.batch, shape.in_height, shape.in_width, shape.window) {
+        for o in 0..oc {
+            for i in 0..ic {
+                let w = (o * taps + tap) * ic + i;
+                output[to * oc + o] += f64::from(input[from * ic + i]) * f64::from(weight[w]);
+                input_gradient[from * ic + i] += f64::from(gradient[to * oc + o]) * f64::from(weight[w]);
+                weight_gradient[w] += f64::from(gradient[to * oc + o]) * f64::from(input[from * ic + i]);
+            }
+        }
+    }
+    Convolution { output, input_gradient, weight_gradient }
+}
+
+/// Asserts that every output is what the epilogue makes of the sums, within `tolerance` times the largest sum.
+#[track_caller]
+pub(crate) fn assert_finished(actual: &[f32], sums: &[f64], epilogue: &Epilogue, tolerance: f64) {
+    let largest = |values: &[f64]| values.iter().fold(1.0f64, |largest, value| largest.max(value.abs()));
+    let expected = finished(sums, epilogue);
+    assert_close("output", actual, &expected, tolerance * largest(sums) / largest(&expected));
+}
+
+/// What an epilogue makes of sums.
+fn finished(sums: &[f64], epilogue: &Epilogue) -> Vec<f64> {
+    let bias = |index: usize| epilogue.bias.map_or(0.0, |bias| f64::from(bias[index % bias.len()]));
+    let residual = |index: usize| epilogue.residual.map_or(0.0, |residual| f64::from(residual[index]));
+    let values = sums.iter().enumerate().map(|(index, sum)| {
+        let z = sum + bias(index) + residual(index);
+        match epilogue.activation {
+            Activation::Identity => z,
+            Activation::Relu => z.max(0.0),
+            Activation::Relu6 => z.clamp(0.0, 6.0),
+            Activation::Silu => z / (1.0 + (-z).exp()),
+        }
+    });
+    values.collect()
 }

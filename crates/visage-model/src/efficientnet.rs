@@ -5,8 +5,8 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor, activation};
 
 use crate::layers::{
-    BatchNorm, Conv2d, ConvNorm, DepthwiseConv2d, Linear, NormConfig, PaddingRule, Pass, SqueezeExcite, dropout,
-    stochastic_depth,
+    BatchNorm, Conv2d, ConvNorm, DepthwiseConv2d, DepthwiseNorm, Linear, NormConfig, PaddingRule, Pass, SqueezeExcite,
+    dropout, stochastic_depth,
 };
 use crate::ops::{self, Activation};
 
@@ -133,9 +133,9 @@ impl EfficientNet {
         if let Some(rate) = regularisation.stochastic_depth {
             variant.stochastic_depth = rate;
         }
-        let conv_norm = |channels: [usize; 2], kernel, stride| ConvNorm {
-            conv: Conv2d::new(channels, kernel, stride, variant.padding, device),
-            norm: BatchNorm::new(channels[1], variant.norm, device),
+        let norm = |channels| BatchNorm::new(channels, variant.norm, device);
+        let conv_norm = |channels: [usize; 2], kernel, stride| {
+            ConvNorm::new(Conv2d::new(channels, kernel, stride, variant.padding, device), norm(channels[1]))
         };
         let mut blocks = Vec::new();
         let mut input = STEM;
@@ -147,8 +147,10 @@ impl EfficientNet {
                 let squeezed = input / 4;
                 blocks.push(Block {
                     expand: (stage.expand != 1).then(|| conv_norm([input, middle], 1, 1)),
-                    depthwise: DepthwiseConv2d::new(middle, stage.kernel, stride, variant.padding, device),
-                    depthwise_norm: BatchNorm::new(middle, variant.norm, device),
+                    depthwise: DepthwiseNorm::new(
+                        DepthwiseConv2d::new(middle, stage.kernel, stride, variant.padding, device),
+                        norm(middle),
+                    ),
                     gate: variant.gates.then(|| SqueezeExcite {
                         reduce: Linear::new(middle, squeezed, device),
                         expand: Linear::new(squeezed, middle, device),
@@ -162,23 +164,43 @@ impl EfficientNet {
         Self { stem: conv_norm([3, STEM], 3, 2), blocks, head: conv_norm([input, FEATURES], 1, 1), classifier, variant }
     }
 
-    /// Images `[batch, height, width, 3]` to logits `[batch, outputs]`.
+    /// Images `[batch, height, width, 3]` to features `[batch, 1280]`.
     #[must_use]
-    pub fn forward(&self, images: Tensor<4>, pass: Pass<'_>) -> Tensor<2> {
-        let Variant { activation, dropout: rates, stochastic_depth, .. } = self.variant;
-        let mut x = self.stem.forward(images, None, activation, pass);
+    pub fn features(&self, images: Tensor<4>, pass: Pass<'_>) -> Tensor<2> {
+        let Variant { activation, stochastic_depth, .. } = self.variant;
+        let mut x = self.stem.forward(pass.round(images), None, activation, pass);
         for (index, block) in self.blocks.iter().enumerate() {
             let rate = stochastic_depth * index as f64 / self.blocks.len() as f64;
             x = block.forward(x, activation, DropBlock { index, rate }, pass);
         }
-        let features = ops::global_average_pool(self.head.forward(x, None, activation, pass));
+        pass.round(ops::global_average_pool(self.head.forward(x, None, activation, pass)))
+    }
+
+    /// Features `[batch, 1280]` to logits `[batch, outputs]`.
+    #[must_use]
+    pub fn classify(&self, features: Tensor<2>, pass: Pass<'_>) -> Tensor<2> {
+        let rates = self.variant.dropout;
         match &self.classifier {
-            Classifier::Linear(linear) => linear.forward(dropout(features, rates[0], "dropout", pass)),
+            Classifier::Linear(linear) => linear.forward(dropout(features, rates[0], "dropout", pass), pass),
             Classifier::TwoStage(head) => {
-                let x = head.norm.forward_rows(head.shared.forward(features), Activation::Relu, pass);
-                let x = activation::relu(head.hidden.forward(dropout(x, rates[0], "dropout of shared features", pass)));
-                head.output.forward(dropout(x, rates[1], "dropout of hidden features", pass))
+                let x = head.norm.forward_rows(head.shared.forward(features, pass), Activation::Relu, pass);
+                let x = dropout(x, rates[0], "dropout of shared features", pass);
+                let x = activation::relu(head.hidden.forward(x, pass));
+                head.output.forward(dropout(x, rates[1], "dropout of hidden features", pass), pass)
             }
+        }
+    }
+}
+
+impl EfficientNet {
+    /// Makes inference ready: from now on it computes with what the weights are now.
+    pub(crate) fn fold(&mut self) {
+        self.stem.fold();
+        self.head.fold();
+        for block in &mut self.blocks {
+            block.expand.iter_mut().for_each(ConvNorm::fold);
+            block.depthwise.fold();
+            block.project.fold();
         }
     }
 }
@@ -192,8 +214,7 @@ struct DropBlock {
 #[derive(Module, Debug)]
 struct Block {
     expand: Option<ConvNorm>,
-    depthwise: DepthwiseConv2d,
-    depthwise_norm: BatchNorm,
+    depthwise: DepthwiseNorm,
     gate: Option<SqueezeExcite>,
     project: ConvNorm,
     residual: bool,
@@ -205,15 +226,15 @@ impl Block {
             Some(expand) => expand.forward(input.clone(), None, activation, pass),
             None => input.clone(),
         };
-        x = self.depthwise_norm.forward(self.depthwise.forward(x), None, activation, pass);
+        x = self.depthwise.forward(x, activation, pass);
         if let Some(gate) = &self.gate {
-            x = gate.forward(x);
+            x = gate.forward(x, pass);
         }
         let drops = matches!(pass, Pass::Training(_)) && drop.rate > 0.0;
         match (self.residual, drops) {
             (true, true) => {
                 let branch = self.project.forward(x, None, Activation::Identity, pass);
-                stochastic_depth(branch, drop.rate, drop.index, pass) + input
+                pass.round(stochastic_depth(branch, drop.rate, drop.index, pass) + input)
             }
             (true, false) => self.project.forward(x, Some(input), Activation::Identity, pass),
             (false, _) => self.project.forward(x, None, Activation::Identity, pass),
@@ -282,8 +303,8 @@ pub(crate) fn torchvision_key(path: &str) -> String {
         &[
             ("expand.conv.", "0.0."),
             ("expand.norm.", "0.1."),
-            ("depthwise.", &format!("{layer}.0.")),
-            ("depthwise_norm.", &format!("{layer}.1.")),
+            ("depthwise.conv.", &format!("{layer}.0.")),
+            ("depthwise.norm.", &format!("{layer}.1.")),
             ("gate.reduce.", &format!("{}.fc1.", layer + 1)),
             ("gate.expand.", &format!("{}.fc2.", layer + 1)),
             ("project.conv.", &format!("{}.0.", layer + 2)),
@@ -315,8 +336,8 @@ pub(crate) fn timm_key(path: &str) -> String {
         &[
             ("expand.conv.", "conv_pw."),
             ("expand.norm.", "bn1."),
-            ("depthwise.", "conv_dw."),
-            ("depthwise_norm.", depthwise_norm),
+            ("depthwise.conv.", "conv_dw."),
+            ("depthwise.norm.", depthwise_norm),
             ("gate.reduce.", "se.conv_reduce."),
             ("gate.expand.", "se.conv_expand."),
             ("project.conv.", project),
@@ -345,8 +366,8 @@ pub(crate) fn efficientnet_pytorch_key(path: &str) -> String {
         &[
             ("expand.conv.", "_expand_conv."),
             ("expand.norm.", "_bn0."),
-            ("depthwise.", "_depthwise_conv."),
-            ("depthwise_norm.", "_bn1."),
+            ("depthwise.conv.", "_depthwise_conv."),
+            ("depthwise.norm.", "_bn1."),
             ("gate.reduce.", "_se_reduce."),
             ("gate.expand.", "_se_expand."),
             ("project.conv.", "_project_conv."),

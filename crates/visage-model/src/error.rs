@@ -56,6 +56,20 @@ pub enum ModelError {
     },
 }
 
+impl ModelError {
+    /// The message in one line: of a mismatch, how many tensors and one of each kind.
+    #[must_use]
+    pub fn brief(&self) -> String {
+        let Self::Mismatch { architecture, naming, missing, misshapen, surplus } = self else {
+            return self.to_string();
+        };
+        let parts = [("missing", missing), ("of another shape", misshapen), ("surplus", surplus)];
+        let told =
+            parts.iter().filter_map(|(what, keys)| Some(format!("{} {what} (such as {})", keys.len(), keys.first()?)));
+        format!("{architecture} (by {naming} names): {}", told.collect::<Vec<_>>().join(", "))
+    }
+}
+
 fn listing(missing: &[String], misshapen: &[String], surplus: &[String]) -> String {
     [("missing", missing), ("of another shape", misshapen), ("surplus", surplus)]
         .iter()

@@ -8,15 +8,61 @@ use burn::tensor::{Device, Tensor, TensorData, activation};
 use rand::RngExt;
 use visage_data::random::stream;
 
-use crate::ops::{self, Activation, Padding, Window};
+use crate::ops::{self, Activation, Padding, Precision, Window};
 
 /// How a forward pass is meant.
 #[derive(Clone, Copy, Debug)]
 pub enum Pass<'a> {
     /// Norms use their running statistics; nothing is dropped.
     Inference,
-    /// Norms use the batch's statistics and update the running ones; dropout and stochastic depth draw.
-    Training(&'a Draws<'a>),
+    /// Dropout and stochastic depth draw, and norms do what [`Training::norms`] says.
+    Training(&'a Training<'a>),
+}
+
+impl<'a> Pass<'a> {
+    /// What the random layers draw from, in training.
+    fn draws(self) -> Option<&'a Draws<'a>> {
+        match self {
+            Pass::Inference => None,
+            Pass::Training(training) => Some(&training.draws),
+        }
+    }
+
+    /// `values` in the type the pass computes in.
+    #[must_use]
+    pub fn round<const D: usize>(self, values: Tensor<D>) -> Tensor<D> {
+        match self {
+            Pass::Inference => values,
+            Pass::Training(training) => ops::round(values, training.precision),
+        }
+    }
+}
+
+/// A forward pass whose gradients are wanted.
+#[derive(Clone, Copy, Debug)]
+pub struct Training<'a> {
+    /// What random layers draw from.
+    pub draws: Draws<'a>,
+    /// What batch norms do.
+    pub norms: Norms,
+    /// The type that activations and their gradients are held in.
+    pub precision: Precision,
+}
+
+impl<'a> From<Draws<'a>> for Training<'a> {
+    /// Ordinary training, in f32.
+    fn from(draws: Draws<'a>) -> Self {
+        Self { draws, norms: Norms::Batch, precision: Precision::F32 }
+    }
+}
+
+/// What batch norms do in training.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Norms {
+    /// Normalise by the batch's statistics and gather the running ones.
+    Batch,
+    /// Stay as they are: running statistics, scale and shift are used and none of them changes.
+    Frozen,
 }
 
 /// What the random layers of one training batch draw from: a stream for each sample, so that neither the
@@ -75,11 +121,14 @@ impl Conv2d {
 
     /// `[batch, height, width, in_channels]` to `[batch, out_height, out_width, out_channels]`.
     #[must_use]
-    pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        let weight = self.weight.val();
-        let ([_, height, width, _], [_, kernel_height, kernel_width, _]) = (input.dims(), weight.dims());
-        let window = self.padding.window([height, width], [kernel_height, kernel_width], self.stride);
-        ops::conv2d(input, weight, window)
+    pub fn forward(&self, input: Tensor<4>, pass: Pass<'_>) -> Tensor<4> {
+        let window = self.window(&input);
+        pass.round(ops::conv2d(input, pass.round(self.weight.val()), window))
+    }
+
+    fn window(&self, input: &Tensor<4>) -> Window {
+        let ([_, height, width, _], [_, kernel_height, kernel_width, _]) = (input.dims(), self.weight.val().dims());
+        self.padding.window([height, width], [kernel_height, kernel_width], self.stride)
     }
 }
 
@@ -102,11 +151,14 @@ impl DepthwiseConv2d {
 
     /// `[batch, height, width, channels]` to `[batch, out_height, out_width, channels]`.
     #[must_use]
-    pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        let weight = self.weight.val();
-        let ([_, height, width, _], [kernel_height, kernel_width, _]) = (input.dims(), weight.dims());
-        let window = self.padding.window([height, width], [kernel_height, kernel_width], self.stride);
-        ops::depthwise_conv2d(input, weight, window)
+    pub fn forward(&self, input: Tensor<4>, pass: Pass<'_>) -> Tensor<4> {
+        let window = self.window(&input);
+        pass.round(ops::depthwise_conv2d(input, pass.round(self.weight.val()), window))
+    }
+
+    fn window(&self, input: &Tensor<4>) -> Window {
+        let ([_, height, width, _], [kernel_height, kernel_width, _]) = (input.dims(), self.weight.val().dims());
+        self.padding.window([height, width], [kernel_height, kernel_width], self.stride)
     }
 }
 
@@ -160,12 +212,14 @@ impl BatchNorm {
     ) -> Tensor<4> {
         match pass {
             Pass::Inference => {
-                let (mean, variance) = (self.running_mean.value_sync(), self.running_var.value_sync());
-                let scale = self.weight.val() / (variance + self.epsilon).sqrt();
-                let shift = self.bias.val() - mean * scale.clone();
+                let (scale, shift) = self.scale_and_shift(self.weight.val(), self.bias.val());
                 ops::scale_shift(input, scale, shift, residual, activation)
             }
-            Pass::Training(_) => {
+            Pass::Training(Training { norms: Norms::Frozen, .. }) => {
+                let (scale, shift) = self.scale_and_shift(self.weight.val().detach(), self.bias.val().detach());
+                pass.round(ops::scale_shift(input, scale, shift, residual, activation))
+            }
+            Pass::Training(Training { norms: Norms::Batch, .. }) => {
                 let [batch, height, width, _] = input.dims();
                 let rows = (batch * height * width) as f64;
                 let normed = ops::batch_norm_train(
@@ -179,9 +233,17 @@ impl BatchNorm {
                 let unbiased = normed.variance * (rows / (rows - 1.0).max(1.0));
                 self.gather(&self.running_mean, normed.mean);
                 self.gather(&self.running_var, unbiased);
-                normed.output
+                pass.round(normed.output)
             }
         }
+    }
+
+    /// What the norm with its running statistics is: `input * scale + shift`.
+    fn scale_and_shift(&self, weight: Tensor<1>, bias: Tensor<1>) -> (Tensor<1>, Tensor<1>) {
+        let (mean, variance) = (self.running_mean.value_sync(), self.running_var.value_sync());
+        let scale = weight / (variance + self.epsilon).sqrt();
+        let shift = bias - mean * scale.clone();
+        (scale, shift)
     }
 
     /// The same over the rows of a matrix, `[batch, channels]`.
@@ -206,9 +268,25 @@ pub struct ConvNorm {
     pub conv: Conv2d,
     /// Its norm.
     pub norm: BatchNorm,
+    #[module(skip)]
+    folded: Option<Folded<1>>,
+}
+
+/// A convolution whose norm's scale is in its filters.
+#[derive(Clone, Debug)]
+struct Folded<const D: usize> {
+    filters: Tensor<D>,
+    /// `[channels]`
+    shift: Tensor<1>,
 }
 
 impl ConvNorm {
+    /// The two, in the order they are applied.
+    #[must_use]
+    pub fn new(conv: Conv2d, norm: BatchNorm) -> Self {
+        Self { conv, norm, folded: None }
+    }
+
     /// `activation(norm(conv(input)) + residual)`.
     #[must_use]
     pub fn forward(
@@ -218,7 +296,61 @@ impl ConvNorm {
         activation: Activation,
         pass: Pass<'_>,
     ) -> Tensor<4> {
-        self.norm.forward(self.conv.forward(input), residual, activation, pass)
+        match (&self.folded, pass) {
+            (Some(Folded { filters, shift }), Pass::Inference) => {
+                let window = self.conv.window(&input);
+                ops::folded_conv2d(input, filters.clone(), shift.clone(), residual, window, activation)
+            }
+            _ => self.norm.forward(self.conv.forward(input, pass), residual, activation, pass),
+        }
+    }
+
+    /// Makes inference ready: from now on it computes with what the weights are now.
+    pub fn fold(&mut self) {
+        let (scale, shift) = self.norm.scale_and_shift(self.norm.weight.val(), self.norm.bias.val());
+        let weight = self.conv.weight.val();
+        let [_, kernel_height, kernel_width, _] = weight.dims();
+        let (kernel, stride) = ([kernel_height, kernel_width], [self.conv.stride; 2]);
+        // Which padding there will be depends on the images; filters do not.
+        let window = Window { kernel, stride, padding: Padding::default() };
+        self.folded = Some(Folded { filters: ops::fold_conv2d(weight, scale, window), shift });
+    }
+}
+
+/// A depthwise convolution followed by its norm.
+#[derive(Module, Debug)]
+pub struct DepthwiseNorm {
+    /// The convolution.
+    pub conv: DepthwiseConv2d,
+    /// Its norm.
+    pub norm: BatchNorm,
+    #[module(skip)]
+    folded: Option<Folded<3>>,
+}
+
+impl DepthwiseNorm {
+    /// The two, in the order they are applied.
+    #[must_use]
+    pub fn new(conv: DepthwiseConv2d, norm: BatchNorm) -> Self {
+        Self { conv, norm, folded: None }
+    }
+
+    /// `activation(norm(conv(input)))`.
+    #[must_use]
+    pub fn forward(&self, input: Tensor<4>, activation: Activation, pass: Pass<'_>) -> Tensor<4> {
+        match (&self.folded, pass) {
+            (Some(Folded { filters, shift }), Pass::Inference) => {
+                let window = self.conv.window(&input);
+                ops::folded_depthwise_conv2d(input, filters.clone(), shift.clone(), window, activation)
+            }
+            _ => self.norm.forward(self.conv.forward(input, pass), None, activation, pass),
+        }
+    }
+
+    /// As [`ConvNorm::fold`].
+    pub fn fold(&mut self) {
+        let (scale, shift) = self.norm.scale_and_shift(self.norm.weight.val(), self.norm.bias.val());
+        self.folded = Some(Folded { filters: self.conv.weight.val() * scale.unsqueeze(), shift });
     }
 }
 
@@ -243,8 +375,9 @@ impl Linear {
 
     /// `[batch, inputs]` to `[batch, outputs]`.
     #[must_use]
-    pub fn forward(&self, input: Tensor<2>) -> Tensor<2> {
-        input.matmul(self.weight.val().transpose()) + self.bias.val().unsqueeze()
+    pub fn forward(&self, input: Tensor<2>, pass: Pass<'_>) -> Tensor<2> {
+        let (weight, bias) = (pass.round(self.weight.val()), pass.round(self.bias.val()));
+        pass.round(input.matmul(weight.transpose()) + bias.unsqueeze())
     }
 }
 
@@ -260,18 +393,18 @@ pub struct SqueezeExcite {
 impl SqueezeExcite {
     /// `[batch, height, width, channels]` to the same shape.
     #[must_use]
-    pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        let pooled = ops::global_average_pool(input.clone());
-        let squeezed = activation::silu(self.reduce.forward(pooled));
-        let gate = activation::sigmoid(self.expand.forward(squeezed));
-        ops::channel_gate(input, gate)
+    pub fn forward(&self, input: Tensor<4>, pass: Pass<'_>) -> Tensor<4> {
+        let pooled = pass.round(ops::global_average_pool(input.clone()));
+        let squeezed = pass.round(activation::silu(self.reduce.forward(pooled, pass)));
+        let gate = pass.round(activation::sigmoid(self.expand.forward(squeezed, pass)));
+        pass.round(ops::channel_gate(input, gate))
     }
 }
 
 /// Dropout (Srivastava et al., 2014) of features, scaled so that the mean is kept. `place` names the layer.
 #[must_use]
 pub fn dropout(input: Tensor<2>, rate: f64, place: &'static str, pass: Pass<'_>) -> Tensor<2> {
-    let Pass::Training(draws) = pass else { return input };
+    let Some(draws) = pass.draws() else { return input };
     if rate == 0.0 {
         return input;
     }
@@ -283,14 +416,14 @@ pub fn dropout(input: Tensor<2>, rate: f64, place: &'static str, pass: Pass<'_>)
         mask.extend((0..features).map(|_| if random.random::<f64>() < rate { 0.0 } else { kept }));
     }
     let mask = Tensor::from_data(TensorData::new(mask, [draws.samples.len(), features]), &input.device());
-    input * mask
+    pass.round(input * mask)
 }
 
 /// Stochastic depth (Huang et al., 2016), torchvision's "row" mode: the whole branch of an image is dropped with
 /// probability `rate`, and scaled by `1 / (1 - rate)` where it is kept. `block` is the block's index.
 #[must_use]
 pub fn stochastic_depth(branch: Tensor<4>, rate: f64, block: usize, pass: Pass<'_>) -> Tensor<4> {
-    let Pass::Training(draws) = pass else { return branch };
+    let Some(draws) = pass.draws() else { return branch };
     if rate == 0.0 {
         return branch;
     }
@@ -305,5 +438,5 @@ pub fn stochastic_depth(branch: Tensor<4>, rate: f64, block: usize, pass: Pass<'
         gate.extend(std::iter::repeat_n(scale, channels));
     }
     let gate = Tensor::from_data(TensorData::new(gate, [draws.samples.len(), channels]), &branch.device());
-    ops::channel_gate(branch, gate)
+    pass.round(ops::channel_gate(branch, gate))
 }

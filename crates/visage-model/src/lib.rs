@@ -1,7 +1,8 @@
 //! Networks, heads, weights by name, and the complete model file.
 //!
-//! A [`Network`](network::Network) turns normalised images into logits; its heavy operations are bound in [`ops`].
+//! A [`Network`] turns normalised images into logits; its heavy operations are bound in [`ops`].
 
+pub mod depth;
 pub mod efficientnet;
 pub mod error;
 pub mod layers;
@@ -11,7 +12,9 @@ pub mod ops;
 pub mod resnet;
 pub mod state;
 
+pub use depth::Depths;
 pub use error::ModelError;
-pub use layers::{Draws, Pass};
+pub use layers::{Draws, Norms, Pass, Training};
 pub use model_file::{Card, Model, Origin};
 pub use network::{Architecture, Kind, Network, NetworkConfig};
+pub use ops::Precision;

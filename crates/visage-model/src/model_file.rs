@@ -10,11 +10,13 @@ use std::path::Path;
 use burn::tensor::{Device, Tensor, TensorData, activation};
 use serde::{Deserialize, Serialize};
 use visage_data::Preparation;
+use visage_judge::Calibration;
 use visage_weights::TensorFile;
 
 use crate::error::ModelError;
 use crate::layers::Pass;
 use crate::network::{Network, NetworkConfig};
+use crate::ops::buffers;
 
 /// Metadata key of the card.
 const CARD: &str = "visage";
@@ -22,8 +24,11 @@ const CARD: &str = "visage";
 /// Names of tensors that a checkpoint keeps beside the model's begin with this.
 pub const TRAINING_PREFIX: &str = "training.";
 
-/// Newest card format this program reads, and the one it writes.
-const FORMAT: u32 = 1;
+/// Newest card format this program reads.
+const FORMAT: u32 = 2;
+
+/// The format of a card without a calibration, which programs from before there were any read.
+const UNCALIBRATED_FORMAT: u32 = 1;
 
 /// What every model of people must not be used for; written into every card.
 pub const USES_TO_AVOID: &str = "Not for identifying people, nor for any decision about a person: hiring, credit, \
@@ -42,6 +47,9 @@ pub struct Card {
     pub attributes: Vec<String>,
     /// How an image becomes the network's input.
     pub preparation: Preparation,
+    /// How a logit becomes a probability: by the sigmoid if `None`. Since format 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<Calibration>,
     /// Probability at or above which each attribute is called present.
     pub thresholds: Vec<f32>,
     /// How the thresholds were chosen, in words.
@@ -80,6 +88,33 @@ pub struct Origin {
 }
 
 impl Card {
+    /// Sets how probabilities are made and what they are measured by.
+    pub fn set_calibration(&mut self, calibration: Option<Calibration>, thresholds: Vec<f32>, threshold_rule: String) {
+        self.format = if calibration.is_some() { FORMAT } else { UNCALIBRATED_FORMAT };
+        self.calibration = calibration;
+        self.thresholds = thresholds;
+        self.threshold_rule = threshold_rule;
+    }
+
+    /// Puts this card in the place of the one in the model file `path`, and writes the whole to `out`, which may be the same
+    /// file: whole or not at all. Every tensor stays, those of a checkpoint that training resumes from among them.
+    ///
+    /// # Errors
+    ///
+    /// A file that is no model of visage; a card that contradicts itself; the system's.
+    pub fn replace_in(&self, path: &Path, out: &Path) -> Result<(), ModelError> {
+        self.check().map_err(|reason| ModelError::BadCard { path: path.to_owned(), reason })?;
+        let mut file = visage_weights::read(path)?;
+        read_card(path, &file)?;
+        file.metadata.insert(CARD.to_owned(), self.to_json());
+        Ok(visage_weights::write_safetensors(out, &file)?)
+    }
+
+    fn to_json(&self) -> String {
+        // Fails only on maps whose keys are not strings, and a card has none.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
     fn check(&self) -> Result<(), String> {
         let outputs = self.network.outputs;
         if self.attributes.len() != outputs {
@@ -94,6 +129,9 @@ impl Card {
         let distinct: BTreeSet<_> = self.attributes.iter().collect();
         if distinct.len() != outputs {
             return Err("an attribute named twice".to_owned());
+        }
+        if let Some(calibration) = &self.calibration {
+            calibration.check(outputs)?;
         }
         self.preparation.validate().map_err(|error| error.to_string())
     }
@@ -118,6 +156,15 @@ impl Model {
         Self::from_file(path, visage_weights::read(path)?, device)
     }
 
+    /// Reads the card of a model file alone.
+    ///
+    /// # Errors
+    ///
+    /// As [`Model::read`].
+    pub fn read_card(path: &Path) -> Result<Card, ModelError> {
+        read_card(path, &visage_weights::read(path)?)
+    }
+
     /// The model in `file`, which was read from `path`. Tensors of a checkpoint that are not the model's
     /// ([`TRAINING_PREFIX`]) are passed over.
     ///
@@ -137,6 +184,12 @@ impl Model {
         Ok(Self { card, network })
     }
 
+    /// The model made ready to be asked: see [`Network::folded`].
+    #[must_use]
+    pub fn folded(self) -> Self {
+        Self { network: self.network.folded(), ..self }
+    }
+
     /// Writes the model file, whole or not at all: to a temporary file beside `path`, which then takes its place.
     ///
     /// # Errors
@@ -150,19 +203,30 @@ impl Model {
     #[must_use]
     pub fn to_file(&self) -> TensorFile {
         let tensors = self.network.tensors(self.card.network.architecture);
-        // Fails only on maps whose keys are not strings, and a card has none.
-        let card = serde_json::to_string(&self.card).unwrap_or_default();
-        TensorFile { tensors, metadata: BTreeMap::from([(CARD.to_owned(), card)]) }
+        TensorFile { tensors, metadata: BTreeMap::from([(CARD.to_owned(), self.card.to_json())]) }
     }
 
-    /// Probability of each attribute for each of `images` prepared images: `[images, attributes]`, row-major.
+    /// Probability of each attribute for each of `images` prepared images: `[images, attributes]`, row-major. The card's
+    /// calibration, if it has one, is applied.
     ///
     /// `pixels` are what [`Preparation::pixels`] of the card's own preparation gave, image after image.
     #[must_use]
     pub fn probabilities(&self, pixels: &[u8], images: usize, device: &Device) -> Vec<f32> {
+        let Some(calibration) = &self.card.calibration else {
+            let input = image_tensor(&self.card.preparation, pixels, images, device);
+            let logits = self.network.forward(input, Pass::Inference);
+            return crate::state::float_values(activation::sigmoid(logits).into_data());
+        };
+        let (values, outputs) = (self.logits(pixels, images, device), self.card.network.outputs);
+        let cells = values.into_iter().enumerate();
+        cells.map(|(cell, logit)| calibration.probability(cell % outputs, logit)).collect()
+    }
+
+    /// What [`Model::probabilities`] is made of, before calibration: any number, 0 for one half.
+    #[must_use]
+    pub fn logits(&self, pixels: &[u8], images: usize, device: &Device) -> Vec<f32> {
         let input = image_tensor(&self.card.preparation, pixels, images, device);
-        let logits = self.network.forward(input, Pass::Inference);
-        crate::state::float_values(activation::sigmoid(logits).into_data())
+        crate::state::float_values(self.network.forward(input, Pass::Inference).into_data())
     }
 }
 
@@ -186,17 +250,17 @@ fn read_card(path: &Path, file: &TensorFile) -> Result<Card, ModelError> {
     Ok(card)
 }
 
-/// The format number a new card carries.
+/// The format number a new card, without a calibration, carries.
 #[must_use]
 pub fn card_format() -> u32 {
-    FORMAT
+    UNCALIBRATED_FORMAT
 }
 
 /// Prepared pixels `[images, height, width, 3]` as the network's normalised input of the same shape.
 #[must_use]
 pub fn image_tensor(preparation: &Preparation, pixels: &[u8], images: usize, device: &Device) -> Tensor<4> {
     let size = preparation.output_size();
-    let mut values = vec![0.0; pixels.len()];
+    let mut values = buffers::take(pixels.len());
     preparation.normalise(pixels, &mut values);
     Tensor::from_data(TensorData::new(values, [images, size.height, size.width, 3]), device)
 }

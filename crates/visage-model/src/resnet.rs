@@ -17,8 +17,7 @@ const FEATURES: usize = 512;
 /// ResNet-18 with a linear classifier.
 #[derive(Module, Debug)]
 pub struct ResNet18 {
-    conv1: Conv2d,
-    bn1: BatchNorm,
+    stem: ConvNorm,
     stages: Vec<Vec<BasicBlock>>,
     fc: Linear,
 }
@@ -36,59 +35,72 @@ impl ResNet18 {
                 vec![first, BasicBlock::new(width, width, 1, device)]
             })
             .collect();
-        Self {
-            conv1: Conv2d::new([3, 64], 7, 2, PaddingRule::Symmetric, device),
-            bn1: BatchNorm::new(64, NORM, device),
-            stages,
-            fc: Linear::new(FEATURES, outputs, device),
-        }
+        Self { stem: conv_norm([3, 64], 7, 2, device), stages, fc: Linear::new(FEATURES, outputs, device) }
     }
 
-    /// Images `[batch, height, width, 3]` to logits `[batch, outputs]`.
+    /// Images `[batch, height, width, 3]` to features `[batch, 512]`.
     #[must_use]
-    pub fn forward(&self, images: Tensor<4>, pass: Pass<'_>) -> Tensor<2> {
-        let x = self.bn1.forward(self.conv1.forward(images), None, Activation::Relu, pass);
+    pub fn features(&self, images: Tensor<4>, pass: Pass<'_>) -> Tensor<2> {
+        let x = self.stem.forward(pass.round(images), None, Activation::Relu, pass);
         let window =
             Window { kernel: [3, 3], stride: [2, 2], padding: Padding { top: 1, left: 1, bottom: 1, right: 1 } };
         let mut x = ops::max_pool2d(x, window);
         for block in self.stages.iter().flatten() {
             x = block.forward(x, pass);
         }
-        self.fc.forward(ops::global_average_pool(x))
+        pass.round(ops::global_average_pool(x))
+    }
+
+    /// Features `[batch, 512]` to logits `[batch, outputs]`.
+    #[must_use]
+    pub fn classify(&self, features: Tensor<2>, pass: Pass<'_>) -> Tensor<2> {
+        self.fc.forward(features, pass)
+    }
+
+    /// Makes inference ready: from now on it computes with what the weights are now.
+    pub(crate) fn fold(&mut self) {
+        self.stem.fold();
+        self.stages.iter_mut().flatten().for_each(BasicBlock::fold);
     }
 
     /// The key torchvision (and timm) gives the parameter at `path` of this module tree.
     pub(crate) fn torchvision_key(path: &str) -> String {
-        let Some(rest) = path.strip_prefix("stages.") else { return path.to_owned() };
+        let renamed = |path: &str| {
+            path.replace("downsample.conv.", "downsample.0.")
+                .replace("downsample.norm.", "downsample.1.")
+                .replace("stem.conv.", "conv1.")
+                .replace("stem.norm.", "bn1.")
+                .replace("first.conv.", "conv1.")
+                .replace("first.norm.", "bn1.")
+                .replace("second.conv.", "conv2.")
+                .replace("second.norm.", "bn2.")
+        };
+        let Some(rest) = path.strip_prefix("stages.") else { return renamed(path) };
         let (stage, rest) = rest.split_once('.').unwrap_or((rest, ""));
         let stage = stage.parse::<usize>().map_or(0, |stage| stage + 1);
-        let rest = rest.replace("downsample.conv.", "downsample.0.").replace("downsample.norm.", "downsample.1.");
-        format!("layer{stage}.{rest}")
+        format!("layer{stage}.{}", renamed(rest))
     }
+}
+
+fn conv_norm(channels: [usize; 2], kernel: usize, stride: usize, device: &Device) -> ConvNorm {
+    let conv = Conv2d::new(channels, kernel, stride, PaddingRule::Symmetric, device);
+    ConvNorm::new(conv, BatchNorm::new(channels[1], NORM, device))
 }
 
 /// Two 3x3 convolutions around a shortcut.
 #[derive(Module, Debug)]
 struct BasicBlock {
-    conv1: Conv2d,
-    bn1: BatchNorm,
-    conv2: Conv2d,
-    bn2: BatchNorm,
+    first: ConvNorm,
+    second: ConvNorm,
     downsample: Option<ConvNorm>,
 }
 
 impl BasicBlock {
     fn new(input: usize, output: usize, stride: usize, device: &Device) -> Self {
-        let downsample = (stride != 1 || input != output).then(|| ConvNorm {
-            conv: Conv2d::new([input, output], 1, stride, PaddingRule::Symmetric, device),
-            norm: BatchNorm::new(output, NORM, device),
-        });
         Self {
-            conv1: Conv2d::new([input, output], 3, stride, PaddingRule::Symmetric, device),
-            bn1: BatchNorm::new(output, NORM, device),
-            conv2: Conv2d::new([output, output], 3, 1, PaddingRule::Symmetric, device),
-            bn2: BatchNorm::new(output, NORM, device),
-            downsample,
+            first: conv_norm([input, output], 3, stride, device),
+            second: conv_norm([output, output], 3, 1, device),
+            downsample: (stride != 1 || input != output).then(|| conv_norm([input, output], 1, stride, device)),
         }
     }
 
@@ -97,7 +109,13 @@ impl BasicBlock {
             Some(downsample) => downsample.forward(input.clone(), None, Activation::Identity, pass),
             None => input.clone(),
         };
-        let x = self.bn1.forward(self.conv1.forward(input), None, Activation::Relu, pass);
-        self.bn2.forward(self.conv2.forward(x), Some(shortcut), Activation::Relu, pass)
+        let x = self.first.forward(input, None, Activation::Relu, pass);
+        self.second.forward(x, Some(shortcut), Activation::Relu, pass)
+    }
+
+    fn fold(&mut self) {
+        self.first.fold();
+        self.second.fold();
+        self.downsample.iter_mut().for_each(ConvNorm::fold);
     }
 }

@@ -7,12 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use burn::module::{Module, ModuleMapper, Param};
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 use visage_weights::{Tensor as FileTensor, TensorFile, TensorValues};
 
+use crate::depth::is_classifier;
 use crate::efficientnet;
 use crate::error::ModelError;
-use crate::network::{Architecture, Kind, Network, Path};
+use crate::network::{Architecture, Kind, Network, NetworkConfig, Path};
 use crate::resnet::ResNet18;
 
 /// Whose names the tensors of a file carry.
@@ -61,11 +62,6 @@ impl Naming {
             (_, Naming::EfficientNetPytorch) => efficientnet::efficientnet_pytorch_key(path),
         }
     }
-}
-
-/// Whether the parameter at `path` belongs to the head that answers the questions, which another task replaces.
-fn is_classifier(path: &str) -> bool {
-    path.starts_with("fc.") || path.starts_with("classifier.")
 }
 
 /// Whether `key` names a tensor of some program's classifier for another task.
@@ -210,6 +206,41 @@ pub struct Loaded {
     pub tensors: usize,
     /// Whether the file's classifier answered other questions, and the network kept its own initial one.
     pub classifier_replaced: bool,
+}
+
+/// A network that a file of weights fits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fit {
+    /// The network.
+    pub architecture: Architecture,
+    /// Whose names the file carries.
+    pub naming: Naming,
+    /// How many questions its classifier answers, where it is the network's kind of classifier.
+    pub outputs: Option<usize>,
+}
+
+impl Fit {
+    /// The networks that `file` can be loaded into, and for each of the others why not.
+    #[must_use]
+    pub fn of(file: &TensorFile) -> (Vec<Fit>, Vec<ModelError>) {
+        let (mut fits, mut misfits) = (Vec::new(), Vec::new());
+        for architecture in Architecture::ALL {
+            let outputs = |naming: &Naming| {
+                let key = naming.key(architecture, architecture.output_weight());
+                file.tensors.get(&key).and_then(|tensor| tensor.shape.first().copied())
+            };
+            let outputs = Naming::of(architecture).iter().find_map(outputs).filter(|&outputs| outputs > 0);
+            let network = NetworkConfig::new(architecture, outputs.unwrap_or(1)).zeroed(&Device::flex());
+            match network.load(architecture, file) {
+                Ok((_, Loaded { naming, classifier_replaced, .. })) => {
+                    let outputs = outputs.filter(|_| !classifier_replaced);
+                    fits.push(Fit { architecture, naming, outputs });
+                }
+                Err(error) => misfits.push(error),
+            }
+        }
+        (fits, misfits)
+    }
 }
 
 struct Filler {

@@ -187,7 +187,7 @@ fn train_step_matches(architecture: Architecture, golden: &Value) {
     let step = &golden["train_step"];
     let images = image("image/square64", [4, 3, 64, 64], &device);
     let draws = Draws { seed: 0, epoch: 0, samples: &[0, 1, 2, 3] };
-    let logits = network.forward(images, Pass::Training(&draws));
+    let logits = network.forward(images, Pass::Training(&draws.into()));
     assert_close("training logits", &values(logits.clone()), &floats(&step["logits"]), 1e-4);
     let loss = loss(architecture, logits, targets("target/square64", 4, &device));
     let mut gradients = loss.backward();
@@ -221,7 +221,7 @@ fn five_steps_match(architecture: Architecture, golden: &Value) {
     for (i, expected) in golden["steps"].as_array().expect("steps").iter().enumerate() {
         let images = image(&format!("image/step{i}"), [4, 3, 64, 64], &device);
         let draws = Draws { seed: 0, epoch: 0, samples: &[0, 1, 2, 3] };
-        let logits = network.forward(images, Pass::Training(&draws));
+        let logits = network.forward(images, Pass::Training(&draws.into()));
         let loss = loss(architecture, logits, targets(&format!("target/step{i}"), 4, &device));
         let mut gradients = loss.backward();
         assert_relative(&format!("loss {i}"), values(loss)[0], expected["loss"].as_f64().expect("a number"), 1e-3);
@@ -249,8 +249,10 @@ fn inference_matches<'a>(network: &Network, cases: impl Iterator<Item = (&'a Str
     for (name, case) in cases {
         let shape: [usize; 4] = serde_json::from_value(case["shape"].clone()).expect("a shape");
         let images = image(case["input"].as_str().expect("a name"), shape, &device);
-        let found = values(network.forward(images, Pass::Inference));
-        assert_close(name, &found, &floats(&case["logits"]), 1e-4);
+        for network in [network.clone(), network.clone().folded()] {
+            let found = values(network.forward(images.clone(), Pass::Inference));
+            assert_close(name, &found, &floats(&case["logits"]), 1e-4);
+        }
     }
 }
 

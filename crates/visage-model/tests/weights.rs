@@ -1,7 +1,7 @@
 //! Weight files of other programs: what fits, what is replaced, and what is refused.
 
 use burn::tensor::{Device, Tensor};
-use visage_model::state::Naming;
+use visage_model::state::{Fit, Naming};
 use visage_model::{Architecture, Model, ModelError, Network, NetworkConfig, Pass};
 use visage_weights::{Tensor as FileTensor, TensorFile};
 
@@ -30,10 +30,10 @@ fn logits(network: &Network) -> Vec<f32> {
 fn keys_are_those_of_the_programs() {
     use Architecture::{EfficientNetB0 as B0, EfficientNetLite0 as Lite0, ResNet18 as ResNet};
     for (architecture, naming, path, key) in [
-        (ResNet, Naming::Torchvision, "conv1.weight", "conv1.weight"),
+        (ResNet, Naming::Torchvision, "stem.conv.weight", "conv1.weight"),
         (ResNet, Naming::Torchvision, "stages.1.0.downsample.conv.weight", "layer2.0.downsample.0.weight"),
-        (ResNet, Naming::Torchvision, "stages.3.1.bn2.running_var", "layer4.1.bn2.running_var"),
-        (B0, Naming::Torchvision, "blocks.0.depthwise.weight", "features.1.0.block.0.0.weight"),
+        (ResNet, Naming::Torchvision, "stages.3.1.second.norm.running_var", "layer4.1.bn2.running_var"),
+        (B0, Naming::Torchvision, "blocks.0.depthwise.conv.weight", "features.1.0.block.0.0.weight"),
         (B0, Naming::Torchvision, "blocks.0.gate.reduce.bias", "features.1.0.block.1.fc1.bias"),
         (B0, Naming::Torchvision, "blocks.2.project.norm.weight", "features.2.1.block.3.1.weight"),
         (B0, Naming::Torchvision, "head.norm.bias", "features.8.1.bias"),
@@ -44,7 +44,7 @@ fn keys_are_those_of_the_programs() {
         (Lite0, Naming::Timm, "stem.conv.weight", "conv_stem.weight"),
         (Lite0, Naming::Timm, "head.norm.weight", "bn2.weight"),
         (Lite0, Naming::Timm, "classifier.Linear.weight", "classifier.weight"),
-        (Lite0, Naming::EfficientNetPytorch, "blocks.9.depthwise_norm.bias", "_blocks.9._bn1.bias"),
+        (Lite0, Naming::EfficientNetPytorch, "blocks.9.depthwise.norm.bias", "_blocks.9._bn1.bias"),
     ] {
         assert_eq!(naming.key(architecture, path), key, "{architecture}, {naming}");
     }
@@ -70,6 +70,25 @@ fn every_naming_loads_to_the_same_network() {
             assert_eq!(logits(&loaded) == logits(&source), !foreign_head, "{architecture}, {naming}");
         }
     }
+}
+
+#[test]
+fn a_file_is_told_which_network_it_fits() {
+    for architecture in Architecture::ALL {
+        for &naming in Naming::of(architecture) {
+            let mut file = state_dict(&network(architecture, 7, 1), architecture, naming);
+            let foreign_head = architecture == Architecture::EfficientNetB0 && naming != Naming::Original;
+            if foreign_head {
+                file.tensors.retain(|key, _| !key.starts_with("classifier."));
+            }
+            let (fits, misfits) = Fit::of(&file);
+            let outputs = (!foreign_head).then_some(7);
+            assert_eq!(fits, [Fit { architecture, naming, outputs }]);
+            assert_eq!(misfits.len(), 2);
+        }
+    }
+    let (fits, misfits) = Fit::of(&TensorFile::default());
+    assert_eq!((fits.len(), misfits.len()), (0, 3));
 }
 
 #[test]

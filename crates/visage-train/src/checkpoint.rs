@@ -1,21 +1,28 @@
 //! A checkpoint: a model file that also holds what training needs to go on.
 //!
 //! `last.safetensors` and `best.safetensors` are complete model files; any command that takes a model takes them. Beside
-//! the model's tensors they hold the optimiser's moments, and in the header, under the key `visage.training`, the
-//! position of the run. No random state is stored, because none exists: every draw is a function of the seed, the
+//! the model's tensors they hold the optimiser's moments, the weights themselves where the model is their running
+//! average, and in the header, under the key `visage.training`, the position of the run. No random state is stored, because none exists: every draw is a function of the seed, the
 //! epoch and the sample.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
-use visage_model::Model;
 use visage_model::model_file::TRAINING_PREFIX;
+use visage_model::{Model, Network};
+use visage_weights::{Tensor as FileTensor, TensorFile};
 
 use crate::early_stopping::BestEpoch;
 use crate::error::TrainError;
+use crate::loss_scale::LossScale;
 use crate::optimizer::Optimizer;
+use crate::plateau::PlateauState;
 use crate::recipe::OptimizerRecipe;
+
+/// Names, after [`TRAINING_PREFIX`], of the weights that the model is an average of begin with this.
+const WEIGHTS: &str = "weights.";
 
 /// Metadata key of the position.
 const POSITION: &str = "visage.training";
@@ -42,11 +49,26 @@ pub struct Position {
     pub best: BestEpoch,
     /// Whether patience ran out.
     pub stopped_early: bool,
+    /// How far the learning rate has been lowered.
+    pub plateau: PlateauState,
+    /// The scale of the loss, in f16.
+    pub loss_scale: LossScale,
 }
 
-/// Writes a checkpoint, whole or not at all.
-pub(crate) fn write(path: &Path, model: &Model, optimizer: &Optimizer, position: &Position) -> Result<(), TrainError> {
+/// Writes a checkpoint, whole or not at all. `weights` are the network's own where the model is their average.
+pub(crate) fn write(
+    path: &Path,
+    model: &Model,
+    weights: Option<&Network>,
+    optimizer: &Optimizer,
+    position: &Position,
+) -> Result<(), TrainError> {
     let mut file = model.to_file();
+    if let Some(weights) = weights {
+        let tensors = weights.tensors(model.card.network.architecture);
+        let named = |(name, tensor)| (format!("{TRAINING_PREFIX}{WEIGHTS}{name}"), tensor);
+        file.tensors.extend(tensors.into_iter().map(named));
+    }
     optimizer.save(&mut file, TRAINING_PREFIX);
     // Fails only on maps whose keys are not strings, and a position has none.
     file.metadata.insert(POSITION.to_owned(), serde_json::to_string(position).unwrap_or_default());
@@ -56,18 +78,37 @@ pub(crate) fn write(path: &Path, model: &Model, optimizer: &Optimizer, position:
 /// What a checkpoint holds.
 pub(crate) struct Checkpoint {
     pub model: Model,
-    pub optimizer: Optimizer,
+    /// The weights that the model is an average of, if it is one.
+    pub weights: Option<Network>,
+    /// None if it is of another kind than the recipe's.
+    pub optimizer: Option<Optimizer>,
     pub position: Position,
 }
 
-/// Reads a checkpoint that [`write`] wrote. The model carries no gradients; the moments lie on `device` without them.
+/// Reads a checkpoint that [`write`] wrote. Its networks carry no gradients; the moments lie on `device` without them.
 pub(crate) fn read(path: &Path, recipe: OptimizerRecipe, device: &Device) -> Result<Checkpoint, TrainError> {
     let damaged = |reason: &str| TrainError::Checkpoint { path: path.to_owned(), reason: reason.to_owned() };
     let file = visage_weights::read(path)?;
     let position = file.metadata.get(POSITION).ok_or_else(|| damaged("it holds a model but no state of training"))?;
     let position = serde_json::from_str(position).map_err(|error| damaged(&error.to_string()))?;
-    let optimizer = Optimizer::load(recipe, &file, TRAINING_PREFIX, device)
-        .ok_or_else(|| damaged("the optimiser's moments are incomplete"))?;
+    let optimizer = Optimizer::load(recipe, &file, TRAINING_PREFIX, device);
+    let prefix = format!("{TRAINING_PREFIX}{WEIGHTS}");
+    let named = |(name, tensor): (&String, &FileTensor)| Some((name.strip_prefix(&prefix)?.to_owned(), tensor.clone()));
+    let weights: BTreeMap<_, _> = file.tensors.iter().filter_map(named).collect();
     let model = Model::from_file(path, file, device)?;
-    Ok(Checkpoint { model, optimizer, position })
+    let weights = if weights.is_empty() {
+        None
+    } else {
+        let file = TensorFile { tensors: weights, ..TensorFile::default() };
+        let architecture = model.card.network.architecture;
+        Some(model.card.network.init(0, device).load(architecture, &file)?.0)
+    };
+    Ok(Checkpoint { model, weights, optimizer, position })
+}
+
+/// The step of the checkpoint at `path`, if there is a whole one.
+pub(crate) fn step_of(path: &Path) -> Option<u64> {
+    let file = visage_weights::read(path).ok()?;
+    let position: Position = serde_json::from_str(file.metadata.get(POSITION)?).ok()?;
+    Some(position.step)
 }

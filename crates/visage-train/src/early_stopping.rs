@@ -19,12 +19,26 @@ pub enum Monitor {
 }
 
 impl Monitor {
+    /// The name recipes use.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Monitor::ValidationLoss => "validation_loss",
+            Monitor::Accuracy => "accuracy",
+            Monitor::BalancedAccuracy => "balanced_accuracy",
+            Monitor::F1 => "f1",
+            Monitor::AveragePrecision => "average_precision",
+        }
+    }
+
+    /// Whether a lower value is better.
+    pub(crate) fn wants_less(self) -> bool {
+        self == Monitor::ValidationLoss
+    }
+
     /// Whether `value` beats `best` by more than `min_delta`.
     fn improves(self, value: f64, best: f64, min_delta: f64) -> bool {
-        match self {
-            Monitor::ValidationLoss => value < best - min_delta,
-            _ => value > best + min_delta,
-        }
+        if self.wants_less() { value < best - min_delta } else { value > best + min_delta }
     }
 }
 

@@ -32,8 +32,40 @@ pub fn predictions(
     indices: Vec<usize>,
     options: &InferenceOptions,
     device: &Device,
-    mut progress: impl FnMut(usize),
+    progress: impl FnMut(usize),
 ) -> Result<Predictions, TrainError> {
+    let ask = |pixels: &[u8], images: usize| model.probabilities(pixels, images, device);
+    let (labels, probabilities) = answers(model, dataset, indices, options, ask, progress)?;
+    Ok(Predictions::new(model.card.attributes.clone(), labels, probabilities)?)
+}
+
+/// Labels and logits, before any calibration, of the same images: both row-major, `images x attributes`.
+///
+/// # Errors
+///
+/// As [`predictions`].
+pub fn logits(
+    model: &Model,
+    dataset: &Arc<Dataset>,
+    indices: Vec<usize>,
+    options: &InferenceOptions,
+    device: &Device,
+    progress: impl FnMut(usize),
+) -> Result<Answers, TrainError> {
+    answers(model, dataset, indices, options, |pixels, images| model.logits(pixels, images, device), progress)
+}
+
+/// Labels, and what a model answers to each.
+type Answers = (Vec<Option<bool>>, Vec<f32>);
+
+fn answers(
+    model: &Model,
+    dataset: &Arc<Dataset>,
+    indices: Vec<usize>,
+    options: &InferenceOptions,
+    ask: impl Fn(&[u8], usize) -> Vec<f32>,
+    mut progress: impl FnMut(usize),
+) -> Result<Answers, TrainError> {
     let columns = columns(&model.card.attributes, dataset)?;
     let images = indices.len();
     let loader = Loader::new(
@@ -44,18 +76,18 @@ pub fn predictions(
     )?;
     let width = dataset.attributes().len();
     let mut labels = Vec::with_capacity(images * columns.len());
-    let mut probabilities = Vec::with_capacity(images * columns.len());
+    let mut answered = Vec::with_capacity(images * columns.len());
     let mut done = 0;
     for batch in loader {
         let batch = batch?;
-        probabilities.extend(model.probabilities(&batch.pixels, batch.indices.len(), device));
+        answered.extend(ask(&batch.pixels, batch.indices.len()));
         for row in batch.labels.chunks(width) {
             labels.extend(columns.iter().map(|&column| Label::known(row[column])));
         }
         done += batch.indices.len();
         progress(done);
     }
-    Ok(Predictions::new(model.card.attributes.clone(), labels, probabilities)?)
+    Ok((labels, answered))
 }
 
 /// Where the dataset keeps each attribute of the model.

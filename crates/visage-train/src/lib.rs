@@ -4,21 +4,33 @@
 //! and the [`optimizer`], a row of the [`run_folder`] a step; after every epoch the validation split decides what is
 //! best, and a [`checkpoint`] keeps it. [`inference`] asks a finished model.
 
+pub mod average;
 pub mod checkpoint;
 pub mod early_stopping;
 pub mod error;
+pub mod gradients;
 pub mod inference;
+mod learner;
 pub mod loss;
+pub mod loss_scale;
+pub mod lr_finder;
 mod mixing;
 pub mod optimizer;
+pub mod plateau;
+pub mod predictions_file;
+pub mod pretrained;
 pub mod recipe;
 pub mod run_folder;
+pub mod sampler;
 pub mod schedule;
+pub mod tensorboard;
 pub mod trainer;
 
 pub use early_stopping::{BestEpoch, EarlyStopping, Monitor, Verdict};
-pub use error::TrainError;
+pub use error::{Divergence, NotANumber, TrainError};
+pub use gradients::Gradients;
 pub use loss::{Loss, LossError, LossKind};
+pub use predictions_file::{About, PredictionsFile};
 pub use recipe::{Recipe, RecipeError};
 pub use run_folder::{RunFolder, RunFolderError};
 pub use schedule::{Anneal, OneCycle, Rates, Schedule};

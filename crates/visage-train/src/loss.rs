@@ -5,7 +5,7 @@
 //! `binary_cross_entropy_with_logits`.
 //!
 //! Values and gradients stay accurate to single precision for logits from -100 to 100, zero included. Everything is
-//! built from [`softplus`], whose derivative keeps its relative accuracy in both tails; the usual route through
+//! built from `softplus`, whose derivative keeps its relative accuracy in both tails; the usual route through
 //! `log(sigmoid(x))` or `1 - sigmoid(x)` loses it from about |x| = 8. Nothing is read back from the device.
 
 use burn::tensor::{Device, Tensor, TensorData};
@@ -73,13 +73,15 @@ pub struct Loss {
     kind: LossKind,
     /// Rows `[1, attributes]`, constants to automatic differentiation.
     weights: Option<[Tensor<2>; 2]>,
+    /// The part of a label that is given to both answers alike.
+    smoothing: f64,
 }
 
 impl Loss {
     /// A loss in which every label counts alike.
     #[must_use]
     pub fn new(kind: LossKind) -> Self {
-        Self { kind, weights: None }
+        Self { kind, weights: None, smoothing: 0.0 }
     }
 
     /// A loss in which labels count by attribute and answer, each weight raised to `power`: 1 takes the weights as they
@@ -108,7 +110,15 @@ impl Loss {
             let shape = [1, side.len()];
             Tensor::<2>::from_data(TensorData::new(side, shape), device).without_autodiff()
         };
-        Ok(Self { kind, weights: Some([row(positive), row(negative)]) })
+        Ok(Self { kind, weights: Some([row(positive), row(negative)]), smoothing: 0.0 })
+    }
+
+    /// The loss with labels smoothed by `smoothing`, in 0..1: a label is then its own answer's loss, and `smoothing / 2`
+    /// of that is the other answer's. For cross-entropy this is PyTorch's on targets of `smoothing / 2` and
+    /// `1 - smoothing / 2`.
+    #[must_use]
+    pub fn smoothed(self, smoothing: f64) -> Self {
+        Self { smoothing, ..self }
     }
 
     /// The kind of the loss.
@@ -133,6 +143,15 @@ impl Loss {
     /// known labels.
     #[must_use]
     pub fn elements(&self, logits: Tensor<2>, targets: Tensor<2>) -> Tensor<2> {
+        if self.smoothing == 0.0 {
+            return self.sharp(logits, targets);
+        }
+        let other = self.sharp(logits.clone(), -targets.clone() + 1.0);
+        self.sharp(logits, targets) * (1.0 - self.smoothing / 2.0) + other * (self.smoothing / 2.0)
+    }
+
+    /// The loss of labels as they are.
+    fn sharp(&self, logits: Tensor<2>, targets: Tensor<2>) -> Tensor<2> {
         let [one, zero] = [targets.clone(), -targets + 1.0];
         let loss = match self.kind {
             LossKind::Bce => softplus(wrongness(logits, &zero, &one)),
@@ -284,6 +303,25 @@ mod tests {
                 let expected = expected.as_f64().unwrap();
                 let equal = close_but_for(got, expected, absolute);
                 assert!(equal, "{name} at {logit}: gradient {got}, expected {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn smoothed_labels_equal_pytorchs() {
+        const GOLDEN: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/training.json"));
+        let file: Value = serde_json::from_str(GOLDEN).unwrap();
+        let cases = file["smoothing"].as_array().unwrap();
+        assert_eq!(cases.len(), 3);
+        for case in cases {
+            let [logits, targets, positive] = ["logits", "targets", "pos_weight"].map(|key| floats(&case[key]));
+            let weights = AttributeWeights { negative: vec![1.0; positive.len()], positive };
+            let loss = Loss::weighted(LossKind::Bce, &weights, 1.0, &device()).unwrap();
+            let loss = loss.smoothed(case["smoothing"].as_f64().unwrap());
+            let (value, gradient) = value_and_gradient(&loss, &logits, &targets, &[1.0; 8], 4);
+            assert!(close(value, case["loss"].as_f64().unwrap()), "{case}: {value}");
+            for (found, expected) in gradient.iter().zip(case["gradient"].as_array().unwrap()) {
+                assert!(close_but_for(*found, expected.as_f64().unwrap(), 1e-8), "{case}: {found}, {expected}");
             }
         }
     }

@@ -1,11 +1,10 @@
 //! The loss of batches whose images were mixed.
 
 use burn::tensor::{Device, Tensor};
-use visage_data::Label;
-use visage_data::Mixed;
+use visage_data::{Label, Mixed};
 
+use crate::learner::label_tensors;
 use crate::loss::Loss;
-use crate::trainer::label_tensors;
 
 /// The mean loss of mixed images: that of their own labels and that of their partners' labels, each counting as much as there
 /// is of it in the image. So mixup's authors compute it, and it is right for every loss and with unknown labels.

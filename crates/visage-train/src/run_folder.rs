@@ -165,6 +165,23 @@ impl RunFolder {
         }
     }
 
+    /// The runs in the folder `parent`, by name; those in folders of folders are left out.
+    ///
+    /// # Errors
+    ///
+    /// When the folder cannot be read.
+    pub fn all_in(parent: &Path) -> Result<Vec<Self>, RunFolderError> {
+        let mut runs = Vec::new();
+        for entry in fs::read_dir(parent).map_err(RunFolderError::io("read the folder", parent))? {
+            let path = entry.map_err(RunFolderError::io("read the folder", parent))?.path();
+            if Self::holds_run(&path) {
+                runs.push(Self { path });
+            }
+        }
+        runs.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(runs)
+    }
+
     /// Whether `path` is the folder of a run.
     #[must_use]
     pub fn holds_run(path: &Path) -> bool {

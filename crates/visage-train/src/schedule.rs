@@ -1,4 +1,4 @@
-//! How the learning rate and the first momentum move over a run.
+//! How the learning rate and the momentum move over a run.
 
 use std::f64::consts::PI;
 
@@ -7,8 +7,8 @@ use std::f64::consts::PI;
 pub struct Rates {
     /// Step size.
     pub learning_rate: f64,
-    /// Decay of the running mean of gradients: Adam's first beta.
-    pub beta1: f64,
+    /// Decay of the running mean of gradients: Adam's first beta, SGD's momentum.
+    pub momentum: f64,
 }
 
 /// The curve between two points of a schedule.
@@ -34,7 +34,7 @@ impl Anneal {
 /// The shape of a one-cycle schedule (Smith and Topin, 2018), with PyTorch's `OneCycleLR` as the reference.
 ///
 /// The rate climbs from `peak / div_factor` to the peak and falls to `peak / div_factor / final_div_factor`, while
-/// beta1 moves the other way.
+/// the momentum moves the other way.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct OneCycle {
     /// Share of the run spent climbing, in 0..=1; at most a half with `three_phase`.
@@ -47,11 +47,11 @@ pub struct OneCycle {
     pub anneal: Anneal,
     /// Descends as fast as it climbed, and uses what is left of the run to go from the first rate to the last.
     pub three_phase: bool,
-    /// Whether beta1 moves; otherwise it stays where the optimiser has it.
+    /// Whether the momentum moves; otherwise it stays where the optimiser has it.
     pub cycle_momentum: bool,
-    /// Beta1 at the peak rate.
+    /// Momentum at the peak rate.
     pub base_momentum: f64,
-    /// Beta1 at the first and the last rate.
+    /// Momentum at the first and the last rate.
     pub max_momentum: f64,
 }
 
@@ -71,14 +71,80 @@ impl Default for OneCycle {
     }
 }
 
+/// A climb in a straight line at the beginning of a run, as PyTorch's `LinearLR` has it: small steps while the
+/// optimiser's means are still of few gradients.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Warmup {
+    /// Steps it takes; 0 for none.
+    pub steps: u64,
+    /// The first rate as a part of the full one, in 0..1.
+    pub start: f64,
+}
+
+impl Warmup {
+    /// The part of the full rate that `step` may use.
+    fn factor(self, step: u64) -> f64 {
+        if step >= self.steps {
+            return 1.0;
+        }
+        self.start + (1.0 - self.start) * step as f64 / self.steps as f64
+    }
+}
+
+/// How the full rate falls.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Decay {
+    /// Not at all, or only where a [`Plateau`](crate::plateau::Plateau) makes it.
+    None,
+    /// Down half a cosine from the end of the warm-up to the end of the run (Loshchilov and Hutter, 2017), as
+    /// PyTorch's `CosineAnnealingLR` after a `LinearLR` has it.
+    Cosine {
+        /// The rate at the end as a part of the full one.
+        end: f64,
+    },
+    /// By a factor every so often, counted from the beginning of the run, as PyTorch's `StepLR` has it.
+    Steps {
+        /// Optimiser steps between two falls, at least 1.
+        every: u64,
+        /// What the rate is multiplied by.
+        factor: f64,
+    },
+}
+
+impl Decay {
+    /// The part of the full rate that is left at `step`.
+    fn factor(self, step: u64, warmup: u64, total_steps: u64) -> f64 {
+        match self {
+            Decay::None => 1.0,
+            Decay::Cosine { .. } if step < warmup => 1.0,
+            Decay::Cosine { end } => {
+                let length = total_steps.saturating_sub(warmup).max(1);
+                let fraction = (step - warmup).min(length) as f64 / length as f64;
+                Anneal::Cosine.between(1.0, end, fraction)
+            }
+            // No run takes 2^31 falls.
+            Decay::Steps { every, factor } => factor.powi((step / every.max(1)).min(1 << 30) as i32),
+        }
+    }
+}
+
 /// The rates of every step of a run: a pure function of the step, so that a resumed run needs nothing but its position.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Schedule {
-    /// The same rates throughout.
-    Constant(Rates),
+    /// A warm-up to the peak, and a decay from it; the momentum stays.
+    Decay {
+        /// The full learning rate, and the momentum.
+        peak: Rates,
+        /// The climb at the beginning.
+        warmup: Warmup,
+        /// How the rate falls.
+        decay: Decay,
+        /// Number of optimiser steps in the whole run.
+        total_steps: u64,
+    },
     /// One climb and one descent over `total_steps`.
     OneCycle {
-        /// The peak learning rate, and the beta1 used when momentum is not cycled.
+        /// The peak learning rate, and the momentum used when it is not cycled.
         peak: Rates,
         /// The shape of the cycle.
         shape: OneCycle,
@@ -92,7 +158,10 @@ impl Schedule {
     #[must_use]
     pub fn at(&self, step: u64) -> Rates {
         match *self {
-            Schedule::Constant(rates) => rates,
+            Schedule::Decay { peak, warmup, decay, total_steps } => {
+                let part = warmup.factor(step) * decay.factor(step, warmup.steps, total_steps);
+                Rates { learning_rate: peak.learning_rate * part, ..peak }
+            }
             Schedule::OneCycle { peak, shape, total_steps } => one_cycle(peak, &shape, total_steps, step),
         }
     }
@@ -125,8 +194,8 @@ fn one_cycle(peak: Rates, shape: &OneCycle, total_steps: u64, step: u64) -> Rate
     // A phase of no length (a climb of a single step) is at its end; PyTorch divides by zero there.
     let fraction = if end > start { (position - start) / (end - start) } else { 1.0 };
     let learning_rate = shape.anneal.between(from.0, to.0, fraction);
-    let beta1 = if shape.cycle_momentum { shape.anneal.between(from.1, to.1, fraction) } else { peak.beta1 };
-    Rates { learning_rate, beta1 }
+    let momentum = if shape.cycle_momentum { shape.anneal.between(from.1, to.1, fraction) } else { peak.momentum };
+    Rates { learning_rate, momentum }
 }
 
 #[cfg(test)]
@@ -136,7 +205,7 @@ mod tests {
     const GOLDEN: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/schedules.json"));
 
     fn peak(learning_rate: f64) -> Rates {
-        Rates { learning_rate, beta1: 0.9 }
+        Rates { learning_rate, momentum: 0.9 }
     }
 
     #[test]
@@ -154,7 +223,7 @@ mod tests {
             assert_eq!(rows.len() as u64, total_steps);
             for (step, row) in rows.iter().enumerate() {
                 let rates = schedule.at(step as u64);
-                for (value, expected) in [(rates.learning_rate, &row[0]), (rates.beta1, &row[1])] {
+                for (value, expected) in [(rates.learning_rate, &row[0]), (rates.momentum, &row[1])] {
                     let expected = expected.as_f64().unwrap();
                     // The last rate is the small difference of two large ones, in PyTorch as here.
                     let tolerance = 1e-12 * expected + 1e-16 * learning_rate;
@@ -172,10 +241,10 @@ mod tests {
                     let shape = OneCycle { pct_start, three_phase, ..OneCycle::default() };
                     let schedule = Schedule::OneCycle { peak: peak(1e-3), shape, total_steps };
                     for step in 0..total_steps + 2 {
-                        let Rates { learning_rate, beta1 } = schedule.at(step);
+                        let Rates { learning_rate, momentum } = schedule.at(step);
                         let context = format!("{total_steps} steps, climb {pct_start}, step {step}");
                         assert!((0.0..=1.000_001e-3).contains(&learning_rate), "{context}: {learning_rate}");
-                        assert!((0.849_999..=0.950_001).contains(&beta1), "{context}: {beta1}");
+                        assert!((0.849_999..=0.950_001).contains(&momentum), "{context}: {momentum}");
                     }
                 }
             }
@@ -186,12 +255,56 @@ mod tests {
     fn momentum_stays_when_it_is_not_cycled() {
         let shape = OneCycle { cycle_momentum: false, ..OneCycle::default() };
         let schedule = Schedule::OneCycle { peak: peak(1e-3), shape, total_steps: 10 };
-        assert!((0..10).all(|step| schedule.at(step).beta1 == 0.9));
+        assert!((0..10).all(|step| schedule.at(step).momentum == 0.9));
+    }
+
+    fn decaying(learning_rate: f64, warmup: Warmup, decay: Decay, total_steps: u64) -> Schedule {
+        Schedule::Decay { peak: peak(learning_rate), warmup, decay, total_steps }
+    }
+
+    const NO_WARMUP: Warmup = Warmup { steps: 0, start: 0.0 };
+
+    #[test]
+    fn decays_and_warm_ups_equal_pytorchs() {
+        const GOLDEN: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/training.json"));
+        let file: serde_json::Value = serde_json::from_str(GOLDEN).unwrap();
+        let cosine = |end| Decay::Cosine { end };
+        let steps = |every, factor| Decay::Steps { every, factor };
+        let table = [
+            ("cosine", decaying(1e-3, NO_WARMUP, cosine(0.0), 20)),
+            ("cosine to a tenth", decaying(2e-2, NO_WARMUP, cosine(0.1), 13)),
+            ("warm-up then cosine", decaying(1e-3, Warmup { steps: 5, start: 0.01 }, cosine(0.0), 25)),
+            ("steps", decaying(0.1, NO_WARMUP, steps(4, 0.1), 14)),
+            ("warm-up with steps", decaying(0.1, Warmup { steps: 6, start: 0.25 }, steps(4, 0.5), 14)),
+            ("warm-up", decaying(3e-4, Warmup { steps: 8, start: 0.5 }, Decay::None, 12)),
+        ];
+        let golden = file["schedules"].as_object().unwrap();
+        assert_eq!(table.len(), golden.len(), "every golden case is tested");
+        for (name, schedule) in table {
+            for (step, expected) in golden[name].as_array().unwrap().iter().enumerate() {
+                let (found, expected) = (schedule.at(step as u64).learning_rate, expected.as_f64().unwrap());
+                // PyTorch multiplies its way from step to step, and its last cosine is what rounding left of 0.
+                let tolerance = 1e-12 * expected + 1e-17;
+                assert!((found - expected).abs() <= tolerance, "{name}, step {step}: {found}, expected {expected}");
+            }
+        }
     }
 
     #[test]
     fn constant_is_constant() {
-        let schedule = Schedule::Constant(peak(1e-3));
+        let schedule = decaying(1e-3, NO_WARMUP, Decay::None, 5);
         assert!([0, 1, 1_000_000].iter().all(|&step| schedule.at(step) == peak(1e-3)));
+    }
+
+    #[test]
+    fn every_step_of_a_short_decay_has_a_rate() {
+        for total_steps in 0..6 {
+            for warmup in 0..8 {
+                for decay in [Decay::None, Decay::Cosine { end: 0.0 }, Decay::Steps { every: 2, factor: 0.1 }] {
+                    let schedule = decaying(1.0, Warmup { steps: warmup, start: 0.0 }, decay, total_steps);
+                    assert!((0..9).all(|step| (0.0..=1.0).contains(&schedule.at(step).learning_rate)));
+                }
+            }
+        }
     }
 }

@@ -9,23 +9,27 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use burn::module::Module;
-use burn::tensor::{Device, Tensor, TensorData, activation};
+use burn::tensor::{Device, activation};
 use jiff::Timestamp;
-use visage_data::{Batch, Dataset, Label, Loader, LoaderOptions, Preparation, Split, Statistics};
-use visage_judge::{Evaluation, Predictions, ThresholdRule, Thresholds};
-use visage_model::model_file::{USES_TO_AVOID, card_format, image_tensor};
+use visage_data::{Dataset, Loader, LoaderOptions, Preparation, Split, Statistics};
+use visage_judge::{Evaluation, Predictions, Thresholds};
+use visage_model::model_file::{TRAINING_PREFIX, USES_TO_AVOID, card_format, image_tensor};
 use visage_model::state::Loaded;
-use visage_model::{Architecture, Card, Draws, Kind, Model, Network, NetworkConfig, Origin, Pass};
+use visage_model::{Architecture, Card, Kind, Model, Network, NetworkConfig, Origin, Pass};
+use visage_weights::TensorFile;
 
+use crate::average::Average;
 use crate::checkpoint::{self, Checkpoint, Position};
 use crate::early_stopping::Monitor;
-use crate::error::TrainError;
+use crate::error::{Divergence, NotANumber, TrainError};
+use crate::learner::{self, Gathered, Learner, label_tensors};
 use crate::loss::Loss;
-use crate::mixing::mixed_loss;
 use crate::optimizer::Optimizer;
+use crate::pretrained;
 use crate::recipe::{self, Recipe};
 use crate::run_folder::{DataRecord, EpochLog, EpochRow, RunFolder, RunRecord, RunResult, RunStatus, StepLog, StepRow};
-use crate::schedule::Schedule;
+use crate::sampler::{Balanced, Sampling};
+use crate::schedule::{Rates, Schedule};
 
 /// The checkpoint a run resumes from.
 pub const LAST: &str = "last.safetensors";
@@ -47,6 +51,8 @@ pub struct TrainSettings {
     pub folder: std::path::PathBuf,
     /// Whether to go on with the run in `folder`.
     pub resume: bool,
+    /// Whether to go on although the recipe or the dataset is not what the run began with; the run then has the new ones.
+    pub accept_changes: bool,
     /// Where to compute.
     pub device: Device,
     /// Name of the device, for the record.
@@ -140,13 +146,14 @@ struct Run<'a> {
     record: RunRecord,
     preparation: Preparation,
     training: Vec<usize>,
+    /// Draws the images of an epoch, where the recipe wants them balanced.
+    balanced: Option<Balanced>,
     validation: Vec<usize>,
     drop_last: bool,
-    loss: Loss,
     validation_loss: Loss,
     network: NetworkConfig,
     recipe_toml: String,
-    state: State,
+    state: State<'a>,
 }
 
 /// The tables of the run. While they are open no other process can write into its folder.
@@ -156,10 +163,10 @@ struct Logs {
 }
 
 /// What changes from step to step.
-struct State {
-    /// Out only during a step, so that the optimiser holds the only handle and works in place.
-    network: Option<Network>,
-    optimizer: Optimizer,
+struct State<'a> {
+    learner: Learner<'a>,
+    /// The running average of the weights, where that is the model.
+    average: Option<Average>,
     position: Position,
     /// Of the newest epoch, and so of the checkpoint after it.
     validated: Validated,
@@ -194,27 +201,43 @@ impl<'a> Run<'a> {
         // A last batch of one image has no variance to normalise by.
         let drop_last = training.len() % recipe.training.batch_size == 1;
         let statistics = Statistics::of(dataset, Split::Train);
-        let loss = recipe.loss.loss(&statistics, &device.clone().autodiff())?;
+        let loss = recipe.loss.loss(&statistics, &device.clone().autodiff())?.smoothed(recipe.loss.label_smoothing);
         let validation_loss = recipe.loss.loss(&statistics, device)?;
 
         let attributes = dataset.attributes().to_vec();
         let network = recipe.model.network(attributes.len());
-        let resumed = match &folder {
+        let preparation = recipe.input.preparation();
+        let learner = |network: Network, optimizer: Optimizer| Learner {
+            recipe,
+            preparation: preparation.clone(),
+            loss,
+            device: device.clone().autodiff(),
+            network: Some(network.train()),
+            optimizer,
+            loss_scale: Default::default(),
+        };
+        let (state, pretrained) = match &folder {
             Some(folder) if folder.file(LAST).is_file() => {
-                Some(checkpoint::read(&folder.file(LAST), recipe.optimizer, device)?)
+                let path = folder.file(LAST);
+                let checkpoint = checkpoint::read(&path, recipe.optimizer, device)?;
+                let at_odds = contradiction(&checkpoint.model.card, &network, &attributes)
+                    .or_else(|| checkpoint.optimizer.is_none().then(|| "its optimiser is of another kind".to_owned()));
+                match at_odds {
+                    Some(reason) => return Err(TrainError::Checkpoint { path, reason }),
+                    None => (State::resumed(checkpoint, &network, recipe, learner)?, None),
+                }
             }
-            _ => None,
+            _ => State::fresh(recipe, &network, device, learner)?,
         };
-        let (state, pretrained) = match resumed {
-            Some(checkpoint) => (State::resumed(checkpoint), None),
-            None => State::fresh(recipe, &network, device)?,
-        };
-        let parameters = parameters(state.network());
+        let parameters = parameters(state.learner.network());
+        let data = data_record(settings, fingerprint);
         let record = match &folder {
             Some(folder) => {
                 let mut record = folder.record()?;
                 record.resumed += 1;
                 record.status = RunStatus::Running;
+                record.recipe.clone_from(&recipe.name);
+                record.data = data;
                 record
             }
             None => RunRecord {
@@ -226,14 +249,7 @@ impl<'a> Run<'a> {
                 threads: settings.threads,
                 architecture: network.architecture.to_string(),
                 parameters,
-                data: DataRecord {
-                    path: settings.data_path.clone(),
-                    fingerprint,
-                    attributes,
-                    train: training.len() as u64,
-                    validation: validation.len() as u64,
-                    test: dataset.indices(Split::Test).len() as u64,
-                },
+                data,
                 resumed: 0,
                 result: None,
             },
@@ -245,7 +261,9 @@ impl<'a> Run<'a> {
         };
         let logs = Logs { steps: folder.steps(state.position.step)?, epochs: folder.epochs(state.position.epoch)? };
         // Only now: until the tables are ours, the record may belong to a process that is training.
+        let recipe_toml = recipe.to_toml()?;
         if resuming {
+            folder.replace(RunFolder::RECIPE, recipe_toml.as_bytes())?;
             folder.write_record(&record)?;
         }
         let started = Started {
@@ -258,7 +276,8 @@ impl<'a> Run<'a> {
             resumed_at: state.position.step,
             pretrained,
         };
-        let preparation = recipe.input.preparation();
+        let balanced =
+            (recipe.training.sampling == Sampling::Balanced).then(|| Balanced::new(dataset, &training, &statistics));
         let run = Self {
             settings,
             started,
@@ -266,12 +285,12 @@ impl<'a> Run<'a> {
             record,
             preparation,
             training,
+            balanced,
             validation,
             drop_last,
-            loss,
             validation_loss,
             network,
-            recipe_toml: recipe.to_toml()?,
+            recipe_toml,
             state,
         };
         Ok((run, logs))
@@ -284,10 +303,11 @@ impl<'a> Run<'a> {
         observe: &mut dyn FnMut(Event<'_>),
     ) -> Result<Outcome, TrainError> {
         let epochs = u64::from(self.settings.recipe.training.epochs);
-        let steps_per_epoch = self.loader_options(0).batches(self.training.len());
-        let total_steps = epochs * steps_per_epoch as u64;
         let recipe = &self.settings.recipe;
-        let schedule = recipe.schedule.resolve(&recipe.optimizer, total_steps);
+        let batches = self.loader_options(0).batches(self.training.len());
+        let steps_per_epoch = batches.div_ceil(recipe.training.accumulate);
+        let total_steps = epochs * steps_per_epoch as u64;
+        let schedule = recipe.schedule.resolve(&recipe.optimizer, total_steps, steps_per_epoch as u64);
         let mut status = RunStatus::Finished;
         while self.state.position.epoch < epochs && !self.state.position.stopped_early {
             let total = Total { steps_per_epoch, total_steps };
@@ -303,10 +323,28 @@ impl<'a> Run<'a> {
         if status != RunStatus::Interrupted {
             self.strip_best()?;
         }
-        let Position { epoch, best, seconds, .. } = self.state.position;
-        let result =
-            RunResult { epochs: epoch as u32, best_epoch: best.epoch, best_value: best.value, seconds, error: None };
-        Ok(Outcome { status, result })
+        Ok(Outcome { status, result: self.result(None) })
+    }
+
+    /// What has come of the run so far.
+    fn result(&self, error: Option<String>) -> RunResult {
+        let Position { epoch, best, seconds, loss_scale, .. } = self.state.position;
+        RunResult {
+            epochs: epoch as u32,
+            best_epoch: best.epoch,
+            best_value: best.value,
+            seconds,
+            skipped_steps: loss_scale.skipped,
+            error,
+        }
+    }
+
+    /// The images of an epoch, in the order in which they are taken or still to be shuffled.
+    fn images(&self, epoch: u64) -> Vec<usize> {
+        match &self.balanced {
+            Some(balanced) => balanced.epoch(self.settings.recipe.training.seed, epoch),
+            None => self.training.clone(),
+        }
     }
 
     fn loader_options(&self, epoch: u64) -> LoaderOptions {
@@ -315,7 +353,7 @@ impl<'a> Run<'a> {
             batch_size: training.batch_size,
             seed: training.seed,
             epoch,
-            shuffle: true,
+            shuffle: self.balanced.is_none(),
             augmentation: Some(self.settings.recipe.augmentation.augmentation()),
             mixing: self.settings.recipe.augmentation.mixing(),
             workers: self.settings.workers,
@@ -335,34 +373,25 @@ impl<'a> Run<'a> {
         observe: &mut dyn FnMut(Event<'_>),
     ) -> Result<bool, TrainError> {
         let epoch = self.state.position.epoch;
-        let loader = Loader::new(
+        let mut loader = Loader::new(
             Arc::clone(&self.settings.dataset),
-            self.training.clone(),
+            self.images(epoch),
             self.preparation.clone(),
             self.loader_options(epoch),
         )?;
-        let every = self.settings.recipe.training.checkpoint_minutes.map(|minutes| minutes * 60.0);
+        let training = &self.settings.recipe.training;
+        let every = training.checkpoint_minutes.map(|minutes| minutes * 60.0);
         let mut saved = Instant::now();
         let mut began = Instant::now();
-        for batch in loader {
-            let batch = batch?;
-            let images = batch.indices.len();
-            let Step { loss, labels, gradient_norm, learning_rate } = self.step(schedule, &batch)?;
-            let seconds = lap(&mut began);
-            let position = &mut self.state.position;
-            position.loss_sum += loss * labels as f64;
-            position.labels += labels;
-            position.batch += 1;
-            position.epoch_seconds += seconds;
-            position.seconds += seconds;
-            let row = StepRow {
-                step: position.step,
-                epoch: epoch + 1,
-                loss,
-                learning_rate,
-                gradient_norm,
-                images_per_second: images as f64 / seconds,
-            };
+        loop {
+            let mut gathered = Gathered::default();
+            for batch in loader.by_ref().take(training.accumulate) {
+                self.state.learner.gather(&mut gathered, &batch?, epoch);
+            }
+            if gathered.batches == 0 {
+                return Ok(true);
+            }
+            let row = self.step(schedule, gathered, &mut began)?;
             log.append(&row)?;
             let Total { steps_per_epoch, total_steps } = total;
             observe(Event::Step { row: &row, steps_per_epoch, total_steps });
@@ -376,33 +405,64 @@ impl<'a> Run<'a> {
                 return Ok(false);
             }
         }
-        Ok(true)
     }
 
-    /// One optimiser step.
-    fn step(&mut self, schedule: &Schedule, batch: &Batch) -> Result<Step, TrainError> {
-        let device = self.settings.device.clone().autodiff();
-        let network = self.state.network.take().expect("put back after every step");
-        let State { optimizer, position, .. } = &mut self.state;
-        let samples: Vec<u64> = batch.indices.iter().map(|&index| index as u64).collect();
-        let draws = Draws { seed: self.settings.recipe.training.seed, epoch: position.epoch, samples: &samples };
-        let images = image_tensor(&self.preparation, &batch.pixels, samples.len(), &device);
-        let (targets, mask, labels) = label_tensors(&batch.labels, samples.len(), &device);
-        let logits = network.forward(images, Pass::Training(&draws));
-        let loss = match &batch.mixed {
-            Some(mixed) => mixed_loss(&self.loss, logits, &batch.labels, mixed, &device),
-            None => self.loss.mean(logits, targets, mask),
-        };
-        let mut gradients = loss.backward();
-        let loss = f64::from(loss.into_scalar::<f32>());
-        let rates = schedule.at(position.step);
+    /// The rates of a step, counted from 0.
+    fn rates(&self, schedule: &Schedule, step: u64) -> Rates {
+        let Rates { learning_rate, momentum } = schedule.at(step);
+        Rates { learning_rate: learning_rate * self.state.position.plateau.scale, momentum }
+    }
+
+    /// One optimiser step, by what was `gathered` since `began`, which becomes now.
+    fn step(
+        &mut self,
+        schedule: &Schedule,
+        mut gathered: Gathered,
+        began: &mut Instant,
+    ) -> Result<StepRow, TrainError> {
+        let rates = self.rates(schedule, self.state.position.step);
+        let State { learner, average, position, .. } = &mut self.state;
+        let step = learner.step(&mut gathered, rates);
         position.step += 1;
-        let (updated, gradient_norm) = optimizer.step(network, &mut gradients, rates, position.step);
-        self.state.network = Some(updated);
-        if !(loss.is_finite() && gradient_norm.is_finite()) {
-            return Err(TrainError::Diverged { step: self.state.position.step, loss, gradient_norm });
+        position.loss_scale = learner.loss_scale;
+        if step.outcome == learner::Outcome::Diverged {
+            return Err(self.diverged(step, rates, &gathered));
         }
-        Ok(Step { loss, labels, gradient_norm, learning_rate: rates.learning_rate })
+        if let Some(average) = average {
+            average.update(learner.network(), position.step);
+        }
+        let seconds = lap(began);
+        position.loss_sum += step.loss * step.labels as f64;
+        position.labels += step.labels;
+        position.batch += gathered.batches;
+        position.epoch_seconds += seconds;
+        position.seconds += seconds;
+        Ok(StepRow {
+            step: position.step,
+            epoch: position.epoch + 1,
+            loss: step.loss,
+            learning_rate: rates.learning_rate,
+            gradient_norm: step.gradient_norm,
+            images_per_second: gathered.images.len() as f64 / seconds,
+        })
+    }
+
+    fn diverged(&self, step: learner::Step, rates: Rates, gathered: &Gathered) -> TrainError {
+        let samples = self.settings.dataset.samples();
+        TrainError::Diverged(Box::new(Divergence {
+            step: self.state.position.step,
+            loss: step.loss,
+            gradient_norm: step.gradient_norm,
+            learning_rate: rates.learning_rate,
+            images: gathered.images.iter().map(|&image| samples[image].image.clone()).collect(),
+            checkpoint: self.last_checkpoint(),
+        }))
+    }
+
+    /// The last good checkpoint and the steps it had taken, if there is one.
+    fn last_checkpoint(&self) -> Option<(std::path::PathBuf, u64)> {
+        let path = self.folder.file(LAST);
+        checkpoint::step_of(&path).map(|step| (path, step))
     }
 
     /// Judges the network after an epoch, keeps it if it is the best, and moves on to the next epoch.
@@ -424,6 +484,10 @@ impl<'a> Run<'a> {
             Monitor::AveragePrecision => scores.average_precision,
         };
         self.state.validated = Validated::new(validation_loss, &evaluation);
+        let learning_rate = self.rates(schedule, self.state.position.step - 1).learning_rate;
+        if let Some(plateau) = recipe.schedule.plateau() {
+            plateau.observe(&mut self.state.position.plateau, recipe.training.monitor, monitored);
+        }
 
         let trained = (self.training.len() - usize::from(self.drop_last)) as f64;
         let position = &mut self.state.position;
@@ -441,7 +505,7 @@ impl<'a> Run<'a> {
             recall: scores.recall,
             f1: scores.f1,
             average_precision: scores.average_precision,
-            learning_rate: schedule.at(position.step - 1).learning_rate,
+            learning_rate,
             seconds: position.epoch_seconds + seconds,
             images_per_second: trained / position.epoch_seconds,
             best: verdict.improved,
@@ -469,7 +533,7 @@ impl<'a> Run<'a> {
     /// Loss and metrics of the network on the validation split, with the thresholds the recipe asks for.
     fn evaluate(&self, observe: &mut dyn FnMut(Event<'_>)) -> Result<(f64, Evaluation), TrainError> {
         let device = &self.settings.device;
-        let network = self.state.network().valid();
+        let network = self.state.model().folded();
         let images = self.validation.len();
         let batch_size = self.settings.recipe.training.batch_size;
         let loader = Loader::new(
@@ -495,12 +559,16 @@ impl<'a> Run<'a> {
             done += rows;
             observe(Event::Validating { done, images });
         }
+        if probabilities.iter().any(|probability: &f32| probability.is_nan()) {
+            let (step, checkpoint) = (self.state.position.step, self.last_checkpoint());
+            return Err(TrainError::NotANumber(Box::new(NotANumber { step, checkpoint })));
+        }
         let attributes = self.settings.dataset.attributes().to_vec();
         let count = attributes.len();
         let predictions = Predictions::new(attributes, labels, probabilities)?;
         let thresholds = match self.settings.recipe.evaluation.thresholds {
             recipe::Thresholds::Fixed(threshold) => Thresholds::fixed(threshold as f32, count),
-            recipe::Thresholds::BestF1 => Thresholds::best_f1(&predictions),
+            recipe::Thresholds::Chosen(rule) => Thresholds::choose(rule, &predictions).thresholds,
         };
         Ok((loss_sum / (known as f64).max(1.0), visage_judge::evaluate(&predictions, &thresholds)?))
     }
@@ -514,6 +582,7 @@ impl<'a> Run<'a> {
             network: self.network,
             attributes: dataset.attributes().to_vec(),
             preparation: self.preparation.clone(),
+            calibration: None,
             thresholds: if thresholds.is_empty() { vec![0.5; self.network.outputs] } else { thresholds },
             threshold_rule: rule,
             origin: Origin {
@@ -531,11 +600,14 @@ impl<'a> Run<'a> {
             },
             uses_to_avoid: USES_TO_AVOID.to_owned(),
         };
-        Model { card, network: self.state.network().valid() }
+        Model { card, network: self.state.model() }
     }
 
     fn save(&self, name: &str) -> Result<(), TrainError> {
-        checkpoint::write(&self.folder.file(name), &self.model(), &self.state.optimizer, &self.state.position)
+        let State { learner, average, position, .. } = &self.state;
+        let weights = average.is_some().then(|| learner.network().valid());
+        let path = self.folder.file(name);
+        checkpoint::write(&path, &self.model(), weights.as_ref(), &learner.optimizer, position)
     }
 
     /// Once a run is over, its best checkpoint needs no optimiser any more: it becomes a plain model file, a third of
@@ -555,15 +627,8 @@ impl<'a> Run<'a> {
                 self.record.result = Some(outcome.result.clone());
             }
             Err(error) => {
-                let Position { epoch, best, seconds, .. } = self.state.position;
                 self.record.status = RunStatus::Failed;
-                self.record.result = Some(RunResult {
-                    epochs: epoch as u32,
-                    best_epoch: best.epoch,
-                    best_value: best.value,
-                    seconds,
-                    error: Some(error),
-                });
+                self.record.result = Some(self.result(Some(error)));
             }
         }
         Ok(self.folder.write_record(&self.record)?)
@@ -576,49 +641,107 @@ struct Total {
     total_steps: u64,
 }
 
-/// What a step gave.
-struct Step {
-    loss: f64,
-    labels: u64,
-    gradient_norm: f64,
-    learning_rate: f64,
-}
-
-impl State {
-    fn network(&self) -> &Network {
-        self.network.as_ref().expect("put back after every step")
+impl<'a> State<'a> {
+    /// The network that is validated and saved, without gradients.
+    fn model(&self) -> Network {
+        match &self.average {
+            Some(average) => average.network().clone(),
+            None => self.learner.network().valid(),
+        }
     }
 
-    fn fresh(recipe: &Recipe, config: &NetworkConfig, device: &Device) -> Result<(Self, Option<Loaded>), TrainError> {
-        let network = config.init(recipe.training.seed, &device.clone().autodiff());
-        let (network, pretrained) = match &recipe.model.weights {
-            Some(path) => {
-                let (network, loaded) = network.load(config.architecture, &visage_weights::read(path)?)?;
-                (network, Some(loaded))
-            }
-            None => (network, None),
-        };
+    fn fresh(
+        recipe: &Recipe,
+        config: &NetworkConfig,
+        device: &Device,
+        learner: impl FnOnce(Network, Optimizer) -> Learner<'a>,
+    ) -> Result<(Self, Option<Loaded>), TrainError> {
+        let (network, pretrained) = first_weights(recipe, config, device)?;
+        let average = recipe.training.ema_decay.map(|decay| Average::new(decay, network.valid()));
         let state = Self {
-            network: Some(network.train()),
-            optimizer: Optimizer::new(recipe.optimizer),
+            learner: learner(network, Optimizer::new(recipe.optimizer)),
+            average,
             position: Position::default(),
             validated: Validated::none(),
         };
         Ok((state, pretrained))
     }
 
-    fn resumed(checkpoint: Checkpoint) -> Self {
-        let Checkpoint { model: Model { card, network }, optimizer, position } = checkpoint;
-        Self {
-            network: Some(network.train()),
-            optimizer,
+    fn resumed(
+        checkpoint: Checkpoint,
+        config: &NetworkConfig,
+        recipe: &Recipe,
+        learner: impl FnOnce(Network, Optimizer) -> Learner<'a>,
+    ) -> Result<Self, TrainError> {
+        let Checkpoint { model: Model { card, network }, weights, optimizer, position } = checkpoint;
+        // The recipe's rates of dropout, which may have been changed, with the checkpoint's weights.
+        let renewed = |network: Network| -> Result<Network, TrainError> {
+            if card.network == *config {
+                return Ok(network);
+            }
+            let tensors = network.tensors(config.architecture);
+            let file = TensorFile { tensors, ..TensorFile::default() };
+            let device = network.devices().first().cloned().unwrap_or_default();
+            Ok(config.init(0, &device).load(config.architecture, &file)?.0)
+        };
+        let network = renewed(network)?;
+        let average = recipe.training.ema_decay.map(|decay| Average::new(decay, network.clone()));
+        let weights = match weights {
+            Some(weights) => renewed(weights)?,
+            None => network,
+        };
+        let mut learner = learner(weights, optimizer.unwrap_or_else(|| Optimizer::new(recipe.optimizer)));
+        learner.loss_scale = position.loss_scale;
+        Ok(Self {
+            learner,
+            average,
             position,
             validated: Validated {
                 thresholds: card.thresholds,
                 rule: card.threshold_rule,
                 metrics: card.origin.validation,
             },
-        }
+        })
+    }
+}
+
+/// The network a run begins with, and what was loaded into it. Random where the recipe names no weights.
+pub(crate) fn first_weights(
+    recipe: &Recipe,
+    config: &NetworkConfig,
+    device: &Device,
+) -> Result<(Network, Option<Loaded>), TrainError> {
+    let network = config.init(recipe.training.seed, &device.clone().autodiff());
+    let Some(weights) = &recipe.model.weights else { return Ok((network, None)) };
+    let mut file = visage_weights::read(&pretrained::locate(weights)?)?;
+    // A checkpoint has the optimiser's tensors beside the network's.
+    file.tensors.retain(|name, _| !name.starts_with(TRAINING_PREFIX));
+    let (network, loaded) = network.load(config.architecture, &file)?;
+    Ok((network, Some(loaded)))
+}
+
+/// What of a checkpoint's model is not as the recipe and the dataset want it.
+fn contradiction(card: &Card, network: &NetworkConfig, attributes: &[String]) -> Option<String> {
+    if card.network.architecture != network.architecture {
+        let (theirs, ours) = (card.network.architecture, network.architecture);
+        return Some(format!("its network is {theirs}, the recipe's is {ours}"));
+    }
+    (card.attributes != attributes).then(|| {
+        let (theirs, ours) = (card.attributes.join(", "), attributes.join(", "));
+        format!("it answers {theirs}, and the dataset has {ours}")
+    })
+}
+
+fn data_record(settings: &TrainSettings, fingerprint: String) -> DataRecord {
+    let dataset = &settings.dataset;
+    let images = |split| dataset.indices(split).len() as u64;
+    DataRecord {
+        path: settings.data_path.clone(),
+        fingerprint,
+        attributes: dataset.attributes().to_vec(),
+        train: images(Split::Train),
+        validation: images(Split::Validation),
+        test: images(Split::Test),
     }
 }
 
@@ -645,30 +768,28 @@ impl Validated {
         ];
         Self {
             thresholds: evaluation.thresholds().values,
-            rule: match evaluation.threshold_rule {
-                ThresholdRule::Fixed => "fixed in advance".to_owned(),
-                ThresholdRule::BestF1 => "best F1 of each attribute on the validation split".to_owned(),
-            },
+            rule: evaluation.threshold_rule.on(Split::Validation.name()),
             metrics: named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect(),
         }
     }
 }
 
-/// The run to resume, if it is one of the same recipe on the same data.
+/// The run to resume, if it is one of the same recipe on the same data, or if changes are accepted.
 fn open(settings: &TrainSettings, fingerprint: &str) -> Result<RunFolder, TrainError> {
     let folder = RunFolder::open(&settings.folder)?;
     let record = folder.record()?;
+    if settings.accept_changes {
+        return Ok(folder);
+    }
+    let run = || settings.folder.clone();
     if record.data.fingerprint != fingerprint {
-        return Err(TrainError::OtherData {
-            run: settings.folder.clone(),
-            expected: record.data.fingerprint,
-            found: fingerprint.to_owned(),
-        });
+        let changes = changes(&record.data, &data_record(settings, fingerprint.to_owned()));
+        return Err(TrainError::OtherData { run: run(), changes });
     }
     let (theirs, ours) = (folder.recipe()?.to_toml()?, settings.recipe.to_toml()?);
     if theirs != ours {
         return Err(TrainError::OtherRecipe {
-            run: settings.folder.clone(),
+            run: run(),
             theirs: lines_only_in(&theirs, &ours),
             ours: lines_only_in(&ours, &theirs),
         });
@@ -676,21 +797,39 @@ fn open(settings: &TrainSettings, fingerprint: &str) -> Result<RunFolder, TrainE
     Ok(folder)
 }
 
+/// How two datasets differ, a line each.
+fn changes(before: &DataRecord, now: &DataRecord) -> String {
+    let lacking = |these: &[String], those: &[String]| -> Vec<String> {
+        these.iter().filter(|name| !those.contains(name)).cloned().collect()
+    };
+    let mut lines = Vec::new();
+    for (what, before, now) in [
+        ("training", before.train, now.train),
+        ("validation", before.validation, now.validation),
+        ("test", before.test, now.test),
+    ] {
+        if before != now {
+            lines.push(format!("  it had {before} {what} images, this one has {now}"));
+        }
+    }
+    for (what, names) in [
+        ("lacks", lacking(&before.attributes, &now.attributes)),
+        ("adds", lacking(&now.attributes, &before.attributes)),
+    ] {
+        if !names.is_empty() {
+            lines.push(format!("  this one {what} {}", names.join(", ")));
+        }
+    }
+    let (theirs, ours) = (&before.fingerprint, &now.fingerprint);
+    lines.push(format!("  its fingerprint was {theirs:.12}, this one's is {ours:.12}: labels, splits or names differ"));
+    lines.join("\n")
+}
+
 fn lines_only_in(text: &str, other: &str) -> String {
     let other: std::collections::HashSet<&str> = other.lines().collect();
     let lines: Vec<String> =
         text.lines().filter(|line| !other.contains(line)).map(|line| format!("  {line}")).collect();
     lines.join("\n")
-}
-
-/// Targets and mask `[images, attributes]`, and how many labels are known.
-pub(crate) fn label_tensors(labels: &[Label], images: usize, device: &Device) -> (Tensor<2>, Tensor<2>, u64) {
-    let tensor = |value: fn(Label) -> bool| {
-        let values: Vec<f32> = labels.iter().map(|&label| if value(label) { 1.0 } else { 0.0 }).collect();
-        Tensor::from_data(TensorData::new(values, [images, labels.len() / images]), device)
-    };
-    let known = labels.iter().filter(|label| **label != Label::Unknown).count() as u64;
-    (tensor(|label| label == Label::Present), tensor(|label| label != Label::Unknown), known)
 }
 
 fn parameters(network: &Network) -> u64 {

@@ -9,6 +9,7 @@
 pub mod atomic;
 mod element;
 mod error;
+pub mod hub;
 mod names;
 mod read;
 mod safetensors_read;
@@ -17,6 +18,6 @@ mod tensor;
 mod torch;
 
 pub use error::{Problem, WeightsError};
-pub use read::read;
+pub use read::{FileKind, kind, read};
 pub use safetensors_write::write_safetensors;
 pub use tensor::{Tensor, TensorFile, TensorValues};

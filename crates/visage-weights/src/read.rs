@@ -1,5 +1,6 @@
 //! Telling the kinds of weight file apart, by what they hold.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
@@ -27,23 +28,69 @@ pub fn read(path: &Path) -> Result<TensorFile, WeightsError> {
     open().map_err(|problem| WeightsError::new(path, problem))
 }
 
+/// A kind of weight file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileKind {
+    /// Safetensors.
+    Safetensors,
+    /// PyTorch's, a zip archive.
+    TorchZip,
+    /// PyTorch's before 1.6, pickles end to end.
+    TorchLegacy,
+}
+
+impl fmt::Display for FileKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            FileKind::Safetensors => "safetensors",
+            FileKind::TorchZip => "PyTorch (zip)",
+            FileKind::TorchLegacy => "PyTorch (before 1.6)",
+        })
+    }
+}
+
+/// The kind of the file at `path`, by what it begins with.
+///
+/// # Errors
+///
+/// As [`read`], where it is of none.
+pub fn kind(path: &Path) -> Result<FileKind, WeightsError> {
+    let of = || -> Result<FileKind, Problem> {
+        let mut start = Vec::new();
+        File::open(path)?.take(START).read_to_end(&mut start)?;
+        kind_of(&start)
+    };
+    of().map_err(|problem| WeightsError::new(path, problem))
+}
+
+/// Bytes that tell the kinds apart.
+const START: u64 = 16;
+
+fn kind_of(start: &[u8]) -> Result<FileKind, Problem> {
+    // Safetensors first: the length at its beginning may look like the start of a pickle, but a pickle or a zip
+    // archive read as a length is far more than a header may have.
+    if safetensors_read::begins(start) {
+        Ok(FileKind::Safetensors)
+    } else if start.starts_with(b"PK\x03\x04") {
+        Ok(FileKind::TorchZip)
+    } else if start.first() == Some(&torch::PICKLE_START) {
+        Ok(FileKind::TorchLegacy)
+    } else if start.is_empty() {
+        Err(Problem::Foreign("it is empty".to_owned()))
+    } else {
+        Err(Problem::Foreign(format!("it begins with \"{}\"", start.escape_ascii())))
+    }
+}
+
 /// Reads a file of `length` bytes from its beginning.
 pub(crate) fn read_from<R: Read + Seek>(mut file: R, length: u64) -> Result<TensorFile, Problem> {
     let mut start = Vec::new();
-    file.by_ref().take(16).read_to_end(&mut start)?;
+    file.by_ref().take(START).read_to_end(&mut start)?;
     file.seek(SeekFrom::Start(0))?;
-    // Safetensors first: the length at its beginning may look like the start of a pickle, but a pickle or a zip
-    // archive read as a length is far more than a header may have.
-    let mut file = if safetensors_read::begins(&start) {
-        safetensors_read::read(file, length)?
-    } else if start.starts_with(b"PK\x03\x04") {
-        torch::read_zip(file, length)?
-    } else if start.first() == Some(&torch::PICKLE_START) {
-        torch::read_legacy(file, length)?
-    } else if start.is_empty() {
-        return Err(Problem::Foreign("it is empty".to_owned()));
-    } else {
-        return Err(Problem::Foreign(format!("it begins with \"{}\"", start.escape_ascii())));
+    let mut file = match kind_of(&start)? {
+        FileKind::Safetensors => safetensors_read::read(file, length)?,
+        FileKind::TorchZip => torch::read_zip(file, length)?,
+        FileKind::TorchLegacy => torch::read_legacy(file, length)?,
     };
     file.tensors = without_wrapper_prefixes(file.tensors);
     Ok(file)

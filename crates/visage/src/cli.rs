@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use visage_data::{Size, Split};
+use visage_judge::{CalibrationMethod, ThresholdRule};
 use visage_model::Architecture;
 
 /// Trains, judges and uses classifiers that answer many yes/no questions about one image at once.
@@ -34,14 +35,42 @@ pub enum Command {
     Data(DataCommand),
     /// Train a model by a recipe.
     Train(TrainArgs),
+    /// Find a learning rate: train a little while it climbs, and see where the loss falls fastest.
+    LrFind(LrFindArgs),
+    /// List the runs of a folder with their results.
+    Runs(RunsArgs),
+    /// Show a recipe, or how two differ.
+    #[command(subcommand)]
+    Recipe(RecipeCommand),
+    /// Say what a file of weights holds and which network it fits.
+    Weights(WeightsArgs),
     /// Judge a model on a part of a dataset.
     Evaluate(EvaluateArgs),
-    /// Set the metrics of evaluated runs side by side.
+    /// Set evaluated runs side by side, and say what differs beyond chance.
     Compare(CompareArgs),
+    /// Draw runs, how they trained and what they are worth, as one page and its figures.
+    Report(ReportArgs),
+    /// Choose a model's thresholds anew, and make its probabilities mean what they say.
+    Calibrate(CalibrateArgs),
+    /// Find labels that are likely wrong, and images that are there twice.
+    Audit(AuditArgs),
+    /// Write the model card of an evaluated run, as Markdown.
+    Card(CardArgs),
     /// Ask a model about images.
     Predict(PredictArgs),
     /// Measure the speed of training or inference on random pixels.
     Bench(BenchArgs),
+}
+
+/// What to look at.
+#[derive(Debug, Args)]
+pub struct SourceArgs {
+    /// The dataset, as for `visage data inspect`. A model's attributes are matched by name.
+    #[arg(long, value_name = "PATH")]
+    pub data: PathBuf,
+    /// Look at every image first, leave out those that are missing or cannot be read, and list them.
+    #[arg(long)]
+    pub skip_bad_images: bool,
 }
 
 /// Where to compute.
@@ -223,9 +252,8 @@ pub struct TrainArgs {
     /// A shipped recipe (baseline, original, enhanced) or a TOML file. With --resume, the run's own if left out.
     #[arg(required_unless_present = "resume")]
     pub recipe: Option<String>,
-    /// The dataset, as for `visage data inspect`.
-    #[arg(long, value_name = "PATH")]
-    pub data: PathBuf,
+    #[command(flatten)]
+    pub source: SourceArgs,
     /// The folder of the run [default: runs/RECIPE-DATE-TIME].
     #[arg(long, value_name = "RUN")]
     pub out: Option<PathBuf>,
@@ -235,11 +263,95 @@ pub struct TrainArgs {
     /// Go on with the run in --out from its last checkpoint.
     #[arg(long, requires = "out")]
     pub resume: bool,
-    /// Look at every image first, leave out those that are missing or cannot be read, and list them.
+    /// Go on even with another recipe or other data than the run began with; it then is a run of the new ones.
+    #[arg(long, requires = "resume")]
+    pub accept_changes: bool,
+    /// Also write what happens as TensorBoard's events, to `tensorboard` in the run folder.
     #[arg(long)]
-    pub skip_bad_images: bool,
+    pub tensorboard: bool,
     #[command(flatten)]
     pub compute: ComputeArgs,
+}
+
+/// Options of `visage lr-find`.
+#[derive(Debug, Args)]
+pub struct LrFindArgs {
+    /// A shipped recipe (baseline, original, enhanced) or a TOML file; its schedule and epochs are not used.
+    pub recipe: String,
+    #[command(flatten)]
+    pub source: SourceArgs,
+    /// Change a value of the recipe; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub overrides: Vec<String>,
+    /// The first learning rate.
+    #[arg(long, value_name = "RATE", default_value_t = 1e-6)]
+    pub start: f64,
+    /// The last learning rate.
+    #[arg(long, value_name = "RATE", default_value_t = 1.0)]
+    pub end: f64,
+    /// Steps from the first to the last.
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(2..))]
+    pub steps: u32,
+    /// Write the whole curve to FILE, as CSV.
+    #[arg(long, value_name = "FILE")]
+    pub csv: Option<PathBuf>,
+    /// Print JSON, the whole curve in it.
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub compute: ComputeArgs,
+}
+
+/// Options of `visage runs`.
+#[derive(Debug, Args)]
+pub struct RunsArgs {
+    /// The folder the runs are in.
+    #[arg(default_value = "runs")]
+    pub folder: PathBuf,
+    /// Print JSON instead of a table.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The verbs of `visage recipe`.
+#[derive(Debug, Subcommand)]
+pub enum RecipeCommand {
+    /// Show a recipe with every value spelt out, defaults too.
+    Show(RecipeShowArgs),
+    /// Show in which values two recipes differ.
+    Diff(RecipeDiffArgs),
+}
+
+/// Options of `visage recipe show`.
+#[derive(Debug, Args)]
+pub struct RecipeShowArgs {
+    /// A shipped recipe (baseline, original, enhanced), a TOML file, or the folder of a run.
+    pub recipe: String,
+    /// Change a value first; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub overrides: Vec<String>,
+}
+
+/// Options of `visage recipe diff`.
+#[derive(Debug, Args)]
+pub struct RecipeDiffArgs {
+    /// A recipe, as for `visage recipe show`.
+    pub first: String,
+    /// Another.
+    pub second: String,
+    /// Print JSON instead of a table.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `visage weights`.
+#[derive(Debug, Args)]
+pub struct WeightsArgs {
+    /// A safetensors or PyTorch file, or `hub:OWNER/NAME[@REVISION]`.
+    pub path: PathBuf,
+    /// Print JSON instead of tables.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Options of `visage evaluate`.
@@ -247,9 +359,8 @@ pub struct TrainArgs {
 pub struct EvaluateArgs {
     /// A model file, or the folder of a run, of which the best checkpoint is judged.
     pub model: PathBuf,
-    /// The dataset, as for `visage data inspect`. Attributes are matched by name.
-    #[arg(long, value_name = "PATH")]
-    pub data: PathBuf,
+    #[command(flatten)]
+    pub source: SourceArgs,
     /// The part of the dataset to judge on: train, validation or test.
     #[arg(long, default_value_t = Split::Test)]
     pub split: Split,
@@ -259,12 +370,13 @@ pub struct EvaluateArgs {
     /// Also judge each group of images that has, or lacks, one of these attributes.
     #[arg(long, value_name = "ATTRIBUTE,...", value_delimiter = ',')]
     pub group_by: Vec<String>,
+    /// Rules between attributes, as TOML: rules = ["Goatee => not No_Beard", "at most one of A, B, C"] [default: CelebA's,
+    /// where the attributes are].
+    #[arg(long, value_name = "FILE")]
+    pub rules: Option<PathBuf>,
     /// Print JSON instead of tables, or write it to FILE.
     #[arg(long, value_name = "FILE", num_args = 0..=1)]
     pub json: Option<Option<PathBuf>>,
-    /// Look at every image first, leave out those that are missing or cannot be read, and list them.
-    #[arg(long)]
-    pub skip_bad_images: bool,
     /// Where to write the metrics [default: metrics-SPLIT.json in the run folder].
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
@@ -293,6 +405,84 @@ impl FromStr for Threshold {
     }
 }
 
+/// Options of `visage calibrate`.
+#[derive(Debug, Args)]
+pub struct CalibrateArgs {
+    /// A model file, or the folder of a run, of which the best checkpoint is calibrated.
+    pub model: PathBuf,
+    #[command(flatten)]
+    pub source: SourceArgs,
+    /// The part of the dataset to calibrate on: not the one to train on, nor the one to judge on.
+    #[arg(long, default_value_t = Split::Validation)]
+    pub split: Split,
+    /// How a logit becomes a probability: `temperature`, which keeps the order of images; `isotonic`, which also mends the
+    /// shift of a weighted loss; `none` for the plain sigmoid; `keep` for what the model has.
+    #[arg(long, value_name = "temperature|isotonic|none|keep", default_value = "keep")]
+    pub method: Method,
+    /// What thresholds are chosen for, attribute by attribute: the best F1; the most recall at a precision of P or more; the
+    /// most precision at a recall of R or more; or one number for all.
+    #[arg(long, value_name = "best-f1|precision=P|recall=R|NUMBER", default_value = "best-f1")]
+    pub thresholds: ThresholdChoice,
+    /// Where to write the model [default: the file it was read from].
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Print JSON instead of a table.
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub compute: ComputeArgs,
+}
+
+/// Where a model's calibration is to come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// Fitted.
+    Fit(CalibrationMethod),
+    /// None from now on.
+    Remove,
+    /// What the model has.
+    Keep,
+}
+
+impl FromStr for Method {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "none" => Ok(Self::Remove),
+            "keep" => Ok(Self::Keep),
+            _ => {
+                text.parse().map(Self::Fit).map_err(|_| "write `temperature`, `isotonic`, `none` or `keep`".to_owned())
+            }
+        }
+    }
+}
+
+/// Which thresholds a model is to have.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum ThresholdChoice {
+    /// Chosen by a rule.
+    Rule(ThresholdRule),
+    /// One for every attribute.
+    Fixed(f32),
+}
+
+impl FromStr for ThresholdChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let level = |text: &str| text.parse().ok().filter(|level: &f64| *level > 0.0 && *level <= 1.0);
+        let chosen = match text.split_once('=') {
+            None if text == "best-f1" => Some(Self::Rule(ThresholdRule::BestF1)),
+            None => text.parse().ok().filter(|value| (0.0..=1.0).contains(value)).map(Self::Fixed),
+            Some(("precision", wanted)) => level(wanted).map(|level| Self::Rule(ThresholdRule::Precision(level))),
+            Some(("recall", wanted)) => level(wanted).map(|level| Self::Rule(ThresholdRule::Recall(level))),
+            Some(_) => None,
+        };
+        chosen.ok_or_else(|| "write `best-f1`, `precision=0.8`, `recall=0.9` or a number from 0 to 1".to_owned())
+    }
+}
+
 /// Options of `visage compare`.
 #[derive(Debug, Args)]
 pub struct CompareArgs {
@@ -305,9 +495,72 @@ pub struct CompareArgs {
     /// Show every attribute.
     #[arg(long)]
     pub attributes: bool,
+    /// Also show what others published on CelebA's test split: the write-up's two models attribute by attribute, and means.
+    #[arg(long)]
+    pub published: bool,
     /// Print JSON instead of tables.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Options of `visage report`.
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// Folders of runs, to stand side by side. What was not evaluated is shown as far as it was trained.
+    #[arg(required = true, value_name = "RUN")]
+    pub runs: Vec<PathBuf>,
+    /// The folder to write: report.html and a folder of figures [default: RUN/report, of several runs visage-report].
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// The split whose metrics are shown [default: the first of test, validation and train that a run has].
+    #[arg(long)]
+    pub split: Option<Split>,
+    /// Also show the images that a model was most wrong and least certain about. They go into the page: think of who is
+    /// on them.
+    #[arg(long)]
+    pub gallery: bool,
+}
+
+/// Options of `visage audit`.
+#[derive(Debug, Args)]
+pub struct AuditArgs {
+    /// A model file, or the folder of a run.
+    pub model: PathBuf,
+    #[command(flatten)]
+    pub source: SourceArgs,
+    /// The parts of the dataset to audit [default: validation,test, which the model was not trained on].
+    #[arg(long = "split", value_name = "SPLIT,...", value_delimiter = ',')]
+    pub splits: Vec<Split>,
+    /// The share of the labels, the most doubtful first, that audit-labels.csv lists; above 0 to 1.
+    #[arg(long, value_name = "S", default_value_t = 0.05, value_parser = share)]
+    pub share: f64,
+    /// The folder to write audit-labels.csv and audit-duplicates.csv to [default: the run, or where the model file is].
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Print JSON instead of tables.
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub compute: ComputeArgs,
+}
+
+/// A share above 0, at most 1.
+fn share(text: &str) -> Result<f64, String> {
+    let share = text.parse().ok().filter(|share: &f64| *share > 0.0 && *share <= 1.0);
+    share.ok_or_else(|| "write a number above 0 and at most 1".to_owned())
+}
+
+/// Options of `visage card`.
+#[derive(Debug, Args)]
+pub struct CardArgs {
+    /// The folder of an evaluated run. What `visage evaluate --group-by` found is part of the card.
+    pub run: PathBuf,
+    /// The split whose metrics the card shows.
+    #[arg(long, default_value_t = Split::Test)]
+    pub split: Split,
+    /// Where to write it [default: MODEL_CARD.md in the run].
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
 }
 
 /// Options of `visage predict`.
@@ -318,6 +571,14 @@ pub struct PredictArgs {
     /// Image files, and folders, which are searched for images.
     #[arg(required = true, value_name = "IMAGE|FOLDER")]
     pub images: Vec<PathBuf>,
+    /// Give the most probable answers that do not contradict one another by the rules between attributes. In a CSV, which
+    /// otherwise holds probabilities, answers are 1 and 0.
+    #[arg(long)]
+    pub consistent: bool,
+    /// Rules between attributes, as TOML: rules = ["Goatee => not No_Beard", "at most one of A, B, C"] [default: CelebA's,
+    /// where the attributes are].
+    #[arg(long, requires = "consistent", value_name = "FILE")]
+    pub rules: Option<PathBuf>,
     /// How to print.
     #[arg(long, value_enum, default_value_t = PredictionFormat::Table)]
     pub format: PredictionFormat,
@@ -394,6 +655,18 @@ mod tests {
         assert_eq!("0.25".parse(), Ok(Threshold::Fixed(0.25)));
         for wrong in ["1.5", "-0.1", "NaN", "best", ""] {
             assert!(wrong.parse::<Threshold>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn thresholds_are_chosen_by_a_rule_or_given() {
+        let rule = |rule| Ok(ThresholdChoice::Rule(rule));
+        assert_eq!("best-f1".parse(), rule(ThresholdRule::BestF1));
+        assert_eq!("precision=0.8".parse(), rule(ThresholdRule::Precision(0.8)));
+        assert_eq!("recall=1".parse(), rule(ThresholdRule::Recall(1.0)));
+        assert_eq!("0.4".parse(), Ok(ThresholdChoice::Fixed(0.4)));
+        for wrong in ["precision=0", "recall=1.1", "recall=", "accuracy=0.9", "NaN", "1.5", ""] {
+            assert!(wrong.parse::<ThresholdChoice>().is_err(), "{wrong}");
         }
     }
 

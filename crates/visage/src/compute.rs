@@ -40,6 +40,12 @@ impl Compute {
 /// When they cannot be started.
 pub fn start_threads(threads: Option<NonZeroUsize>) -> Result<usize, CommandError> {
     let threads = threads.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
-    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().map_err(CommandError::Threads)?;
+    let mut pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+    // The thread that runs the command is one of them: handing every kernel to a pool of others, and waiting, costs a
+    // wake-up and a switch each, hundreds of times a step. A thread alone must be free to serve others, should they ask.
+    if threads > 1 {
+        pool = pool.use_current_thread();
+    }
+    pool.build_global().map_err(CommandError::Threads)?;
     Ok(threads)
 }

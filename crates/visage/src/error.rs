@@ -35,6 +35,39 @@ pub enum CommandError {
         /// How many.
         errors: usize,
     },
+    /// A report.
+    #[error(transparent)]
+    Report(#[from] visage_report::ReportError),
+    /// A picture of a gallery that is not where it was.
+    #[error("{} has no image {image} any more, which a model was judged on: evaluate again, or leave out --gallery", data.display())]
+    PictureGone {
+        /// The dataset.
+        data: PathBuf,
+        /// The image.
+        image: String,
+    },
+    /// A picture of a gallery that cannot be read.
+    #[error("cannot make a picture of {image}")]
+    Picture {
+        /// The image.
+        image: String,
+        /// Why not.
+        source: image::ImageError,
+    },
+    /// Rules between attributes.
+    #[error(transparent)]
+    Rules(visage_judge::RuleError),
+    /// A file of rules between attributes.
+    #[error("{}: {source}", path.display())]
+    RuleFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: visage_judge::RuleError,
+    },
+    /// Consistent answers without any rule to be consistent with.
+    #[error("there are no rules about this model's attributes: name a file of rules with --rules")]
+    NoRules,
     /// A synthetic dataset.
     #[error(transparent)]
     Synth(#[from] visage_synth::SynthError),
@@ -87,7 +120,7 @@ pub enum CommandError {
         known: Vec<String>,
     },
     /// Runs without metrics.
-    #[error("nothing to compare yet: {} no metrics{}", listing(runs), on(*split))]
+    #[error("not evaluated yet: {} no metrics{}", listing(runs), on(*split))]
     NotEvaluated {
         /// The runs that have none, and the path of the data each was trained on.
         runs: Vec<(PathBuf, PathBuf)>,
@@ -115,6 +148,15 @@ pub enum CommandError {
         /// Its split.
         found: Split,
     },
+    /// Metrics of different data, without the predictions that would tell what they share.
+    #[error("{} and {} were judged on different data, and not both have their predictions beside them: evaluate both again, on \
+        the same data", first.display(), other.display())]
+    OtherData {
+        /// The first run.
+        first: PathBuf,
+        /// Another.
+        other: PathBuf,
+    },
     /// A folder without images.
     #[error("no images in {}: visage reads JPEG, PNG, WebP, BMP and GIF files", paths.join(", "))]
     NoImages {
@@ -137,6 +179,14 @@ pub enum CommandError {
         /// The epoch under way, from 1.
         epoch: u32,
         /// The command that goes on with it.
+        resume: String,
+    },
+    /// Training ended by something that can be put right.
+    #[error("{error}")]
+    BrokenOff {
+        /// What.
+        error: Box<visage_train::TrainError>,
+        /// The command that goes on with the run.
         resume: String,
     },
     /// The threads to compute with could not be started.
@@ -190,6 +240,14 @@ impl CommandError {
                     format!("visage evaluate {} --data {}{split}", shell::path(run), shell::path(data))
                 });
                 Some(commands.collect::<Vec<_>>().join("\n"))
+            }
+            Self::BrokenOff { error, resume } => {
+                let remedy = if error.is_full_disk() {
+                    "free some space"
+                } else {
+                    "put that right (the disk, its permissions, or the image)"
+                };
+                Some(format!("nothing that was saved is lost: {remedy}, then go on from the last checkpoint: {resume}"))
             }
             Self::Interrupted { resume, .. } => Some(format!("to go on: {resume}")),
             _ => None,
@@ -273,7 +331,7 @@ mod tests {
         let error = CommandError::NotEvaluated { runs: vec![("runs/a b".into(), "d".into())], split: None };
         assert_eq!(
             format!("{:#}", Shown::new(&error, error.help())),
-            "error: nothing to compare yet: runs/a b has no metrics\n  help: visage evaluate 'runs/a b' --data d\n"
+            "error: not evaluated yet: runs/a b has no metrics\n  help: visage evaluate 'runs/a b' --data d\n"
         );
     }
 

@@ -1,14 +1,18 @@
 //! `visage`: the command line. A verb a file under `commands`, and no logic of its own.
 
+mod board;
 mod cli;
 mod commands;
 mod compute;
 mod error;
 mod interrupt;
 mod metrics_file;
+mod model_card;
 mod output;
 mod panic;
 mod progress;
+mod report_runs;
+mod resampling;
 mod shell;
 mod table;
 
@@ -17,8 +21,13 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
+use visage_kernels::alignment::LineAligned;
 
 use crate::cli::Cli;
+
+/// Kernels run on vectors that lie in one cache line each.
+#[global_allocator]
+static ALLOCATOR: LineAligned = LineAligned;
 
 /// The variable that holds a filter of log messages.
 const LOG_VARIABLE: &str = "VISAGE_LOG";

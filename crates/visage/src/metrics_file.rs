@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use visage_data::Split;
-use visage_judge::{Evaluation, Scores};
-use visage_train::RunFolder;
+use visage_judge::{Consistency, Evaluation, Gap, Group, Intervals};
+use visage_weights::atomic;
 
 use crate::error::CommandError;
 
@@ -28,27 +28,26 @@ pub struct MetricsFile {
     pub dataset_fingerprint: String,
     /// The part of the dataset.
     pub split: Split,
+    /// How the model's probabilities are calibrated, if they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<String>,
     /// How the thresholds were chosen, in words.
     pub thresholds: String,
     /// What came of it.
     #[serde(flatten)]
     pub evaluation: Evaluation,
+    /// How much of it is the luck of these images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intervals: Option<Intervals>,
     /// The same for groups of the images, if it was asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<Group>,
-}
-
-/// The images that have an attribute, or lack it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Group {
-    /// The attribute.
-    pub attribute: String,
-    /// Whether they have it.
-    pub present: bool,
-    /// How many they are.
-    pub images: usize,
-    /// Each metric's mean over the attributes where it is defined.
-    pub macro_average: Scores,
+    /// The gaps between those groups.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gaps: Vec<Gap>,
+    /// How often labels and answers contradict themselves, where there are rules for the attributes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consistency: Option<Consistency>,
 }
 
 impl MetricsFile {
@@ -57,25 +56,14 @@ impl MetricsFile {
         format!("metrics-{split}.json")
     }
 
-    /// Writes it to the folder of a run, whole or not at all; returns the path.
+    /// Writes it to `path`, whole or not at all.
     ///
     /// # Errors
     ///
-    /// When it cannot be written.
-    pub fn write_in(&self, run: &RunFolder) -> Result<PathBuf, CommandError> {
-        let name = Self::name(self.split);
-        run.replace(&name, self.to_json().as_bytes()).map_err(visage_train::TrainError::from)?;
-        Ok(run.file(&name))
-    }
-
-    /// Writes it to `path`.
-    ///
-    /// # Errors
-    ///
-    /// When it cannot be written.
+    /// When it cannot be written; an old file stays.
     pub fn write(&self, path: &Path) -> Result<(), CommandError> {
-        let write = || fs::File::create(path)?.write_all(self.to_json().as_bytes());
-        write().map_err(|source| CommandError::Write { path: path.to_owned(), source })
+        atomic::write(path, |file| file.write_all(self.to_json().as_bytes()))
+            .map_err(|source| CommandError::Write { path: path.to_owned(), source })
     }
 
     /// The file's contents.

@@ -22,6 +22,13 @@ impl Columns {
         Self { table }
     }
 
+    /// Aligns a column, from 0, to the left.
+    pub fn align_left(&mut self, column: usize) {
+        if let Some(column) = self.table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Left);
+        }
+    }
+
     /// Adds a row.
     pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
         self.table.add_row(cells.into_iter().collect::<Vec<_>>());

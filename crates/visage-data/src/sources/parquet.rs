@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use csv::ByteRecord;
-use parquet::basic::{ConvertedType, Type as Physical};
+use parquet::basic::{Compression, ConvertedType, Type as Physical};
 use parquet::column::reader::ColumnReader;
 use parquet::errors::ParquetError;
+use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::{Field, Row};
 use parquet::schema::types::Type;
@@ -121,7 +122,22 @@ pub(super) fn read(
 fn open(path: &Path) -> Result<SerializedFileReader<Bytes>, DataError> {
     let unreadable = |source| DataError::Read { path: path.to_owned(), source };
     let mapped = Mapped::whole(&File::open(path).map_err(unreadable)?).map_err(unreadable)?;
-    SerializedFileReader::new(Bytes::from_owner(mapped)).map_err(|source| damaged(path, source))
+    let reader = SerializedFileReader::new(Bytes::from_owner(mapped)).map_err(|source| damaged(path, source))?;
+    let groups = reader.metadata().row_groups().iter();
+    match groups.flat_map(RowGroupMetaData::columns).map(ColumnChunkMetaData::compression).find(|c| !is_read(*c)) {
+        Some(compression) => {
+            Err(DataError::ParquetCompression { path: path.to_owned(), compression: compression.to_string() })
+        }
+        None => Ok(reader),
+    }
+}
+
+fn is_read(compression: Compression) -> bool {
+    match compression {
+        Compression::UNCOMPRESSED | Compression::SNAPPY | Compression::GZIP(_) => true,
+        Compression::ZSTD(_) => cfg!(feature = "zstd"),
+        _ => false,
+    }
 }
 
 fn damaged(path: &Path, source: ParquetError) -> DataError {

@@ -83,7 +83,7 @@ fn tables_of_pandas_open_with_images_in_a_tar_or_a_folder() {
 
 #[test]
 fn parquet_opens_with_images_in_a_column_or_beside_it() {
-    // Hugging Face's: snappy, zstd and gzip, splits by file name.
+    // Hugging Face's: snappy, plain and gzip, splits by file name.
     let dataset = Dataset::open(&made("hub")).unwrap();
     assert_eq!(dataset.form(), "Parquet");
     check_six(&dataset);
@@ -91,6 +91,12 @@ fn parquet_opens_with_images_in_a_column_or_beside_it() {
     assert_eq!(first.identity.as_deref(), Some("7"));
     let one = Dataset::open(&made("hub/data/valid-00000-of-00001.parquet")).unwrap();
     assert_eq!((one.samples().len(), one.samples()[0].split), (1, Some(Split::Validation)));
+    let zstd = Dataset::open(&made("zstd.parquet"));
+    if cfg!(feature = "zstd") {
+        assert_eq!(zstd.unwrap().encoded_image(0).unwrap(), one.encoded_image(0).unwrap());
+    } else {
+        assert!(zstd.unwrap_err().to_string().contains("--features zstd"));
+    }
     // pandas'.
     check_six(&Dataset::open(&made("labels.parquet")).unwrap());
     let home = tempfile::tempdir().unwrap();
@@ -136,7 +142,7 @@ fn images_are_found_by_absolute_path_and_through_archives() {
 fn several_tables_are_parts_of_one() {
     let rows = |first: usize, columns: &str| {
         let row = |number: usize| {
-            let (male, smiling) = (u8::from(number % 2 == 0), u8::from([1, 2, 5].contains(&number)));
+            let (male, smiling) = (u8::from(number.is_multiple_of(2)), u8::from([1, 2, 5].contains(&number)));
             let row = if columns.starts_with("image,Male") { [male, smiling] } else { [smiling, male] };
             format!("{number:06}.jpg,{},{}\n", row[0], row[1])
         };
@@ -218,7 +224,8 @@ fn celeba_is_found_in_whatever_folders_it_lies() {
 
 #[test]
 fn celebas_tables_are_read_with_the_quirks_of_the_wild() {
-    let quirks: [(&str, fn(&str, String) -> String); 9] = [
+    type Quirk = fn(&str, String) -> String;
+    let quirks: [(&str, Quirk); 9] = [
         ("Windows line ends", |_, table| table.replace('\n', "\r\n")),
         ("a byte order mark", |_, table| format!("\u{feff}{table}")),
         ("trailing blanks", |_, table| table.replace('\n', "  \n") + "\n \n"),

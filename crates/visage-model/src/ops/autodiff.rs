@@ -13,11 +13,11 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Flex, TensorMetadata};
 use burn_flex::FlexTensor;
-use visage_kernels::optimizer::AdamStep;
+use visage_kernels::optimizer::{AdamStep, SgdStep};
 use visage_kernels::{Activation, BatchStatistics, Window};
 
 use super::flex::{self, NormGradients, contiguous, tensor};
-use super::{NetworkOps, Residual};
+use super::{NetworkOps, Precision, Residual, buffers};
 
 type Tracked = FloatTensor<Autodiff<Flex>>;
 
@@ -49,6 +49,7 @@ impl<C: CheckpointStrategy> NetworkOps for Autodiff<Flex, C> {
                 register(grads, input_node, || {
                     flex::conv2d_input_gradient(input.shape().dims(), &weight, window, &gradient)
                 });
+                [input, gradient].into_iter().for_each(buffers::give);
             }
         }
 
@@ -78,6 +79,7 @@ impl<C: CheckpointStrategy> NetworkOps for Autodiff<Flex, C> {
                 register(grads, input_node, || {
                     flex::depthwise_input_gradient(input.shape().dims(), &weight, window, &gradient)
                 });
+                [input, gradient].into_iter().for_each(buffers::give);
             }
         }
 
@@ -127,6 +129,7 @@ impl<C: CheckpointStrategy> NetworkOps for Autodiff<Flex, C> {
                     &gradient,
                 );
                 register_norm(grads, ops.parents.map(|node| node.map(|node| node.id)), gradients);
+                [state.input, gradient].into_iter().chain(state.residual).for_each(buffers::give);
             }
         }
 
@@ -191,6 +194,7 @@ impl<C: CheckpointStrategy> NetworkOps for Autodiff<Flex, C> {
                     &gradient,
                 );
                 register_norm(grads, ops.parents.map(|node| node.map(|node| node.id)), gradients);
+                [state.input, gradient].into_iter().chain(state.residual).for_each(buffers::give);
             }
         }
 
@@ -229,6 +233,7 @@ impl<C: CheckpointStrategy> NetworkOps for Autodiff<Flex, C> {
                 let (input, window, winners) = ops.state;
                 let [node] = ops.parents.map(|node| node.map(|node| node.id));
                 register(grads, node, || flex::max_pool_gradient(input, window, &winners, &gradient));
+                buffers::give(gradient);
             }
         }
 
@@ -278,6 +283,7 @@ impl<C: CheckpointStrategy> NetworkOps for Autodiff<Flex, C> {
                 let (input_gradient, gate_gradient) = flex::channel_gate_gradients(&input, &gate, &gradient);
                 register(grads, input_node, || input_gradient);
                 register(grads, gate_node, || gate_gradient);
+                [input, gradient].into_iter().for_each(buffers::give);
             }
         }
 
@@ -290,7 +296,48 @@ impl<C: CheckpointStrategy> NetworkOps for Autodiff<Flex, C> {
         }
     }
 
-    /// The step of an optimiser is no part of any graph: the results are fresh leaves.
+    // The folded operations are for inference alone.
+
+    fn fold_conv2d(weight: Tracked, scale: Tracked, window: Window) -> Tracked {
+        Tracked::new(Flex::fold_conv2d(weight.into_primitive(), scale.into_primitive(), window))
+    }
+
+    fn folded_conv2d(
+        input: Tracked,
+        filters: Tracked,
+        shift: Tracked,
+        residual: Residual<Self>,
+        window: Window,
+        activation: Activation,
+    ) -> Tracked {
+        let residual = Residual::of(residual.into_option().map(Tracked::into_primitive));
+        Tracked::new(Flex::folded_conv2d(
+            input.into_primitive(),
+            filters.into_primitive(),
+            shift.into_primitive(),
+            residual,
+            window,
+            activation,
+        ))
+    }
+
+    fn folded_depthwise_conv2d(
+        input: Tracked,
+        weight: Tracked,
+        shift: Tracked,
+        window: Window,
+        activation: Activation,
+    ) -> Tracked {
+        Tracked::new(Flex::folded_depthwise_conv2d(
+            input.into_primitive(),
+            weight.into_primitive(),
+            shift.into_primitive(),
+            window,
+            activation,
+        ))
+    }
+
+    // The step of an optimiser is no part of any graph: the results are fresh leaves.
     fn adam_step(
         parameter: Tracked,
         gradient: Tracked,
@@ -306,6 +353,36 @@ impl<C: CheckpointStrategy> NetworkOps for Autodiff<Flex, C> {
             step,
         );
         (Tracked::new(parameter), Tracked::new(first_moment), Tracked::new(second_moment))
+    }
+
+    /// As [`NetworkOps::adam_step`].
+    fn sgd_step(parameter: Tracked, gradient: Tracked, velocity: Tracked, step: SgdStep) -> (Tracked, Tracked) {
+        let (parameter, velocity) =
+            Flex::sgd_step(parameter.into_primitive(), gradient.into_primitive(), velocity.into_primitive(), step);
+        (Tracked::new(parameter), Tracked::new(velocity))
+    }
+
+    /// The gradient passes straight through, rounded as the value was: that is what computing in the type does to it.
+    fn round(input: Tracked, precision: Precision) -> Tracked {
+        #[derive(Debug)]
+        struct Round;
+
+        impl Backward<Flex, 1> for Round {
+            type State = Precision;
+
+            fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+                let gradient = grads.consume::<Flex>(&ops.node);
+                let [node] = ops.parents.map(|node| node.map(|node| node.id));
+                register(grads, node, || Flex::round(gradient, ops.state));
+            }
+        }
+
+        let prepared = Round.prepare::<C>([input.node()]).compute_bound().stateful();
+        let output = Flex::round(input.into_primitive(), precision);
+        match prepared {
+            OpsKind::Tracked(prepared) => prepared.finish(precision, output),
+            OpsKind::UnTracked(prepared) => prepared.finish(output),
+        }
     }
 }
 

@@ -4,9 +4,12 @@ use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::{Shape, TensorData};
 use burn_flex::FlexTensor;
 use visage_kernels as kernels;
-use visage_kernels::{Activation, BatchStatistics, ConvShape, DepthwiseShape, PoolShape, Window, optimizer::AdamStep};
+use visage_kernels::{
+    Activation, BatchStatistics, ConvShape, DepthwiseShape, Epilogue, PoolShape, Window, optimizer::AdamStep,
+    optimizer::SgdStep,
+};
 
-use super::{NetworkOps, Residual};
+use super::{NetworkOps, Precision, Residual, buffers};
 
 /// A tensor whose elements lie in one contiguous run of `f32`.
 ///
@@ -47,8 +50,9 @@ impl NetworkOps for Flex {
         let (input, weight) = (contiguous(input), contiguous(weight));
         let shape = conv_shape(dims(&input), dims(&weight), window);
         let out = [shape.batch, shape.out_height(), shape.out_width(), shape.out_channels];
-        let mut output = vec![0.0; out.iter().product()];
-        kernels::conv2d(shape, slice(&input), slice(&weight), None, &mut output);
+        let mut output = buffers::take(out.iter().product());
+        kernels::conv2d(shape, slice(&input), slice(&weight), Epilogue::default(), &mut output);
+        buffers::give(input);
         tensor(output, out)
     }
 
@@ -56,8 +60,9 @@ impl NetworkOps for Flex {
         let (input, weight) = (contiguous(input), contiguous(weight));
         let shape = depthwise_shape(dims(&input), window);
         let out = [shape.batch, shape.out_height(), shape.out_width(), shape.channels];
-        let mut output = vec![0.0; out.iter().product()];
-        kernels::depthwise_conv2d(shape, slice(&input), slice(&weight), None, &mut output);
+        let mut output = buffers::take(out.iter().product());
+        kernels::depthwise_conv2d(shape, slice(&input), slice(&weight), Epilogue::default(), &mut output);
+        buffers::give(input);
         tensor(output, out)
     }
 
@@ -93,7 +98,7 @@ impl NetworkOps for Flex {
         let (scale, shift) = (contiguous(scale), contiguous(shift));
         let residual = residual.into_option().map(contiguous);
         let out: [usize; 4] = dims(&input);
-        let mut output = vec![0.0; out.iter().product()];
+        let mut output = buffers::take(out.iter().product());
         kernels::scale_shift(
             slice(&input),
             slice(&scale),
@@ -102,6 +107,62 @@ impl NetworkOps for Flex {
             residual.as_ref().map(slice),
             &mut output,
         );
+        buffers::give(input);
+        residual.into_iter().for_each(buffers::give);
+        tensor(output, out)
+    }
+
+    fn fold_conv2d(weight: FlexTensor, scale: FlexTensor, window: Window) -> FlexTensor {
+        let (weight, scale) = (contiguous(weight), contiguous(scale));
+        let [out_channels, _, _, in_channels] = dims(&weight);
+        let scaled = slice(&weight)
+            .chunks_exact(window.kernel.iter().product::<usize>() * in_channels)
+            .zip(slice(&scale))
+            .flat_map(|(filter, scale)| filter.iter().map(move |value| value * scale));
+        let scaled: Vec<f32> = scaled.collect();
+        // The images' size is no part of the layout.
+        let shape = ConvShape { batch: 0, in_height: 0, in_width: 0, in_channels, out_channels, window };
+        let filters = kernels::pack_conv2d(shape, &scaled);
+        let length = filters.len();
+        tensor(filters, [length])
+    }
+
+    fn folded_conv2d(
+        input: FlexTensor,
+        filters: FlexTensor,
+        shift: FlexTensor,
+        residual: Residual<Self>,
+        window: Window,
+        activation: Activation,
+    ) -> FlexTensor {
+        let (input, filters, shift) = (contiguous(input), contiguous(filters), contiguous(shift));
+        let residual = residual.into_option().map(contiguous);
+        let [batch, in_height, in_width, in_channels] = dims(&input);
+        let [out_channels] = dims(&shift);
+        let shape = ConvShape { batch, in_height, in_width, in_channels, out_channels, window };
+        let out = [batch, shape.out_height(), shape.out_width(), out_channels];
+        let mut output = buffers::take(out.iter().product());
+        let epilogue = Epilogue { bias: Some(slice(&shift)), residual: residual.as_ref().map(slice), activation };
+        kernels::conv2d_packed(shape, slice(&input), slice(&filters), epilogue, &mut output);
+        buffers::give(input);
+        residual.into_iter().for_each(buffers::give);
+        tensor(output, out)
+    }
+
+    fn folded_depthwise_conv2d(
+        input: FlexTensor,
+        weight: FlexTensor,
+        shift: FlexTensor,
+        window: Window,
+        activation: Activation,
+    ) -> FlexTensor {
+        let (input, weight, shift) = (contiguous(input), contiguous(weight), contiguous(shift));
+        let shape = depthwise_shape(dims(&input), window);
+        let out = [shape.batch, shape.out_height(), shape.out_width(), shape.channels];
+        let mut output = buffers::take(out.iter().product());
+        let epilogue = Epilogue { bias: Some(slice(&shift)), residual: None, activation };
+        kernels::depthwise_conv2d(shape, slice(&input), slice(&weight), epilogue, &mut output);
+        buffers::give(input);
         tensor(output, out)
     }
 
@@ -112,16 +173,18 @@ impl NetworkOps for Flex {
     fn global_average_pool(input: FlexTensor) -> FlexTensor {
         let input = contiguous(input);
         let [batch, height, width, channels] = dims(&input);
-        let mut output = vec![0.0; batch * channels];
+        let mut output = buffers::take(batch * channels);
         kernels::global_average_pool(batch, height * width, channels, slice(&input), &mut output);
+        buffers::give(input);
         tensor(output, [batch, channels])
     }
 
     fn channel_gate(input: FlexTensor, gate: FlexTensor) -> FlexTensor {
         let (input, gate) = (contiguous(input), contiguous(gate));
         let [batch, height, width, channels] = dims(&input);
-        let mut output = vec![0.0; batch * height * width * channels];
+        let mut output = buffers::take(batch * height * width * channels);
         kernels::channel_gate(batch, height * width, channels, slice(&input), slice(&gate), &mut output);
+        buffers::give(input);
         tensor(output, [batch, height, width, channels])
     }
 
@@ -143,7 +206,33 @@ impl NetworkOps for Flex {
             first_moment.storage_mut::<f32>(),
             second_moment.storage_mut::<f32>(),
         );
+        buffers::give(gradient);
         (parameter, first_moment, second_moment)
+    }
+
+    fn sgd_step(
+        parameter: FlexTensor,
+        gradient: FlexTensor,
+        velocity: FlexTensor,
+        step: SgdStep,
+    ) -> (FlexTensor, FlexTensor) {
+        let gradient = contiguous(gradient);
+        let mut parameter = contiguous(parameter);
+        let mut velocity = contiguous(velocity);
+        kernels::optimizer::sgd_step(
+            step,
+            parameter.storage_mut::<f32>(),
+            slice(&gradient),
+            velocity.storage_mut::<f32>(),
+        );
+        buffers::give(gradient);
+        (parameter, velocity)
+    }
+
+    fn round(input: FlexTensor, precision: Precision) -> FlexTensor {
+        let mut rounded = contiguous(input);
+        precision.round(rounded.storage_mut::<f32>());
+        rounded
     }
 }
 
@@ -156,7 +245,7 @@ pub(super) fn batch_norm_forward(
     activation: Activation,
 ) -> (FlexTensor, BatchStatistics) {
     let out: [usize; 4] = dims(input);
-    let mut output = vec![0.0; out.iter().product()];
+    let mut output = buffers::take(out.iter().product());
     let statistics = kernels::batch_norm_train(
         slice(input),
         slice(gamma),
@@ -175,8 +264,9 @@ pub(super) fn max_pool_forward(input: FlexTensor, window: Window) -> (FlexTensor
     let shape = pool_shape(dims(&input), window);
     let out = [shape.batch, shape.out_height(), shape.out_width(), shape.channels];
     let count = out.iter().product();
-    let (mut output, mut winners) = (vec![0.0; count], vec![0u32; count]);
+    let (mut output, mut winners) = (buffers::take(count), vec![0u32; count]);
     kernels::max_pool2d(shape, slice(&input), &mut output, &mut winners);
+    buffers::give(input);
     (tensor(output, out), winners)
 }
 
@@ -187,7 +277,7 @@ pub(super) fn conv2d_input_gradient(
     output_gradient: &FlexTensor,
 ) -> FlexTensor {
     let shape = conv_shape(input, dims(weight), window);
-    let mut gradient = vec![0.0; input.iter().product()];
+    let mut gradient = buffers::take(input.iter().product());
     kernels::conv2d_input_gradient(shape, slice(weight), slice(output_gradient), &mut gradient);
     tensor(gradient, input)
 }
@@ -199,7 +289,7 @@ pub(super) fn conv2d_weight_gradient(
     output_gradient: &FlexTensor,
 ) -> FlexTensor {
     let shape = conv_shape(dims(input), weight, window);
-    let mut gradient = vec![0.0; weight.iter().product()];
+    let mut gradient = buffers::take(weight.iter().product());
     kernels::conv2d_weight_gradient(shape, slice(input), slice(output_gradient), &mut gradient);
     tensor(gradient, weight)
 }
@@ -211,7 +301,7 @@ pub(super) fn depthwise_input_gradient(
     output_gradient: &FlexTensor,
 ) -> FlexTensor {
     let shape = depthwise_shape(input, window);
-    let mut gradient = vec![0.0; input.iter().product()];
+    let mut gradient = buffers::take(input.iter().product());
     kernels::depthwise_conv2d_input_gradient(shape, slice(weight), slice(output_gradient), &mut gradient);
     tensor(gradient, input)
 }
@@ -223,7 +313,7 @@ pub(super) fn depthwise_weight_gradient(
     output_gradient: &FlexTensor,
 ) -> FlexTensor {
     let shape = depthwise_shape(dims(input), window);
-    let mut gradient = vec![0.0; weight.iter().product()];
+    let mut gradient = buffers::take(weight.iter().product());
     kernels::depthwise_conv2d_weight_gradient(shape, slice(input), slice(output_gradient), &mut gradient);
     tensor(gradient, weight)
 }
@@ -234,14 +324,14 @@ pub(super) fn max_pool_gradient(
     winners: &[u32],
     output_gradient: &FlexTensor,
 ) -> FlexTensor {
-    let mut gradient = vec![0.0; input.iter().product()];
+    let mut gradient = buffers::take(input.iter().product());
     kernels::max_pool2d_backward(pool_shape(input, window), slice(output_gradient), winners, &mut gradient);
     tensor(gradient, input)
 }
 
 pub(super) fn global_average_pool_gradient(input: [usize; 4], output_gradient: &FlexTensor) -> FlexTensor {
     let [batch, height, width, channels] = input;
-    let mut gradient = vec![0.0; input.iter().product()];
+    let mut gradient = buffers::take(input.iter().product());
     kernels::global_average_pool_backward(batch, height * width, channels, slice(output_gradient), &mut gradient);
     tensor(gradient, input)
 }
@@ -253,8 +343,8 @@ pub(super) fn channel_gate_gradients(
     output_gradient: &FlexTensor,
 ) -> (FlexTensor, FlexTensor) {
     let [batch, height, width, channels] = dims(input);
-    let mut input_gradient = vec![0.0; batch * height * width * channels];
-    let mut gate_gradient = vec![0.0; batch * channels];
+    let mut input_gradient = buffers::take(batch * height * width * channels);
+    let mut gate_gradient = buffers::take(batch * channels);
     kernels::channel_gate_backward(
         batch,
         height * width,
@@ -333,9 +423,9 @@ fn norm_gradients(
 ) -> NormGradients {
     let shape: [usize; 4] = dims(input);
     let (count, channels) = (shape.iter().product(), shape[3]);
-    let mut input_gradient = vec![0.0; count];
+    let mut input_gradient = buffers::take(count);
     let (mut scale_gradient, mut shift_gradient) = (vec![0.0; channels], vec![0.0; channels]);
-    let mut residual_gradient = residual.map(|_| vec![0.0; count]);
+    let mut residual_gradient = residual.map(|_| buffers::take(count));
     kernel(&mut input_gradient, &mut scale_gradient, &mut shift_gradient, residual_gradient.as_deref_mut());
     NormGradients {
         input: tensor(input_gradient, shape),

@@ -8,12 +8,15 @@
 //! kernel without a copy, and so that a 1x1 convolution is one matrix product.
 
 mod autodiff;
+pub(crate) mod buffers;
 mod flex;
+mod precision;
 
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, ExtensionType, backend_extension};
 use burn::tensor::Tensor;
-pub use visage_kernels::optimizer::{AdamStep, WeightDecay};
+pub use precision::Precision;
+pub use visage_kernels::optimizer::{AdamStep, SgdStep, WeightDecay};
 pub use visage_kernels::{Activation, Padding, Window};
 
 /// A shortcut that may join the main path before the activation.
@@ -42,13 +45,13 @@ impl<B: Backend> Residual<B> {
 /// share the name.
 #[backend_extension(Flex, Autodiff)]
 pub trait NetworkOps: Backend {
-    /// See [`conv2d`](super::ops::conv2d).
+    /// See [`conv2d`].
     fn conv2d(input: FloatTensor<Self>, weight: FloatTensor<Self>, window: Window) -> FloatTensor<Self>;
 
-    /// See [`depthwise_conv2d`](super::ops::depthwise_conv2d).
+    /// See [`depthwise_conv2d`].
     fn depthwise_conv2d(input: FloatTensor<Self>, weight: FloatTensor<Self>, window: Window) -> FloatTensor<Self>;
 
-    /// See [`batch_norm_train`](super::ops::batch_norm_train).
+    /// See [`batch_norm_train`].
     fn batch_norm_train(
         input: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
@@ -58,7 +61,7 @@ pub trait NetworkOps: Backend {
         activation: Activation,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 
-    /// See [`scale_shift`](super::ops::scale_shift).
+    /// See [`scale_shift`].
     fn scale_shift(
         input: FloatTensor<Self>,
         scale: FloatTensor<Self>,
@@ -67,16 +70,38 @@ pub trait NetworkOps: Backend {
         activation: Activation,
     ) -> FloatTensor<Self>;
 
-    /// See [`max_pool2d`](super::ops::max_pool2d).
+    /// See [`fold_conv2d`].
+    fn fold_conv2d(weight: FloatTensor<Self>, scale: FloatTensor<Self>, window: Window) -> FloatTensor<Self>;
+
+    /// See [`folded_conv2d`].
+    fn folded_conv2d(
+        input: FloatTensor<Self>,
+        filters: FloatTensor<Self>,
+        shift: FloatTensor<Self>,
+        #[extension_type] residual: Residual<Self>,
+        window: Window,
+        activation: Activation,
+    ) -> FloatTensor<Self>;
+
+    /// See [`folded_depthwise_conv2d`].
+    fn folded_depthwise_conv2d(
+        input: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        shift: FloatTensor<Self>,
+        window: Window,
+        activation: Activation,
+    ) -> FloatTensor<Self>;
+
+    /// See [`max_pool2d`].
     fn max_pool2d(input: FloatTensor<Self>, window: Window) -> FloatTensor<Self>;
 
-    /// See [`global_average_pool`](super::ops::global_average_pool).
+    /// See [`global_average_pool`].
     fn global_average_pool(input: FloatTensor<Self>) -> FloatTensor<Self>;
 
-    /// See [`channel_gate`](super::ops::channel_gate).
+    /// See [`channel_gate`].
     fn channel_gate(input: FloatTensor<Self>, gate: FloatTensor<Self>) -> FloatTensor<Self>;
 
-    /// See [`adam_step`](super::ops::adam_step).
+    /// See [`adam_step`].
     fn adam_step(
         parameter: FloatTensor<Self>,
         gradient: FloatTensor<Self>,
@@ -84,6 +109,17 @@ pub trait NetworkOps: Backend {
         second_moment: FloatTensor<Self>,
         step: AdamStep,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+
+    /// See [`sgd_step`].
+    fn sgd_step(
+        parameter: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        velocity: FloatTensor<Self>,
+        step: SgdStep,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>);
+
+    /// See [`round`].
+    fn round(input: FloatTensor<Self>, precision: Precision) -> FloatTensor<Self>;
 }
 
 /// Dense convolution without bias.
@@ -170,6 +206,63 @@ pub fn scale_shift(
     ))
 }
 
+/// The filters of [`folded_conv2d`]: every output channel of `weight` multiplied by its `scale`, in whatever layout the
+/// backend likes best. Carries no gradient.
+///
+/// - `weight`: `[out_channels, kernel_height, kernel_width, in_channels]`
+/// - `scale`: `[out_channels]`
+#[must_use]
+pub fn fold_conv2d(weight: Tensor<4>, scale: Tensor<1>, window: Window) -> Tensor<1> {
+    Tensor::from_dispatch(<Dispatch as NetworkOps>::fold_conv2d(weight.into_dispatch(), scale.into_dispatch(), window))
+}
+
+/// `activation(conv(input) + shift + residual)` by the filters of [`fold_conv2d`], made for the same kernel and stride:
+/// convolution, norm, shortcut and activation in one pass at inference. Carries no gradient.
+///
+/// - `input`: `[batch, height, width, in_channels]`
+/// - `shift`: `[out_channels]`
+/// - `residual` and result: `[batch, out_height, out_width, out_channels]`
+#[must_use]
+pub fn folded_conv2d(
+    input: Tensor<4>,
+    filters: Tensor<1>,
+    shift: Tensor<1>,
+    residual: Option<Tensor<4>>,
+    window: Window,
+    activation: Activation,
+) -> Tensor<4> {
+    Tensor::from_dispatch(<Dispatch as NetworkOps>::folded_conv2d(
+        input.into_dispatch(),
+        filters.into_dispatch(),
+        shift.into_dispatch(),
+        Residual::of(residual.map(Tensor::into_dispatch)),
+        window,
+        activation,
+    ))
+}
+
+/// `activation(depthwise_conv(input) + shift)`, with the norm's scale in the weight. Carries no gradient.
+///
+/// - `input`: `[batch, height, width, channels]`
+/// - `weight`: `[kernel_height, kernel_width, channels]`
+/// - `shift`: `[channels]`
+#[must_use]
+pub fn folded_depthwise_conv2d(
+    input: Tensor<4>,
+    weight: Tensor<3>,
+    shift: Tensor<1>,
+    window: Window,
+    activation: Activation,
+) -> Tensor<4> {
+    Tensor::from_dispatch(<Dispatch as NetworkOps>::folded_depthwise_conv2d(
+        input.into_dispatch(),
+        weight.into_dispatch(),
+        shift.into_dispatch(),
+        window,
+        activation,
+    ))
+}
+
 /// Largest value of each window; padding never wins.
 ///
 /// `[batch, height, width, channels]` to `[batch, out_height, out_width, channels]`
@@ -214,5 +307,33 @@ pub fn adam_step<const D: usize>(state: AdamState<D>, gradient: Tensor<D>, step:
         parameter: Tensor::from_dispatch(parameter),
         first_moment: Tensor::from_dispatch(first_moment),
         second_moment: Tensor::from_dispatch(second_moment),
+    }
+}
+
+/// One step of stochastic gradient descent on a parameter and its velocity, in place where nobody else holds the
+/// tensors. None of them may carry a gradient.
+#[must_use]
+pub fn sgd_step<const D: usize>(
+    parameter: Tensor<D>,
+    velocity: Tensor<D>,
+    gradient: Tensor<D>,
+    step: SgdStep,
+) -> (Tensor<D>, Tensor<D>) {
+    let (parameter, velocity) = <Dispatch as NetworkOps>::sgd_step(
+        parameter.into_dispatch(),
+        gradient.into_dispatch(),
+        velocity.into_dispatch(),
+        step,
+    );
+    (Tensor::from_dispatch(parameter), Tensor::from_dispatch(velocity))
+}
+
+/// Every value rounded to the nearest that `precision` can hold, ties to even; and in the backward pass every
+/// value of the gradient. What is too large becomes infinite, as it does in that type.
+#[must_use]
+pub fn round<const D: usize>(input: Tensor<D>, precision: Precision) -> Tensor<D> {
+    match precision {
+        Precision::F32 => input,
+        half => Tensor::from_dispatch(<Dispatch as NetworkOps>::round(input.into_dispatch(), half)),
     }
 }

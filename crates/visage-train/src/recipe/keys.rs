@@ -7,7 +7,7 @@ use serde::de::{Deserializer, Error as _, Visitor};
 use serde::{Deserialize, forward_to_deserialize_any};
 
 use super::sections::{
-    AugmentationRecipe, EvaluationSection, InputRecipe, LossSection, ModelRecipe, OptimizerRecipe, ScheduleSection,
+    AugmentationRecipe, EvaluationSection, InputRecipe, LossSection, ModelRecipe, OptimizerSection, ScheduleSection,
     TrainingRecipe,
 };
 
@@ -21,7 +21,7 @@ pub(super) fn sections() -> [(&'static str, &'static [&'static str]); 8] {
         ("input", fields::<InputRecipe>()),
         ("augmentation", fields::<AugmentationRecipe>()),
         ("loss", fields::<LossSection>()),
-        ("optimizer", fields::<OptimizerRecipe>()),
+        ("optimizer", fields::<OptimizerSection>()),
         ("schedule", fields::<ScheduleSection>()),
         ("training", fields::<TrainingRecipe>()),
         ("evaluation", fields::<EvaluationSection>()),

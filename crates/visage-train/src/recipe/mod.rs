@@ -15,8 +15,8 @@ use toml::de::{DeTable, DeValue};
 
 pub use error::{Problem, RecipeError};
 pub use sections::{
-    AugmentationRecipe, EvaluationRecipe, InputRecipe, LossRecipe, ModelRecipe, OptimizerKind, OptimizerRecipe,
-    ScheduleRecipe, Thresholds, TrainingRecipe,
+    AugmentationRecipe, DecayRecipe, EvaluationRecipe, InputRecipe, LossRecipe, ModelRecipe, OptimizerKind,
+    OptimizerRecipe, ScheduleRecipe, Thresholds, TrainingRecipe,
 };
 
 /// The shipped recipes, by name.
@@ -55,6 +55,17 @@ pub struct Recipe {
     /// How probabilities become answers.
     #[serde(default)]
     pub evaluation: EvaluationRecipe,
+}
+
+/// A value that two recipes do not have in common, as TOML; none where a recipe does not have the key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Difference {
+    /// The full key, such as `training.epochs`.
+    pub key: String,
+    /// The one recipe's value.
+    pub ours: Option<String>,
+    /// The other's.
+    pub theirs: Option<String>,
 }
 
 impl Recipe {
@@ -160,6 +171,27 @@ impl Recipe {
             problem.line = line(problem.key);
         }
         if problems.is_empty() { Ok(()) } else { Err(RecipeError::Invalid { origin: origin.to_owned(), problems }) }
+    }
+
+    /// Every value that differs between two recipes, by full key, in the order of a recipe.
+    ///
+    /// # Errors
+    ///
+    /// As [`Recipe::to_toml`].
+    pub fn differences(&self, other: &Self) -> Result<Vec<Difference>, RecipeError> {
+        let (ours, theirs) = (toml::Table::try_from(self)?, toml::Table::try_from(other)?);
+        let value = |table: &toml::Table, key: &str| {
+            let value = match key.split_once('.') {
+                Some((section, leaf)) => table.get(section)?.get(leaf)?,
+                None => table.get(key)?,
+            };
+            Some(value.to_string())
+        };
+        let difference = |key: String| {
+            let (ours, theirs) = (value(&ours, &key), value(&theirs, &key));
+            (ours != theirs).then_some(Difference { key, ours, theirs })
+        };
+        Ok(keys::all().into_iter().filter_map(difference).collect())
     }
 
     /// The recipe as TOML, every value spelt out; [`Recipe::parse`] gives back an equal recipe.

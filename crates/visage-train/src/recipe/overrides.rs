@@ -7,13 +7,23 @@ use super::{Recipe, keys};
 
 /// Keys that decide what other keys of their section mean. Changing one takes those out, back to their defaults: the
 /// focal loss's alpha is not the next loss's.
-const CHOICES: [(&str, &[&str]); 5] = [
+const CHOICES: [(&str, &[&str]); 6] = [
     ("model.architecture", &["dropout", "stochastic_depth"]),
     ("loss.kind", &["alpha", "gamma", "gamma_positive", "gamma_negative", "clip"]),
     ("loss.weighting", &["weighting_beta", "weighting_power"]),
+    ("optimizer.kind", &["betas", "epsilon", "momentum", "nesterov"]),
     (
         "schedule.kind",
         &[
+            "warmup_epochs",
+            "warmup_start",
+            "final_factor",
+            "step_epochs",
+            "factor",
+            "plateau_patience",
+            "plateau_threshold",
+            "plateau_cooldown",
+            "min_factor",
             "pct_start",
             "div_factor",
             "final_div_factor",
@@ -24,7 +34,7 @@ const CHOICES: [(&str, &[&str]); 5] = [
             "max_momentum",
         ],
     ),
-    ("evaluation.thresholds", &["threshold"]),
+    ("evaluation.thresholds", &["threshold", "wanted_precision", "wanted_recall"]),
 ];
 
 /// One override, taken apart.

@@ -8,11 +8,14 @@ use visage_data::{
     Affine, Augmentation, Blur, BrightnessContrast, Crop, Erasing, Mixing, Noise, Preparation, Resize, Size,
     Statistics, Weighting,
 };
-use visage_model::{Architecture, NetworkConfig};
+use visage_judge::ThresholdRule;
+use visage_model::{Architecture, NetworkConfig, Precision};
 
 use crate::early_stopping::{EarlyStopping, Monitor};
 use crate::loss::{Loss, LossError, LossKind};
-use crate::schedule::{Anneal, OneCycle, Rates, Schedule};
+use crate::plateau::Plateau;
+use crate::sampler::Sampling;
+use crate::schedule::{Anneal, Decay, OneCycle, Rates, Schedule, Warmup};
 
 /// `[model]`: which network, and what it starts from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -20,7 +23,8 @@ use crate::schedule::{Anneal, OneCycle, Rates, Schedule};
 pub struct ModelRecipe {
     /// The network.
     pub architecture: Architecture,
-    /// File of pretrained weights (`.safetensors` or `.pth`), relative to the working directory. Absent: random weights.
+    /// Pretrained weights: a file (`.safetensors` or `.pth`), relative to the working directory, or, in a visage built
+    /// with the feature `hub`, `hub:OWNER/NAME[@REVISION]`. Absent: random weights.
     pub weights: Option<PathBuf>,
     /// Dropout rate of the head, in 0..1. Absent: the network's own. ResNet-18 has none.
     pub dropout: Option<f64>,
@@ -205,16 +209,19 @@ pub struct LossRecipe {
     /// The exponent weights are raised to: 1 takes them as they are, 0.5 is a square root, which holds back both very
     /// large weights and the false positives they bring.
     pub weighting_power: f64,
+    /// The part of a label that is given to both answers alike, in 0..1, so that no answer is ever sure (Szegedy et al.,
+    /// 2016): in training only. The validation loss is of the labels as they are.
+    pub label_smoothing: f64,
 }
 
 impl Default for LossRecipe {
     fn default() -> Self {
-        Self { kind: LossKind::Bce, weighting: Weighting::None, weighting_power: 1.0 }
+        Self { kind: LossKind::Bce, weighting: Weighting::None, weighting_power: 1.0, label_smoothing: 0.0 }
     }
 }
 
 impl LossRecipe {
-    /// The loss for a dataset whose training split has these statistics, on `device`.
+    /// The loss for a dataset whose training split has these statistics, on `device`, its labels not smoothed.
     ///
     /// # Errors
     ///
@@ -241,6 +248,8 @@ pub(super) struct LossSection {
     weighting: WeightingName,
     weighting_beta: Option<f64>,
     weighting_power: Option<f64>,
+    #[serde(default)]
+    label_smoothing: f64,
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -319,7 +328,8 @@ impl TryFrom<LossSection> for LossRecipe {
                 Weighting::EffectiveNumber { beta: weighting_beta.unwrap_or(DEFAULT_EFFECTIVE_NUMBER_BETA) }
             }
         };
-        Ok(Self { kind, weighting, weighting_power: weighting_power.unwrap_or(1.0) })
+        let label_smoothing = section.label_smoothing;
+        Ok(Self { kind, weighting, weighting_power: weighting_power.unwrap_or(1.0), label_smoothing })
     }
 }
 
@@ -335,6 +345,7 @@ impl From<LossRecipe> for LossSection {
             weighting: WeightingName::None,
             weighting_beta: None,
             weighting_power: (recipe.weighting != Weighting::None).then_some(recipe.weighting_power),
+            label_smoothing: recipe.label_smoothing,
         };
         match recipe.kind {
             LossKind::Bce => {}
@@ -365,45 +376,201 @@ impl From<LossRecipe> for LossSection {
 
 /// `[optimizer]`: the rule that turns gradients into steps.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(try_from = "OptimizerSection", into = "OptimizerSection")]
 pub struct OptimizerRecipe {
-    /// The rule.
+    /// The rule and its parameters.
     pub kind: OptimizerKind,
-    /// The learning rate of a constant schedule; the highest of a one-cycle schedule.
+    /// The full learning rate, of which the schedule gives each step a part.
     pub learning_rate: f64,
-    /// Weight decay: added to the gradient by `adam`, applied to the weights themselves by `adamw`.
+    /// Weight decay: added to the gradient by `adam` and `sgd`, applied to the weights themselves by `adamw`.
     pub weight_decay: f64,
-    /// Decay of the running mean of gradients and of their squares. One-cycle moves the first one.
-    pub betas: [f64; 2],
-    /// Added to the denominator, so that it is never 0.
-    pub epsilon: f64,
+    /// Whether the weight decay takes scales, shifts and biases too.
+    pub decay_norms_and_biases: bool,
+    /// What the learning rate is multiplied by from each layer to the one below, nearer to the image, in 0..=1; the
+    /// classifier has the full rate. 1 gives every layer the same.
+    pub layer_decay: f64,
+    /// The longest the gradient of all weights together may be; a longer one is shortened. Absent: as long as it is.
+    pub clip_norm: Option<f64>,
 }
 
 impl Default for OptimizerRecipe {
     /// PyTorch's `AdamW`.
     fn default() -> Self {
-        Self { kind: OptimizerKind::Adamw, learning_rate: 1e-3, weight_decay: 0.01, betas: [0.9, 0.999], epsilon: 1e-8 }
+        Self {
+            kind: OptimizerKind::Adamw { betas: DEFAULT_BETAS, epsilon: DEFAULT_EPSILON },
+            learning_rate: 1e-3,
+            weight_decay: 0.01,
+            decay_norms_and_biases: true,
+            layer_decay: 1.0,
+            clip_norm: None,
+        }
     }
 }
 
 /// The rule of an optimiser.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum OptimizerKind {
     /// Adam (Kingma and Ba, ICLR 2015).
-    Adam,
+    Adam {
+        /// Decay of the running mean of gradients and of their squares, each in 0..1. One-cycle moves the first one.
+        betas: [f64; 2],
+        /// Added to the denominator, so that it is never 0.
+        epsilon: f64,
+    },
     /// Adam with decoupled weight decay (Loshchilov and Hutter, ICLR 2019).
+    Adamw {
+        /// As Adam's.
+        betas: [f64; 2],
+        /// As Adam's.
+        epsilon: f64,
+    },
+    /// Stochastic gradient descent.
+    Sgd {
+        /// How much of the velocity is kept from step to step, in 0..1. One-cycle moves it.
+        momentum: f64,
+        /// Whether steps look ahead by one momentum (Nesterov, 1983).
+        nesterov: bool,
+    },
+}
+
+impl OptimizerKind {
+    /// Adam's first beta, SGD's momentum.
+    #[must_use]
+    pub fn momentum(self) -> f64 {
+        match self {
+            OptimizerKind::Adam { betas, .. } | OptimizerKind::Adamw { betas, .. } => betas[0],
+            OptimizerKind::Sgd { momentum, .. } => momentum,
+        }
+    }
+}
+
+/// PyTorch's.
+const DEFAULT_BETAS: [f64; 2] = [0.9, 0.999];
+const DEFAULT_EPSILON: f64 = 1e-8;
+/// What practically every recipe with momentum uses.
+const DEFAULT_MOMENTUM: f64 = 0.9;
+
+/// `[optimizer]` as it is written.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct OptimizerSection {
+    kind: OptimizerName,
+    learning_rate: f64,
+    weight_decay: f64,
+    decay_norms_and_biases: bool,
+    layer_decay: f64,
+    clip_norm: Option<f64>,
+    betas: Option<[f64; 2]>,
+    epsilon: Option<f64>,
+    momentum: Option<f64>,
+    nesterov: Option<bool>,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum OptimizerName {
+    Adam,
     Adamw,
+    Sgd,
+}
+
+impl Default for OptimizerSection {
+    fn default() -> Self {
+        let mut section = Self::from(OptimizerRecipe::default());
+        // The kind may be another's, and its parameters its own.
+        (section.betas, section.epsilon) = (None, None);
+        section
+    }
+}
+
+impl TryFrom<OptimizerSection> for OptimizerRecipe {
+    type Error = String;
+
+    fn try_from(section: OptimizerSection) -> Result<Self, String> {
+        let OptimizerSection { betas, epsilon, momentum, nesterov, .. } = section;
+        let adam = (betas.unwrap_or(DEFAULT_BETAS), epsilon.unwrap_or(DEFAULT_EPSILON));
+        let of_sgd = [("momentum", momentum.map(drop)), ("nesterov", nesterov.map(drop))];
+        let kind = match section.kind {
+            OptimizerName::Adam => {
+                refuse_surplus(r#"kind = "adam""#, &of_sgd)?;
+                OptimizerKind::Adam { betas: adam.0, epsilon: adam.1 }
+            }
+            OptimizerName::Adamw => {
+                refuse_surplus(r#"kind = "adamw""#, &of_sgd)?;
+                OptimizerKind::Adamw { betas: adam.0, epsilon: adam.1 }
+            }
+            OptimizerName::Sgd => {
+                refuse_surplus(r#"kind = "sgd""#, &[("betas", betas.map(drop)), ("epsilon", epsilon.map(drop))])?;
+                OptimizerKind::Sgd {
+                    momentum: momentum.unwrap_or(DEFAULT_MOMENTUM),
+                    nesterov: nesterov.unwrap_or(false),
+                }
+            }
+        };
+        let OptimizerSection { learning_rate, weight_decay, decay_norms_and_biases, layer_decay, clip_norm, .. } =
+            section;
+        Ok(Self { kind, learning_rate, weight_decay, decay_norms_and_biases, layer_decay, clip_norm })
+    }
+}
+
+impl From<OptimizerRecipe> for OptimizerSection {
+    fn from(recipe: OptimizerRecipe) -> Self {
+        let (kind, adam, sgd) = match recipe.kind {
+            OptimizerKind::Adam { betas, epsilon } => (OptimizerName::Adam, Some((betas, epsilon)), None),
+            OptimizerKind::Adamw { betas, epsilon } => (OptimizerName::Adamw, Some((betas, epsilon)), None),
+            OptimizerKind::Sgd { momentum, nesterov } => (OptimizerName::Sgd, None, Some((momentum, nesterov))),
+        };
+        Self {
+            kind,
+            learning_rate: recipe.learning_rate,
+            weight_decay: recipe.weight_decay,
+            decay_norms_and_biases: recipe.decay_norms_and_biases,
+            layer_decay: recipe.layer_decay,
+            clip_norm: recipe.clip_norm,
+            betas: adam.map(|(betas, _)| betas),
+            epsilon: adam.map(|(_, epsilon)| epsilon),
+            momentum: sgd.map(|(momentum, _)| momentum),
+            nesterov: sgd.map(|(_, nesterov)| nesterov),
+        }
+    }
 }
 
 /// `[schedule]`: how the learning rate moves over the run.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "ScheduleSection", into = "ScheduleSection")]
 pub enum ScheduleRecipe {
-    /// Every step at the optimiser's learning rate.
-    Constant,
     /// One climb to the optimiser's learning rate, and one descent.
     OneCycle(OneCycle),
+    /// From the optimiser's learning rate, reached by a warm-up if there is one.
+    Decay {
+        /// Epochs, or parts of one, in which the rate climbs in a straight line; 0 for none.
+        warmup_epochs: f64,
+        /// The first rate of the warm-up as a part of the full one, in 0..1.
+        warmup_start: f64,
+        /// How the rate falls.
+        decay: DecayRecipe,
+    },
+}
+
+/// How the learning rate falls.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum DecayRecipe {
+    /// Not at all.
+    Constant,
+    /// Down half a cosine, from the end of the warm-up to the end of the run.
+    Cosine {
+        /// The last rate as a part of the full one, in 0..1.
+        final_factor: f64,
+    },
+    /// By a factor every so many epochs.
+    Step {
+        /// How many.
+        step_epochs: u32,
+        /// What the rate is multiplied by, in 0..1.
+        factor: f64,
+    },
+    /// When the monitor no longer gets better.
+    Plateau(Plateau),
 }
 
 impl Default for ScheduleRecipe {
@@ -413,22 +580,61 @@ impl Default for ScheduleRecipe {
 }
 
 impl ScheduleRecipe {
-    /// The schedule of a run of `total_steps` optimiser steps.
+    /// The optimiser's learning rate at every step.
+    pub const CONSTANT: Self =
+        Self::Decay { warmup_epochs: 0.0, warmup_start: DEFAULT_WARMUP_START, decay: DecayRecipe::Constant };
+
+    /// The schedule of a run of `total_steps` optimiser steps, `steps_per_epoch` an epoch.
     #[must_use]
-    pub fn resolve(&self, optimizer: &OptimizerRecipe, total_steps: u64) -> Schedule {
-        let peak = Rates { learning_rate: optimizer.learning_rate, beta1: optimizer.betas[0] };
+    pub fn resolve(&self, optimizer: &OptimizerRecipe, total_steps: u64, steps_per_epoch: u64) -> Schedule {
+        let peak = Rates { learning_rate: optimizer.learning_rate, momentum: optimizer.kind.momentum() };
         match *self {
-            ScheduleRecipe::Constant => Schedule::Constant(peak),
             ScheduleRecipe::OneCycle(shape) => Schedule::OneCycle { peak, shape, total_steps },
+            ScheduleRecipe::Decay { warmup_epochs, warmup_start, decay } => {
+                let steps = (warmup_epochs * steps_per_epoch as f64).round() as u64;
+                let decay = match decay {
+                    DecayRecipe::Constant | DecayRecipe::Plateau(_) => Decay::None,
+                    DecayRecipe::Cosine { final_factor } => Decay::Cosine { end: final_factor },
+                    DecayRecipe::Step { step_epochs, factor } => {
+                        Decay::Steps { every: u64::from(step_epochs) * steps_per_epoch, factor }
+                    }
+                };
+                Schedule::Decay { peak, warmup: Warmup { steps, start: warmup_start }, decay, total_steps }
+            }
+        }
+    }
+
+    /// What lowers the rate beyond the schedule, if it waits for a plateau.
+    #[must_use]
+    pub fn plateau(&self) -> Option<Plateau> {
+        match self {
+            ScheduleRecipe::Decay { decay: DecayRecipe::Plateau(plateau), .. } => Some(*plateau),
+            _ => None,
         }
     }
 }
 
+const DEFAULT_WARMUP_START: f64 = 0.01;
+const DEFAULT_STEP_EPOCHS: u32 = 3;
+/// PyTorch's, of steps and of plateaus.
+const DEFAULT_FACTOR: f64 = 0.1;
+/// Runs of this kind last ten epochs or so, so PyTorch's patience of 10 would never run out.
+const DEFAULT_PLATEAU_PATIENCE: u32 = 1;
+
 /// `[schedule]` as it is written.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ScheduleSection {
     kind: ScheduleName,
+    warmup_epochs: Option<f64>,
+    warmup_start: Option<f64>,
+    final_factor: Option<f64>,
+    step_epochs: Option<u32>,
+    factor: Option<f64>,
+    plateau_patience: Option<u32>,
+    plateau_threshold: Option<f64>,
+    plateau_cooldown: Option<u32>,
+    min_factor: Option<f64>,
     pct_start: Option<f64>,
     div_factor: Option<f64>,
     final_div_factor: Option<f64>,
@@ -439,37 +645,86 @@ pub(super) struct ScheduleSection {
     max_momentum: Option<f64>,
 }
 
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum ScheduleName {
     Constant,
+    #[default]
     OneCycle,
+    Cosine,
+    Step,
+    Plateau,
+}
+
+impl ScheduleName {
+    fn as_written(self) -> &'static str {
+        match self {
+            ScheduleName::Constant => r#"kind = "constant""#,
+            ScheduleName::OneCycle => r#"kind = "one_cycle""#,
+            ScheduleName::Cosine => r#"kind = "cosine""#,
+            ScheduleName::Step => r#"kind = "step""#,
+            ScheduleName::Plateau => r#"kind = "plateau""#,
+        }
+    }
+}
+
+impl ScheduleSection {
+    /// Refuses every key that the kind has no use for.
+    fn refuse_surplus(&self) -> Result<(), String> {
+        use ScheduleName::{Constant, Cosine, OneCycle, Plateau, Step};
+        /// Whose the keys are, and the keys.
+        type Keys<'a> = (&'a [ScheduleName], &'a [(&'a str, Option<()>)]);
+        let keys: [Keys<'_>; 5] = [
+            (
+                &[Constant, Cosine, Step, Plateau],
+                &[("warmup_epochs", self.warmup_epochs.map(drop)), ("warmup_start", self.warmup_start.map(drop))],
+            ),
+            (&[Cosine], &[("final_factor", self.final_factor.map(drop))]),
+            (&[Step], &[("step_epochs", self.step_epochs.map(drop))]),
+            (&[Step, Plateau], &[("factor", self.factor.map(drop))]),
+            (
+                &[Plateau],
+                &[
+                    ("plateau_patience", self.plateau_patience.map(drop)),
+                    ("plateau_threshold", self.plateau_threshold.map(drop)),
+                    ("plateau_cooldown", self.plateau_cooldown.map(drop)),
+                    ("min_factor", self.min_factor.map(drop)),
+                ],
+            ),
+        ];
+        for (kinds, keys) in keys {
+            if !kinds.contains(&self.kind) {
+                refuse_surplus(self.kind.as_written(), keys)?;
+            }
+        }
+        if self.kind != OneCycle {
+            refuse_surplus(
+                self.kind.as_written(),
+                &[
+                    ("pct_start", self.pct_start.map(drop)),
+                    ("div_factor", self.div_factor.map(drop)),
+                    ("final_div_factor", self.final_div_factor.map(drop)),
+                    ("anneal", self.anneal.map(drop)),
+                    ("three_phase", self.three_phase.map(drop)),
+                    ("cycle_momentum", self.cycle_momentum.map(drop)),
+                    ("base_momentum", self.base_momentum.map(drop)),
+                    ("max_momentum", self.max_momentum.map(drop)),
+                ],
+            )?;
+        }
+        Ok(())
+    }
 }
 
 impl TryFrom<ScheduleSection> for ScheduleRecipe {
     type Error = String;
 
     fn try_from(section: ScheduleSection) -> Result<Self, String> {
-        match section.kind {
-            ScheduleName::Constant => {
-                refuse_surplus(
-                    r#"kind = "constant""#,
-                    &[
-                        ("pct_start", section.pct_start.map(drop)),
-                        ("div_factor", section.div_factor.map(drop)),
-                        ("final_div_factor", section.final_div_factor.map(drop)),
-                        ("anneal", section.anneal.map(drop)),
-                        ("three_phase", section.three_phase.map(drop)),
-                        ("cycle_momentum", section.cycle_momentum.map(drop)),
-                        ("base_momentum", section.base_momentum.map(drop)),
-                        ("max_momentum", section.max_momentum.map(drop)),
-                    ],
-                )?;
-                Ok(Self::Constant)
-            }
+        section.refuse_surplus()?;
+        let decay = match section.kind {
             ScheduleName::OneCycle => {
                 let default = OneCycle::default();
-                Ok(Self::OneCycle(OneCycle {
+                return Ok(Self::OneCycle(OneCycle {
                     pct_start: section.pct_start.unwrap_or(default.pct_start),
                     div_factor: section.div_factor.unwrap_or(default.div_factor),
                     final_div_factor: section.final_div_factor.unwrap_or(default.final_div_factor),
@@ -478,29 +733,74 @@ impl TryFrom<ScheduleSection> for ScheduleRecipe {
                     cycle_momentum: section.cycle_momentum.unwrap_or(default.cycle_momentum),
                     base_momentum: section.base_momentum.unwrap_or(default.base_momentum),
                     max_momentum: section.max_momentum.unwrap_or(default.max_momentum),
-                }))
+                }));
             }
-        }
+            ScheduleName::Constant => DecayRecipe::Constant,
+            ScheduleName::Cosine => DecayRecipe::Cosine { final_factor: section.final_factor.unwrap_or(0.0) },
+            ScheduleName::Step => DecayRecipe::Step {
+                step_epochs: section.step_epochs.unwrap_or(DEFAULT_STEP_EPOCHS),
+                factor: section.factor.unwrap_or(DEFAULT_FACTOR),
+            },
+            ScheduleName::Plateau => {
+                let default = Plateau { patience: DEFAULT_PLATEAU_PATIENCE, ..Plateau::default() };
+                DecayRecipe::Plateau(Plateau {
+                    factor: section.factor.unwrap_or(default.factor),
+                    patience: section.plateau_patience.unwrap_or(default.patience),
+                    threshold: section.plateau_threshold.unwrap_or(default.threshold),
+                    cooldown: section.plateau_cooldown.unwrap_or(default.cooldown),
+                    min_factor: section.min_factor.unwrap_or(default.min_factor),
+                })
+            }
+        };
+        Ok(Self::Decay {
+            warmup_epochs: section.warmup_epochs.unwrap_or(0.0),
+            warmup_start: section.warmup_start.unwrap_or(DEFAULT_WARMUP_START),
+            decay,
+        })
     }
 }
 
 impl From<ScheduleRecipe> for ScheduleSection {
     fn from(recipe: ScheduleRecipe) -> Self {
-        let (kind, shape) = match recipe {
-            ScheduleRecipe::Constant => (ScheduleName::Constant, None),
-            ScheduleRecipe::OneCycle(shape) => (ScheduleName::OneCycle, Some(shape)),
-        };
-        Self {
-            kind,
-            pct_start: shape.map(|shape| shape.pct_start),
-            div_factor: shape.map(|shape| shape.div_factor),
-            final_div_factor: shape.map(|shape| shape.final_div_factor),
-            anneal: shape.map(|shape| shape.anneal),
-            three_phase: shape.map(|shape| shape.three_phase),
-            cycle_momentum: shape.map(|shape| shape.cycle_momentum),
-            base_momentum: shape.map(|shape| shape.base_momentum),
-            max_momentum: shape.map(|shape| shape.max_momentum),
+        let mut section = Self::default();
+        match recipe {
+            ScheduleRecipe::OneCycle(shape) => {
+                section.kind = ScheduleName::OneCycle;
+                section.pct_start = Some(shape.pct_start);
+                section.div_factor = Some(shape.div_factor);
+                section.final_div_factor = Some(shape.final_div_factor);
+                section.anneal = Some(shape.anneal);
+                section.three_phase = Some(shape.three_phase);
+                section.cycle_momentum = Some(shape.cycle_momentum);
+                section.base_momentum = Some(shape.base_momentum);
+                section.max_momentum = Some(shape.max_momentum);
+            }
+            ScheduleRecipe::Decay { warmup_epochs, warmup_start, decay } => {
+                section.warmup_epochs = Some(warmup_epochs);
+                section.warmup_start = Some(warmup_start);
+                section.kind = match decay {
+                    DecayRecipe::Constant => ScheduleName::Constant,
+                    DecayRecipe::Cosine { final_factor } => {
+                        section.final_factor = Some(final_factor);
+                        ScheduleName::Cosine
+                    }
+                    DecayRecipe::Step { step_epochs, factor } => {
+                        section.step_epochs = Some(step_epochs);
+                        section.factor = Some(factor);
+                        ScheduleName::Step
+                    }
+                    DecayRecipe::Plateau(Plateau { factor, patience, threshold, cooldown, min_factor }) => {
+                        section.factor = Some(factor);
+                        section.plateau_patience = Some(patience);
+                        section.plateau_threshold = Some(threshold);
+                        section.plateau_cooldown = Some(cooldown);
+                        section.min_factor = Some(min_factor);
+                        ScheduleName::Plateau
+                    }
+                };
+            }
         }
+        section
     }
 }
 
@@ -510,8 +810,24 @@ impl From<ScheduleRecipe> for ScheduleSection {
 pub struct TrainingRecipe {
     /// Passes over the training split.
     pub epochs: u32,
-    /// Images in a step.
+    /// Images that go through the network together.
     pub batch_size: usize,
+    /// Batches whose gradients make one step, weighted by their known labels; the last step of an epoch takes those
+    /// that are left. Norms see each batch by itself.
+    pub accumulate: usize,
+    /// How an epoch's images are chosen.
+    pub sampling: Sampling,
+    /// The type that activations and their gradients are held in; weights and the optimiser stay f32. On the CPU, which
+    /// computes in f32 and rounds, a type of 16 bits saves nothing: it shows what another device would compute.
+    pub precision: Precision,
+    /// Epochs at the beginning in which the backbone stays as it was loaded, its norms at their running statistics, and
+    /// only the classifier learns.
+    pub freeze_backbone_epochs: u32,
+    /// Whether the norms of the backbone stay as they were loaded, in every epoch.
+    pub freeze_norms: bool,
+    /// Decay of a running average of the weights, in 0..1, such as 0.999: it is what is validated and saved as the
+    /// model. Absent: the weights themselves are.
+    pub ema_decay: Option<f64>,
     /// Decides every random draw of the run: first weights, order, augmentation, dropout.
     pub seed: u64,
     /// What decides which epoch is best, and whose weights are kept as the model.
@@ -529,6 +845,12 @@ impl Default for TrainingRecipe {
         Self {
             epochs: 10,
             batch_size: 64,
+            accumulate: 1,
+            sampling: Sampling::Shuffle,
+            precision: Precision::F32,
+            freeze_backbone_epochs: 0,
+            freeze_norms: false,
+            ema_decay: None,
             seed: 0,
             monitor: Monitor::ValidationLoss,
             patience: None,
@@ -565,11 +887,13 @@ impl Default for EvaluationRecipe {
 pub enum Thresholds {
     /// One probability for every attribute, in 0..1.
     Fixed(f64),
-    /// For each attribute, the one with the best F1 on the validation split.
-    BestF1,
+    /// For each attribute, the one that meets the rule on the validation split: best F1, or a wanted precision or recall.
+    Chosen(ThresholdRule),
 }
 
 const DEFAULT_THRESHOLD: f64 = 0.5;
+/// The precision or recall wanted where a recipe names none.
+const DEFAULT_LEVEL: f64 = 0.8;
 
 /// `[evaluation]` as it is written.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -577,6 +901,8 @@ const DEFAULT_THRESHOLD: f64 = 0.5;
 pub(super) struct EvaluationSection {
     thresholds: ThresholdsName,
     threshold: Option<f64>,
+    wanted_precision: Option<f64>,
+    wanted_recall: Option<f64>,
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -584,17 +910,35 @@ pub(super) struct EvaluationSection {
 enum ThresholdsName {
     Fixed,
     BestF1,
+    Precision,
+    Recall,
 }
 
 impl TryFrom<EvaluationSection> for EvaluationRecipe {
     type Error = String;
 
     fn try_from(section: EvaluationSection) -> Result<Self, String> {
-        let thresholds = match section.thresholds {
-            ThresholdsName::Fixed => Thresholds::Fixed(section.threshold.unwrap_or(DEFAULT_THRESHOLD)),
+        let EvaluationSection { thresholds, threshold, wanted_precision, wanted_recall } = section;
+        let keys = [("threshold", threshold), ("wanted_precision", wanted_precision), ("wanted_recall", wanted_recall)];
+        let refuse_all_but = |own: &str, choice: &str| {
+            refuse_surplus(choice, &keys.into_iter().filter(|(key, _)| *key != own).collect::<Vec<_>>())
+        };
+        let thresholds = match thresholds {
+            ThresholdsName::Fixed => {
+                refuse_all_but("threshold", r#"thresholds = "fixed""#)?;
+                Thresholds::Fixed(threshold.unwrap_or(DEFAULT_THRESHOLD))
+            }
             ThresholdsName::BestF1 => {
-                refuse_surplus(r#"thresholds = "best_f1""#, &[("threshold", section.threshold)])?;
-                Thresholds::BestF1
+                refuse_all_but("", r#"thresholds = "best_f1""#)?;
+                Thresholds::Chosen(ThresholdRule::BestF1)
+            }
+            ThresholdsName::Precision => {
+                refuse_all_but("wanted_precision", r#"thresholds = "precision""#)?;
+                Thresholds::Chosen(ThresholdRule::Precision(wanted_precision.unwrap_or(DEFAULT_LEVEL)))
+            }
+            ThresholdsName::Recall => {
+                refuse_all_but("wanted_recall", r#"thresholds = "recall""#)?;
+                Thresholds::Chosen(ThresholdRule::Recall(wanted_recall.unwrap_or(DEFAULT_LEVEL)))
             }
         };
         Ok(Self { thresholds })
@@ -603,9 +947,20 @@ impl TryFrom<EvaluationSection> for EvaluationRecipe {
 
 impl From<EvaluationRecipe> for EvaluationSection {
     fn from(recipe: EvaluationRecipe) -> Self {
+        let section = |thresholds| Self { thresholds, threshold: None, wanted_precision: None, wanted_recall: None };
         match recipe.thresholds {
-            Thresholds::Fixed(threshold) => Self { thresholds: ThresholdsName::Fixed, threshold: Some(threshold) },
-            Thresholds::BestF1 => Self { thresholds: ThresholdsName::BestF1, threshold: None },
+            Thresholds::Fixed(threshold) => Self { threshold: Some(threshold), ..section(ThresholdsName::Fixed) },
+            Thresholds::Chosen(ThresholdRule::Precision(level)) => {
+                Self { wanted_precision: Some(level), ..section(ThresholdsName::Precision) }
+            }
+            Thresholds::Chosen(ThresholdRule::Recall(level)) => {
+                Self { wanted_recall: Some(level), ..section(ThresholdsName::Recall) }
+            }
+            // `Chosen(Fixed)` chooses one half for every attribute.
+            Thresholds::Chosen(ThresholdRule::Fixed) => {
+                Self { threshold: Some(DEFAULT_THRESHOLD), ..section(ThresholdsName::Fixed) }
+            }
+            Thresholds::Chosen(ThresholdRule::BestF1) => section(ThresholdsName::BestF1),
         }
     }
 }

@@ -1,5 +1,6 @@
 use proptest::prelude::*;
 use visage_data::{AttributeStatistics, Resize, Size, Split, Statistics, Weighting};
+use visage_judge::ThresholdRule;
 use visage_model::Architecture;
 
 use super::*;
@@ -27,7 +28,7 @@ fn original_is_the_write_ups_final_model() {
     assert_eq!(recipe.input.preparation().output_size(), Size { height: 218, width: 178 });
     assert_eq!(recipe.loss.kind, LossKind::Focal { alpha: 0.25, gamma: 2.0 });
     assert_eq!(recipe.loss.weighting, Weighting::None);
-    assert_eq!(recipe.optimizer.kind, OptimizerKind::Adamw);
+    assert_eq!(recipe.optimizer.kind, OptimizerKind::Adamw { betas: [0.9, 0.999], epsilon: 1e-8 });
     assert_eq!((recipe.optimizer.learning_rate, recipe.optimizer.weight_decay), (3e-4, 0.01));
     assert_eq!(recipe.schedule, ScheduleRecipe::OneCycle(OneCycle::default()));
     let TrainingRecipe { epochs, batch_size, monitor, patience, .. } = recipe.training;
@@ -65,7 +66,7 @@ fn a_short_file_takes_the_defaults_and_its_own_name() {
 #[test]
 fn overrides_change_what_they_name() {
     type Check = fn(&Recipe) -> bool;
-    let table: [(&[&str], Check); 17] = [
+    let table: [(&[&str], Check); 29] = [
         (&["training.epochs=3"], |r| r.training.epochs == 3),
         (&["epochs = 3"], |r| r.training.epochs == 3),
         (&["learning_rate=3e-3"], |r| r.optimizer.learning_rate == 3e-3),
@@ -83,8 +84,31 @@ fn overrides_change_what_they_name() {
         (&["weighting_beta=0.99", "weighting=effective_number"], |r| {
             r.loss.weighting == Weighting::EffectiveNumber { beta: 0.99 }
         }),
-        (&["schedule.kind=one_cycle", "anneal=linear"], |r| r.schedule != ScheduleRecipe::Constant),
-        (&["thresholds=best_f1"], |r| r.evaluation.thresholds == Thresholds::BestF1),
+        (&["schedule.kind=one_cycle", "anneal=linear"], |r| r.schedule != ScheduleRecipe::CONSTANT),
+        (&["momentum=0.8", "optimizer.kind=sgd"], |r| {
+            r.optimizer.kind == OptimizerKind::Sgd { momentum: 0.8, nesterov: false }
+        }),
+        (&["optimizer.kind=adamw"], |r| r.optimizer.kind.momentum() == 0.9),
+        (&["clip_norm=1.5"], |r| r.optimizer.clip_norm == Some(1.5)),
+        (&["decay_norms_and_biases=false", "layer_decay=0.8"], |r| {
+            !r.optimizer.decay_norms_and_biases && r.optimizer.layer_decay == 0.8
+        }),
+        (&["schedule.kind=cosine", "warmup_epochs=0.5"], |r| {
+            let decay = DecayRecipe::Cosine { final_factor: 0.0 };
+            r.schedule == ScheduleRecipe::Decay { warmup_epochs: 0.5, warmup_start: 0.01, decay }
+        }),
+        (&["schedule.kind=plateau", "factor=0.5"], |r| r.schedule.plateau().is_some_and(|p| p.factor == 0.5)),
+        (&["schedule.kind=step", "step_epochs=4"], |r| r.schedule.plateau().is_none()),
+        (&["ema_decay=0.99", "accumulate=2", "sampling=balanced"], |r| {
+            (r.training.ema_decay, r.training.accumulate) == (Some(0.99), 2)
+        }),
+        (&["precision=bf16", "label_smoothing=0.1"], |r| r.loss.label_smoothing == 0.1),
+        (&["weights=a.pth", "freeze_norms=true", "freeze_backbone_epochs=1"], |r| r.training.freeze_norms),
+        (&["wanted_recall=0.9", "thresholds=recall"], |r| {
+            r.evaluation.thresholds == Thresholds::Chosen(ThresholdRule::Recall(0.9))
+        }),
+        (&["thresholds=precision"], |r| r.evaluation.thresholds == Thresholds::Chosen(ThresholdRule::Precision(0.8))),
+        (&["thresholds=best_f1"], |r| r.evaluation.thresholds == Thresholds::Chosen(ThresholdRule::BestF1)),
     ];
     for (assignments, check) in table {
         let mut recipe = baseline();
@@ -100,7 +124,7 @@ fn a_choice_takes_out_the_parameters_of_the_old_one() {
     recipe.set("loss.kind=focal").unwrap();
     assert_eq!(recipe, Recipe::load("enhanced").unwrap(), "the same choice changes nothing");
     recipe.set_all(["loss.kind=bce", "schedule.kind=constant", "thresholds=fixed"]).unwrap();
-    assert_eq!((recipe.loss.kind, recipe.schedule), (LossKind::Bce, ScheduleRecipe::Constant));
+    assert_eq!((recipe.loss.kind, recipe.schedule), (LossKind::Bce, ScheduleRecipe::CONSTANT));
     recipe.set("dropout=0.5").unwrap();
     recipe.set("architecture=resnet18").unwrap();
     assert_eq!(recipe.model.dropout, None);
@@ -192,6 +216,41 @@ fn weights_favour_the_rarer_answer_and_are_tempered() {
 }
 
 #[test]
+fn every_key_is_documented() {
+    const DOCUMENT: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/recipes.md"));
+    let sections = keys::sections();
+    // What images undergo has many keys of its own, told where it is shown.
+    for (section, keys) in sections.iter().filter(|(section, _)| *section != "augmentation") {
+        let (_, rest) = DOCUMENT.split_once(&format!("## `[{section}]`")).expect(section);
+        let text = rest.split("\n## ").next().unwrap_or_default();
+        for key in *keys {
+            assert!(text.contains(&format!("`{key}`")), "{section}.{key}");
+        }
+    }
+}
+
+#[test]
+fn differences_are_listed_by_key() {
+    let mut other = baseline();
+    other.set_all(["epochs=3", "patience=2", "optimizer.kind=sgd", "momentum=0.5"]).unwrap();
+    assert!(baseline().differences(&baseline()).unwrap().is_empty());
+    let found = baseline().differences(&other).unwrap();
+    let text = |value: &str| (value != "-").then(|| value.to_owned());
+    let expected = [
+        ("optimizer.kind", "\"adam\"", "\"sgd\""),
+        ("optimizer.betas", "[0.9, 0.999]", "-"),
+        ("optimizer.epsilon", "0.00000001", "-"),
+        ("optimizer.momentum", "-", "0.5"),
+        ("optimizer.nesterov", "-", "false"),
+        ("training.epochs", "10", "3"),
+        ("training.patience", "-", "2"),
+    ];
+    let expected =
+        expected.map(|(key, ours, theirs)| Difference { key: key.to_owned(), ours: text(ours), theirs: text(theirs) });
+    assert_eq!(found, expected);
+}
+
+#[test]
 fn recipes_that_are_not_there_say_which_are() {
     let message = Recipe::load("enhansed").unwrap_err().to_string();
     assert!(
@@ -226,6 +285,20 @@ fn ranges_are_checked() {
         "patience=0",
         "min_delta=-1",
         "checkpoint_minutes=0",
+        "layer_decay=0",
+        "layer_decay=1.1",
+        "clip_norm=0",
+        "label_smoothing=1",
+        "accumulate=0",
+        "ema_decay=1",
+        "precision=f64",
+        "sampling=even",
+        "freeze_norms=true",
+        "freeze_backbone_epochs=1",
+        "warmup_epochs=11",
+        "warmup_start=1",
+        "final_factor=0.1",
+        "momentum=0.9",
         "threshold=1",
         "threshold=0",
         "seed=-1",
@@ -235,12 +308,23 @@ fn ranges_are_checked() {
         assert!(baseline().set(assignment).is_err(), "{assignment}");
     }
     for assignments in [
+        ["thresholds=precision", "wanted_precision=0"],
+        ["thresholds=precision", "wanted_recall=0.5"],
+        ["thresholds=recall", "wanted_recall=1.1"],
         ["loss.kind=focal", "alpha=0"],
         ["loss.kind=focal", "gamma=-1"],
         ["loss.kind=asymmetric", "clip=1"],
         ["loss.kind=asymmetric", "gamma_negative=nan"],
         ["weighting=pos_weight", "weighting_power=0"],
         ["weighting=effective_number", "weighting_beta=1"],
+        ["optimizer.kind=sgd", "momentum=1"],
+        ["optimizer.kind=sgd", "betas=[0.9, 0.99]"],
+        ["schedule.kind=cosine", "final_factor=1"],
+        ["schedule.kind=step", "step_epochs=0"],
+        ["schedule.kind=step", "factor=1"],
+        ["schedule.kind=step", "plateau_patience=1"],
+        ["schedule.kind=plateau", "min_factor=-0.1"],
+        ["schedule.kind=one_cycle", "warmup_epochs=1"],
         ["schedule.kind=one_cycle", "pct_start=1.1"],
         ["schedule.kind=one_cycle", "div_factor=0"],
         ["schedule.kind=one_cycle", "max_momentum=1"],
@@ -257,7 +341,7 @@ proptest! {
     ) {
         let mut recipe = baseline();
         recipe.optimizer.learning_rate = learning_rate;
-        recipe.optimizer.epsilon = epsilon;
+        recipe.optimizer.kind = OptimizerKind::Adamw { betas: [0.9, 0.999], epsilon };
         recipe.input.mean = mean;
         recipe.training.seed = seed;
         prop_assert_eq!(Recipe::parse(&recipe.to_toml().unwrap(), "", "").unwrap(), recipe);

@@ -3,12 +3,14 @@
 use std::fmt::Display;
 
 use visage_data::{Size, Weighting};
+use visage_judge::ThresholdRule;
 use visage_model::Architecture;
 
 use super::Recipe;
 use super::error::Problem;
-use super::sections::{ScheduleRecipe, Thresholds};
+use super::sections::{DecayRecipe, OptimizerKind, ScheduleRecipe, Thresholds};
 use crate::loss::LossKind;
+use crate::plateau::Plateau;
 
 /// The smallest side the networks take: they halve their input five times.
 const SMALLEST_SIDE: usize = 32;
@@ -108,21 +110,55 @@ pub(super) fn problems(recipe: &Recipe) -> Vec<Problem> {
         check.that(power > 0.0 && power <= 1.0, "loss.weighting_power", power, "above 0 and at most 1");
     }
 
+    check.part("loss.label_smoothing", loss.label_smoothing);
+
     check.above_0("optimizer.learning_rate", optimizer.learning_rate);
     check.at_least_0("optimizer.weight_decay", optimizer.weight_decay);
-    let decays = optimizer.betas.iter().all(|beta| (0.0..1.0).contains(beta));
-    check.that(decays, "optimizer.betas", list(&optimizer.betas), "at least 0 and below 1");
-    check.above_0("optimizer.epsilon", optimizer.epsilon);
+    let layer_decay = optimizer.layer_decay;
+    check.that(layer_decay > 0.0 && layer_decay <= 1.0, "optimizer.layer_decay", layer_decay, "above 0 and at most 1");
+    if let Some(norm) = optimizer.clip_norm {
+        check.above_0("optimizer.clip_norm", norm);
+    }
+    match optimizer.kind {
+        OptimizerKind::Adam { betas, epsilon } | OptimizerKind::Adamw { betas, epsilon } => {
+            let decays = betas.iter().all(|beta| (0.0..1.0).contains(beta));
+            check.that(decays, "optimizer.betas", list(&betas), "at least 0 and below 1");
+            check.above_0("optimizer.epsilon", epsilon);
+        }
+        OptimizerKind::Sgd { momentum, nesterov } => {
+            check.part("optimizer.momentum", momentum);
+            check.that(!nesterov || momentum > 0.0, "optimizer.nesterov", nesterov, "false without a momentum");
+        }
+    }
 
-    if let ScheduleRecipe::OneCycle(shape) = schedule {
-        let (limit, allowed) = if shape.three_phase { (0.5, "between 0 and 0.5") } else { (1.0, "between 0 and 1") };
-        check.that((0.0..=limit).contains(&shape.pct_start), "schedule.pct_start", shape.pct_start, allowed);
-        check.above_0("schedule.div_factor", shape.div_factor);
-        check.above_0("schedule.final_div_factor", shape.final_div_factor);
-        for (key, momentum) in
-            [("schedule.base_momentum", shape.base_momentum), ("schedule.max_momentum", shape.max_momentum)]
-        {
-            check.that((0.0..1.0).contains(&momentum), key, momentum, "at least 0 and below 1");
+    match *schedule {
+        ScheduleRecipe::OneCycle(shape) => {
+            let (limit, allowed) =
+                if shape.three_phase { (0.5, "between 0 and 0.5") } else { (1.0, "between 0 and 1") };
+            check.that((0.0..=limit).contains(&shape.pct_start), "schedule.pct_start", shape.pct_start, allowed);
+            check.above_0("schedule.div_factor", shape.div_factor);
+            check.above_0("schedule.final_div_factor", shape.final_div_factor);
+            check.part("schedule.base_momentum", shape.base_momentum);
+            check.part("schedule.max_momentum", shape.max_momentum);
+        }
+        ScheduleRecipe::Decay { warmup_epochs, warmup_start, decay } => {
+            let epochs = f64::from(training.epochs);
+            let fits = (0.0..=epochs).contains(&warmup_epochs);
+            check.that(fits, "schedule.warmup_epochs", warmup_epochs, "at least 0 and at most training.epochs");
+            check.part("schedule.warmup_start", warmup_start);
+            match decay {
+                DecayRecipe::Constant => {}
+                DecayRecipe::Cosine { final_factor } => check.part("schedule.final_factor", final_factor),
+                DecayRecipe::Step { step_epochs, factor } => {
+                    check.that(step_epochs > 0, "schedule.step_epochs", step_epochs, "at least 1");
+                    check.inside("schedule.factor", factor);
+                }
+                DecayRecipe::Plateau(Plateau { factor, threshold, min_factor, .. }) => {
+                    check.inside("schedule.factor", factor);
+                    check.part("schedule.plateau_threshold", threshold);
+                    check.part("schedule.min_factor", min_factor);
+                }
+            }
         }
     }
 
@@ -133,6 +169,16 @@ pub(super) fn problems(recipe: &Recipe) -> Vec<Problem> {
         training.batch_size,
         "at least 2: batch norm needs a spread",
     );
+    check.that(training.accumulate > 0, "training.accumulate", training.accumulate, "at least 1");
+    if let Some(decay) = training.ema_decay {
+        check.inside("training.ema_decay", decay);
+    }
+    if model.weights.is_none() {
+        let needs_weights = "left out without model.weights: there is nothing worth keeping in random weights";
+        let epochs = training.freeze_backbone_epochs;
+        check.that(epochs == 0, "training.freeze_backbone_epochs", epochs, needs_weights);
+        check.that(!training.freeze_norms, "training.freeze_norms", training.freeze_norms, needs_weights);
+    }
     // TOML integers are signed.
     check.that(i64::try_from(training.seed).is_ok(), "training.seed", training.seed, "at most 9223372036854775807");
     check.that(training.patience != Some(0), "training.patience", 0, "at least 1, or left out");
@@ -141,8 +187,16 @@ pub(super) fn problems(recipe: &Recipe) -> Vec<Problem> {
         check.above_0("training.checkpoint_minutes", minutes);
     }
 
-    if let Thresholds::Fixed(threshold) = evaluation.thresholds {
-        check.inside("evaluation.threshold", threshold);
+    let allowed = |level: f64| level > 0.0 && level <= 1.0;
+    match evaluation.thresholds {
+        Thresholds::Fixed(threshold) => check.inside("evaluation.threshold", threshold),
+        Thresholds::Chosen(ThresholdRule::Precision(level)) => {
+            check.that(allowed(level), "evaluation.wanted_precision", level, "above 0 and at most 1");
+        }
+        Thresholds::Chosen(ThresholdRule::Recall(level)) => {
+            check.that(allowed(level), "evaluation.wanted_recall", level, "above 0 and at most 1");
+        }
+        Thresholds::Chosen(ThresholdRule::Fixed | ThresholdRule::BestF1) => {}
     }
     check.0
 }
@@ -162,6 +216,10 @@ impl Checks {
 
     fn inside(&mut self, key: &'static str, value: f64) {
         self.that(value > 0.0 && value < 1.0, key, value, "above 0 and below 1");
+    }
+
+    fn part(&mut self, key: &'static str, value: f64) {
+        self.that((0.0..1.0).contains(&value), key, value, "at least 0 and below 1");
     }
 
     fn above_0(&mut self, key: &'static str, value: f64) {

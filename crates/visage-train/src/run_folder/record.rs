@@ -79,6 +79,9 @@ pub struct RunResult {
     pub best_value: Option<f64>,
     /// Time spent, in seconds, in all of its parts if it was resumed.
     pub seconds: f64,
+    /// Steps left out because their gradient overflowed f16.
+    #[serde(default)]
+    pub skipped_steps: u64,
     /// What went wrong, if something did.
     #[serde(default)]
     pub error: Option<String>,

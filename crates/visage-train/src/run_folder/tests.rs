@@ -36,7 +36,14 @@ fn a_run_reads_back_as_it_was_written() {
     assert_eq!(folder.recipe().unwrap(), recipe());
     assert_eq!(folder.record().unwrap(), record());
 
-    let result = RunResult { epochs: 3, best_epoch: 2, best_value: Some(0.1 + 0.2), seconds: 1.5, error: None };
+    let result = RunResult {
+        epochs: 3,
+        best_epoch: 2,
+        best_value: Some(0.1 + 0.2),
+        seconds: 1.5,
+        skipped_steps: 4,
+        error: None,
+    };
     let ended = RunRecord { status: RunStatus::Finished, result: Some(result), ..record() };
     folder.write_record(&ended).unwrap();
     assert_eq!(folder.record().unwrap(), ended);

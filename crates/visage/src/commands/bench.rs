@@ -12,7 +12,7 @@ use visage_model::model_file::image_tensor;
 use visage_model::{Draws, Network, NetworkConfig, Pass};
 use visage_train::optimizer::Optimizer;
 use visage_train::recipe::OptimizerRecipe;
-use visage_train::{Loss, LossKind, Rates};
+use visage_train::{Gradients, Loss, LossKind, Rates};
 
 use crate::cli::{BenchArgs, BenchMode};
 use crate::compute::Compute;
@@ -134,7 +134,7 @@ impl Work {
         let outputs = CELEBA_ATTRIBUTES.len();
         let config = NetworkConfig::new(args.arch, outputs);
         if args.mode == BenchMode::Infer {
-            return Self::Infer { input, network: Box::new(config.init(0, device)), device: device.clone() };
+            return Self::Infer { input, network: Box::new(config.init(0, device).folded()), device: device.clone() };
         }
         let device = device.clone().autodiff();
         let labels: Vec<f32> = (0..images * outputs).map(|_| f32::from(u8::from(random.random::<bool>()))).collect();
@@ -168,14 +168,14 @@ impl TrainWork {
         let samples: Vec<u64> = (0..*images as u64).collect();
         let draws = Draws { seed: 0, epoch: step, samples: &samples };
         let images = image_tensor(preparation, pixels, *images, &self.device);
-        let logits = network.forward(images, Pass::Training(&draws));
+        let logits = network.forward(images, Pass::Training(&draws.into()));
         let loss = self.loss.mean(logits, self.targets.clone(), self.mask.clone());
-        let mut gradients = loss.backward();
+        let mut tape = loss.backward();
         std::hint::black_box(loss.into_scalar::<f32>());
-        let rates = Rates { learning_rate: 1e-4, beta1: 0.9 };
-        let (network, norm) = self.optimizer.step(network, &mut gradients, rates, step + 1);
-        std::hint::black_box(norm);
-        self.network = Some(network);
+        let gradients = Gradients::take(&network, &mut tape);
+        std::hint::black_box(gradients.norm());
+        let rates = Rates { learning_rate: 1e-4, momentum: 0.9 };
+        self.network = Some(self.optimizer.step(network, gradients, rates));
     }
 }
 

@@ -5,13 +5,17 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use visage_data::Split;
-use visage_judge::{ComparedRow, Comparison, Evaluation, Flag, Metric};
-use visage_train::{RunFolder, TrainError};
+use visage_judge::{
+    Answers, ComparedRow, Comparison, Evaluation, Flag, Interval, Metric, ORIGINAL_TEST_IMAGES, Scores, Verdict,
+    published_means,
+};
+use visage_train::{PredictionsFile, RunFolder, TrainError};
 
 use crate::cli::CompareArgs;
 use crate::error::CommandError;
 use crate::metrics_file::MetricsFile;
 use crate::output;
+use crate::resampling::RESAMPLING;
 use crate::table::{Columns, counted, percent, score};
 
 /// What follows the best value of a column.
@@ -20,13 +24,39 @@ const BEST: &str = " *";
 const NOT_BEST: &str = "  ";
 
 /// The splits in the order in which they are looked for.
-const SPLITS: [Split; 3] = [Split::Test, Split::Validation, Split::Train];
+pub const SPLITS: [Split; 3] = [Split::Test, Split::Validation, Split::Train];
 
-/// Sets the metrics of evaluated runs side by side.
+/// Sets evaluated runs side by side.
 pub fn run(args: &CompareArgs) -> Result<(), CommandError> {
-    let (split, files) = read(&args.runs, args.split)?;
-    let compared = compare(&args.runs, split, &files)?;
-    if args.json { output::json(&compared) } else { output::result(&report(&compared, &files, args.attributes)) }
+    let compared = compare(read(&args.runs, args.split)?, args.published)?;
+    if args.json { output::json(&compared) } else { output::result(&report(&compared, args.attributes)) }
+}
+
+/// A run that was judged.
+pub struct Run {
+    path: PathBuf,
+    /// What it is worth.
+    pub metrics: MetricsFile,
+    /// The answers behind that, where they were kept.
+    pub predictions: Option<PredictionsFile>,
+}
+
+impl Run {
+    /// A run that was judged, or the metrics file `path`.
+    pub fn new(path: &Path, metrics: MetricsFile, predictions: Option<PredictionsFile>) -> Self {
+        Self { path: path.to_owned(), metrics, predictions }
+    }
+
+    /// The run `path`, whose metrics are in `file`.
+    ///
+    /// # Errors
+    ///
+    /// When they, or the predictions beside them, cannot be read.
+    pub fn read(path: &Path, file: &Path) -> Result<Self, CommandError> {
+        let beside = PredictionsFile::beside(file);
+        let predictions = beside.is_file().then(|| PredictionsFile::read(&beside)).transpose()?;
+        Ok(Self::new(path, MetricsFile::read(file)?, predictions))
+    }
 }
 
 /// Runs side by side.
@@ -34,21 +64,112 @@ pub fn run(args: &CompareArgs) -> Result<(), CommandError> {
 pub struct ComparedRuns {
     /// The split they were judged on.
     pub split: Split,
+    /// How many images they were compared on.
+    pub images: usize,
+    /// What is not in the comparison, and why, in words.
+    pub notes: Vec<String>,
+    /// What always answering the commoner class of each attribute would score, in the macro and the micro average.
+    pub commoner_class_accuracy: [Option<f64>; 2],
     /// The comparison.
     #[serde(flatten)]
     pub comparison: Comparison,
+    /// What others published.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub published: Vec<Published>,
 }
 
-/// Compares metrics files, named after `runs`.
-pub fn compare(runs: &[PathBuf], split: Split, files: &[MetricsFile]) -> Result<ComparedRuns, CommandError> {
-    let names = names(runs);
+/// A mean accuracy that somebody published.
+#[derive(Debug, Serialize)]
+pub struct Published {
+    name: String,
+    accuracy: f64,
+    split: String,
+    source: String,
+}
+
+/// Compares runs on what all of them answered.
+pub fn compare(runs: Vec<Run>, published: bool) -> Result<ComparedRuns, CommandError> {
+    let names = names(&runs.iter().map(|run| run.path.clone()).collect::<Vec<_>>());
+    let split = runs[0].metrics.split;
+    let mut notes = Vec::new();
+    let (mut comparison, evaluation) = if runs.iter().all(|run| run.predictions.is_some()) {
+        paired(runs, &names, &mut notes)?
+    } else {
+        unpaired(runs, &names, &mut notes)?
+    };
+    let mut means = Vec::new();
+    if published {
+        if comparison.add_published() {
+            if evaluation.images != ORIGINAL_TEST_IMAGES {
+                notes.push(format!(
+                    "the published results are of the {} images of CelebA's test split, and not of these images",
+                    ORIGINAL_TEST_IMAGES
+                ));
+            }
+            let mean = |mean: visage_judge::PublishedMean| {
+                let visage_judge::PublishedMean { name, accuracy, split, source } = mean;
+                Published { name, accuracy, split, source }
+            };
+            means = published_means().into_iter().map(mean).collect();
+        } else {
+            notes.push("nothing was published on these attributes: --published knows those of CelebA".to_owned());
+        }
+    }
+    let Evaluation { images, macro_average, micro_average, .. } = evaluation;
+    let commoner = |scores: Scores| scores.commoner_class_accuracy;
+    Ok(ComparedRuns {
+        split,
+        images,
+        notes,
+        commoner_class_accuracy: [commoner(macro_average), commoner(micro_average)],
+        comparison,
+        published: means,
+    })
+}
+
+/// Compares image by image; also the evaluation of the first run on the images compared.
+fn paired(runs: Vec<Run>, names: &[String], notes: &mut Vec<String>) -> Result<(Comparison, Evaluation), CommandError> {
+    let answers = runs.into_iter().zip(names).filter_map(|(run, name)| Some(run.predictions?.answers(name)));
+    let aligned = Answers::align(answers.collect())?;
+    for (name, left_out) in names.iter().zip(&aligned.left_out) {
+        let mut without = Vec::new();
+        if left_out.images > 0 {
+            without.push(counted(left_out.images as u64, "image"));
+        }
+        if !left_out.attributes.is_empty() {
+            without.push(format!("the attributes {}", left_out.attributes.join(", ")));
+        }
+        if !without.is_empty() {
+            notes.push(format!("{name} without {}: not every run was judged on them", without.join(" and ")));
+        }
+    }
+    let (comparison, mut evaluations) = Comparison::paired(&aligned.answers, &RESAMPLING)?;
+    Ok((comparison, evaluations.swap_remove(0)))
+}
+
+/// Compares the metrics alone, of runs without predictions beside them.
+fn unpaired(
+    runs: Vec<Run>,
+    names: &[String],
+    notes: &mut Vec<String>,
+) -> Result<(Comparison, Evaluation), CommandError> {
+    let data = |run: &Run| run.metrics.dataset_fingerprint.clone();
+    if let Some(other) = runs.iter().find(|run| data(run) != data(&runs[0])) {
+        return Err(CommandError::OtherData { first: runs[0].path.clone(), other: other.path.clone() });
+    }
+    let without = runs.iter().zip(names).filter(|(run, _)| run.predictions.is_none());
+    notes.push(format!(
+        "no intervals and no tests, because there are no predictions beside the metrics of {}: evaluate again to have them",
+        without.map(|(_, name)| name.as_str()).collect::<Vec<_>>().join(", ")
+    ));
     let named: Vec<(&str, &Evaluation)> =
-        names.iter().map(String::as_str).zip(files.iter().map(|file| &file.evaluation)).collect();
-    Ok(ComparedRuns { split, comparison: Comparison::new(&named)? })
+        names.iter().map(String::as_str).zip(runs.iter().map(|run| &run.metrics.evaluation)).collect();
+    let comparison = Comparison::new(&named)?;
+    Ok((comparison, runs.into_iter().next().map(|run| run.metrics.evaluation).expect("compared two")))
 }
 
-/// The metrics of each run on one split.
-fn read(runs: &[PathBuf], asked: Option<Split>) -> Result<(Split, Vec<MetricsFile>), CommandError> {
+/// The metrics of each run on one split, and the predictions behind them where they were kept.
+fn read(runs: &[PathBuf], asked: Option<Split>) -> Result<Vec<Run>, CommandError> {
     let folders: Vec<&PathBuf> = runs.iter().filter(|run| run.is_dir()).collect();
     let lacking = |split: Split| -> Vec<&PathBuf> {
         folders.iter().copied().filter(|run| !run.join(MetricsFile::name(split)).is_file()).collect()
@@ -61,14 +182,14 @@ fn read(runs: &[PathBuf], asked: Option<Split>) -> Result<(Split, Vec<MetricsFil
         return Err(CommandError::NotEvaluated { runs, split: asked });
     }
     let name = MetricsFile::name(split.unwrap_or(Split::Test));
-    let paths: Vec<PathBuf> = runs.iter().map(|run| if run.is_dir() { run.join(&name) } else { run.clone() }).collect();
-    let files = paths.iter().map(|path| MetricsFile::read(path)).collect::<Result<Vec<_>, _>>()?;
-    let expected = files[0].split;
-    if let Some(other) = files.iter().position(|file| file.split != expected) {
-        let (first, other_path) = (paths[0].clone(), paths[other].clone());
-        return Err(CommandError::OtherSplit { first, expected, other: other_path, found: files[other].split });
+    let read = |run: &PathBuf| Run::read(run, &if run.is_dir() { run.join(&name) } else { run.clone() });
+    let judged = runs.iter().map(read).collect::<Result<Vec<_>, CommandError>>()?;
+    let expected = judged[0].metrics.split;
+    if let Some(other) = judged.iter().find(|run| run.metrics.split != expected) {
+        let (first, found) = (judged[0].path.clone(), other.metrics.split);
+        return Err(CommandError::OtherSplit { first, expected, other: other.path.clone(), found });
     }
-    Ok((expected, files))
+    Ok(judged)
 }
 
 /// Where the data of a run was.
@@ -78,7 +199,7 @@ fn trained_on(run: &Path) -> Result<PathBuf, CommandError> {
 }
 
 /// The last part of each path, or the whole of it where two would be called alike.
-fn names(runs: &[PathBuf]) -> Vec<String> {
+pub fn names(runs: &[PathBuf]) -> Vec<String> {
     let short =
         |run: &Path| run.file_name().map_or_else(|| run.display().to_string(), |n| n.to_string_lossy().into_owned());
     let mut seen = BTreeMap::new();
@@ -89,22 +210,24 @@ fn names(runs: &[PathBuf]) -> Vec<String> {
     runs.iter().map(unique).collect()
 }
 
+/// What there is to say about the comparison, without its tables.
+pub fn words(compared: &ComparedRuns) -> Vec<String> {
+    let ComparedRuns { comparison, notes, .. } = compared;
+    [differences(comparison), verdicts(comparison), flags(comparison, false), notes.clone()].concat()
+}
+
 /// The tables, and in words what they hide.
-pub fn report(compared: &ComparedRuns, files: &[MetricsFile], attributes: bool) -> String {
-    let ComparedRuns { split, comparison } = compared;
+pub fn report(compared: &ComparedRuns, attributes: bool) -> String {
+    let ComparedRuns { split, images, notes, commoner_class_accuracy, comparison, published } = compared;
     let averages = [&comparison.macro_average, &comparison.micro_average, &comparison.original];
+    let commoner = commoner_class_accuracy.iter().copied().map(Some).chain([None]);
     let mut table = table("Average");
-    for row in averages {
+    for (row, commoner) in averages.into_iter().zip(commoner) {
         add(&mut table, row, &comparison.evaluations);
-        let reference = match row.name.as_str() {
-            "macro average" => Some(files[0].evaluation.macro_average),
-            "micro average" => Some(files[0].evaluation.micro_average),
-            _ => None,
-        };
-        if let Some(scores) = reference {
+        if let Some(accuracy) = commoner {
             let mut cells = vec![String::new(), "(always the commoner class)".to_owned()];
             cells.extend(ComparedRow::METRICS.map(|metric| match metric {
-                Metric::Accuracy => score(scores.commoner_class_accuracy) + NOT_BEST,
+                Metric::Accuracy => score(accuracy) + NOT_BEST,
                 _ => String::new(),
             }));
             table.row(cells);
@@ -112,7 +235,7 @@ pub fn report(compared: &ComparedRuns, files: &[MetricsFile], attributes: bool) 
     }
     let mut text = format!(
         "on {} of the {split} split; the best of each column is marked{BEST}\n\n{}",
-        counted(files[0].evaluation.images as u64, "image"),
+        counted(*images as u64, "image"),
         table.text()
     );
     if attributes {
@@ -120,16 +243,80 @@ pub fn report(compared: &ComparedRuns, files: &[MetricsFile], attributes: bool) 
         comparison.attributes.iter().for_each(|row| add(&mut table, row, &comparison.evaluations));
         text += &format!("\n{}", table.text());
     }
-    let flags = flags(comparison, attributes);
-    if !flags.is_empty() {
-        text += &format!("\n{}\n", flags.join("\n"));
+    let paragraphs =
+        [published_lines(published), differences(comparison), verdicts(comparison), flags(comparison, attributes)];
+    for lines in paragraphs.iter().chain([notes]).filter(|lines| !lines.is_empty()) {
+        text += &format!("\n{}\n", lines.join("\n"));
     }
     text
 }
 
+fn published_lines(published: &[Published]) -> Vec<String> {
+    let line = |Published { name, accuracy, split, source }: &Published| {
+        format!("published: {name}, mean accuracy {} on CelebA's {split} split ({source})", score(Some(*accuracy)))
+    };
+    published.iter().map(line).collect()
+}
+
+/// The differences of the macro average with their intervals, a table a later run.
+fn differences(comparison: &Comparison) -> Vec<String> {
+    let row = &comparison.macro_average;
+    let runs = &comparison.evaluations;
+    let table = |other: usize| {
+        let heading = format!("{} less {}", runs[other + 1], runs[0]);
+        let mut table = Columns::new(1, &[&heading, "Macro average", "95 % interval"]);
+        for metric in ComparedRow::METRICS {
+            let Some(compared) = row.get(metric) else { continue };
+            if let (Some(difference), Some(Interval { low, high })) =
+                (compared.differences[other], compared.intervals[other])
+            {
+                let heading = metric.heading().to_owned();
+                table.row([heading, format!("{difference:+.4}"), format!("{low:+.4} to {high:+.4}")]);
+            }
+        }
+        table.text().trim_end().to_owned()
+    };
+    (0..row.accuracy.intervals.len()).map(table).collect()
+}
+
+/// Which attributes became better and worse, a paragraph a later run.
+fn verdicts(comparison: &Comparison) -> Vec<String> {
+    let runs = &comparison.evaluations;
+    let mut told = Vec::new();
+    for (other, name) in runs.iter().enumerate().skip(1) {
+        let with = |verdict: Verdict| -> Vec<&str> {
+            let rows = comparison.attributes.iter();
+            rows.filter(|row| row.changes.iter().any(|change| (change.evaluation, change.verdict) == (other, verdict)))
+                .map(|row| row.name.as_str())
+                .collect()
+        };
+        let kinds = [
+            (Verdict::Better, "better than"),
+            (Verdict::Worse, "worse than"),
+            (Verdict::Mixed, "better in one of accuracy and F1 and worse in the other than"),
+            (Verdict::Undecided, "not to be told apart from"),
+        ];
+        for (verdict, words) in kinds {
+            let names = with(verdict);
+            if !names.is_empty() {
+                let all = comparison.attributes.len();
+                told.push(format!("{name} is {words} {} ({} of {all}): {}", runs[0], names.len(), names.join(", ")));
+            }
+        }
+    }
+    if !told.is_empty() {
+        told.push(
+            "by accuracy (McNemar's exact test) and F1 (paired bootstrap), corrected by Holm so that in 95 % of such \
+             comparisons no attribute is called better or worse by chance, for each of the two"
+                .to_owned(),
+        );
+    }
+    told
+}
+
 fn table(first: &'static str) -> Columns {
     let headings =
-        ["Accuracy", "Precision", "Recall", "F1", "Predicted positive"].map(|name| format!("{name}{NOT_BEST}"));
+        ["Accuracy", "Precision", "Recall", "F1", "AP", "Predicted positive"].map(|name| format!("{name}{NOT_BEST}"));
     let headings: Vec<&str> = [first, "Run"].into_iter().chain(headings.iter().map(String::as_str)).collect();
     Columns::new(2, &headings)
 }

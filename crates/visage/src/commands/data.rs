@@ -1,9 +1,9 @@
 //! `visage data`.
 
 pub mod convert;
-pub mod images;
 pub mod pack;
 pub mod preview;
+pub mod source;
 pub mod verify;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -111,7 +111,7 @@ impl Contents {
             .collect();
         let images_without_split = dataset.samples().iter().filter(|sample| sample.split.is_none()).count();
         warnings.splice(0..0, split_warnings(dataset, &statistics, images_without_split));
-        warnings.splice(0..0, dataset.notes().iter().cloned().chain(images::missing(dataset)));
+        warnings.splice(0..0, dataset.notes().iter().cloned().chain(source::missing(dataset)));
         let split_contents =
             |s: &Statistics| SplitContents { images: s.samples, majority_accuracy: s.majority_accuracy };
         Self {

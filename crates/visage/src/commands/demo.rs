@@ -7,12 +7,13 @@ use visage_data::{Dataset, Split};
 use visage_synth::Options;
 use visage_train::{Recipe, TrainError};
 
-use super::{compare, data, evaluate, read_model, train};
+use super::{compare, data, evaluate, read_model, read_rules, report, train};
 use crate::cli::{DemoArgs, Threshold};
 use crate::compute::Compute;
 use crate::error::CommandError;
 use crate::metrics_file::MetricsFile;
 use crate::output;
+use crate::report_runs::Asked;
 use crate::shell;
 use crate::table::duration;
 
@@ -52,11 +53,13 @@ pub fn run(args: &DemoArgs) -> Result<(), CommandError> {
             split_seed: None,
             folder: &run,
             resume: false,
+            accept_changes: false,
+            tensorboard: false,
             compute: &compute,
             resume_options: String::new(),
         })?;
         let (model, model_file) = read_model(&run, &compute)?;
-        let metrics = evaluate::evaluate(&evaluate::Judging {
+        let judgement = evaluate::evaluate(&evaluate::Judging {
             model: &model,
             model_file,
             dataset: &dataset,
@@ -64,16 +67,20 @@ pub fn run(args: &DemoArgs) -> Result<(), CommandError> {
             split: Split::Test,
             threshold: Threshold::Model,
             group_by: &[],
+            rules: &read_rules(None, &model.card.attributes)?,
             compute: &compute,
         })?;
-        metrics.write_in(&visage_train::RunFolder::open(&run).map_err(TrainError::from)?)?;
+        judgement.write(&run.join(MetricsFile::name(Split::Test)))?;
+        judged.push(compare::Run::new(&run, judgement.metrics, Some(judgement.predictions)));
         runs.push(run);
-        judged.push(metrics);
     }
 
     output::note("\n== both, judged on faces they have not seen\n");
-    let compared = compare::compare(&runs, Split::Test, &judged)?;
-    output::result(&compare::report(&compared, &judged, false))?;
+    let compared = compare::compare(judged, false)?;
+    output::result(&compare::report(&compared, false))?;
+    output::note("\n== the report");
+    let asked = Asked { runs: &runs, split: Some(Split::Test), gallery: false };
+    output::result(&format!("\n{}", report::told(&report::report(&asked, &args.out)?)))?;
     let best = shell::path(&args.out.join(RECIPES[RECIPES.len() - 1].0));
     let data = shell::path(&faces);
     output::result(&format!(

@@ -4,24 +4,28 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use visage_data::{Dataset, Label, Split};
-use visage_judge::{Evaluation, Metric, Predictions, Scores, ThresholdRule, Thresholds};
+use visage_judge::{
+    Consistency, Evaluation, Gap, Interval, Intervals, Metric, Rules, SMALL_GROUP, Scores, ThresholdRule, Thresholds,
+    judge_groups, widest_gaps,
+};
 use visage_model::{Model, Origin};
-use visage_train::RunFolder;
 use visage_train::inference::{InferenceOptions, predictions};
+use visage_train::{About, PredictionsFile, RunFolder};
 
-use super::data::images;
-use super::read_model;
-use crate::cli::{EvaluateArgs, Threshold};
+use super::data::source;
+use super::{read_model, read_rules};
+use crate::cli::{EvaluateArgs, SourceArgs, Threshold};
 use crate::compute::Compute;
 use crate::error::CommandError;
-use crate::metrics_file::{Group, MetricsFile};
+use crate::metrics_file::MetricsFile;
 use crate::output;
 use crate::progress::Progress;
+use crate::resampling::RESAMPLING;
 use crate::shell;
 use crate::table::{Columns, count, counted, percent, score};
 
 /// Images that go through the network together.
-const BATCH_SIZE: usize = 64;
+pub const BATCH_SIZE: usize = 64;
 
 /// The metrics shown, and their short headings.
 const COLUMNS: [(Metric, &str); 10] = [
@@ -41,39 +45,45 @@ const COLUMNS: [(Metric, &str); 10] = [
 pub fn run(args: &EvaluateArgs) -> Result<(), CommandError> {
     let compute = Compute::new(&args.compute)?;
     let (model, model_file) = read_model(&args.model, &compute)?;
-    let metrics = evaluate(&Judging {
-        dataset: &Arc::new(open(args, &model, &compute)?),
+    let rules = read_rules(args.rules.as_deref(), &model.card.attributes)?;
+    let judged = evaluate(&Judging {
+        dataset: &Arc::new(open(&args.source, &model, &compute)?),
         model: &model,
         model_file,
-        data: &args.data,
+        data: &args.source.data,
         split: args.split,
         threshold: args.threshold,
         group_by: &args.group_by,
+        rules: &rules,
         compute: &compute,
     })?;
-    let json_file = args.json.as_ref().and_then(Option::as_ref);
-    let given = args.out.iter().chain(json_file);
-    given.clone().try_for_each(|file| metrics.write(file))?;
-    let mut written: Vec<String> = given.map(|file| file.display().to_string()).collect();
-    if written.is_empty() && RunFolder::holds_run(&args.model) {
-        let run = RunFolder::open(&args.model).map_err(visage_train::TrainError::from)?;
-        written.push(metrics.write_in(&run)?.display().to_string());
+    let mut written = Vec::new();
+    match &args.out {
+        Some(file) => written.extend(judged.write(file)?),
+        None if RunFolder::holds_run(&args.model) && !matches!(args.json, Some(Some(_))) => {
+            written.extend(judged.write(&args.model.join(MetricsFile::name(args.split)))?);
+        }
+        None => {}
+    }
+    if let Some(Some(file)) = &args.json {
+        judged.metrics.write(file)?;
+        written.push(file.display().to_string());
     }
     if matches!(args.json, Some(None)) {
-        output::result(&metrics.to_json())?;
+        output::result(&judged.metrics.to_json())?;
     } else {
-        output::result(&report(&metrics))?;
+        output::result(&report(&judged.metrics))?;
     }
     if !written.is_empty() {
-        output::note(&format!("wrote {}", written.join(" and ")));
+        output::note(&format!("wrote {}", written.join(", ")));
         output::note(&format!("next: visage compare {} ANOTHER_RUN", shell::path(&args.model)));
     }
     Ok(())
 }
 
 /// Opens the dataset. Where its table assigns no splits and the model was trained on it, they are those of then.
-fn open(args: &EvaluateArgs, model: &Model, compute: &Compute) -> Result<Dataset, CommandError> {
-    let dataset = images::open(&args.data, args.skip_bad_images, compute.threads)?;
+pub fn open(args: &SourceArgs, model: &Model, compute: &Compute) -> Result<Dataset, CommandError> {
+    let dataset = source::open(args, compute.threads)?;
     let Origin { split_seed, dataset_fingerprint, .. } = &model.card.origin;
     match split_seed {
         Some(seed) if !dataset.has_splits() => {
@@ -101,19 +111,41 @@ pub struct Judging<'a> {
     pub threshold: Threshold,
     /// Attributes whose presence and absence are judged apart.
     pub group_by: &'a [String],
+    /// What cannot be true together.
+    pub rules: &'a Rules,
     /// Where to compute.
     pub compute: &'a Compute,
 }
 
-/// Judges a model, showing how it goes.
-pub fn evaluate(judging: &Judging<'_>) -> Result<MetricsFile, CommandError> {
-    let Judging { model, model_file, dataset, data, split, threshold, group_by, compute } = judging;
-    let indices = dataset.indices(*split);
-    if indices.is_empty() {
-        // Never the training split: it is not what anyone wants to be told to judge on.
-        let other = [Split::Test, Split::Validation].into_iter().find(|&other| !dataset.indices(other).is_empty());
-        return Err(CommandError::EmptySplit { dataset: dataset.name().to_owned(), split: *split, other });
+/// What judging gave.
+pub struct Judged {
+    /// The metrics.
+    pub metrics: MetricsFile,
+    /// The answers behind them.
+    pub predictions: PredictionsFile,
+}
+
+impl Judged {
+    /// Writes the metrics to `path` and the predictions beside them; returns both paths.
+    ///
+    /// The predictions first: what compares them goes by their own labels and thresholds, so that being killed in between
+    /// leaves nothing that contradicts itself.
+    ///
+    /// # Errors
+    ///
+    /// When one cannot be written.
+    pub fn write(&self, path: &Path) -> Result<[String; 2], CommandError> {
+        let beside = PredictionsFile::beside(path);
+        self.predictions.write(&beside)?;
+        self.metrics.write(path)?;
+        Ok([path, &beside].map(|path| path.display().to_string()))
     }
+}
+
+/// Judges a model, showing how it goes.
+pub fn evaluate(judging: &Judging<'_>) -> Result<Judged, CommandError> {
+    let Judging { model, model_file, dataset, data, split, threshold, group_by, rules, compute } = judging;
+    let indices = images(dataset, *split)?;
     let groups = group_columns(dataset, group_by)?;
     let options = InferenceOptions { batch_size: BATCH_SIZE, workers: compute.threads };
     let mut progress = Progress::new(&format!("judging on {split}"), "images", indices.len() as u64);
@@ -131,28 +163,50 @@ pub fn evaluate(judging: &Judging<'_>) -> Result<MetricsFile, CommandError> {
             (Thresholds::fixed(*value, model.card.attributes.len()), format!("{value} for every attribute"))
         }
     };
-    let mut judged_groups = Vec::new();
-    for (name, column) in groups {
-        for (present, label) in [(true, Label::Present), (false, Label::Absent)] {
-            let member = |row: usize| dataset.samples()[indices[row]].labels[column] == label;
-            let members = rows(&predictions, member)?;
-            let macro_average = visage_judge::evaluate(&members, &thresholds)?.macro_average;
-            let attribute = name.to_owned();
-            judged_groups.push(Group { attribute, present, images: members.images(), macro_average });
-        }
-    }
-    Ok(MetricsFile {
+    let by: Vec<(String, Vec<Option<bool>>)> = groups
+        .into_iter()
+        .map(|(name, column)| {
+            let known = indices.iter().map(|&index| Label::known(dataset.samples()[index].labels[column]));
+            (name.to_owned(), known.collect())
+        })
+        .collect();
+    let (judged_groups, gaps) = judge_groups(&predictions, &thresholds, &by, &RESAMPLING)?;
+    let metrics = MetricsFile {
         visage_version: env!("CARGO_PKG_VERSION").to_owned(),
         model: model_file.clone(),
         architecture: model.card.network.architecture.to_string(),
+        calibration: model.card.calibration.as_ref().map(|calibration| calibration.method().to_string()),
         dataset: dataset.name().to_owned(),
         data: data.to_path_buf(),
         dataset_fingerprint: dataset.fingerprint(),
         split: *split,
         thresholds: rule,
         evaluation: visage_judge::evaluate(&predictions, &thresholds)?,
+        intervals: Some(Intervals::new(&predictions, &thresholds, &RESAMPLING)?),
         groups: judged_groups,
-    })
+        gaps,
+        consistency: (!rules.is_empty()).then(|| rules.count(&predictions, &thresholds)),
+    };
+    let about = About {
+        visage_version: metrics.visage_version.clone(),
+        model: metrics.model.clone(),
+        dataset: metrics.dataset.clone(),
+        dataset_fingerprint: metrics.dataset_fingerprint.clone(),
+        split: *split,
+        images: indices.iter().map(|&index| dataset.samples()[index].image.clone()).collect(),
+    };
+    Ok(Judged { metrics, predictions: PredictionsFile { about, predictions, thresholds } })
+}
+
+/// The images of a split, of which there must be some.
+pub fn images(dataset: &Dataset, split: Split) -> Result<Vec<usize>, CommandError> {
+    let indices = dataset.indices(split);
+    if indices.is_empty() {
+        // Never the training split: it is not what anyone wants to be told to judge on.
+        let other = [Split::Test, Split::Validation].into_iter().find(|&other| !dataset.indices(other).is_empty());
+        return Err(CommandError::EmptySplit { dataset: dataset.name().to_owned(), split, other });
+    }
+    Ok(indices)
 }
 
 /// The name and the column of each attribute to group by.
@@ -165,15 +219,6 @@ fn group_columns<'a>(dataset: &Dataset, names: &'a [String]) -> Result<Vec<(&'a 
         return Err(CommandError::NoSuchAttribute { dataset, names: missing, known: known.to_vec() });
     }
     Ok(names.iter().filter_map(|name| Some((name.as_str(), column(name)?))).collect())
-}
-
-/// The predictions for some of the images.
-fn rows(all: &Predictions, member: impl Fn(usize) -> bool) -> Result<Predictions, visage_judge::Error> {
-    let width = all.attributes().len();
-    let chosen = || (0..all.images()).filter(|&row| member(row)).map(|row| row * width..(row + 1) * width);
-    let labels = chosen().flat_map(|row| all.labels()[row].to_vec()).collect();
-    let probabilities = chosen().flat_map(|row| all.probabilities()[row].to_vec()).collect();
-    Predictions::new(all.attributes().to_vec(), labels, probabilities)
 }
 
 /// The tables.
@@ -190,9 +235,27 @@ pub fn report(metrics: &MetricsFile) -> String {
     ];
     for (name, scores) in means {
         table.row(row(name, scores, String::new()));
+        let intervals = metrics.intervals.as_ref().and_then(|intervals| match name {
+            "macro average" => Some(&intervals.macro_average),
+            "micro average" => Some(&intervals.micro_average),
+            _ => None,
+        });
+        if let Some(intervals) = intervals {
+            let end = |end: fn(&Interval) -> f64| {
+                COLUMNS.map(|(metric, _)| {
+                    intervals.get(&metric).map(|interval| score(Some(end(interval)))).unwrap_or_default()
+                })
+            };
+            for (label, values) in
+                [("  95 % interval: from", end(|i| i.low)), ("                   to", end(|i| i.high))]
+            {
+                table.row(std::iter::once(label.to_owned()).chain(values).chain([String::new()]));
+            }
+        }
     }
+    let calibration = metrics.calibration.as_ref().map(|method| format!("; calibration: {method}")).unwrap_or_default();
     let mut text = format!(
-        "{} of the {} split of {}; thresholds: {}\n\n{}",
+        "{} of the {} split of {}; thresholds: {}{calibration}\n\n{}",
         counted(metrics.evaluation.images as u64, "image"),
         metrics.split,
         metrics.dataset,
@@ -203,9 +266,13 @@ pub fn report(metrics: &MetricsFile) -> String {
         let mut table = Columns::new(1, &headings("Group", "Images"));
         for group in &metrics.groups {
             let name = format!("{}: {}", group.attribute, if group.present { "present" } else { "absent" });
-            table.row(row(&name, &group.macro_average, count(group.images as u64)));
+            let images = count(group.images as u64) + if group.too_small { " (too few to tell)" } else { "" };
+            table.row(row(&name, &group.macro_average, images));
         }
-        text += &format!("\nmacro average by group\n\n{}", table.text());
+        text += &format!("\nmacro average by group\n\n{}{}", table.text(), gaps(&metrics.gaps));
+    }
+    if let Some(consistency) = &metrics.consistency {
+        text += &contradictions(consistency, metrics.evaluation.images);
     }
     text += &format!(
         "\naccuracy {}, where always answering the commoner class has {}; of what is there it finds {} (recall), \
@@ -216,6 +283,64 @@ pub fn report(metrics: &MetricsFile) -> String {
         percent(macro_average.precision),
     );
     text
+}
+
+/// The mean gaps of each grouping, and the widest that are more than chance.
+fn gaps(gaps: &[Gap]) -> String {
+    /// How many of the widest gaps are named.
+    const NAMED: usize = 5;
+    let interval = |gap: &Gap| match gap.interval {
+        Some(Interval { low, high }) => format!("{low:+.4} to {high:+.4}"),
+        None => "-".to_owned(),
+    };
+    let mut means =
+        Columns::new(2, &["Group", "Alike in", "Mean gap", "95 % interval", "Attributes", "Too few to tell"]);
+    for mean in gaps.iter().filter(|gap| gap.attribute.is_none()) {
+        let of = |gap: &&Gap| gap.attribute.is_some() && (&gap.group, gap.criterion) == (&mean.group, mean.criterion);
+        means.row([
+            mean.group.clone(),
+            format!("{} ({})", mean.criterion.metric().heading().to_lowercase(), mean.criterion.heading()),
+            score(mean.difference),
+            interval(mean),
+            count(mean.cases[0]),
+            count(gaps.iter().filter(of).filter(|gap| gap.too_small).count() as u64),
+        ]);
+    }
+    let widest = widest_gaps(gaps);
+    let mut named = Columns::new(3, &["Attribute", "Metric", "Group", "Present", "Absent", "Gap", "95 % interval"]);
+    for gap in widest.iter().take(NAMED) {
+        named.row([
+            gap.attribute.clone().unwrap_or_default(),
+            gap.criterion.metric().heading().to_owned(),
+            gap.group.clone(),
+            score(gap.values[0]),
+            score(gap.values[1]),
+            gap.difference.map(|gap| format!("{gap:+.4}")).unwrap_or_default(),
+            interval(gap),
+        ]);
+    }
+    let mut text = format!(
+        "\ngaps between groups, over the attributes with {SMALL_GROUP} cases or more in both\n\n{}",
+        means.text()
+    );
+    if !widest.is_empty() {
+        text += &format!("\nthe widest gaps beyond chance, of {}\n\n{}", widest.len(), named.text());
+    }
+    text
+}
+
+/// How often labels and answers break the rules.
+fn contradictions(consistency: &Consistency, images: usize) -> String {
+    let mut table = Columns::new(1, &["Rule", "Labels", "Answers"]);
+    for rule in &consistency.rules {
+        table.row([rule.rule.clone(), count(rule.labels), count(rule.predictions)]);
+    }
+    table.row(["any of them".to_owned(), count(consistency.labels), count(consistency.predictions)]);
+    format!(
+        "\nimages of {} that contradict themselves; `visage predict --consistent` gives answers that do not\n\n{}",
+        count(images as u64),
+        table.text()
+    )
 }
 
 fn headings(first: &'static str, last: &'static str) -> Vec<&'static str> {

@@ -1,19 +1,29 @@
 //! The verbs.
 
+mod audit;
 mod bench;
-mod compare;
+mod calibrate;
+mod card;
+pub mod compare;
 mod data;
 mod demo;
 mod evaluate;
+mod lr_find;
 mod predict;
+mod recipe;
+mod report;
+mod runs;
 mod train;
+mod weights;
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
+use visage_judge::{RuleSet, Rules};
 use visage_model::Model;
 use visage_train::trainer::model_of_run;
 
-use crate::cli::{Command, DataCommand};
+use crate::cli::{Command, DataCommand, RecipeCommand};
 use crate::compute::Compute;
 use crate::error::CommandError;
 
@@ -32,8 +42,17 @@ pub fn run(command: Command) -> Result<(), CommandError> {
         Command::Data(DataCommand::Preview(args)) => data::preview::run(&args),
         Command::Data(DataCommand::Synth(args)) => data::synth(&args),
         Command::Train(args) => train::run(&args),
+        Command::LrFind(args) => lr_find::run(&args),
+        Command::Runs(args) => runs::run(&args),
+        Command::Recipe(RecipeCommand::Show(args)) => recipe::show(&args),
+        Command::Recipe(RecipeCommand::Diff(args)) => recipe::diff(&args),
+        Command::Weights(args) => weights::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Compare(args) => compare::run(&args),
+        Command::Report(args) => report::run(&args),
+        Command::Calibrate(args) => calibrate::run(&args),
+        Command::Audit(args) => audit::run(&args),
+        Command::Card(args) => card::run(&args),
         Command::Predict(args) => predict::run(&args),
         Command::Bench(args) => bench::run(&args),
     }
@@ -46,5 +65,16 @@ fn read_model(model: &Path, compute: &Compute) -> Result<(Model, PathBuf), Comma
     if model.is_dir() && !file.is_file() {
         return Err(CommandError::NoModel { folder: model.to_owned() });
     }
-    Ok((Model::read(&file, &compute.device)?, file))
+    Ok((Model::read(&file, &compute.device)?.folded(), file))
+}
+
+/// The rules in `file`, or without one those of CelebA that are about these attributes.
+fn read_rules(file: Option<&Path>, attributes: &[String]) -> Result<Rules, CommandError> {
+    let Some(path) = file else {
+        return RuleSet::celeba().and_then(|rules| rules.bind(attributes, true)).map_err(CommandError::Rules);
+    };
+    let text = fs::read_to_string(path).map_err(|source| CommandError::Read { path: path.to_owned(), source })?;
+    RuleSet::parse(&text)
+        .and_then(|rules| rules.bind(attributes, false))
+        .map_err(|source| CommandError::RuleFile { path: path.to_owned(), source })
 }

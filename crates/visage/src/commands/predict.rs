@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 use serde::ser::{Serialize, SerializeMap, SerializeStruct, Serializer};
 use visage_data::{ImageError, Preparation};
-use visage_judge::is_positive;
+use visage_judge::{Rules, is_positive};
 use visage_model::Card;
 
-use super::read_model;
+use super::{read_model, read_rules};
 use crate::cli::{PredictArgs, PredictionFormat};
 use crate::compute::Compute;
 use crate::error::CommandError;
@@ -28,7 +28,12 @@ pub fn run(args: &PredictArgs) -> Result<(), CommandError> {
     let compute = Compute::new(&args.compute)?;
     let (model, _) = read_model(&args.model, &compute)?;
     let images = images(&args.images)?;
-    let mut writer = Writer { format: args.format, card: &model.card, header: false };
+    let rules = read_rules(args.rules.as_deref(), &model.card.attributes)?;
+    if args.consistent && rules.is_empty() {
+        return Err(CommandError::NoRules);
+    }
+    let rules = args.consistent.then_some(rules);
+    let mut writer = Writer { format: args.format, card: &model.card, rules, header: false };
     let mut failed = 0;
     for paths in images.chunks(BATCH_SIZE) {
         let prepared: Vec<_> = paths.par_iter().map(|path| pixels(&model.card.preparation, path)).collect();
@@ -103,6 +108,8 @@ fn pixels(preparation: &Preparation, path: &Path) -> Result<Vec<u8>, String> {
 struct Writer<'a> {
     format: PredictionFormat,
     card: &'a Card,
+    /// What answers must not break.
+    rules: Option<Rules>,
     /// Whether the header of a CSV was written.
     header: bool,
 }
@@ -127,7 +134,9 @@ impl Writer<'_> {
             }
             PredictionFormat::Json => {
                 for (image, probabilities) in rows {
-                    serde_json::to_writer(&mut *lines, &Prediction { image, card: self.card, probabilities })?;
+                    let answers = self.answers(probabilities);
+                    let prediction = Prediction { image, card: self.card, probabilities, answers: &answers };
+                    serde_json::to_writer(&mut *lines, &prediction)?;
                     lines.push(b'\n');
                 }
             }
@@ -138,7 +147,10 @@ impl Writer<'_> {
                     csv.write_record(std::iter::once("image").chain(self.card.attributes.iter().map(String::as_str)))?;
                 }
                 for (image, probabilities) in rows {
-                    let values = probabilities.iter().map(f32::to_string);
+                    let values: Vec<String> = match &self.rules {
+                        Some(_) => self.answers(probabilities).iter().map(|&is| u8::from(is).to_string()).collect(),
+                        None => probabilities.iter().map(f32::to_string).collect(),
+                    };
                     csv.write_record(std::iter::once(image.display().to_string()).chain(values))?;
                 }
                 csv.flush()?;
@@ -147,15 +159,21 @@ impl Writer<'_> {
         Ok(())
     }
 
+    /// Which attributes an image has.
+    fn answers(&self, probabilities: &[f32]) -> Vec<bool> {
+        let thresholds = &self.card.thresholds;
+        match &self.rules {
+            Some(rules) => rules.consistent(probabilities, thresholds),
+            None => probabilities.iter().zip(thresholds).map(|(&p, &threshold)| is_positive(p, threshold)).collect(),
+        }
+    }
+
     /// The attributes an image has, the surest first.
     fn summary(&self, probabilities: &[f32]) -> String {
-        let Card { attributes, thresholds, .. } = self.card;
-        let mut present: Vec<(&str, f32)> = attributes
-            .iter()
-            .zip(thresholds)
-            .zip(probabilities)
-            .filter(|((_, threshold), probability)| is_positive(**probability, **threshold))
-            .map(|((name, _), &probability)| (name.as_str(), probability))
+        let answers = self.answers(probabilities).into_iter();
+        let mut present: Vec<(&str, f32)> = answers
+            .zip(self.card.attributes.iter().zip(probabilities))
+            .filter_map(|(present, (name, &probability))| present.then_some((name.as_str(), probability)))
             .collect();
         present.sort_by(|a, b| b.1.total_cmp(&a.1));
         let named: Vec<String> = present.iter().map(|(name, probability)| format!("{name} {probability:.2}")).collect();
@@ -168,19 +186,20 @@ struct Prediction<'a> {
     image: &'a Path,
     card: &'a Card,
     probabilities: &'a [f32],
+    answers: &'a [bool],
 }
 
 impl Serialize for Prediction<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut object = serializer.serialize_struct("Prediction", 2)?;
         object.serialize_field("image", &self.image.display().to_string())?;
-        object.serialize_field("attributes", &Answers(self.card, self.probabilities))?;
+        object.serialize_field("attributes", &Answers(self.card, self.probabilities, self.answers))?;
         object.end()
     }
 }
 
 /// Each attribute's answer, by name, in the model's order.
-struct Answers<'a>(&'a Card, &'a [f32]);
+struct Answers<'a>(&'a Card, &'a [f32], &'a [bool]);
 
 impl Serialize for Answers<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -190,10 +209,10 @@ impl Serialize for Answers<'_> {
             present: bool,
         }
 
-        let Answers(card, probabilities) = self;
+        let Answers(card, probabilities, answers) = self;
         let mut object = serializer.serialize_map(Some(probabilities.len()))?;
-        for ((name, &threshold), &probability) in card.attributes.iter().zip(&card.thresholds).zip(*probabilities) {
-            object.serialize_entry(name, &Answer { probability, present: is_positive(probability, threshold) })?;
+        for ((name, &probability), &present) in card.attributes.iter().zip(*probabilities).zip(*answers) {
+            object.serialize_entry(name, &Answer { probability, present })?;
         }
         object.end()
     }

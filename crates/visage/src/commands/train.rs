@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use visage_data::Dataset;
-use visage_train::recipe::RecipeError;
 use visage_train::run_folder::{EpochRow, RunFolder, RunStatus, StepRow};
 use visage_train::trainer::{self, Event, Outcome, Started, TrainSettings};
 use visage_train::{Recipe, TrainError};
 
-use super::data::images;
+use super::data::source;
+use super::recipe::of_name;
+use crate::board::Board;
 use crate::cli::TrainArgs;
 use crate::compute::Compute;
 use crate::error::CommandError;
@@ -27,7 +28,7 @@ const SMOOTHING: f64 = 0.05;
 pub fn run(args: &TrainArgs) -> Result<(), CommandError> {
     let recipe = recipe(args)?;
     let compute = Compute::new(&args.compute)?;
-    let mut dataset = images::open(&args.data, args.skip_bad_images, compute.threads)?;
+    let mut dataset = source::open(&args.source, compute.threads)?;
     dataset.require_images(&(0..dataset.samples().len()).collect::<Vec<_>>())?;
     let split_seed = (!dataset.has_splits()).then_some(recipe.training.seed);
     if let Some(seed) = split_seed {
@@ -41,24 +42,23 @@ pub fn run(args: &TrainArgs) -> Result<(), CommandError> {
     let outcome = train(&Training {
         recipe,
         dataset: Arc::new(dataset),
-        data: &args.data,
+        data: &args.source.data,
         split_seed,
         folder: &folder,
         resume: args.resume,
+        accept_changes: args.accept_changes,
+        tensorboard: args.tensorboard,
         compute: &compute,
         resume_options: resume_options(args),
     })?;
-    output::result(&told(&outcome, &folder, &args.data))
+    output::result(&told(&outcome, &folder, &args.source.data))
 }
 
 /// The recipe asked for, or that of the run to go on with.
 fn recipe(args: &TrainArgs) -> Result<Recipe, CommandError> {
     let mut recipe = match (&args.recipe, &args.out) {
         (None, Some(run)) => RunFolder::open(run).and_then(|run| run.recipe()).map_err(TrainError::from)?,
-        (recipe, _) => Recipe::load(recipe.as_deref().unwrap_or_default()).map_err(|error| match error {
-            RecipeError::Unknown { .. } => CommandError::usage(error),
-            error => TrainError::from(error).into(),
-        })?,
+        (recipe, _) => of_name(recipe.as_deref().unwrap_or_default())?,
     };
     recipe.set_all(&args.overrides).map_err(CommandError::usage)?;
     Ok(recipe)
@@ -67,7 +67,7 @@ fn recipe(args: &TrainArgs) -> Result<Recipe, CommandError> {
 /// The options that a run to go on with does not know by itself.
 fn resume_options(args: &TrainArgs) -> String {
     let threads = args.compute.threads.map(|threads| format!(" --threads {threads}")).unwrap_or_default();
-    let skip = if args.skip_bad_images { " --skip-bad-images" } else { "" };
+    let skip = if args.source.skip_bad_images { " --skip-bad-images" } else { "" };
     format!("{threads}{skip}")
 }
 
@@ -77,8 +77,12 @@ fn told(Outcome { status, result }: &Outcome, folder: &Path, data: &Path) -> Str
         _ => "",
     };
     let run = shell::path(folder);
+    let skipped = match result.skipped_steps {
+        0 => String::new(),
+        steps => format!("{} left out, because their gradients overflowed f16\n", counted(steps, "step")),
+    };
     format!(
-        "{} in {}{how}; the best was epoch {}\n\
+        "{skipped}{} in {}{how}; the best was epoch {}\n\
          wrote {run}: best.safetensors is the model, epochs.csv and steps.csv say how it came about\n\
          next: visage evaluate {run} --data {}\n",
         counted(u64::from(result.epochs), "epoch"),
@@ -102,6 +106,10 @@ pub struct Training<'a> {
     pub folder: &'a Path,
     /// Whether to go on with the run in `folder`.
     pub resume: bool,
+    /// Whether to go on with another recipe or other data than it began with.
+    pub accept_changes: bool,
+    /// Whether to write TensorBoard's events too.
+    pub tensorboard: bool,
     /// Where to compute.
     pub compute: &'a Compute,
     /// What else the command to go on with the run needs.
@@ -110,7 +118,18 @@ pub struct Training<'a> {
 
 /// Trains, shows how it goes, and stops and saves on Ctrl-C.
 pub fn train(training: &Training<'_>) -> Result<Outcome, CommandError> {
-    let Training { recipe, dataset, data, split_seed, folder, resume, compute, resume_options } = training;
+    let Training {
+        recipe,
+        dataset,
+        data,
+        split_seed,
+        folder,
+        resume,
+        accept_changes,
+        tensorboard,
+        compute,
+        resume_options,
+    } = training;
     let settings = TrainSettings {
         recipe: recipe.clone(),
         dataset: Arc::clone(dataset),
@@ -118,6 +137,7 @@ pub fn train(training: &Training<'_>) -> Result<Outcome, CommandError> {
         split_seed: *split_seed,
         folder: folder.to_path_buf(),
         resume: *resume,
+        accept_changes: *accept_changes,
         device: compute.device.clone(),
         device_name: compute.name.to_owned(),
         workers: compute.threads,
@@ -125,8 +145,24 @@ pub fn train(training: &Training<'_>) -> Result<Outcome, CommandError> {
     };
     let listening = Listening::begin();
     let mut watch = Watch::new(recipe, dataset);
-    let outcome = trainer::train(&settings, listening.flag(), &mut |event| watch.see(&event))?;
+    let mut board = tensorboard.then(Board::default);
+    let trained = trainer::train(&settings, listening.flag(), &mut |event| {
+        watch.see(&event);
+        if let Some(board) = &mut board {
+            board.see(&event);
+        }
+    });
     drop(watch);
+    let outcome = match trained {
+        Ok(outcome) => outcome,
+        // Refused before it began, or broken off with a checkpoint to go on from.
+        Err(error) if error.is_of_the_world() && folder.join(trainer::LAST).is_file() => {
+            let (run, data) = (shell::path(folder), shell::path(data));
+            let resume = format!("visage train --resume --out {run} --data {data}{resume_options}");
+            return Err(CommandError::BrokenOff { error: Box::new(error), resume });
+        }
+        Err(error) => return Err(error.into()),
+    };
     if outcome.status == RunStatus::Interrupted {
         let (run, data) = (shell::path(folder), shell::path(data));
         return Err(CommandError::Interrupted {

@@ -23,6 +23,9 @@ fn runs_stand_side_by_side() {
         "never.json",
         "*",
         "never.json collapses: it says present for 0.00 % where 50.00 % are",
+        "never.json less run",
+        "95 % interval",
+        "by accuracy (McNemar's exact test) and F1 (paired bootstrap)",
     ] {
         assert!(table.contains(expected), "{expected:?} in\n{table}");
     }
@@ -30,6 +33,80 @@ fn runs_stand_side_by_side() {
     assert_eq!(json["split"], "test");
     assert_eq!(json["evaluations"], serde_json::json!(["run", "never.json"]));
     assert_eq!(json["macro_average"]["recall"]["values"][1], 0.0);
+    let red = &json["attributes"][0];
+    let interval: Vec<f64> = serde_json::from_value(red["recall"]["intervals"][0].clone()).unwrap();
+    assert!(interval[0] <= interval[1] && interval[1] <= 0.0, "{interval:?}");
+    assert!(red["changes"][0]["accuracy_p"].as_f64().unwrap() <= 1.0, "{red}");
+    assert_eq!(json, line(&format!("compare {run} {} --json", never.display())).json(), "the same draws each time");
+
+    // Squares are no faces.
+    let told = line(&format!("compare {run} {} --published", never.display())).done();
+    assert!(told.contains("nothing was published on these attributes"), "{told}");
+    fs::remove_file(folder.path().join("never.predictions.safetensors")).unwrap();
+    let told = line(&format!("compare {run} {}", never.display())).done();
+    assert!(told.contains("no intervals and no tests") && told.contains("of never.json: evaluate again"), "{told}");
+    let garbage = folder.path().join("never.predictions.safetensors");
+    fs::write(&garbage, b"garbage").unwrap();
+    let error = line(&format!("compare {run} {}", never.display())).failed(1);
+    assert!(error.contains("never.predictions.safetensors"), "{error}");
+}
+
+#[test]
+fn runs_judged_on_other_data_share_what_they_can_or_are_refused() {
+    let (run, data) = (&run().0, squares());
+    let folder = folder();
+    let out = |name: &str| folder.path().join(name).display().to_string();
+    let evaluate = |data: &std::path::Path, out: &str| {
+        line(&format!("evaluate {} --data {} --out {out}", run.display(), data.display())).done();
+    };
+    evaluate(data, &out("all.json"));
+    let table = fs::read_to_string(data.join("labels.csv")).unwrap();
+    let other = folder.path().join("other");
+    fs::create_dir_all(other.join("images")).unwrap();
+    for entry in fs::read_dir(data.join("images")).unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, other.join("images").join(path.file_name().unwrap())).unwrap();
+    }
+
+    // Without the first two of the sixteen test images.
+    let fewer: Vec<&str> = table.lines().filter(|line| !line.contains("80.png") && !line.contains("81.png")).collect();
+    fs::write(other.join("labels.csv"), fewer.join("\n")).unwrap();
+    evaluate(&other, &out("fewer.json"));
+    let told = line(&format!("compare {} {}", out("all.json"), out("fewer.json"))).done();
+    for expected in
+        ["on 14 images", "all.json without 2 images: not every run was judged on them", "not to be told apart"]
+    {
+        assert!(told.contains(expected), "{expected:?} in\n{told}");
+    }
+    fs::remove_file(out("fewer.predictions.safetensors")).unwrap();
+    let error = line(&format!("compare {} {}", out("all.json"), out("fewer.json"))).failed(1);
+    assert!(error.contains("were judged on different data"), "{error}");
+
+    // The same images, and other labels.
+    let changed = table.replace("80.png,test,1", "80.png,test,0");
+    assert_ne!(changed, table);
+    fs::write(other.join("labels.csv"), changed).unwrap();
+    evaluate(&other, &out("changed.json"));
+    let error = line(&format!("compare {} {}", out("all.json"), out("changed.json"))).failed(1);
+    assert!(error.contains("1 of the 30 they share differ"), "{error}");
+}
+
+#[test]
+fn what_others_published_stands_beside_ones_own() {
+    let (run, data) = (faces_run().display(), faces().display());
+    line(&format!("evaluate {run} --data {data}")).done();
+    let told = line(&format!("compare {run} {run} --published --attributes")).done();
+    for expected in [
+        "original ResNet-18 (published)",
+        "original EfficientNet-B0 (published)",
+        "published: MOON, mean accuracy 0.9094 on CelebA's test split",
+        "Mustache: original EfficientNet-B0 (published) collapses",
+        "CelebA's test split, and not of these images",
+    ] {
+        assert!(told.contains(expected), "{expected:?} in\n{told}");
+    }
+    // The published mean of the original's figures, as it was published.
+    assert!(told.lines().any(|line| line.contains("original ResNet-18") && line.contains("0.8814")), "{told}");
 }
 
 #[test]

@@ -11,7 +11,9 @@ fn the_demo_goes_all_the_way() {
     for expected in ["macro average", "baseline", "enhanced", "(always the commoner class)", "next: visage predict"] {
         assert!(told.contains(expected), "{expected:?} in\n{told}");
     }
-    for file in ["faces/Anno/list_attr_celeba.txt", "baseline/best.safetensors", "enhanced/metrics-test.json"] {
+    for file in
+        ["faces/Anno/list_attr_celeba.txt", "baseline/best.safetensors", "enhanced/metrics-test.json", "report.html"]
+    {
         assert!(out.join(file).is_file(), "{file}");
     }
     assert!(line(&format!("compare {0}/baseline {0}/enhanced", out.display())).done().contains("enhanced"));

@@ -38,6 +38,7 @@ fn evaluation_prints_a_table_and_writes_the_metrics() {
         "macro average",
         "mean, undefined as 0",
         "commoner class",
+        "95 % interval: from",
     ] {
         assert!(table.contains(expected), "{expected:?} in\n{table}");
     }
@@ -45,6 +46,13 @@ fn evaluation_prints_a_table_and_writes_the_metrics() {
     let printed = line(&format!("evaluate {} --data {data} --json --threads 1", run.display())).json();
     assert_eq!(written, printed, "whatever the number of threads");
     assert_eq!(written["images"], 16);
+    assert!(run.join("predictions-test.safetensors").is_file());
+    let recall = &written["macro_average"]["recall"];
+    let interval = &written["intervals"]["macro_average"]["recall"];
+    assert!(
+        interval[0].as_f64() <= recall.as_f64() && recall.as_f64() <= interval[1].as_f64(),
+        "{recall} in {interval}"
+    );
     // Two of the sixteen have an unknown label, which is judged by nobody.
     assert_eq!(written["attributes"][1]["support"], 14);
     assert!(written["macro_average"]["average_precision"].is_number(), "{}", written["macro_average"]);
@@ -70,6 +78,16 @@ fn groups_are_judged_apart() {
     for pair in groups.chunks(2) {
         assert_eq!(pair[0]["attribute"], pair[1]["attribute"]);
         assert_eq!(images(&pair[0]) + images(&pair[1]), found["images"].as_u64().unwrap());
+    }
+    let gaps = found["gaps"].as_array().unwrap();
+    // The mean and 39 attributes, for three criteria and two groupings.
+    assert_eq!(gaps.len(), 2 * 3 * 40);
+    assert!(gaps.iter().all(|gap| gap["attribute"] != gap["group"]));
+    assert!(groups[0]["too_small"].is_boolean() && groups[0]["intervals"].is_object(), "{}", groups[0]);
+    let table =
+        line(&format!("evaluate {} --data {} --group-by Male", faces_run().display(), faces().display())).done();
+    for expected in ["too few to tell", "gaps between groups", "recall (equal opportunity)", "demographic parity"] {
+        assert!(table.contains(expected), "{expected:?} in\n{table}");
     }
     let error =
         line(&format!("evaluate {} --data {} --group-by Tall", faces_run().display(), faces().display())).failed(1);
@@ -102,4 +120,39 @@ fn splits_that_a_table_does_not_assign_are_drawn_and_remembered() {
     fs::write(&labels, format!("image,Red,Bright\n{},1,1\n", image("images/00.png"))).unwrap();
     let error = line(&format!("evaluate {} --data {data}", run.display())).failed(1);
     assert!(error.contains("labels has no test images") && error.contains("help: add a `split` column"), "{error}");
+}
+
+#[test]
+fn contradictions_are_counted_and_mended() {
+    let (run, data) = (faces_run().display(), faces().display());
+    let folder = folder();
+    let out = folder.path().join("m.json");
+    let evaluate = format!("evaluate {run} --data {data} --threshold 0 --out {}", out.display());
+    // Whoever has everything breaks every rule.
+    let found = line(&format!("{evaluate} --json")).json();
+    let consistency = &found["consistency"];
+    assert_eq!(consistency["predictions"], found["images"]);
+    let rules = consistency["rules"].as_array().unwrap();
+    assert_eq!((rules.len(), &rules[0]["rule"]), (9, &"Goatee => not No_Beard".into()));
+    assert_eq!(rules[0]["labels"], 0, "beards are drawn by the rules, and labelled without noise");
+
+    let rules = folder.path().join("rules.toml");
+    fs::write(&rules, "rules = [\"Male => not Male\", \"not Smiling => Young\"]").unwrap();
+    let told = line(&format!("{evaluate} --rules {}", rules.display())).done();
+    assert!(told.contains("not Smiling => Young"), "{told}");
+    let images = faces().join("Img/img_align_celeba");
+    let predict = format!("predict {run} {} --consistent --format csv", images.display());
+    let answers = line(&format!("{predict} --rules {}", rules.display())).done();
+    let mut lines = answers.lines().map(|line| line.split(',').collect::<Vec<_>>());
+    let header = lines.next().unwrap();
+    let column = |name: &str| header.iter().position(|heading| *heading == name).unwrap();
+    let (male, smiling, young) = (column("Male"), column("Smiling"), column("Young"));
+    assert!(lines.all(|line| line[male] == "0" && (line[smiling] == "1" || line[young] == "1")));
+
+    fs::write(&rules, "rules = [\"Male => Tall\"]").unwrap();
+    let error = line(&format!("{evaluate} --rules {}", rules.display())).failed(1);
+    assert!(error.contains("rules.toml") && error.contains("\"Tall\""), "{error}");
+    let error =
+        line(&format!("predict {} {} --consistent", crate::fixture::run().0.display(), images.display())).failed(1);
+    assert!(error.contains("no rules about this model's attributes"), "{error}");
 }

@@ -156,6 +156,12 @@ pub fn training(run: &Path) -> Vec<String> {
     words.into_iter().chain(["--threads".to_owned(), "2".to_owned()]).collect()
 }
 
+/// The arguments that train the squares into `run`, by a changed recipe.
+pub fn training_with(run: &Path, changes: &[&str]) -> Vec<String> {
+    let set = changes.iter().flat_map(|change| ["--set".to_owned(), (*change).to_owned()]);
+    training(run).into_iter().chain(set).collect()
+}
+
 /// A finished run on the squares that nobody interrupted, and what training it printed.
 pub fn run() -> &'static (PathBuf, String, String) {
     static RUN: OnceLock<(PathBuf, String, String)> = OnceLock::new();

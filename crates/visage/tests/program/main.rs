@@ -1,6 +1,9 @@
 //! The program as its users meet it: every verb, what it prints, writes and answers to mistakes.
 
+mod audit;
 mod bench;
+mod calibrate;
+mod card;
 mod compare;
 mod data;
 mod demo;
@@ -8,4 +11,8 @@ mod evaluate;
 mod fixture;
 mod mistakes;
 mod predict;
+mod recipes;
+mod report;
 mod resume;
+mod training;
+mod weights;

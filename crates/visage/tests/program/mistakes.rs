@@ -113,5 +113,9 @@ fn a_run_folder_is_not_written_over() {
     refused(&format!("train baseline --data {data} --out {run}"), 1, &["already holds a run", "--resume"]);
     refused(&format!("train baseline --data {data} --out {data}"), 1, &["is not empty and is not a run"]);
     refused(&format!("train baseline --data {data} --out {run} --resume"), 1, &["begun with another recipe"]);
-    refused(&format!("train --data {} --out {run} --resume", faces().display()), 1, &["trained on another dataset"]);
+    refused(
+        &format!("train --data {} --out {run} --resume", faces().display()),
+        1,
+        &["trained on other data", "it had 64 training images, this one has 96", "this one lacks Red, Bright"],
+    );
 }

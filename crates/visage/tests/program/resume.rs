@@ -1,6 +1,7 @@
 //! A run that is killed, or stopped, and resumed ends as one that was left alone.
 
 use std::fs;
+use std::io::Read;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::Value;
 
-use crate::fixture::{PROGRAM, folder, run, squares, training, visage};
+use crate::fixture::{PROGRAM, folder, run, squares, training, training_with, visage};
 
 /// Longer than any of these runs takes.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -73,11 +74,8 @@ fn steps(run: &Path) -> usize {
     fs::read_to_string(run.join("steps.csv")).map_or(0, |text| text.lines().count().saturating_sub(1))
 }
 
-#[test]
-fn a_run_killed_at_random_moments_ends_with_the_same_bits() {
-    let folder = folder();
-    let killed = folder.path().join("killed");
-    let mut arguments = training(&killed);
+/// Trains by `arguments` into `killed`, killed up to `most` times and resumed each time.
+fn kill_and_resume(killed: &Path, mut arguments: Vec<String>, most: usize) {
     let mut kills = Vec::new();
     loop {
         let mut child = start(&arguments);
@@ -89,17 +87,24 @@ fn a_run_killed_at_random_moments_ends_with_the_same_bits() {
         let random = SystemTime::UNIX_EPOCH.elapsed().unwrap().subsec_micros() % 1000;
         let delay = Duration::from_millis(u64::from(random));
         let began = Instant::now();
-        wait_for(&mut child, || kills.len() < 8 && began.elapsed() >= delay);
+        wait_for(&mut child, || kills.len() < most && began.elapsed() >= delay);
         if let Some(status) = child.try_wait().unwrap() {
             assert!(status.success(), "after kills {kills:?}");
             break;
         }
         child.kill().unwrap();
         child.wait().unwrap();
-        kills.push((delay, steps(&killed)));
+        kills.push((delay, steps(killed)));
     }
     assert!(!kills.is_empty());
     println!("killed after (delay, steps written): {kills:?}");
+}
+
+#[test]
+fn a_run_killed_at_random_moments_ends_with_the_same_bits() {
+    let folder = folder();
+    let killed = folder.path().join("killed");
+    kill_and_resume(&killed, training(&killed), 8);
     assert_same_run(&killed, &run().0);
     let left = fs::read_dir(&killed)
         .unwrap()
@@ -107,11 +112,113 @@ fn a_run_killed_at_random_moments_ends_with_the_same_bits() {
     assert_eq!(left.count(), 0, "nothing half written is left behind");
 }
 
+/// Every state that training can have besides the weights and Adam's moments, in two recipes.
+#[test]
+fn whatever_training_remembers_is_in_the_checkpoint() {
+    let folder = folder();
+    let weights = format!("weights={}", run().0.join("best.safetensors").display());
+    let descent: &[&str] = &[
+        "optimizer.kind=sgd",
+        "nesterov=true",
+        "learning_rate=0.05",
+        "clip_norm=1",
+        "schedule.kind=plateau",
+        "factor=0.5",
+        "plateau_patience=0",
+        "plateau_threshold=0.3",
+        "warmup_epochs=0.5",
+        "accumulate=3",
+        "ema_decay=0.9",
+        "precision=f16",
+        "sampling=balanced",
+        "label_smoothing=0.1",
+    ];
+    let frozen: &[&str] = &[
+        "schedule.kind=cosine",
+        &weights,
+        "freeze_backbone_epochs=1",
+        "freeze_norms=true",
+        "layer_decay=0.8",
+        "decay_norms_and_biases=false",
+        "ema_decay=0.9",
+        "precision=bf16",
+    ];
+    for (name, changes) in [("descent", descent), ("frozen", frozen)] {
+        let (whole, killed) = (folder.path().join(name), folder.path().join(format!("{name}-killed")));
+        visage(training_with(&whole, changes)).done();
+        kill_and_resume(&killed, training_with(&killed, changes), 5);
+        assert_same_run(&killed, &whole);
+    }
+}
+
+#[test]
+fn an_image_that_goes_missing_loses_nothing() {
+    let folder = folder();
+    let data = folder.path().join("squares");
+    copy(squares(), &data);
+    let broken = folder.path().join("broken");
+    let mut arguments = training(&broken);
+    arguments[3] = data.to_str().unwrap().to_owned();
+    let picture = data.join("images/70.png");
+    let mut child = start(&arguments);
+    wait_for(&mut child, || broken.join("last.safetensors").is_file());
+    fs::remove_file(&picture).unwrap();
+    let status = child.wait().unwrap();
+    let mut error = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut error).unwrap();
+    assert_eq!(status.code(), Some(1), "{error}");
+    let resume = format!("visage train --resume --out {} --data {}", broken.display(), data.display());
+    for part in ["images/70.png", "nothing that was saved is lost", &resume] {
+        assert!(error.contains(part), "{part} in\n{error}");
+    }
+    let record: Value = serde_json::from_slice(&fs::read(broken.join("run.json")).unwrap()).unwrap();
+    assert_eq!(record["status"], "failed");
+
+    fs::copy(squares().join("images/70.png"), &picture).unwrap();
+    arguments.push("--resume".to_owned());
+    visage(&arguments).done();
+    assert_same_run(&broken, &run().0);
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(|entry| entry.unwrap()) {
+        let to = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            fs::copy(entry.path(), to).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_changed_recipe_is_trained_only_when_told() {
+    let folder = folder();
+    let changed = folder.path().join("changed");
+    visage(training_with(&changed, &["epochs=1"])).done();
+    let mut arguments = training_with(&changed, &["epochs=2", "dropout=0.1"]);
+    arguments.push("--resume".to_owned());
+    let error = visage(&arguments).failed(1);
+    for part in ["epochs = 1", "epochs = 2", "dropout = 0.2", "dropout = 0.1", "--accept-changes"] {
+        assert!(error.contains(part), "{part} in\n{error}");
+    }
+    arguments.push("--accept-changes".to_owned());
+    visage(&arguments).done();
+    assert_eq!(table(&changed.join("epochs.csv")).len(), 2);
+    let recipe = fs::read_to_string(changed.join("recipe.toml")).unwrap();
+    assert!(recipe.contains("epochs = 2") && recipe.contains("dropout = 0.1"), "{recipe}");
+
+    // Another network's weights are not this one's, told or not.
+    let mut arguments = training_with(&changed, &["epochs=2", "architecture=resnet18"]);
+    arguments.extend(["--resume".to_owned(), "--accept-changes".to_owned()]);
+    let error = visage(&arguments).failed(1);
+    assert!(error.contains("its network is efficientnet-lite0, the recipe's is resnet18"), "{error}");
+}
+
 #[cfg(unix)]
 #[test]
 fn ctrl_c_saves_and_says_how_to_resume() {
-    use std::io::Read;
-
     let folder = folder();
     let stopped = folder.path().join("stopped run");
     let mut child = start(&training(&stopped));

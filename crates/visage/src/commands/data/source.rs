@@ -1,9 +1,8 @@
 //! Datasets whose images are not all there.
 
-use std::path::Path;
-
 use visage_data::{Dataset, verify};
 
+use crate::cli::SourceArgs;
 use crate::error::CommandError;
 use crate::output;
 use crate::progress::Progress;
@@ -12,10 +11,10 @@ use crate::table::{count, percent};
 /// Images that are listed before the rest is only counted.
 const LISTED: usize = 20;
 
-/// Opens the dataset; with `skip_bad` without the images that cannot be used, which are counted and listed.
-pub fn open(path: &Path, skip_bad: bool, threads: usize) -> Result<Dataset, CommandError> {
-    let mut dataset = Dataset::open(path)?;
-    if !skip_bad {
+/// Opens the dataset; with `--skip-bad-images` without the images that cannot be used, which are counted and listed.
+pub fn open(args: &SourceArgs, threads: usize) -> Result<Dataset, CommandError> {
+    let mut dataset = Dataset::open(&args.data)?;
+    if !args.skip_bad_images {
         return Ok(dataset);
     }
     let images = dataset.samples().len();

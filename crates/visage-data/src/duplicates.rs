@@ -1,0 +1,139 @@
+//! Images that show the same, though their files differ.
+
+use rayon::prelude::*;
+
+use crate::error::ImageError;
+use crate::prepare::Preparation;
+use crate::size::Size;
+
+/// Height and width of a thumbnail: a row of 17 grey values has 16 differences.
+const SIZE: Size = Size { height: 16, width: 17 };
+
+/// Of the 256 bits of a hash, as many may differ between two images of the same.
+const MOST_BITS: u32 = 16;
+
+/// Grey values of two images of the same differ by less than this on average, of 255.
+const MOST_GREY: f64 = 6.0;
+
+/// What is left of an image when all that another encoding, size or sharpness changes is taken away.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Thumbnail {
+    /// The difference hash: a bit for each grey value that is darker than its right neighbour.
+    hash: [u64; 4],
+    grey: Box<[u8]>,
+}
+
+/// Two images that show the same.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Duplicate {
+    /// The number of the first.
+    pub first: usize,
+    /// The number of the second, which is higher.
+    pub second: usize,
+    /// The mean difference of their thumbnails' grey values, of 255.
+    pub difference: f64,
+}
+
+impl Thumbnail {
+    /// How images are prepared to become thumbnails.
+    #[must_use]
+    pub fn preparation() -> Preparation {
+        Preparation::exact(SIZE)
+    }
+
+    /// The thumbnail of prepared pixels, RGB and of the size of [`Self::preparation`].
+    ///
+    /// # Panics
+    ///
+    /// If they are of another size.
+    #[must_use]
+    pub fn new(pixels: &[u8]) -> Self {
+        assert_eq!(pixels.len(), SIZE.pixels() * 3, "pixels of a thumbnail");
+        // Luma as ITU-R BT.601 weighs it, in 256ths.
+        let luma = |[red, green, blue]: &[u8; 3]| {
+            ((77 * u32::from(*red) + 150 * u32::from(*green) + 29 * u32::from(*blue)) >> 8) as u8
+        };
+        let grey: Box<[u8]> = pixels.as_chunks::<3>().0.iter().map(luma).collect();
+        let mut hash = [0; 4];
+        let neighbours = grey.chunks_exact(SIZE.width).flat_map(|row| row.windows(2));
+        for (bit, pair) in neighbours.enumerate() {
+            hash[bit / 64] |= u64::from(pair[0] < pair[1]) << (bit % 64);
+        }
+        Self { hash, grey }
+    }
+
+    /// The thumbnail of an image file.
+    ///
+    /// # Errors
+    ///
+    /// When the file is no readable image.
+    pub fn of_file(encoded: &[u8]) -> Result<Self, ImageError> {
+        Ok(Self::new(&Self::preparation().pixels(encoded)?))
+    }
+
+    /// The mean difference of two thumbnails' grey values, if they show the same.
+    #[must_use]
+    pub fn same(&self, other: &Self) -> Option<f64> {
+        let mut bits = 0;
+        for (a, b) in self.hash.iter().zip(&other.hash) {
+            bits += (a ^ b).count_ones();
+            // Nearly every pair of images ends at its first word.
+            if bits > MOST_BITS {
+                return None;
+            }
+        }
+        let sum: u32 = self.grey.iter().zip(&other.grey).map(|(&a, &b)| u32::from(a.abs_diff(b))).sum();
+        let difference = f64::from(sum) / self.grey.len() as f64;
+        (difference < MOST_GREY).then_some(difference)
+    }
+}
+
+/// Every pair of images that show the same, in order. Each is compared with each: twenty thousand images take a second,
+/// two hundred thousand a minute or two.
+#[must_use]
+pub fn duplicates(thumbnails: &[Thumbnail]) -> Vec<Duplicate> {
+    let later = |first: usize| {
+        let pairs = (first + 1..thumbnails.len()).map(move |second| (first, second));
+        let same = |(first, second): (usize, usize)| {
+            let difference = thumbnails[first].same(&thumbnails[second])?;
+            Some(Duplicate { first, second, difference })
+        };
+        pairs.filter_map(same).collect::<Vec<_>>()
+    };
+    (0..thumbnails.len()).into_par_iter().flat_map_iter(later).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use image::{DynamicImage, ImageFormat, RgbImage, imageops};
+
+    use super::*;
+
+    /// A picture of smooth patches that depends on `seed`.
+    fn picture(seed: u32) -> RgbImage {
+        let small = RgbImage::from_fn(7, 9, |x, y| {
+            let mixed = (x * 31 + y * 57 + seed * 1013).wrapping_mul(2_654_435_761);
+            image::Rgb([(mixed >> 24) as u8, (mixed >> 16) as u8, (mixed >> 8) as u8])
+        });
+        imageops::resize(&small, 178, 218, imageops::FilterType::CatmullRom)
+    }
+
+    fn thumbnail(picture: &RgbImage, format: ImageFormat) -> Thumbnail {
+        let mut encoded = std::io::Cursor::new(Vec::new());
+        DynamicImage::ImageRgb8(picture.clone()).write_to(&mut encoded, format).unwrap();
+        Thumbnail::of_file(encoded.get_ref()).unwrap()
+    }
+
+    #[test]
+    fn another_encoding_or_size_shows_the_same_and_another_picture_does_not() {
+        let mut thumbnails: Vec<Thumbnail> = (0..40).map(|seed| thumbnail(&picture(seed), ImageFormat::Png)).collect();
+        thumbnails.push(thumbnail(&picture(3), ImageFormat::Jpeg));
+        let smaller = imageops::resize(&picture(7), 89, 109, imageops::FilterType::Triangle);
+        thumbnails.push(thumbnail(&smaller, ImageFormat::Png));
+        let mut brighter = picture(9);
+        brighter.pixels_mut().for_each(|pixel| pixel.0 = pixel.0.map(|value| value.saturating_add(60)));
+        thumbnails.push(thumbnail(&brighter, ImageFormat::Png));
+        let pairs: Vec<[usize; 2]> = duplicates(&thumbnails).iter().map(|pair| [pair.first, pair.second]).collect();
+        assert_eq!(pairs, [[3, 40], [7, 41]]);
+    }
+}

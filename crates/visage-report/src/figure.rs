@@ -1,0 +1,47 @@
+//! A figure: a drawing, and what it is called and says.
+
+use crate::drawing::Drawing;
+
+/// A drawing with its words.
+#[derive(Clone, Debug)]
+pub struct Figure {
+    /// What its files are called, without their endings.
+    pub file: String,
+    /// Its title.
+    pub title: String,
+    /// What a reader can take from it, in a sentence, computed from what is drawn.
+    pub reading: String,
+    /// The drawing.
+    pub drawing: Drawing,
+}
+
+impl Figure {
+    /// What it shows, for whom it is read aloud.
+    pub fn alt(&self) -> String {
+        let axes = self.drawing.plots.first().map(|plot| {
+            let named =
+                [&plot.y.label, &plot.x.label].map(|label| label.split(" (").next().unwrap_or_default().to_lowercase());
+            format!(": {} against {}", named[0], named[1])
+        });
+        format!("{}{}. {}", self.title, axes.unwrap_or_default(), self.reading)
+    }
+}
+
+/// `name` as a part of a file name: letters, digits, `-`, `_` and `.` stay, anything else is `_`.
+pub fn file_part(name: &str) -> String {
+    let kept = |letter: char| letter.is_alphanumeric() || "-_.".contains(letter);
+    let part: String = name.chars().map(|letter| if kept(letter) { letter } else { '_' }).collect();
+    // Not hidden, and not the folder above.
+    if part.starts_with('.') || part.is_empty() { format!("_{part}") } else { part }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_name_is_a_file_name() {
+        let parts = ["5_o_Clock_Shadow", "a/b c", "..", "", "ümlaut"].map(file_part);
+        assert_eq!(parts, ["5_o_Clock_Shadow", "a_b_c", "_..", "_", "ümlaut"]);
+    }
+}

@@ -1,0 +1,168 @@
+//! How the losses of batches are distributed: over the whole run, and epoch by epoch.
+
+use super::{numbered, told};
+use crate::axis::Axis;
+use crate::drawing::{Dash, Ink, Told};
+use crate::figure::{Figure, file_part};
+use crate::number::{grouped, median, percent, quantile, short};
+use crate::run::Run;
+use crate::sheet::{Key, NARROW, Sample, Sheet};
+
+/// Bars of a histogram.
+const BARS: usize = 32;
+/// Columns of a histogram over epochs: where there are more epochs, neighbours share one.
+const COLUMNS: usize = 30;
+/// The share of batches whose losses the axis has room for; the few above are counted in the last bar.
+const SHOWN: f64 = 0.995;
+
+/// Equal bins from `low` to `high`.
+struct Bins {
+    low: f64,
+    high: f64,
+}
+
+impl Bins {
+    /// Bins with room for the losses.
+    fn of(losses: impl Iterator<Item = f64> + Clone) -> Option<Self> {
+        let high = quantile(losses.clone(), SHOWN)?;
+        let axis = Axis::around("", losses.filter(|&loss| loss <= high));
+        Some(Self { low: axis.low.max(0.0), high: axis.high })
+    }
+
+    fn edge(&self, bar: usize) -> f64 {
+        self.low + (self.high - self.low) * bar as f64 / BARS as f64
+    }
+
+    /// The share of the losses in each bin.
+    fn shares(&self, losses: impl Iterator<Item = f64>) -> Vec<f64> {
+        let mut counts = vec![0.0; BARS];
+        let mut all = 0.0;
+        for loss in losses.filter(|loss| loss.is_finite()) {
+            let bar = ((loss - self.low) / (self.high - self.low) * BARS as f64) as usize;
+            counts[bar.min(BARS - 1)] += 1.0;
+            all += 1.0;
+        }
+        counts.iter().map(|count| count / f64::max(all, 1.0)).collect()
+    }
+}
+
+/// The distribution over all batches, a row a run.
+pub fn overall(runs: &[Run]) -> Option<Figure> {
+    let with = numbered(runs, |run| &run.steps);
+    let losses = |run: &Run| run.steps.iter().map(|step| step.loss).collect::<Vec<_>>();
+    let all: Vec<f64> = with.iter().flat_map(|(_, run)| losses(run)).collect();
+    let bins = Bins::of(all.iter().copied())?;
+    let shares: Vec<Vec<f64>> = with.iter().map(|(_, run)| bins.shares(losses(run).into_iter())).collect();
+    let tallest = shares.iter().flatten().copied().fold(0.0, f64::max);
+    let mut sheet = Sheet::new(NARROW, &[]);
+    for ((number, run), shares) in with.iter().zip(&shares) {
+        let caption = if with.len() > 1 { run.name.as_str() } else { "" };
+        let x = Axis::new("Training loss of a batch", bins.low, bins.high);
+        let y = Axis::from_zero("Share of batches", [tallest].into_iter());
+        let plot = sheet.plot(caption, if with.len() > 1 { 90.0 } else { 180.0 }, x, y);
+        for (bar, &share) in shares.iter().enumerate() {
+            let told = Told::Words(format!(
+                "{}: {} of batches from {} to {}",
+                run.name,
+                percent(share),
+                short(bins.edge(bar)),
+                short(bins.edge(bar + 1))
+            ));
+            plot.bar([bins.edge(bar), 0.0], [bins.edge(bar + 1), share], Ink::Series(*number), 0.85, told);
+        }
+    }
+    let in_words = |run: &Run| {
+        let at = |share| short(quantile(losses(run), share).unwrap_or(f64::NAN));
+        let above = run.steps.iter().filter(|step| step.loss > bins.high).count();
+        let above = if above > 0 {
+            format!(", with {above} above {} counted in the last bar", short(bins.high))
+        } else {
+            String::new()
+        };
+        format!("{} to {}{above}", at(0.25), at(0.75))
+    };
+    Some(Figure {
+        file: "batch-loss".to_owned(),
+        title: "Losses of batches".to_owned(),
+        reading: told(
+            "The middle half of the batches had a loss from",
+            with.iter().map(|(_, run)| (run.name.as_str(), in_words(run))),
+        ),
+        drawing: sheet.finish(),
+    })
+}
+
+/// The distribution in each epoch, a figure a run.
+pub fn by_epoch(runs: &[Run]) -> Vec<Figure> {
+    numbered(runs, |run| &run.steps)
+        .into_iter()
+        .filter_map(|(number, run)| of_run(number, run, runs.len() > 1))
+        .collect()
+}
+
+fn of_run(number: usize, run: &Run, several: bool) -> Option<Figure> {
+    let last = run.steps.last()?.epoch.max(1);
+    let each = last.div_ceil(COLUMNS as u64);
+    let bins = Bins::of(run.steps.iter().map(|step| step.loss))?;
+    let losses = |from: u64, to: u64| {
+        run.steps.iter().filter(move |step| (from..=to).contains(&step.epoch)).map(|step| step.loss)
+    };
+    let columns: Vec<(u64, u64, Vec<f64>)> = (1..=last)
+        .step_by(each as usize)
+        .map(|from| (from, last.min(from + each - 1)))
+        .map(|(from, to)| (from, to, bins.shares(losses(from, to))))
+        .collect();
+    let densest = columns.iter().flat_map(|(_, _, shares)| shares).copied().fold(0.0, f64::max);
+    let keys = [
+        Key::new("few batches", Ink::Series(number), Sample::Fill(0.15)),
+        Key::new("many", Ink::Series(number), Sample::Fill(0.9)),
+        Key::new("median", Ink::Text, Sample::Line(Dash::Solid)),
+    ];
+    let mut sheet = Sheet::new(NARROW, &keys);
+    let x = Axis::new("Epoch", 0.5, last as f64 + 0.5);
+    let plot = sheet.plot("", 180.0, x, Axis::new("Training loss of a batch", bins.low, bins.high));
+    for (from, to, shares) in &columns {
+        let epochs = if from == to { format!("epoch {from}") } else { format!("epochs {from} to {to}") };
+        for (bar, &share) in shares.iter().enumerate().filter(|(_, share)| **share > 0.0) {
+            let told = Told::Words(format!(
+                "{epochs}: {} of batches from {} to {}",
+                percent(share),
+                short(bins.edge(bar)),
+                short(bins.edge(bar + 1))
+            ));
+            let (left, right) = (*from as f64 - 0.5, *to as f64 + 0.5);
+            plot.bar(
+                [left, bins.edge(bar)],
+                [right, bins.edge(bar + 1)],
+                Ink::Series(number),
+                0.08 + 0.92 * share / densest,
+                told,
+            );
+        }
+    }
+    let medians: Vec<[f64; 2]> = columns
+        .iter()
+        .filter_map(|(from, to, _)| Some([(from + to) as f64 / 2.0, median(losses(*from, *to))?]))
+        .collect();
+    plot.line(&medians, Ink::Text, 1.6, Dash::Solid, Told::Values("median".to_owned()));
+    let spread = |epoch: u64| Some(quantile(losses(epoch, epoch), 0.9)? - quantile(losses(epoch, epoch), 0.1)?);
+    let (first, end) = (median(losses(1, 1)), median(losses(last, last)));
+    let reading = match (first, end, spread(1), spread(last)) {
+        (Some(first), Some(end), Some(before), Some(after)) if last > 1 => format!(
+            "From the first epoch to number {last} the median of the {} batches' losses went from {} to {}, and the width of their middle 80 % from {} to {}.",
+            grouped(run.steps.len() as f64),
+            short(first),
+            short(end),
+            short(before),
+            short(after)
+        ),
+        (Some(first), ..) => format!("In the only epoch the median of the batches' losses was {}.", short(first)),
+        _ => String::new(),
+    };
+    let (file, title) = if several {
+        (format!("batch-loss-by-epoch-{}", file_part(&run.name)), format!("Losses of batches by epoch: {}", run.name))
+    } else {
+        ("batch-loss-by-epoch".to_owned(), "Losses of batches by epoch".to_owned())
+    };
+    Some(Figure { file, title, reading, drawing: sheet.finish() })
+}

@@ -1,0 +1,77 @@
+//! The probabilities of those with the attribute and of those without.
+
+use super::told;
+use crate::axis::Axis;
+use crate::curve::Answers;
+use crate::drawing::{Ink, Told};
+use crate::figure::Figure;
+use crate::number::{median, percent, short};
+use crate::sheet::{Key, NARROW, Sample, Sheet};
+
+/// Bars of a histogram.
+const BARS: usize = 25;
+
+/// Histograms by class, a row a run: those with the attribute upwards, those without downwards.
+pub fn figure(attribute: &str, answers: &[Answers<'_>]) -> Figure {
+    let several = answers.len() > 1;
+    let ink = |run: usize| Ink::Series(run);
+    let first = answers.first().map_or(0, |each| each.run);
+    let with_ink = if several { Ink::Text } else { ink(first) };
+    let keys = [
+        Key::new("have it (upwards)", with_ink, Sample::Fill(0.85)),
+        Key::new("do not (downwards)", with_ink, Sample::Fill(0.35)),
+    ];
+    let shares: Vec<[Vec<f64>; 2]> =
+        answers.iter().map(|each| [true, false].map(|class| shares(&each.pairs, class))).collect();
+    let tallest = shares.iter().flatten().flatten().copied().fold(0.01, f64::max);
+    let mut sheet = Sheet::new(NARROW, &keys);
+    for (each, classes) in answers.iter().zip(&shares) {
+        let caption = if several { each.name } else { "" };
+        let height = if several { 100.0 } else { 190.0 };
+        let y = Axis::mirrored("Share of its class", 1.05 * tallest);
+        let plot = sheet.plot(caption, height, Axis::share("Predicted probability"), y);
+        for (class, shares) in classes.iter().enumerate() {
+            let (sign, opacity, what) = if class == 0 { (1.0, 0.85, "with it") } else { (-1.0, 0.35, "without it") };
+            for (bar, &share) in shares.iter().enumerate() {
+                let edges = [bar, bar + 1].map(|edge| edge as f64 / BARS as f64);
+                let words = format!(
+                    "{}: {} of those {what} from {} to {}",
+                    each.name,
+                    percent(share),
+                    short(edges[0]),
+                    short(edges[1])
+                );
+                plot.bar([edges[0], 0.0], [edges[1], sign * share], ink(each.run), opacity, Told::Words(words));
+            }
+        }
+        plot.reference(
+            [f64::from(each.metrics.threshold), plot.y.low],
+            [f64::from(each.metrics.threshold), plot.y.high],
+        );
+    }
+    let in_words = |each: &Answers<'_>| {
+        let middle =
+            |class: bool| median(each.pairs.iter().filter(|pair| pair.1 == class).map(|pair| f64::from(pair.0)));
+        match (middle(true), middle(false)) {
+            (Some(with), Some(without)) => format!("{} with it and {} without", short(with), short(without)),
+            _ => "unknown, as only one class occurs,".to_owned(),
+        }
+    };
+    let mut reading = told("The median probability is", answers.iter().map(|each| (each.name, in_words(each))));
+    reading += " The further apart the two shapes, the better it is told; the dashed line is the chosen threshold.";
+    Figure {
+        file: "probabilities".to_owned(),
+        title: format!("{attribute}: probabilities by class"),
+        reading,
+        drawing: sheet.finish(),
+    }
+}
+
+/// The share of the images of a class in each bar.
+fn shares(pairs: &[(f32, bool)], class: bool) -> Vec<f64> {
+    let mut counts = [0.0; BARS];
+    let members = pairs.iter().filter(|pair| pair.1 == class);
+    members.for_each(|pair| counts[((f64::from(pair.0) * BARS as f64) as usize).min(BARS - 1)] += 1.0);
+    let all = f64::max(counts.iter().sum(), 1.0);
+    counts.iter().map(|count| count / all).collect()
+}

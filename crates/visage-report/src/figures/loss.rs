@@ -1,0 +1,67 @@
+//! Training and validation loss.
+
+use super::{numbered, told};
+use crate::axis::Axis;
+use crate::drawing::{Dash, Ink, Told};
+use crate::figure::Figure;
+use crate::number::short;
+use crate::run::Run;
+use crate::sheet::{BROAD, Key, Sample, Sheet};
+
+/// Mean loss of each epoch.
+pub fn figure(runs: &[Run]) -> Option<Figure> {
+    let with = numbered(runs, |run| &run.epochs);
+    let last = with.iter().filter_map(|(_, run)| run.epochs.last()).map(|epoch| epoch.epoch).max()?;
+    let mut keys = Vec::new();
+    for (number, run) in &with {
+        let prefix = if with.len() > 1 { format!("{}: ", run.name) } else { String::new() };
+        keys.push(Key::new(format!("{prefix}training"), Ink::Series(*number), Sample::Line(Dash::Dotted)));
+        keys.push(Key::new(format!("{prefix}validation"), Ink::Series(*number), Sample::Line(Dash::Solid)));
+    }
+    keys.push(Key::new("best epoch", Ink::Text, Sample::Ring));
+    let values = with.iter().flat_map(|(_, run)| run.epochs.iter().flat_map(|e| [e.train_loss, e.validation_loss]));
+    let mut sheet = Sheet::new(BROAD, &keys);
+    let x = Axis::new("Epoch", 1.0, last as f64);
+    let plot = sheet.plot("", 230.0, x, Axis::around("Loss (mean per known label)", values));
+    for (number, run) in &with {
+        let ink = Ink::Series(*number);
+        let points = |of: fn(&crate::Epoch) -> f64| run.epochs.iter().map(move |e| [e.epoch as f64, of(e)]);
+        let (training, validation): (Vec<_>, Vec<_>) =
+            (points(|e| e.train_loss).collect(), points(|e| e.validation_loss).collect());
+        let name = |what: &str| Told::Values(format!("{}, {what}", run.name));
+        plot.line(&training, ink, 1.6, Dash::Dotted, name("training"));
+        plot.line(&validation, ink, 2.0, Dash::Solid, name("validation"));
+        if validation.len() <= 40 {
+            training.iter().for_each(|&at| plot.dot(at, 2.0, false, ink, name("training")));
+            validation.iter().for_each(|&at| plot.dot(at, 3.0, false, ink, name("validation")));
+        }
+        if let Some(best) = run.epochs.iter().rev().find(|epoch| epoch.best) {
+            plot.dot([best.epoch as f64, best.validation_loss], 6.0, true, Ink::Text, Told::Nothing);
+        }
+    }
+    let mut reading =
+        told("The validation loss was lowest:", with.iter().map(|(_, run)| (run.name.as_str(), in_words(run))));
+    if with.iter().any(|(_, run)| run.loss != with[0].1.loss) {
+        reading += " The runs minimise different losses, so compare the shapes of their lines and not the heights.";
+    }
+    Some(Figure {
+        file: "loss".to_owned(),
+        title: "Training and validation loss".to_owned(),
+        reading,
+        drawing: sheet.finish(),
+    })
+}
+
+fn in_words(run: &Run) -> String {
+    let Some(lowest) = run.epochs.iter().min_by(|a, b| a.validation_loss.total_cmp(&b.validation_loss)) else {
+        return "not measured".to_owned();
+    };
+    let last = run.epochs.last().unwrap_or(lowest);
+    let since = if last.epoch == lowest.epoch {
+        "the last, so that more epochs might lower it further".to_owned()
+    } else {
+        format!("after which it rose to {}", short(last.validation_loss))
+    };
+    let of = format!("{} in epoch {} of {}", short(lowest.validation_loss), lowest.epoch, last.epoch);
+    format!("{of}, {since}, with a training loss of {}", short(last.train_loss))
+}

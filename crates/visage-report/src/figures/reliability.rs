@@ -1,0 +1,121 @@
+//! Whether probabilities mean what they say.
+
+use visage_judge::ECE_BINS;
+
+use super::{run_keys, told};
+use crate::axis::Axis;
+use crate::curve::Answers;
+use crate::drawing::{Dash, Ink, Told};
+use crate::figure::Figure;
+use crate::number::{grouped, percent, short};
+use crate::sheet::{NARROW, Sheet};
+
+/// The standard normal quantile of a 95 % interval.
+const Z: f64 = 1.96;
+
+/// A bin of probabilities: how many images, their mean probability, the share of them that has the attribute.
+struct Bin {
+    images: f64,
+    probability: f64,
+    share: f64,
+}
+
+/// How often the attribute is there against how probable it was called, in the bins of the expected calibration error.
+pub fn figure(attribute: &str, answers: &[Answers<'_>]) -> Figure {
+    let mut sheet = Sheet::new(NARROW, &run_keys(answers.iter().map(|each| (each.run, each.name))));
+    let x = Axis::share("Predicted probability (mean of the bin)");
+    let plot = sheet.plot("", 210.0, x, Axis::share("Share that has it (95 % interval)"));
+    plot.reference([0.0, 0.0], [1.0, 1.0]);
+    for each in answers {
+        let ink = Ink::Series(each.run);
+        let bins = bins(&each.pairs);
+        let points: Vec<[f64; 2]> = bins.iter().map(|bin| [bin.probability, bin.share]).collect();
+        for bin in &bins {
+            let [low, high] = wilson(bin.share, bin.images);
+            plot.line(&[[bin.probability, low], [bin.probability, high]], ink, 1.0, Dash::Solid, Told::Nothing);
+        }
+        plot.line(&points, ink, 1.4, Dash::of_run(each.run), Told::Nothing);
+        for bin in &bins {
+            let told = format!(
+                "{}: of {} images called {} probable, {} have it",
+                each.name,
+                grouped(bin.images),
+                percent(bin.probability),
+                percent(bin.share)
+            );
+            plot.dot([bin.probability, bin.share], 3.5, false, ink, Told::Words(told));
+        }
+    }
+    let mut reading = told("Called probable and there:", answers.iter().map(|each| (each.name, in_words(each))));
+    reading += " On the dashed line both agree; below it probabilities are too high.";
+    Figure {
+        file: "reliability".to_owned(),
+        title: format!("{attribute}: reliability"),
+        reading,
+        drawing: sheet.finish(),
+    }
+}
+
+fn in_words(each: &Answers<'_>) -> String {
+    let mean = each.pairs.iter().map(|(probability, _)| f64::from(*probability)).sum::<f64>() / each.pairs.len() as f64;
+    match (each.metrics.scores.prevalence, each.metrics.scores.ece) {
+        (Some(prevalence), Some(ece)) => {
+            format!(
+                "{} on average, where {} have it; expected calibration error {}",
+                percent(mean),
+                percent(prevalence),
+                short(ece)
+            )
+        }
+        _ => "no label is known".to_owned(),
+    }
+}
+
+/// The bins that hold an image.
+fn bins(pairs: &[(f32, bool)]) -> Vec<Bin> {
+    let mut sums = [[0.0; 3]; ECE_BINS];
+    for &(probability, present) in pairs {
+        let probability = f64::from(probability);
+        let bin = ((probability * ECE_BINS as f64).ceil() as usize).clamp(1, ECE_BINS) - 1;
+        let add = [1.0, probability, f64::from(u8::from(present))];
+        sums[bin].iter_mut().zip(add).for_each(|(sum, value)| *sum += value);
+    }
+    let filled = sums.into_iter().filter(|[images, ..]| *images > 0.0);
+    filled
+        .map(|[images, probability, present]| Bin {
+            images,
+            probability: probability / images,
+            share: present / images,
+        })
+        .collect()
+}
+
+/// The score interval of a share of `images`: Wilson, "Probable inference, the law of succession, and statistical
+/// inference", Journal of the American Statistical Association 22 (1927).
+fn wilson(share: f64, images: f64) -> [f64; 2] {
+    let square = Z * Z / images;
+    let middle = (share + square / 2.0) / (1.0 + square);
+    let half = Z / (1.0 + square) * (share * (1.0 - share) / images + square / (4.0 * images)).sqrt();
+    [middle - half, middle + half]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_interval_is_wilsons() {
+        // statsmodels.stats.proportion.proportion_confint(k, n, method="wilson") of 3 of 20 and of 0 of 10.
+        for (share, images, expected) in [(0.15, 20.0, [0.0523_69, 0.3604_20]), (0.0, 10.0, [0.0, 0.2775_33])] {
+            let found = wilson(share, images);
+            assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 2e-5), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn only_bins_with_images_count() {
+        let found = bins(&[(0.0, false), (0.06, true), (1.0, true)]);
+        assert_eq!(found.iter().map(|bin| bin.images).collect::<Vec<_>>(), [2.0, 1.0]);
+        assert_eq!(found[0].share, 0.5);
+    }
+}

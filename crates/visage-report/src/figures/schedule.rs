@@ -1,0 +1,54 @@
+//! The learning rate.
+
+use super::{numbered, run_keys, told};
+use crate::axis::Axis;
+use crate::drawing::{Dash, Ink, Told};
+use crate::figure::Figure;
+use crate::number::{grouped, short};
+use crate::run::Run;
+use crate::sheet::{NARROW, Sheet};
+
+/// Learning rate of each step.
+pub fn figure(runs: &[Run]) -> Option<Figure> {
+    let with = numbered(runs, |run| &run.steps);
+    let last = with.iter().filter_map(|(_, run)| run.steps.last()).map(|step| step.step).max()?;
+    let mut sheet = Sheet::new(NARROW, &run_keys(with.iter().map(|(number, run)| (*number, run.name.as_str()))));
+    let rates = with.iter().flat_map(|(_, run)| run.steps.iter().map(|step| step.learning_rate));
+    let y = Axis::from_zero("Learning rate (per step)", rates);
+    let plot = sheet.plot("", 180.0, Axis::new("Optimiser step", 0.0, last as f64), y);
+    for (number, run) in &with {
+        let points: Vec<_> = run.steps.iter().map(|step| [step.step as f64, step.learning_rate]).collect();
+        let told = Told::Values(run.name.clone());
+        plot.line(&points, Ink::Series(*number), 1.8, Dash::of_run(*number), told);
+    }
+    Some(Figure {
+        file: "learning-rate".to_owned(),
+        title: "Learning rate".to_owned(),
+        reading: told("The learning rate", with.iter().map(|(_, run)| (run.name.as_str(), in_words(run)))),
+        drawing: sheet.finish(),
+    })
+}
+
+fn in_words(run: &Run) -> String {
+    let peak = run.steps.iter().fold(None, |peak: Option<&crate::Step>, step| match peak {
+        Some(peak) if peak.learning_rate >= step.learning_rate => Some(peak),
+        _ => Some(step),
+    });
+    let (Some(first), Some(peak), Some(last)) = (run.steps.first(), peak, run.steps.last()) else {
+        return "is not known".to_owned();
+    };
+    if first.learning_rate == peak.learning_rate && last.learning_rate == peak.learning_rate {
+        return format!("stays at {} for {} steps", short(peak.learning_rate), grouped(last.step as f64));
+    }
+    let rise = if peak.step > first.step {
+        format!(
+            "rises from {} to {} at step {}",
+            short(first.learning_rate),
+            short(peak.learning_rate),
+            grouped(peak.step as f64)
+        )
+    } else {
+        format!("begins at {}", short(first.learning_rate))
+    };
+    format!("{rise} and ends at {}", short(last.learning_rate))
+}

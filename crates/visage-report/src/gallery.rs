@@ -1,0 +1,111 @@
+//! Which images a model finds hard.
+
+use visage_judge::{Evaluation, Predictions, is_positive};
+
+/// Why an image is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Picked {
+    /// The model was sure, and the label says otherwise.
+    ConfidentMistake,
+    /// The model was next to its threshold.
+    Uncertain,
+}
+
+/// An image and an attribute to show.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pick {
+    /// Why.
+    pub picked: Picked,
+    /// Which image: its row of the predictions.
+    pub row: usize,
+    /// The attribute.
+    pub attribute: String,
+    /// What the label says, if it is known.
+    pub label: Option<bool>,
+    /// The predicted probability.
+    pub probability: f32,
+    /// The threshold.
+    pub threshold: f32,
+}
+
+/// A picture to show.
+#[derive(Clone, Debug)]
+pub struct Picture {
+    /// What it is of.
+    pub pick: Pick,
+    /// The image's name.
+    pub name: String,
+    /// The image, as the bytes of a JPEG file.
+    pub jpeg: Vec<u8>,
+}
+
+/// The `count` most confident mistakes and the `count` least certain answers, each image once in either.
+///
+/// A mistake is the more confident the nearer its probability is to the wrong end. An answer is uncertain by its distance
+/// to its attribute's threshold, measured in the logit, where 0.01 and 0.02 are as far apart as 0.33 and 0.5.
+#[must_use]
+pub fn pick(evaluation: &Evaluation, predictions: &Predictions, count: usize) -> Vec<Pick> {
+    let width = predictions.attributes().len();
+    let thresholds: Vec<Option<f32>> = predictions
+        .attributes()
+        .iter()
+        .map(|name| {
+            evaluation.attributes.iter().find(|metrics| metrics.attribute == *name).map(|metrics| metrics.threshold)
+        })
+        .collect();
+    let cells = predictions.probabilities().iter().zip(predictions.labels()).enumerate();
+    let (mut mistakes, mut uncertain) = (Vec::new(), Vec::new());
+    for (at, (&probability, &label)) in cells {
+        let Some(threshold) = thresholds[at % width] else { continue };
+        let certain = (logit(probability) - logit(threshold)).abs();
+        uncertain.push((certain, at));
+        if label.is_some_and(|present| present != is_positive(probability, threshold)) {
+            let right = if label == Some(true) { probability } else { 1.0 - probability };
+            mistakes.push((f64::from(right), at));
+        }
+    }
+    let first = |mut ranked: Vec<(f64, usize)>, picked: Picked| {
+        ranked.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        let mut seen = std::collections::HashSet::new();
+        let chosen = ranked.into_iter().filter(|(_, at)| seen.insert(at / width)).take(count);
+        let chosen: Vec<Pick> = chosen
+            .filter_map(|(_, at)| {
+                Some(Pick {
+                    picked,
+                    row: at / width,
+                    attribute: predictions.attributes()[at % width].clone(),
+                    label: predictions.labels()[at],
+                    probability: predictions.probabilities()[at],
+                    threshold: thresholds[at % width]?,
+                })
+            })
+            .collect();
+        chosen
+    };
+    let mut picks = first(mistakes, Picked::ConfidentMistake);
+    picks.extend(first(uncertain, Picked::Uncertain));
+    picks
+}
+
+fn logit(probability: f32) -> f64 {
+    let probability = f64::from(probability).clamp(f64::EPSILON, 1.0 - f64::EPSILON);
+    (probability / (1.0 - probability)).ln()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use visage_judge::{Thresholds, evaluate};
+
+    #[test]
+    fn the_surest_mistakes_and_the_least_certain() {
+        let labels = vec![Some(true), Some(false), Some(false), Some(true), None, Some(true)];
+        let probabilities = vec![0.02, 0.2, 0.97, 0.9, 0.49, 0.8];
+        let predictions = Predictions::new(vec!["a".into(), "b".into()], labels, probabilities).unwrap();
+        let evaluation = evaluate(&predictions, &Thresholds::fixed(0.5, 2)).unwrap();
+        let picks = pick(&evaluation, &predictions, 2);
+        let told: Vec<_> = picks.iter().map(|pick| (pick.picked, pick.row, pick.attribute.as_str())).collect();
+        let (mistake, uncertain) = (Picked::ConfidentMistake, Picked::Uncertain);
+        assert_eq!(told, [(mistake, 0, "a"), (mistake, 1, "a"), (uncertain, 2, "a"), (uncertain, 0, "b")]);
+    }
+}

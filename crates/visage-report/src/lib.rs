@@ -1,0 +1,31 @@
+//! Runs as figures and as one page: how they trained, what they are worth, attribute by attribute.
+//!
+//! [`write()`] makes a folder of it: `report.html`, which needs nothing beside it and no network, and every figure as SVG
+//! and PNG in `figures/`. A figure is drawn once, as a `Drawing` of lines, bars, dots and words; the page, the
+//! SVG file and the PNG file are three ways to put that down, so they cannot disagree.
+//!
+//! Nothing here reads runs, models or images: the caller brings [`Run`]s.
+
+mod axis;
+mod curve;
+mod drawing;
+mod error;
+mod figure;
+mod figures;
+mod font;
+mod gallery;
+mod number;
+mod page;
+mod palette;
+mod plot;
+mod png_file;
+mod run;
+mod sheet;
+mod simplify;
+mod svg;
+mod write;
+
+pub use error::ReportError;
+pub use gallery::{Pick, Picked, Picture, pick};
+pub use run::{Epoch, Judged, MetricIntervals, Run, Step};
+pub use write::{FIGURES, PAGE, Report, Written, write};

@@ -1,0 +1,73 @@
+//! Numbers and lists in words.
+
+/// A number to about three digits that matter.
+pub fn short(value: f64) -> String {
+    if value == 0.0 {
+        return "0".to_owned();
+    }
+    let size = value.abs();
+    if !(1e-3..1e6).contains(&size) {
+        return format!("{value:.1e}").replace(".0e", "e");
+    }
+    let decimals = (2 - size.log10().floor() as i32).max(0) as usize;
+    let text = if size >= 1e4 { grouped(value) } else { format!("{value:.decimals$}") };
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
+
+/// A share as a percentage, which no line break parts.
+pub fn percent(share: f64) -> String {
+    let value = share * 100.0;
+    let decimals = usize::from(value > 0.0 && value < 9.95);
+    format!("{value:.decimals$}\u{a0}%")
+}
+
+/// A whole number in groups of three digits.
+pub fn grouped(value: f64) -> String {
+    let digits = format!("{:.0}", value.abs());
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    if value < 0.0 { format!("\u{2212}{text}") } else { text }
+}
+
+/// The middle value, or the mean of the two in the middle; `None` of none. NaN is left out.
+pub fn median(values: impl IntoIterator<Item = f64>) -> Option<f64> {
+    quantile(values, 0.5)
+}
+
+/// The value below which this share of the values lies, between neighbours on a straight line; `None` of none.
+pub fn quantile(values: impl IntoIterator<Item = f64>, share: f64) -> Option<f64> {
+    let mut sorted: Vec<f64> = values.into_iter().filter(|value| value.is_finite()).collect();
+    sorted.sort_unstable_by(f64::total_cmp);
+    let last = sorted.len().checked_sub(1)?;
+    let position = share * last as f64;
+    let (below, above) = (position.floor() as usize, position.ceil() as usize);
+    Some(sorted[below] + (sorted[above] - sorted[below]) * (position - below as f64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_keep_what_matters() {
+        let told = [0.0, 0.5, 0.12345, 1.0, 12.345, 1234.0, 12345.0, 2e-5, -0.25, 3.5e7].map(short);
+        assert_eq!(told, ["0", "0.5", "0.123", "1", "12.3", "1234", "12,345", "2e-5", "-0.25", "3.5e7"]);
+        assert_eq!(
+            [0.0, 0.021, 0.5, 0.996, 1.0].map(percent),
+            ["0\u{a0}%", "2.1\u{a0}%", "50\u{a0}%", "100\u{a0}%", "100\u{a0}%"]
+        );
+    }
+
+    #[test]
+    fn quantiles_lie_between_neighbours() {
+        assert_eq!(median([3.0, 1.0, 2.0]), Some(2.0));
+        assert_eq!(median([4.0, 1.0, f64::NAN, 2.0, 3.0]), Some(2.5));
+        assert_eq!(quantile([0.0, 10.0], 0.25), Some(2.5));
+        assert_eq!(median([]), None);
+    }
+}

@@ -1,0 +1,44 @@
+//! Pictures of what the runs find hard.
+
+use std::fmt::Write;
+
+use super::base64::base64;
+use crate::gallery::{Picked, Picture};
+use crate::number::short;
+use crate::run::Run;
+use crate::svg::escaped;
+
+/// What stands above the pictures.
+const REMARK: &str = "<p class=\"remark\">These pictures are from the data the runs were judged on. Think of who is on them \
+    before you pass this page on.</p>\n";
+
+/// The pictures of each run; nothing if there are none.
+pub fn html(runs: &[Run]) -> String {
+    let kinds = [(Picked::ConfidentMistake, "most confident mistakes"), (Picked::Uncertain, "least certain answers")];
+    let mut body = String::new();
+    for run in runs.iter().filter(|run| !run.gallery.is_empty()) {
+        for (kind, heading) in kinds {
+            let _ = write!(body, "<h3>{}: {heading}</h3><div class=\"gallery\">", escaped(&run.name));
+            run.gallery.iter().filter(|picture| picture.pick.picked == kind).for_each(|each| one(&mut body, each));
+            body.push_str("</div>\n");
+        }
+    }
+    if body.is_empty() { body } else { format!("{REMARK}{body}") }
+}
+
+fn one(body: &mut String, picture: &Picture) {
+    let pick = &picture.pick;
+    let label = match pick.label {
+        Some(true) => "labelled present",
+        Some(false) => "labelled absent",
+        None => "not labelled",
+    };
+    let (name, attribute) = (escaped(&picture.name), escaped(&pick.attribute));
+    let (probability, threshold) = (short(pick.probability.into()), short(pick.threshold.into()));
+    let _ = write!(
+        body,
+        "<figure><img loading=\"lazy\" src=\"data:image/jpeg;base64,{}\" alt=\"{name}: {attribute}, probability {probability}, {label}\">\
+         <figcaption><b>{attribute}</b><br>{probability} at threshold {threshold}<br>{label}<br><span class=\"m\">{name}</span></figcaption></figure>",
+        base64(&picture.jpeg)
+    );
+}

@@ -1,0 +1,72 @@
+//! What the runs are, and their means, side by side.
+
+use std::fmt::Write;
+
+use visage_judge::Metric;
+
+use super::value_and_interval;
+use crate::palette::SERIES;
+use crate::run::{Judged, Run};
+use crate::svg::escaped;
+
+/// A row a fact and a metric, a column a run.
+pub fn html(runs: &[Run]) -> String {
+    let mut table = String::from("<div class=\"scroll\"><table class=\"runs\"><thead><tr><td></td>");
+    for (number, run) in runs.iter().enumerate() {
+        let _ = write!(
+            table,
+            "<th scope=\"col\"><span class=\"run s{}\">{}</span></th>",
+            number % SERIES,
+            escaped(&run.name)
+        );
+    }
+    table.push_str("</tr></thead><tbody>\n");
+    let mut headings: Vec<&str> = Vec::new();
+    for (heading, _) in runs.iter().flat_map(|run| &run.facts) {
+        if !headings.contains(&heading.as_str()) {
+            headings.push(heading);
+        }
+    }
+    for heading in headings {
+        let fact = |run: &Run| run.facts.iter().find(|fact| fact.0 == heading).map(|fact| escaped(&fact.1));
+        row(&mut table, &escaped(heading), runs.iter().map(|run| fact(run).unwrap_or_default()));
+    }
+    if runs.iter().any(|run| run.judged.is_some()) {
+        let of = |run: &Run, said: fn(&Judged) -> &str| {
+            run.judged.as_ref().map_or_else(|| "\u{2013}".to_owned(), |judged| escaped(said(judged)))
+        };
+        row(&mut table, "Judged on", runs.iter().map(|run| of(run, |judged| &judged.on)));
+        row(&mut table, "Thresholds", runs.iter().map(|run| of(run, |judged| &judged.thresholds)));
+        means(&mut table, runs);
+    }
+    table + "</tbody></table></div>\n"
+}
+
+fn means(table: &mut String, runs: &[Run]) {
+    let _ = writeln!(
+        table,
+        "</tbody><tbody><tr><th class=\"part\" colspan=\"{}\">Means over the attributes, with 95 % intervals where known</th></tr>",
+        runs.len() + 1
+    );
+    for metric in Metric::ALL {
+        let value = |run: &Run| run.judged.as_ref()?.evaluation.macro_average.get(metric);
+        let known = runs.iter().filter_map(value);
+        let (best, direction) = match metric.higher_is_better() {
+            Some(true) => (known.max_by(f64::total_cmp), " <span title=\"more is better\">\u{2191}</span>"),
+            Some(false) => (known.min_by(f64::total_cmp), " <span title=\"less is better\">\u{2193}</span>"),
+            None => (None, ""),
+        };
+        let cells = runs.iter().map(|run| {
+            let interval = run.judged.as_ref().and_then(|judged| judged.macro_intervals.get(&metric));
+            let text = value_and_interval(value(run), interval);
+            // The best of one is nothing to point out.
+            if runs.len() > 1 && best.is_some() && value(run) == best { format!("<b>{text}</b>") } else { text }
+        });
+        row(table, &format!("{metric}{direction}"), cells);
+    }
+}
+
+fn row(table: &mut String, heading: &str, cells: impl Iterator<Item = String>) {
+    let cells: String = cells.map(|cell| format!("<td>{cell}</td>")).collect();
+    let _ = writeln!(table, "<tr><th scope=\"row\">{heading}</th>{cells}</tr>");
+}

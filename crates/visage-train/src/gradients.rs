@@ -1,0 +1,115 @@
+//! The gradients of a whole network, by the path of the parameter.
+
+use std::collections::BTreeMap;
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::{Gradients as Tape, Tensor};
+use visage_model::Network;
+use visage_model::network::Path;
+
+/// What PyTorch's `clip_grad_norm_` adds to the norm it divides by.
+const CLIP_EPSILON: f64 = 1e-6;
+
+/// A gradient for every parameter that has one, each flattened to `[values]`.
+#[derive(Clone, Debug, Default)]
+pub struct Gradients(BTreeMap<String, Tensor<1>>);
+
+impl Gradients {
+    /// Takes the gradients of `network`'s parameters off the `tape`.
+    #[must_use]
+    pub fn take(network: &Network, tape: &mut Tape) -> Self {
+        let mut taker = Taker { tape, taken: BTreeMap::new(), path: Path::default() };
+        network.visit(&mut taker);
+        Self(taker.taken)
+    }
+
+    /// Adds other gradients of the same network.
+    #[must_use]
+    pub fn plus(mut self, other: Self) -> Self {
+        for (path, gradient) in other.0 {
+            let sum = match self.0.remove(&path) {
+                Some(before) => before + gradient,
+                None => gradient,
+            };
+            self.0.insert(path, sum);
+        }
+        self
+    }
+
+    /// Multiplies every gradient.
+    #[must_use]
+    pub fn times(self, factor: f64) -> Self {
+        if factor == 1.0 {
+            return self;
+        }
+        Self(self.0.into_iter().map(|(path, gradient)| (path, gradient * factor)).collect())
+    }
+
+    /// The L2 norm of all gradients together.
+    #[must_use]
+    pub fn norm(&self) -> f64 {
+        let squares = self.0.values().map(|gradient| gradient.clone().square().sum().into_scalar::<f32>());
+        squares.map(f64::from).sum::<f64>().sqrt()
+    }
+
+    /// Makes gradients of norm `norm` no longer than `longest`, as PyTorch's `clip_grad_norm_` does.
+    #[must_use]
+    pub fn clipped(self, norm: f64, longest: f64) -> Self {
+        self.times((longest / (norm + CLIP_EPSILON)).min(1.0))
+    }
+
+    /// Takes out the gradient of the parameter at `path`.
+    pub(crate) fn remove(&mut self, path: &str) -> Option<Tensor<1>> {
+        self.0.remove(path)
+    }
+}
+
+struct Taker<'a> {
+    tape: &'a mut Tape,
+    taken: BTreeMap<String, Tensor<1>>,
+    path: Path,
+}
+
+impl ModuleVisitor for Taker<'_> {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.enter(name);
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.exit();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(gradient) = param.val().grad_remove(self.tape) {
+            self.taken.insert(self.path.dotted(), gradient.flatten::<1>(0, D - 1));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+
+    use super::*;
+
+    fn gradients(values: [[f32; 2]; 2]) -> Gradients {
+        let tensor = |values: [f32; 2]| Tensor::from_floats(values, &Device::flex());
+        Gradients(BTreeMap::from([("a".to_owned(), tensor(values[0])), ("b".to_owned(), tensor(values[1]))]))
+    }
+
+    fn values(gradients: &Gradients) -> Vec<f32> {
+        gradients.0.values().flat_map(|gradient| gradient.to_data().try_into_vec::<f32>().unwrap()).collect()
+    }
+
+    #[test]
+    fn gradients_add_up_and_are_clipped_by_their_common_norm() {
+        let sum = gradients([[1.0, 0.0], [2.0, -1.0]]).plus(gradients([[0.0, 3.0], [0.0, 1.0]])).times(2.0);
+        assert_eq!(values(&sum), [2.0, 6.0, 4.0, 0.0]);
+        let norm = sum.norm();
+        assert!((norm - 56f64.sqrt()).abs() < 1e-6);
+        assert_eq!(values(&sum.clone().clipped(norm, 8.0)), values(&sum), "what is short enough stays");
+        let clipped = sum.clipped(norm, 1.0);
+        assert!((clipped.norm() - 1.0).abs() < 1e-5);
+        assert!((values(&clipped)[1] / values(&clipped)[0] - 3.0).abs() < 1e-5, "the direction stays");
+    }
+}

@@ -1,0 +1,80 @@
+//! Keeping the gradients of f16 within its range.
+
+use serde::{Deserialize, Serialize};
+
+/// Where the scale starts, what it is multiplied by after a gradient that overflowed and after a long time without one:
+/// the defaults of PyTorch's `GradScaler`.
+const FIRST: f64 = 65536.0;
+const BACKOFF: f64 = 0.5;
+const GROWTH: f64 = 2.0;
+const GROWTH_INTERVAL: u32 = 2000;
+
+/// The dynamic scale of the loss (Micikevicius et al., "Mixed Precision Training", ICLR 2018): gradients are multiplied
+/// by it on their way through f16, in which small ones would be 0, and divided by it before they are used. Part of a
+/// checkpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LossScale {
+    /// The scale.
+    pub scale: f64,
+    /// Steps taken since it last changed.
+    clean: u32,
+    /// Steps that were left out because their gradient overflowed.
+    pub skipped: u64,
+}
+
+impl Default for LossScale {
+    fn default() -> Self {
+        Self { scale: FIRST, clean: 0, skipped: 0 }
+    }
+}
+
+impl LossScale {
+    /// Takes note of a step whose gradient was finite, and taken.
+    pub(crate) fn taken(&mut self) {
+        self.clean += 1;
+        if self.clean == GROWTH_INTERVAL {
+            self.scale *= GROWTH;
+            self.clean = 0;
+        }
+    }
+
+    /// Takes note of a step whose gradient overflowed. False once the scale has no part in that any more: the gradient
+    /// itself is too large.
+    pub(crate) fn overflowed(&mut self) -> bool {
+        if self.scale <= 1.0 {
+            return false;
+        }
+        self.scale *= BACKOFF;
+        self.clean = 0;
+        self.skipped += 1;
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_scale_falls_at_an_overflow_and_grows_back_slowly() {
+        let mut scale = LossScale::default();
+        assert!(scale.overflowed() && scale.overflowed());
+        assert_eq!((scale.scale, scale.skipped), (16384.0, 2));
+        (0..GROWTH_INTERVAL - 1).for_each(|_| scale.taken());
+        assert_eq!(scale.scale, 16384.0);
+        scale.taken();
+        assert_eq!((scale.scale, scale.skipped), (32768.0, 2));
+        (0..GROWTH_INTERVAL / 2).for_each(|_| scale.taken());
+        assert!(scale.overflowed());
+        (0..GROWTH_INTERVAL - 1).for_each(|_| scale.taken());
+        assert_eq!(scale.scale, 16384.0, "an overflow begins the count again");
+    }
+
+    #[test]
+    fn an_overflow_without_a_scale_is_not_its_fault() {
+        let mut scale = LossScale::default();
+        while scale.overflowed() {}
+        assert_eq!((scale.scale, scale.skipped), (1.0, 16));
+    }
+}

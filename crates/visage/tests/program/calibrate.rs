@@ -1,0 +1,68 @@
+//! `visage calibrate`.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::fixture::{folder, line, run, squares};
+
+#[test]
+fn calibration_and_thresholds_travel_in_the_model_file() {
+    let (run, data) = (&run().0, squares().display());
+    let folder = folder();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (before, best) = (fs::read(run.join("best.safetensors")).unwrap(), run.join("best.safetensors"));
+    let calibrate = format!("calibrate {} --data {data} --out {} --json", best.display(), path("m.safetensors"));
+    let told = line(&format!("{calibrate} --method isotonic --thresholds recall=0.9")).json();
+    assert_eq!((&told["calibration"], &told["images"]), (&"isotonic".into(), &16.into()));
+    assert_eq!(told["thresholds"], serde_json::json!({"recall": 0.9}));
+    assert!(told["ece_before"].is_number() && told["ece_after"].is_number(), "{told}");
+    assert_eq!(fs::read(&best).unwrap(), before, "--out leaves the model as it was");
+
+    // On the images it was fitted to, isotonic regression is calibrated and the recall is as wanted.
+    let found = line(&format!("evaluate {} --data {data} --split val --json", path("m.safetensors"))).json();
+    assert_eq!(found["calibration"], "isotonic");
+    assert!(found["thresholds"].as_str().unwrap().contains("a recall of 0.9 or more"), "{}", found["thresholds"]);
+    for (attribute, told) in found["attributes"].as_array().unwrap().iter().zip(told["attributes"].as_array().unwrap())
+    {
+        assert!(attribute["recall"].as_f64().unwrap() >= 0.9, "{attribute}");
+        assert_eq!((&attribute["threshold"], &attribute["f1"]), (&told["threshold"], &told["f1"]));
+    }
+    // What predicts says what the file says.
+    let predict = |model: &str| -> Value {
+        let images = squares().join("images/70.png");
+        let text = line(&format!("predict {model} {} --format json", images.display())).done();
+        serde_json::from_str(&text).unwrap()
+    };
+    let probability = |model: &str| predict(model)["attributes"]["Red"]["probability"].as_f64().unwrap();
+    let best = best.display().to_string();
+    assert_ne!(probability(&path("m.safetensors")), probability(&best));
+
+    // In place, and back: a temperature keeps the order, and `none` is the plain sigmoid again.
+    let model = path("m.safetensors");
+    line(&format!("calibrate {model} --data {data} --method temperature --thresholds 0.5")).done();
+    let found = line(&format!("evaluate {model} --data {data} --json")).json();
+    assert_eq!((&found["calibration"], &found["attributes"][0]["threshold"]), (&"temperature".into(), &0.5.into()));
+    line(&format!("calibrate {model} --data {data} --method none --thresholds best-f1")).done();
+    assert_eq!(probability(&model), probability(&best));
+}
+
+#[test]
+fn a_checkpoint_keeps_what_training_resumes_from() {
+    let (run, data) = (&run().0, squares().display());
+    let folder = folder();
+    let model = folder.path().join("last.safetensors");
+    fs::copy(run.join("last.safetensors"), &model).unwrap();
+    let size = || fs::metadata(&model).unwrap().len();
+    let before = size();
+    let told = line(&format!("calibrate {} --data {data} --method temperature", model.display())).done();
+    assert!(told.contains("expected calibration error, mean of the attributes"), "{told}");
+    assert!(size().abs_diff(before) < 4096, "{before} bytes became {}", size());
+}
+
+#[test]
+fn mistakes_are_answered() {
+    let (run, data) = (run().0.display(), squares().display());
+    line(&format!("calibrate {run} --data {data} --thresholds precision=1.5")).failed(2);
+    line(&format!("calibrate {run} --data {data} --method magic")).failed(2);
+}

@@ -1,0 +1,42 @@
+//! `visage recipe` and `visage runs`.
+
+use crate::fixture::{folder, line, run, visage};
+
+#[test]
+fn a_recipe_is_shown_whole_and_can_be_used_again() {
+    let folder = folder();
+    let shown = line("recipe show enhanced --set epochs=3").done();
+    for part in ["epochs = 3", "accumulate = 1", "sampling = \"shuffle\"", "precision = \"f32\"", "layer_decay = 1.0"] {
+        assert!(shown.contains(part), "{part} in\n{shown}");
+    }
+    let path = folder.path().join("again.toml");
+    std::fs::write(&path, &shown).unwrap();
+    assert_eq!(line(&format!("recipe show {}", path.display())).done(), shown);
+    assert!(line("recipe show enhansed").failed(2).contains("did you mean `enhanced`?"));
+}
+
+#[test]
+fn two_recipes_are_told_apart_by_their_values() {
+    let run = run().0.display();
+    assert_eq!(line(&format!("recipe diff {run} {run}")).done(), "the recipes are the same\n");
+    let table = line(&format!("recipe diff baseline {run}")).done();
+    assert!(table.contains("model.architecture") && table.contains("\"efficientnet-lite0\""), "{table}");
+    assert!(!table.contains("checkpoint_minutes  -"), "{table}");
+    let json = line("recipe diff original enhanced --json").json();
+    let keys: Vec<&str> =
+        json.as_array().unwrap().iter().map(|difference| difference["key"].as_str().unwrap()).collect();
+    assert!(keys.contains(&"loss.alpha") && !keys.contains(&"model.architecture"), "{keys:?}");
+}
+
+#[test]
+fn runs_are_listed_with_their_results() {
+    let folder = run().0.parent().unwrap();
+    let table = line(&format!("runs {}", folder.display())).done();
+    let row = table.lines().find(|line| line.starts_with("run ")).expect("the run");
+    assert!(row.contains("squares") && row.contains("finished") && row.contains("validation_loss"), "{table}");
+    let json = line(&format!("runs {} --json", folder.display())).json();
+    let run = json.as_array().unwrap().iter().find(|run| run["recipe"] == "squares").unwrap();
+    assert_eq!((&run["result"]["epochs"], &run["monitor"]), (&3.into(), &"validation_loss".into()));
+    let error = visage(["runs", "/nowhere"]).failed(1);
+    assert!(error.contains("/nowhere"), "{error}");
+}
