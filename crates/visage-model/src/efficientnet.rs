@@ -8,7 +8,8 @@ use crate::layers::{
     BatchNorm, Conv2d, ConvNorm, DepthwiseConv2d, DepthwiseNorm, Linear, NormConfig, PaddingRule, Pass, SqueezeExcite,
     dropout, stochastic_depth,
 };
-use crate::ops::{self, Activation};
+use crate::ops::Activation;
+use crate::plan::{Planned, Planner, Value};
 
 /// A stage of inverted residual blocks; the first block strides, the rest keep the size.
 struct Stage {
@@ -164,16 +165,16 @@ impl EfficientNet {
         Self { stem: conv_norm([3, STEM], 3, 2), blocks, head: conv_norm([input, FEATURES], 1, 1), classifier, variant }
     }
 
-    /// Images `[batch, height, width, 3]` to features `[batch, 1280]`.
+    /// Images `[batch, height, width, 3]` to the last feature map, `[batch, height / 32, width / 32, 1280]`, rounded up.
     #[must_use]
-    pub fn features(&self, images: Tensor<4>, pass: Pass<'_>) -> Tensor<2> {
+    pub fn feature_map(&self, images: Tensor<4>, pass: Pass<'_>) -> Tensor<4> {
         let Variant { activation, stochastic_depth, .. } = self.variant;
         let mut x = self.stem.forward(pass.round(images), None, activation, pass);
         for (index, block) in self.blocks.iter().enumerate() {
             let rate = stochastic_depth * index as f64 / self.blocks.len() as f64;
             x = block.forward(x, activation, DropBlock { index, rate }, pass);
         }
-        pass.round(ops::global_average_pool(self.head.forward(x, None, activation, pass)))
+        self.head.forward(x, None, activation, pass)
     }
 
     /// Features `[batch, 1280]` to logits `[batch, outputs]`.
@@ -193,6 +194,27 @@ impl EfficientNet {
 }
 
 impl EfficientNet {
+    /// Adds the whole network to a plan and names its logits.
+    pub(crate) fn plan(&self, planner: &mut Planner, images: Planned) -> Value {
+        let activation = self.variant.activation;
+        let mut x = self.stem.plan(planner, "stem", images, None, activation);
+        for (index, block) in self.blocks.iter().enumerate() {
+            x = block.plan(planner, &format!("blocks.{index}"), x, activation);
+        }
+        let x = self.head.plan(planner, "head", x, None, activation);
+        let features = planner.pooled_features(x);
+        let logits = match &self.classifier {
+            Classifier::Linear(linear) => linear.plan(planner, "classifier", features, None, Activation::Identity),
+            Classifier::TwoStage(head) => {
+                let norm = Some(&head.norm);
+                let x = head.shared.plan(planner, "classifier.shared", features, norm, Activation::Relu);
+                let x = head.hidden.plan(planner, "classifier.hidden", x, None, Activation::Relu);
+                head.output.plan(planner, "classifier.output", x, None, Activation::Identity)
+            }
+        };
+        logits.value
+    }
+
     /// Makes inference ready: from now on it computes with what the weights are now.
     pub(crate) fn fold(&mut self) {
         self.stem.fold();
@@ -239,6 +261,21 @@ impl Block {
             (true, false) => self.project.forward(x, Some(input), Activation::Identity, pass),
             (false, _) => self.project.forward(x, None, Activation::Identity, pass),
         }
+    }
+}
+
+impl Block {
+    fn plan(&self, planner: &mut Planner, name: &str, input: Planned, activation: Activation) -> Planned {
+        let mut x = match &self.expand {
+            Some(expand) => expand.plan(planner, &format!("{name}.expand"), input, None, activation),
+            None => input,
+        };
+        x = self.depthwise.plan(planner, &format!("{name}.depthwise"), x, activation);
+        if let Some(gate) = &self.gate {
+            x = gate.plan(planner, &format!("{name}.gate"), x);
+        }
+        let residual = self.residual.then_some(input);
+        self.project.plan(planner, &format!("{name}.project"), x, residual, Activation::Identity)
     }
 }
 
@@ -292,6 +329,11 @@ pub(crate) fn torchvision_key(path: &str) -> String {
                 ("head.conv.", "features.8.0."),
                 ("head.norm.", "features.8.1."),
                 ("classifier.Linear.", "classifier.1."),
+                // The two-stage head as one `nn.Sequential` in torchvision's place for a classifier.
+                ("classifier.TwoStage.shared.", "classifier.0."),
+                ("classifier.TwoStage.norm.", "classifier.1."),
+                ("classifier.TwoStage.hidden.", "classifier.4."),
+                ("classifier.TwoStage.output.", "classifier.7."),
             ],
         );
     };

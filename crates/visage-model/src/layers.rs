@@ -9,6 +9,8 @@ use rand::RngExt;
 use visage_data::random::stream;
 
 use crate::ops::{self, Activation, Padding, Precision, Window};
+use crate::plan::{Operation, Planned, Planner, windowed};
+use crate::state::{float_values, to_file};
 
 /// How a forward pass is meant.
 #[derive(Clone, Copy, Debug)]
@@ -305,6 +307,32 @@ impl ConvNorm {
         }
     }
 
+    /// Adds it to a plan.
+    pub(crate) fn plan(
+        &self,
+        planner: &mut Planner,
+        name: &str,
+        input: Planned,
+        residual: Option<Planned>,
+        activation: Activation,
+    ) -> Planned {
+        let weight = self.conv.weight.val();
+        let [outputs, kernel_height, kernel_width, inputs] = weight.dims();
+        let window = self.conv.padding.window(input.size, [kernel_height, kernel_width], self.conv.stride);
+        let (scale, shift) = self.norm.scale_and_shift(self.norm.weight.val(), self.norm.bias.val());
+        let folded = weight * scale.reshape([outputs, 1, 1, 1]);
+        let operation = Operation::Conv {
+            filters: to_file(&folded.dims(), float_values(folded.into_data())),
+            filter_shape: [outputs, inputs, kernel_height, kernel_width],
+            bias: float_values(shift.into_data()),
+            groups: 1,
+            window,
+            residual: residual.map(|residual| residual.value),
+            activation,
+        };
+        planner.step(name, input, operation, windowed(input.size, window))
+    }
+
     /// Makes inference ready: from now on it computes with what the weights are now.
     pub fn fold(&mut self) {
         let (scale, shift) = self.norm.scale_and_shift(self.norm.weight.val(), self.norm.bias.val());
@@ -347,6 +375,25 @@ impl DepthwiseNorm {
         }
     }
 
+    /// Adds it to a plan.
+    pub(crate) fn plan(&self, planner: &mut Planner, name: &str, input: Planned, activation: Activation) -> Planned {
+        let weight = self.conv.weight.val();
+        let [kernel_height, kernel_width, channels] = weight.dims();
+        let window = self.conv.padding.window(input.size, [kernel_height, kernel_width], self.conv.stride);
+        let (scale, shift) = self.norm.scale_and_shift(self.norm.weight.val(), self.norm.bias.val());
+        let folded: Tensor<3> = weight * scale.unsqueeze();
+        let operation = Operation::Conv {
+            filters: to_file(&folded.dims(), float_values(folded.into_data())),
+            filter_shape: [channels, 1, kernel_height, kernel_width],
+            bias: float_values(shift.into_data()),
+            groups: channels,
+            window,
+            residual: None,
+            activation,
+        };
+        planner.step(name, input, operation, windowed(input.size, window))
+    }
+
     /// As [`ConvNorm::fold`].
     pub fn fold(&mut self) {
         let (scale, shift) = self.norm.scale_and_shift(self.norm.weight.val(), self.norm.bias.val());
@@ -379,6 +426,40 @@ impl Linear {
         let (weight, bias) = (pass.round(self.weight.val()), pass.round(self.bias.val()));
         pass.round(input.matmul(weight.transpose()) + bias.unsqueeze())
     }
+
+    /// Adds it to a plan, with a norm after it folded in.
+    pub(crate) fn plan(
+        &self,
+        planner: &mut Planner,
+        name: &str,
+        input: Planned,
+        norm: Option<&BatchNorm>,
+        activation: Activation,
+    ) -> Planned {
+        let (mut weight, mut bias) = (self.weight.val(), self.bias.val());
+        if let Some(norm) = norm {
+            let (scale, shift) = norm.scale_and_shift(norm.weight.val(), norm.bias.val());
+            weight = weight * scale.clone().unsqueeze_dim(1);
+            bias = bias * scale + shift;
+        }
+        let (weight, bias) = (float_values(weight.into_data()), float_values(bias.into_data()));
+        planner.step(name, input, Operation::Linear { weight, bias, activation }, [1, 1])
+    }
+
+    /// Adds it to a plan as the 1x1 convolution of a map of one position.
+    fn plan_as_conv(&self, planner: &mut Planner, name: &str, input: Planned, activation: Activation) -> Planned {
+        let [outputs, inputs] = self.weight.val().dims();
+        let operation = Operation::Conv {
+            filters: float_values(self.weight.val().into_data()),
+            filter_shape: [outputs, inputs, 1, 1],
+            bias: float_values(self.bias.val().into_data()),
+            groups: 1,
+            window: Window { kernel: [1, 1], stride: [1, 1], padding: Padding::default() },
+            residual: None,
+            activation,
+        };
+        planner.step(name, input, operation, input.size)
+    }
 }
 
 /// Squeeze and excitation (Hu et al., 2018): channels weighted by what the whole image shows.
@@ -398,6 +479,14 @@ impl SqueezeExcite {
         let squeezed = pass.round(activation::silu(self.reduce.forward(pooled, pass)));
         let gate = pass.round(activation::sigmoid(self.expand.forward(squeezed, pass)));
         pass.round(ops::channel_gate(input, gate))
+    }
+
+    /// Adds it to a plan.
+    pub(crate) fn plan(&self, planner: &mut Planner, name: &str, input: Planned) -> Planned {
+        let pooled = planner.step(&format!("{name}.pool"), input, Operation::GlobalAveragePool, [1, 1]);
+        let squeezed = self.reduce.plan_as_conv(planner, &format!("{name}.reduce"), pooled, Activation::Silu);
+        let gate = self.expand.plan_as_conv(planner, &format!("{name}.expand"), squeezed, Activation::Identity);
+        planner.step(name, input, Operation::Gate { gate: gate.value }, input.size)
     }
 }
 

@@ -9,6 +9,7 @@ pub mod layers;
 pub mod model_file;
 pub mod network;
 pub mod ops;
+pub mod plan;
 pub mod resnet;
 pub mod state;
 
@@ -18,3 +19,4 @@ pub use layers::{Draws, Norms, Pass, Training};
 pub use model_file::{Card, Model, Origin};
 pub use network::{Architecture, Kind, Network, NetworkConfig};
 pub use ops::Precision;
+pub use plan::Plan;

@@ -12,6 +12,7 @@ use visage_data::random::stream;
 
 use crate::efficientnet::{EfficientNet, Regularisation};
 use crate::layers::Pass;
+use crate::ops;
 use crate::resnet::ResNet18;
 use crate::state::replace;
 
@@ -142,9 +143,16 @@ impl Network {
     /// The backbone: normalised images `[batch, height, width, 3]` to features `[batch, features]`.
     #[must_use]
     pub fn features(&self, images: Tensor<4>, pass: Pass<'_>) -> Tensor<2> {
+        pass.round(ops::global_average_pool(self.feature_map(images, pass)))
+    }
+
+    /// What the backbone's last convolution makes of normalised images `[batch, height, width, 3]`: a map of a 32nd of their
+    /// height and width, rounded up, whose mean over the positions is the [`features`](Self::features).
+    #[must_use]
+    pub fn feature_map(&self, images: Tensor<4>, pass: Pass<'_>) -> Tensor<4> {
         match self {
-            Network::ResNet18(network) => network.features(images, pass),
-            Network::EfficientNet(network) => network.features(images, pass),
+            Network::ResNet18(network) => network.feature_map(images, pass),
+            Network::EfficientNet(network) => network.feature_map(images, pass),
         }
     }
 

@@ -4,12 +4,16 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
 use crate::layers::{BatchNorm, Conv2d, ConvNorm, Linear, NormConfig, PaddingRule, Pass};
-use crate::ops::{self, Activation, Padding, Window};
+use crate::ops::{self, Activation, Window};
+use crate::plan::{Operation, Planned, Planner, Value, windowed};
 
 const NORM: NormConfig = NormConfig { epsilon: 1e-5, momentum: 0.1 };
 
 /// Channels and stride of each of the four stages; every stage is two basic blocks.
 const STAGES: [(usize, usize); 4] = [(64, 1), (128, 2), (256, 2), (512, 2)];
+
+/// The pooling after the stem.
+const POOL: Window = Window::square(3, 2, 1);
 
 /// Features before the classifier.
 const FEATURES: usize = 512;
@@ -38,23 +42,34 @@ impl ResNet18 {
         Self { stem: conv_norm([3, 64], 7, 2, device), stages, fc: Linear::new(FEATURES, outputs, device) }
     }
 
-    /// Images `[batch, height, width, 3]` to features `[batch, 512]`.
+    /// Images `[batch, height, width, 3]` to the last feature map, `[batch, height / 32, width / 32, 512]`, rounded up.
     #[must_use]
-    pub fn features(&self, images: Tensor<4>, pass: Pass<'_>) -> Tensor<2> {
+    pub fn feature_map(&self, images: Tensor<4>, pass: Pass<'_>) -> Tensor<4> {
         let x = self.stem.forward(pass.round(images), None, Activation::Relu, pass);
-        let window =
-            Window { kernel: [3, 3], stride: [2, 2], padding: Padding { top: 1, left: 1, bottom: 1, right: 1 } };
-        let mut x = ops::max_pool2d(x, window);
+        let mut x = ops::max_pool2d(x, POOL);
         for block in self.stages.iter().flatten() {
             x = block.forward(x, pass);
         }
-        pass.round(ops::global_average_pool(x))
+        x
     }
 
     /// Features `[batch, 512]` to logits `[batch, outputs]`.
     #[must_use]
     pub fn classify(&self, features: Tensor<2>, pass: Pass<'_>) -> Tensor<2> {
         self.fc.forward(features, pass)
+    }
+
+    /// Adds the whole network to a plan and names its logits.
+    pub(crate) fn plan(&self, planner: &mut Planner, images: Planned) -> Value {
+        let x = self.stem.plan(planner, "stem", images, None, Activation::Relu);
+        let mut x = planner.step("maxpool", x, Operation::MaxPool { window: POOL }, windowed(x.size, POOL));
+        for (stage, blocks) in self.stages.iter().enumerate() {
+            for (index, block) in blocks.iter().enumerate() {
+                x = block.plan(planner, &format!("stages.{stage}.{index}"), x);
+            }
+        }
+        let features = planner.pooled_features(x);
+        self.fc.plan(planner, "fc", features, None, Activation::Identity).value
     }
 
     /// Makes inference ready: from now on it computes with what the weights are now.
@@ -111,6 +126,17 @@ impl BasicBlock {
         };
         let x = self.first.forward(input, None, Activation::Relu, pass);
         self.second.forward(x, Some(shortcut), Activation::Relu, pass)
+    }
+
+    fn plan(&self, planner: &mut Planner, name: &str, input: Planned) -> Planned {
+        let shortcut = match &self.downsample {
+            Some(downsample) => {
+                downsample.plan(planner, &format!("{name}.downsample"), input, None, Activation::Identity)
+            }
+            None => input,
+        };
+        let x = self.first.plan(planner, &format!("{name}.first"), input, None, Activation::Relu);
+        self.second.plan(planner, &format!("{name}.second"), x, Some(shortcut), Activation::Relu)
     }
 
     fn fold(&mut self) {

@@ -102,7 +102,8 @@ fn order(dims: &[usize]) -> Option<Vec<usize>> {
     }
 }
 
-fn to_file(dims: &[usize], values: Vec<f32>) -> Vec<f32> {
+/// Values in PyTorch's order.
+pub(crate) fn to_file(dims: &[usize], values: Vec<f32>) -> Vec<f32> {
     match order(dims) {
         Some(order) => order.into_iter().map(|position| values[position]).collect(),
         None => values,
@@ -126,7 +127,12 @@ impl Network {
     /// Every parameter and running statistic under the names visage writes, shaped and laid out as in PyTorch.
     #[must_use]
     pub fn tensors(&self, architecture: Architecture) -> BTreeMap<String, FileTensor> {
-        let naming = Naming::of(architecture)[0];
+        self.tensors_named(architecture, Naming::of(architecture)[0])
+    }
+
+    /// The same under the names of another program, which must be one of [`Naming::of`] the architecture.
+    #[must_use]
+    pub fn tensors_named(&self, architecture: Architecture, naming: Naming) -> BTreeMap<String, FileTensor> {
         let mut tensors = BTreeMap::new();
         self.for_each(|path, _, data| {
             let dims = data.shape().to_vec();

@@ -58,6 +58,8 @@ pub enum Command {
     Card(CardArgs),
     /// Ask a model about images.
     Predict(PredictArgs),
+    /// Write a model for other programs: as an ONNX graph, or as a state dict for torchvision or timm.
+    Export(ExportArgs),
     /// Measure the speed of training or inference on random pixels.
     Bench(BenchArgs),
 }
@@ -595,6 +597,34 @@ pub enum PredictionFormat {
     Json,
     /// A row an image, a column an attribute: its probability.
     Csv,
+}
+
+/// Options of `visage export`.
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// A model file, or the folder of a run, of which the best checkpoint is exported.
+    pub model: PathBuf,
+    /// What to write.
+    #[arg(long, value_enum)]
+    pub format: ExportFormat,
+    /// The file to write; of `torch` one that ends in .pth, .pt or .safetensors [default: beside the model].
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Of `onnx`: scale and normalise inside the graph, which then takes RGB bytes [batch, height, width, 3] and not normalised
+    /// floats [batch, 3, height, width].
+    #[arg(long)]
+    pub raw_images: bool,
+    #[command(flatten)]
+    pub compute: ComputeArgs,
+}
+
+/// What `visage export` writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// An ONNX graph that gives probabilities and logits, with the model's card in its metadata.
+    Onnx,
+    /// A state dict with torchvision's names (of EfficientNet-Lite0, timm's).
+    Torch,
 }
 
 /// Options of `visage bench`.

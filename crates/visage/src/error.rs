@@ -21,6 +21,17 @@ pub enum CommandError {
     /// A model file.
     #[error(transparent)]
     Model(#[from] visage_model::ModelError),
+    /// An export.
+    #[error(transparent)]
+    Export(#[from] visage_export::ExportError),
+    /// An option that goes with another value of --format.
+    #[error("{option} goes with --format {format}")]
+    OtherFormat {
+        /// The option.
+        option: &'static str,
+        /// The format it goes with.
+        format: &'static str,
+    },
     /// Predictions that cannot be judged.
     #[error(transparent)]
     Judge(#[from] visage_judge::Error),
@@ -212,7 +223,7 @@ impl CommandError {
     /// 0 when nothing needs to be said, 1 when the work failed, 2 when the command made no sense.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Usage(_) => 2,
+            Self::Usage(_) | Self::OtherFormat { .. } => 2,
             _ if self.is_closed_pipe() => 0,
             _ => 1,
         }

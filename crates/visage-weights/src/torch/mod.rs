@@ -1,4 +1,4 @@
-//! Files that PyTorch's `torch.save` wrote: a pickle that describes tensors, and the raw storages they view.
+//! Files as PyTorch's `torch.save` writes them: a pickle that describes tensors, and the raw storages they view.
 
 mod globals;
 mod legacy;
@@ -6,9 +6,11 @@ mod pickle;
 mod rebuild;
 mod state_dict;
 mod views;
+mod write;
 mod zip_archive;
 
 pub(crate) use legacy::read as read_legacy;
+pub use write::write_torch;
 pub(crate) use zip_archive::read as read_zip;
 
 /// The byte every pickle of protocol 2 or later begins with.

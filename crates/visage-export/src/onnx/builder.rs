@@ -1,0 +1,92 @@
+//! Collects the nodes and constants of a graph.
+
+use super::schema::{
+    AttributeProto, AttributeType, DataType, Dimension, DimensionValue, NodeProto, TensorProto, TensorShapeProto,
+    TensorType, TypeProto, ValueInfoProto,
+};
+
+/// The nodes and constants so far.
+#[derive(Debug, Default)]
+pub(super) struct Builder {
+    pub(super) nodes: Vec<NodeProto>,
+    pub(super) constants: Vec<TensorProto>,
+}
+
+impl Builder {
+    /// Adds a node that makes the value `output`, which is also its name; returns the name.
+    pub(super) fn node(
+        &mut self,
+        operator: &str,
+        inputs: &[&str],
+        output: impl Into<String>,
+        attributes: Vec<AttributeProto>,
+    ) -> String {
+        let output = output.into();
+        self.nodes.push(NodeProto {
+            input: inputs.iter().map(|&input| input.to_owned()).collect(),
+            output: vec![output.clone()],
+            name: Some(output.clone()),
+            op_type: Some(operator.to_owned()),
+            attribute: attributes,
+        });
+        output
+    }
+
+    /// Adds a constant of floats; returns its name.
+    pub(super) fn floats(&mut self, name: impl Into<String>, dims: &[usize], values: &[f32]) -> String {
+        let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        self.constant(name.into(), DataType::Float, dims, bytes)
+    }
+
+    /// Adds a constant of integers; returns its name.
+    pub(super) fn integers(&mut self, name: impl Into<String>, dims: &[usize], values: &[i64]) -> String {
+        let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        self.constant(name.into(), DataType::Int64, dims, bytes)
+    }
+
+    /// Adds a constant of any type, given its bytes; returns its name. One that is there already stays.
+    pub(super) fn constant(&mut self, name: String, kind: DataType, dims: &[usize], bytes: Vec<u8>) -> String {
+        if !self.constants.iter().any(|constant| constant.name() == name) {
+            self.constants.push(TensorProto {
+                dims: dims.iter().map(|&length| length as i64).collect(),
+                data_type: Some(kind.into()),
+                name: Some(name.clone()),
+                raw_data: Some(bytes),
+            });
+        }
+        name
+    }
+}
+
+/// An attribute of one integer.
+pub(super) fn int(name: &str, value: i64) -> AttributeProto {
+    AttributeProto {
+        name: Some(name.to_owned()),
+        i: Some(value),
+        r#type: Some(AttributeType::Int.into()),
+        ..AttributeProto::default()
+    }
+}
+
+/// An attribute of integers.
+pub(super) fn ints(name: &str, values: impl IntoIterator<Item = usize>) -> AttributeProto {
+    AttributeProto {
+        name: Some(name.to_owned()),
+        ints: values.into_iter().map(|value| value as i64).collect(),
+        r#type: Some(AttributeType::Ints.into()),
+        ..AttributeProto::default()
+    }
+}
+
+/// An input or output whose first dimension is the batch's, of any length.
+pub(super) fn batched(name: &str, kind: DataType, rest: &[usize], doc: String) -> ValueInfoProto {
+    let batch = DimensionValue::DimParam("batch".to_owned());
+    let rest = rest.iter().map(|&length| DimensionValue::DimValue(length as i64));
+    let dim = std::iter::once(batch).chain(rest).map(|value| Dimension { value: Some(value) }).collect();
+    let tensor_type = TensorType { elem_type: Some(kind.into()), shape: Some(TensorShapeProto { dim }) };
+    ValueInfoProto {
+        name: Some(name.to_owned()),
+        r#type: Some(TypeProto { tensor_type: Some(tensor_type) }),
+        doc_string: Some(doc),
+    }
+}

@@ -1,0 +1,171 @@
+"""What visage exports, as other programs see it.
+
+    python check.py PROGRAM FOLDER
+
+PROGRAM is the `visage` to test; FOLDER must not exist and is filled with drawn faces, small trained models and their exports.
+For every network, square and not, plain and calibrated: `onnx.checker` in full, strict shape inference, the metadata,
+ONNX Runtime's probabilities against `visage predict`, and the state dicts in torchvision and timm. Versions are in
+requirements.txt.
+"""
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import safetensors.torch
+import timm
+import torch
+import torchvision
+from PIL import Image
+from torch import nn
+
+PROGRAM, FOLDER = sys.argv[1], Path(sys.argv[2])
+TOLERANCE = 1e-4
+IMAGES = 24
+
+CASES = [
+    # network, height and width, calibration
+    ("resnet18", (64, 64), "none"),
+    ("resnet18", (56, 44), "isotonic"),
+    ("efficientnet-b0", (64, 64), "temperature"),
+    ("efficientnet-b0", (50, 70), "none"),
+    ("efficientnet-lite0", (64, 64), "temperature"),
+    ("efficientnet-lite0", (61, 47), "none"),
+]
+
+
+def visage(*words):
+    done = subprocess.run([PROGRAM, *map(str, words)], capture_output=True, text=True)
+    assert done.returncode == 0, f"visage {' '.join(map(str, words))}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+def predicted(model, images):
+    """Attributes, and probabilities [images, attributes] by `visage predict`."""
+    table = list(csv.reader(io.StringIO(visage("predict", model, *images, "--format", "csv").stdout)))
+    return table[0][1:], np.array([[float(value) for value in row[1:]] for row in table[1:]], dtype=np.float32)
+
+
+def trained(network, size, calibration):
+    """A small trained model, and PNG images of exactly its size: nothing to resize, nothing to decode in two ways."""
+    text = f"{size[0]}x{size[1]}"
+    faces = FOLDER / f"faces-{text}"
+    if not faces.exists():
+        visage("data", "synth", faces, "--images", 240, "--size", text)
+        (faces / "png").mkdir()
+        for path in sorted((faces / "Img/img_align_celeba").iterdir())[:IMAGES]:
+            Image.open(path).convert("RGB").save(faces / "png" / f"{path.stem}.png")
+    run = FOLDER / f"{network}-{text}"
+    # Weights far from where they began, and norms that have gathered statistics: what is folded wrongly shows.
+    settings = [f"architecture={network}", f"input.size={text}", "epochs=2", "batch_size=24", "learning_rate=3e-3"]
+    visage("train", "baseline", "--data", faces, "--out", run, *(word for one in settings for word in ("--set", one)))
+    visage("calibrate", run, "--data", faces, "--method", calibration)
+    return run, faces, sorted((faces / "png").iterdir())
+
+
+def normalised(pixels, preparation):
+    """uint8 [N, H, W, 3] as float32 [N, 3, H, W], as the metadata says."""
+    mean, std = (np.array(preparation[key], dtype=np.float32) for key in ("mean", "std"))
+    return np.ascontiguousarray(((pixels.astype(np.float32) / 255 - mean) / std).transpose(0, 3, 1, 2))
+
+
+def session(path, optimise=True):
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    if not optimise:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+
+def checked(path, attributes, size, raw):
+    """The file as ONNX's own library judges it; its metadata."""
+    model = onnx.load(path)
+    onnx.checker.check_model(model, full_check=True)
+    inferred = onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
+    known = {value.name: value for value in [*inferred.graph.value_info, *inferred.graph.output]}
+    for node in inferred.graph.node:
+        for name in node.output:
+            dims = known[name].type.tensor_type.shape.dim
+            assert all(dim.HasField("dim_value") or dim.dim_param == "batch" for dim in dims), (name, dims)
+            assert [dim.dim_param for dim in dims].count("batch") <= 1 if len(dims) > 0 else True
+    assert model.opset_import[0].version >= 17 and len(model.opset_import) == 1
+    assert model.SerializeToString() == onnx.load_from_string(path.read_bytes()).SerializeToString()
+    shape = [dim.dim_param or dim.dim_value for dim in model.graph.input[0].type.tensor_type.shape.dim]
+    assert shape == (["batch", *size, 3] if raw else ["batch", 3, *size]), shape
+    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    card = json.loads(metadata["visage"])
+    assert json.loads(metadata["attributes"]) == attributes == card["attributes"]
+    assert json.loads(metadata["thresholds"]) == card["thresholds"] and len(card["thresholds"]) == len(attributes)
+    assert json.loads(metadata["preparation"]) == card["preparation"]
+    assert "Not for identifying people" in metadata["uses_to_avoid"] and metadata["threshold_rule"]
+    return card
+
+
+def check_onnx(run, attributes, expected, pixels, size):
+    worst, logits = 0.0, None
+    for raw in (False, True):
+        path = run / f"{'raw' if raw else 'normalised'}.onnx"
+        told = visage("export", run, "--format", "onnx", "--out", path, *(["--raw-images"] if raw else []))
+        assert "checked on 4 sample images" in told.stderr, told.stderr
+        card = checked(path, attributes, size, raw)
+        images = pixels if raw else normalised(pixels, card["preparation"])
+        for optimise in (True, False):
+            graph = session(path, optimise)
+            for batch in (1, 5, len(images)):
+                probabilities, logits = graph.run(["probabilities", "logits"], {"images": images[:batch]})
+                worst = max(worst, float(np.abs(probabilities - expected[:batch]).max()))
+    assert worst <= TOLERANCE, f"{run}: ONNX Runtime's probabilities are {worst} away"
+    return worst, logits, card
+
+
+def peer_network(network, outputs):
+    if network == "resnet18":
+        return torchvision.models.resnet18(num_classes=outputs)
+    if network == "efficientnet-b0":
+        model = torchvision.models.efficientnet_b0()
+        model.classifier = nn.Sequential(
+            nn.Linear(1280, 512), nn.BatchNorm1d(512), nn.ReLU(), nn.Dropout(0.3),
+            nn.Linear(512, 256), nn.ReLU(), nn.Dropout(0.2), nn.Linear(256, outputs),
+        )  # fmt: skip
+        return model
+    return timm.create_model("tf_efficientnet_lite0", num_classes=outputs)
+
+
+def check_torch(run, network, logits, images):
+    worst = 0.0
+    for extension in ("pth", "safetensors"):
+        path = run / f"peer.{extension}"
+        visage("export", run, "--format", "torch", "--out", path)
+        state = torch.load(path, weights_only=True) if extension == "pth" else safetensors.torch.load_file(path)
+        model = peer_network(network, logits.shape[1])
+        model.load_state_dict(state, strict=True)
+        assert set(state) == set(model.state_dict()), "every entry of the state dict is there, counters too"
+        with torch.inference_mode():
+            theirs = model.eval()(torch.from_numpy(images)).numpy()
+        # Of the largest logit: what is told is the number, whatever its size.
+        worst = max(worst, float(np.abs(theirs - logits).max() / max(1.0, np.abs(logits).max())))
+    # A state dict is also what visage itself starts a training from.
+    assert network in visage("weights", run / "peer.pth").stdout
+    assert worst <= TOLERANCE, f"{run}: logits are {worst} away"
+    return worst
+
+
+def main():
+    FOLDER.mkdir(parents=True)
+    for network, size, calibration in CASES:
+        run, faces, paths = trained(network, size, calibration)
+        pixels = np.stack([np.asarray(Image.open(path)) for path in paths])
+        attributes, expected = predicted(run, paths)
+        by_onnx, logits, card = check_onnx(run, attributes, expected, pixels, size)
+        by_torch = check_torch(run, network, logits, normalised(pixels, card["preparation"]))
+        told = f"ONNX Runtime within {by_onnx:.1e}, PyTorch within {by_torch:.1e}"
+        print(f"{network} {size[0]}x{size[1]}, calibration {calibration}: {told}", flush=True)
+
+
+main()
