@@ -8,6 +8,7 @@ use rand::RngExt;
 use sha2::{Digest, Sha256};
 
 use crate::error::DataError;
+use crate::folds;
 use crate::label::Label;
 use crate::random::stream;
 use crate::sample::Sample;
@@ -24,6 +25,7 @@ const SPLIT_SHARES: [(Split, f64); 3] = [(Split::Train, 0.8), (Split::Validation
 pub struct Dataset {
     name: String,
     attributes: Vec<String>,
+    categories: Vec<String>,
     samples: Vec<Sample>,
     images: Images,
 }
@@ -38,7 +40,8 @@ impl Dataset {
     /// - a folder or zip with exactly one CSV file (in a folder: at its top) and the images.
     ///
     /// A CSV file has a header. The image column is called `image`, `image_id`, `filename`, `file` or `path`, or is
-    /// the first; a column `split` or `partition` assigns the split, a column `identity` says who is shown; every other
+    /// the first; a column `split` or `partition` assigns the split, a column `identity` says who is shown; a column of
+    /// words, without any number, parts the images into groups, see [`Dataset::categories`]; every other
     /// column is an attribute with values 1 and -1, or 1 and 0, or blank where nobody knows.
     ///
     /// Archives are read in place. Images are not looked at: one that is missing is an error when it is read.
@@ -53,9 +56,9 @@ impl Dataset {
         let resolved = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         let stem = if resolved.is_dir() { resolved.file_name() } else { resolved.file_stem() };
         let name = stem.map_or_else(|| path.display().to_string(), |stem| stem.to_string_lossy().into_owned());
-        let sources::Contents { attributes, samples, images } = contents;
+        let sources::Contents { attributes, categories, samples, images } = contents;
         tracing::debug!(name, samples = samples.len(), attributes = attributes.len(), "opened dataset");
-        Ok(Dataset { name, attributes, samples, images })
+        Ok(Dataset { name, attributes, categories, samples, images })
     }
 
     /// The name of the folder or file, without its extension.
@@ -68,6 +71,13 @@ impl Dataset {
     #[must_use]
     pub fn attributes(&self) -> &[String] {
         &self.attributes
+    }
+
+    /// The names of the columns that are no attributes but part the images into groups, such as `age_band`, in the order of
+    /// every sample's categories.
+    #[must_use]
+    pub fn categories(&self) -> &[String] {
+        &self.categories
     }
 
     /// The samples, in the order of the table.
@@ -120,6 +130,18 @@ impl Dataset {
             for index in group {
                 self.samples[index].split = Some(SPLIT_SHARES[neediest].0);
             }
+        }
+    }
+
+    /// Assigns every sample to a split anew, to train on most and ask about the rest: part number `part`, from 0, of `parts`
+    /// to test, a tenth of the others to validation, what is left to training.
+    ///
+    /// The parts are drawn from `seed` and of one size as nearly as can be. Images of one identity stay together. The assignment
+    /// does not depend on the order of the rows.
+    pub fn hold_out(&mut self, part: usize, parts: usize, seed: u64) {
+        let splits = folds::splits(&self.samples, part, parts, seed);
+        for (sample, split) in self.samples.iter_mut().zip(splits) {
+            sample.split = Some(split);
         }
     }
 

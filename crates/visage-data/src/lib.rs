@@ -12,6 +12,7 @@ pub mod dataset;
 pub mod duplicates;
 pub mod error;
 mod files;
+mod folds;
 pub mod label;
 pub mod loader;
 pub mod prepare;

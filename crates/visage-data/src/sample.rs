@@ -14,4 +14,6 @@ pub struct Sample {
     pub labels: Box<[Label]>,
     /// Who is shown, where the table says: images of one person belong in one split.
     pub identity: Option<String>,
+    /// What each of the dataset's columns of words says, in their order; `None` where it is blank.
+    pub categories: Box<[Option<String>]>,
 }

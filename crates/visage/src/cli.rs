@@ -268,13 +268,18 @@ pub struct EvaluateArgs {
     /// The model's own thresholds (`model`), or one for every attribute, from 0 to 1.
     #[arg(long, value_name = "model|NUMBER", default_value = "model")]
     pub threshold: Threshold,
-    /// Also judge each group of images that has, or lacks, one of these attributes.
-    #[arg(long, value_name = "ATTRIBUTE,...", value_delimiter = ',')]
+    /// Also judge groups of images apart: those that have and those that lack an attribute, or those of each value of a
+    /// column of words, such as age_band.
+    #[arg(long, value_name = "ATTRIBUTE|COLUMN,...", value_delimiter = ',')]
     pub group_by: Vec<String>,
     /// Rules between attributes, as TOML: rules = ["Goatee => not No_Beard", "at most one of A, B, C"] [default: CelebA's,
     /// where the attributes are].
     #[arg(long, value_name = "FILE")]
     pub rules: Option<PathBuf>,
+    /// Also judge the most probable answers that do not contradict one another by the rules between attributes, which
+    /// `visage predict --consistent` gives.
+    #[arg(long)]
+    pub consistent: bool,
     /// Print JSON instead of tables, or write it to FILE.
     #[arg(long, value_name = "FILE", num_args = 0..=1)]
     pub json: Option<Option<PathBuf>>,

@@ -10,6 +10,7 @@ mod metrics_file;
 mod model_card;
 mod output;
 mod panic;
+mod pictures;
 mod progress;
 mod report_runs;
 mod resampling;

@@ -51,7 +51,7 @@ pub(super) fn read(files: Files, root: &str) -> Result<Contents, DataError> {
     }
     let Rows { attributes, samples, .. } = rows;
     let images = locate_images(files, root, samples.first())?;
-    Ok(Contents { attributes, samples, images })
+    Ok(Contents { attributes, categories: Vec::new(), samples, images })
 }
 
 /// The folder of images if it is there, else the archive of them, else the folder that is missing, which is no error
@@ -139,6 +139,7 @@ impl Rows {
             split: None,
             labels: labels.into_boxed_slice(),
             identity: None,
+            categories: Box::default(),
         });
         self.lines.push(line);
         Ok(())

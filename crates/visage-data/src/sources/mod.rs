@@ -3,6 +3,7 @@
 mod celeba;
 mod spelling;
 mod table;
+mod words;
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -16,6 +17,8 @@ use crate::sample::Sample;
 pub(crate) struct Contents {
     /// The attribute names, in order.
     pub(crate) attributes: Vec<String>,
+    /// The names of columns of words, in order.
+    pub(crate) categories: Vec<String>,
     /// The rows, in the order of the table.
     pub(crate) samples: Vec<Sample>,
     /// Where the image files are.

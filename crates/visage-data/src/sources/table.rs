@@ -1,12 +1,14 @@
 //! A CSV file beside, or in an archive with, the images it lists.
 //!
-//! One column names the image, one may name the split, one may name the person; every other column is an attribute.
+//! One column names the image, one may name the split, one may name the person; a column of words parts the images into
+//! groups; every other column is an attribute.
 
 use std::collections::HashMap;
 
 use csv::ByteRecord;
 
 use super::spelling::Column;
+use super::words::Words;
 use super::{Contents, Images, text, without_byte_order_mark};
 use crate::error::{DataError, TableFault};
 use crate::files::Files;
@@ -22,19 +24,24 @@ const IDENTITY_COLUMNS: [&str; 1] = ["identity"];
 /// Reads the CSV file `name`; its images lie beside it.
 pub(super) fn read(files: Files, name: &str) -> Result<Contents, DataError> {
     let bytes = files.read_table(name)?;
-    let (attributes, samples) = read_rows(without_byte_order_mark(&bytes))
+    let Rows { attributes, categories, samples } = read_rows(without_byte_order_mark(&bytes))
         .map_err(|(line, fault)| DataError::Table { file: files.describe(name), line, fault })?;
     let prefix = name.rfind('/').map_or("", |slash| &name[..=slash]).to_owned();
-    Ok(Contents { attributes, samples, images: Images { files, prefix } })
+    Ok(Contents { attributes, categories, samples, images: Images { files, prefix } })
 }
 
-type Rows = (Vec<String>, Vec<Sample>);
+struct Rows {
+    attributes: Vec<String>,
+    categories: Vec<String>,
+    samples: Vec<Sample>,
+}
 
 fn read_rows(bytes: &[u8]) -> Result<Rows, (u64, TableFault)> {
     let mut records = Records::new(bytes);
     let (line, record) =
         records.next().ok_or((1, TableFault::Ended { expected: "a header that names the columns" }))?;
-    let header = Header::read(record).map_err(|fault| (line, fault))?;
+    let mut header = Header::read(record).map_err(|fault| (line, fault))?;
+    header.find_categories(Records::new(bytes)).map_err(|fault| (line, fault))?;
     let mut columns = vec![Column::default(); header.attributes.len()];
     let mut samples: Vec<Sample> = Vec::new();
     let mut lines: HashMap<String, u64> = HashMap::new();
@@ -48,7 +55,8 @@ fn read_rows(bytes: &[u8]) -> Result<Rows, (u64, TableFault)> {
     if samples.is_empty() {
         return Err((line + 1, TableFault::Ended { expected: "a row for each image" }));
     }
-    Ok((header.attributes.into_iter().map(|(_, name)| name).collect(), samples))
+    let names = |columns: Vec<(usize, String)>| columns.into_iter().map(|(_, name)| name).collect();
+    Ok(Rows { attributes: names(header.attributes), categories: names(header.categories), samples })
 }
 
 /// The rows of a table with their line numbers. Rows of nothing but blanks are left out.
@@ -101,6 +109,8 @@ struct Header {
     identity: Option<usize>,
     /// The column and the name of each attribute.
     attributes: Vec<(usize, String)>,
+    /// The same of the columns of words.
+    categories: Vec<(usize, String)>,
 }
 
 impl Header {
@@ -129,7 +139,18 @@ impl Header {
         if attributes.is_empty() {
             return Err(TableFault::NoAttributes);
         }
-        Ok(Header { fields: names.len(), image, split, identity, attributes })
+        Ok(Header { fields: names.len(), image, split, identity, attributes, categories: Vec::new() })
+    }
+
+    /// Takes columns of words out of the attributes, after a look at the rows from the header on.
+    fn find_categories(&mut self, mut records: Records<'_>) -> Result<(), TableFault> {
+        records.next();
+        let mut words = Words::new(self.attributes.iter().map(|(column, _)| *column));
+        while records.next().is_some_and(|(_, record)| words.see(record)) {}
+        let words: Vec<usize> = words.columns().collect();
+        (self.categories, self.attributes) =
+            std::mem::take(&mut self.attributes).into_iter().partition(|(column, _)| words.contains(column));
+        if self.attributes.is_empty() { Err(TableFault::NoAttributes) } else { Ok(()) }
     }
 
     fn sample(&self, record: &ByteRecord, line: u64, columns: &mut [Column]) -> Result<Sample, TableFault> {
@@ -148,6 +169,11 @@ impl Header {
             .zip(&self.attributes)
             .map(|(column, (index, name))| column.read(&record[*index], line, name))
             .collect::<Result<Box<[_]>, _>>()?;
-        Ok(Sample { image, split, labels, identity })
+        let categories = self
+            .categories
+            .iter()
+            .map(|(index, _)| Ok(filled(Some(*index))?.map(str::to_owned)))
+            .collect::<Result<Box<[_]>, TableFault>>()?;
+        Ok(Sample { image, split, labels, identity, categories })
     }
 }
