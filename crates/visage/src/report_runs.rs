@@ -82,9 +82,12 @@ pub fn gather(asked: &Asked<'_>, names: &[String]) -> Result<Gathered, CommandEr
         remarks.push("The runs were judged on different data: their figures do not compare.".to_owned());
     }
     let comparable = (alike && judged.len() == runs.len() && runs.len() > 1).then_some(judged);
-    let made =
-        format!("made {} by visage {}", Timestamp::now().strftime("%Y-%m-%d %H:%M UTC"), env!("CARGO_PKG_VERSION"));
-    Ok(Gathered { report: Report { runs, made, remarks, comparison: Vec::new() }, comparable })
+    Ok(Gathered { report: Report { runs, made: made(), remarks, comparison: Vec::new() }, comparable })
+}
+
+/// When and by what a page is made, in words.
+pub fn made() -> String {
+    format!("made {} by visage {}", Timestamp::now().strftime("%Y-%m-%d %H:%M UTC"), env!("CARGO_PKG_VERSION"))
 }
 
 /// The first of the splits that the run's dataset has.
