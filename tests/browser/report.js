@@ -1,7 +1,8 @@
-// The report in a real browser: node report.js REPORT_FOLDER [SCREENSHOT_FOLDER]
+// The report, and the page of an audit, in a real browser: node report.js REPORT_FOLDER [AUDIT_PAGE [SCREENSHOT_FOLDER]]
 //
-// REPORT_FOLDER is what `visage report` or `visage demo` wrote, of at least two judged runs. Fails on any error, any
-// request that leaves the page, and anything that does not work. Screenshots are for people to look at.
+// REPORT_FOLDER is what `visage report` or `visage demo` wrote, of at least two judged runs; AUDIT_PAGE is what `visage audit`
+// wrote. Fails on any error, any request that leaves the page, and anything that does not work. Screenshots are for people
+// to look at.
 
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync, readdirSync, statSync } from 'node:fs';
@@ -9,9 +10,9 @@ import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { chromium } from 'playwright-core';
 
-const [folder, pictures] = process.argv.slice(2);
+const [folder, auditPage, pictures] = process.argv.slice(2);
 const file = resolve(folder, 'report.html');
-const url = pathToFileURL(file).href;
+const auditUrl = auditPage && pathToFileURL(resolve(auditPage)).href;
 if (pictures) mkdirSync(pictures, { recursive: true });
 
 const browser = await chromium.launch({
@@ -22,7 +23,7 @@ const browser = await chromium.launch({
 
 // Opens the page as `options` say, keeping a list of what went wrong.
 const wrong = [];
-async function open(options) {
+async function open(options, url = pathToFileURL(file).href) {
   const context = await browser.newContext(options);
   const page = await context.newPage();
   page.on('pageerror', error => wrong.push(`error: ${error.message}`));
@@ -94,15 +95,15 @@ const tests = {
     const page = await open({ viewport: { width: 1400, height: 900 } });
     const shown = () => page.$$eval('#table tbody tr', rows => rows.filter(row => !row.hidden).map(row => row.textContent));
     const all = (await shown()).length;
-    await page.fill('#filter', 'hair');
+    await page.fill('#metrics input', 'hair');
     const hair = await shown();
     assert.ok(hair.length > 0 && hair.length < all && hair.every(row => /hair/i.test(row)), hair.join());
-    await page.fill('#filter', 'prevalence<0.2');
+    await page.fill('#metrics input', 'prevalence<0.2');
     const rare = (await shown()).length;
-    await page.fill('#filter', 'prevalence>0.2');
+    await page.fill('#metrics input', 'prevalence>0.2');
     assert.equal(rare + (await shown()).length, all);
-    assert.equal(await page.textContent('#shown'), `${all - rare} of ${all} rows`);
-    await page.fill('#filter', '');
+    assert.equal(await page.textContent('#metrics output'), `${all - rare} of ${all} rows`);
+    await page.fill('#metrics input', '');
     assert.equal((await shown()).length, all);
   },
 
@@ -145,6 +146,23 @@ const tests = {
     }));
     assert.ok(found.length > 0);
     for (const [told, read] of found) assert.ok(Math.abs(told - read) < 0.003, `${told} and ${read}`);
+  },
+
+  async 'groups and broken rules are told where they were judged'() {
+    const page = await open({ viewport: { width: 1400, height: 900 } });
+    if (await page.locator('#consistency').count()) {
+      const rules = await page.$$eval('#consistency tbody tr', rows => rows.map(row => row.textContent));
+      assert.ok(rules.length > 1 && rules.at(-1).startsWith('any of them'), rules.join());
+    }
+    if (!(await page.locator('#groups').count())) return;
+    const all = await page.locator('#gaps tbody tr').count();
+    await page.fill('#groups input', 'beyond opportunity');
+    const shown = await page.$$eval('#gaps tbody tr', rows => rows.filter(row => !row.hidden).map(row => row.textContent));
+    assert.ok(shown.length < all && shown.every(row => /equal opportunity.*beyond chance/.test(row)), shown.join());
+    await page.click('#gaps [data-k=width] button');
+    assert.equal(await page.getAttribute('#gaps [data-k=width]', 'aria-sort'), 'descending');
+    await page.locator('#groups').scrollIntoViewIfNeeded();
+    await seen(page, 'groups');
   },
 
   async 'a row leads to the figures of its attribute'() {
@@ -200,6 +218,55 @@ const tests = {
     }
   },
 };
+
+if (auditPage) {
+  tests['the audit loads, sorts and filters'] = async () => {
+    const page = await open({ viewport: { width: 1400, height: 900 } }, auditUrl);
+    assert.ok(statSync(auditPage).size < 5e6, `${statSync(auditPage).size} bytes`);
+    assert.ok(!/NaN|undefined|Infinity/.test(await page.textContent('main')));
+    const rows = (table, key) => page.$$eval(`#${table} tbody tr`, (rows, [table, key]) => {
+      const at = [...document.querySelectorAll(`#${table} thead th`)].findIndex(th => th.dataset.k === key);
+      return rows.filter(row => !row.hidden).map(row => row.cells[at].textContent);
+    }, [table, key]);
+    const confidences = (await rows('doubts', 'confidence')).map(Number);
+    assert.ok(confidences.length > 0 && confidences.every((c, i) => i === 0 || c >= confidences[i - 1]), 'the most doubtful first');
+    await page.fill('#labels input', 'suspected');
+    const findings = await rows('doubts', 'finding');
+    assert.ok(findings.every(finding => finding === 'suspected'), findings.join());
+    await page.fill('#labels input', 'confidence<0.5 probability>0.5');
+    assert.ok((await rows('doubts', 'label')).every(label => label === 'absent'), 'what is likely present is doubted where absent');
+    await page.fill('#labels input', '');
+    await page.click('#doubts [data-k=attribute] button');
+    const names = await rows('doubts', 'attribute');
+    assert.deepEqual(names, [...names].sort((a, b) => a.localeCompare(b)));
+    await page.click('#found [data-k=suspected] button');
+    const suspected = (await rows('found', 'suspected')).map(Number);
+    assert.ok(suspected.every((n, i) => i === 0 || n <= suspected[i - 1]), suspected.join());
+    // No picture unless it was asked for, and then every one of them whole.
+    const broken = await page.$$eval('img', async all => {
+      all.forEach(image => { image.loading = 'eager'; });
+      const whole = await Promise.all(all.map(image => image.decode().then(() => image.naturalWidth > 0, () => false)));
+      return whole.filter(each => !each).length;
+    });
+    assert.equal(broken, 0);
+    await page.evaluate(() => scrollTo(0, 0));
+    await seen(page, 'audit-light');
+    await seen(page, 'audit-light-whole', { fullPage: true });
+  };
+  tests['the audit, dark, on a phone and printed'] = async () => {
+    const dark = await open({ viewport: { width: 1400, height: 900 }, colorScheme: 'dark' }, auditUrl);
+    await seen(dark, 'audit-dark');
+    const phone = await open({ viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true }, auditUrl);
+    const wide = await phone.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    assert.ok(wide <= 0, `${wide} pixels too wide for a phone`);
+    await seen(phone, 'audit-phone');
+    await phone.locator('#labels').scrollIntoViewIfNeeded();
+    await phone.evaluate(() => document.querySelector('#labels').scrollIntoView());
+    await seen(phone, 'audit-phone-labels');
+    const pdf = await dark.pdf({ format: 'A4', path: pictures && join(pictures, 'audit.pdf') });
+    assert.ok(pdf.length > 10000);
+  };
+}
 
 let failed = 0;
 for (const [name, test] of Object.entries(tests)) {

@@ -7,6 +7,7 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use crate::error::{DataError, ImageError};
+use crate::folds;
 use crate::label::Label;
 use crate::prepare::Preparation;
 use crate::sample::Sample;
@@ -22,6 +23,7 @@ pub struct Dataset {
     name: String,
     form: &'static str,
     attributes: Vec<String>,
+    categories: Vec<String>,
     samples: Vec<Sample>,
     images: Images,
     notes: Vec<String>,
@@ -39,8 +41,9 @@ impl Dataset {
     ///
     /// A table has a header. The image column is called `image`, `image_id`, `filename`, `file_name`, `image_path`,
     /// `file`, `filepath`, `path` or `img`, or is the first; a column `split` or `partition` assigns the split, a column `identity`
-    /// (or `celeb_id`, `person_id`, `subject_id`) says who is shown; every other column is an attribute with values 1 and
-    /// -1, 1 and 0, true and false or yes and no, or blank where nobody knows.
+    /// (or `celeb_id`, `person_id`, `subject_id`) says who is shown; a column of words, without any number, parts the images
+    /// into groups, see [`Dataset::categories`]; every other column is an attribute with values 1 and -1, 1 and 0, true and
+    /// false or yes and no, or blank where nobody knows.
     ///
     /// Archives are read in place. Images are not looked at: one that is missing is an error when it is read, see
     /// [`Dataset::missing_images`]. A dataset that names no split stays without one, see [`Dataset::assign_splits`].
@@ -69,11 +72,11 @@ impl Dataset {
         let resolved = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         let stem = if resolved.is_dir() { resolved.file_name() } else { resolved.file_stem() };
         let name = stem.map_or_else(|| path.display().to_string(), |stem| stem.to_string_lossy().into_owned());
-        let sources::Contents { form, attributes, samples, images, notes } = contents;
+        let sources::Contents { form, attributes, categories, samples, images, notes } = contents;
         // A pack is called what its source was, so that a model trained on either is the same to the last byte.
         let name = if let Images::Packed(pack) = &images { pack.name().to_owned() } else { name };
         tracing::debug!(name, form, samples = samples.len(), attributes = attributes.len(), "opened dataset");
-        Ok(Dataset { name, form, attributes, samples, images, notes })
+        Ok(Dataset { name, form, attributes, categories, samples, images, notes })
     }
 
     /// What should be known about the dataset and is no fault: a count that disagrees, an archive that was passed by.
@@ -126,6 +129,13 @@ impl Dataset {
         &self.attributes
     }
 
+    /// The names of the columns that are no attributes but part the images into groups, such as `age_band`, in the order of
+    /// every sample's categories.
+    #[must_use]
+    pub fn categories(&self) -> &[String] {
+        &self.categories
+    }
+
     /// The samples, in the order of the table.
     #[must_use]
     pub fn samples(&self) -> &[Sample] {
@@ -152,6 +162,18 @@ impl Dataset {
     /// that calls this should say so.
     pub fn assign_splits(&mut self, seed: u64) {
         let splits = stratify::splits(&self.samples, self.attributes.len(), seed);
+        for (sample, split) in self.samples.iter_mut().zip(splits) {
+            sample.split = Some(split);
+        }
+    }
+
+    /// Assigns every sample to a split anew, to train on most and ask about the rest: part number `part`, from 0, of `parts`
+    /// to test, a tenth of the others to validation, what is left to training.
+    ///
+    /// The parts are drawn from `seed` and of one size as nearly as can be. Images of one identity stay together. The assignment
+    /// does not depend on the order of the rows.
+    pub fn hold_out(&mut self, part: usize, parts: usize, seed: u64) {
+        let splits = folds::splits(&self.samples, part, parts, seed);
         for (sample, split) in self.samples.iter_mut().zip(splits) {
             sample.split = Some(split);
         }

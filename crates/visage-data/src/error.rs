@@ -217,8 +217,10 @@ pub enum TableFault {
     /// Bytes that are not UTF-8.
     #[error("not UTF-8 text: save the table as UTF-8")]
     NotUtf8,
-    /// Only an image column, and perhaps a split.
-    #[error("no attributes: the table needs a column for each attribute, separated by commas, beside the image names")]
+    /// Only an image column, and perhaps a split or columns of words.
+    #[error(
+        "no attributes: beside the image names the table needs a column of 1 and 0, or 1 and -1, for each attribute, separated by commas"
+    )]
     NoAttributes,
     /// A column without a name.
     #[error("column {number} has no name: name it or remove it (pandas: `to_csv(..., index=False)`)")]

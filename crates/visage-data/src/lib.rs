@@ -16,6 +16,7 @@ pub mod duplicates;
 pub mod error;
 mod exif;
 mod files;
+mod folds;
 mod jpeg;
 pub mod label;
 pub mod loader;

@@ -57,6 +57,8 @@ impl Prepared {
 struct Header {
     name: String,
     attributes: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    categories: Vec<String>,
     prepared: Prepared,
     size: Size,
     samples: Vec<Row>,
@@ -68,6 +70,8 @@ struct Row {
     image: String,
     split: Option<Split>,
     identity: Option<String>,
+    #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
+    categories: Box<[Option<String>]>,
     /// A character an attribute: 0 absent, 1 present, ? unknown.
     labels: String,
 }
@@ -108,7 +112,9 @@ impl Pack {
         let sensible = (1..=Size::MAX_SIDE).contains(&header.size.height)
             && (1..=Size::MAX_SIDE).contains(&header.size.width)
             && !header.attributes.is_empty()
-            && header.samples.iter().all(|row| row.labels.len() == header.attributes.len());
+            && header.samples.iter().all(|row| {
+                row.labels.len() == header.attributes.len() && row.categories.len() == header.categories.len()
+            });
         if !sensible {
             return Err(damaged("its header contradicts itself"));
         }
@@ -129,8 +135,8 @@ impl Pack {
         &self.header.name
     }
 
-    /// The attributes and the samples.
-    pub(crate) fn table(&self) -> (Vec<String>, Vec<Sample>) {
+    /// The attributes, the columns of words, and the samples.
+    pub(crate) fn table(&self) -> (Vec<String>, Vec<String>, Vec<Sample>) {
         let label = |byte: u8| match byte {
             b'0' => Label::Absent,
             b'1' => Label::Present,
@@ -141,10 +147,12 @@ impl Pack {
             split: row.split,
             labels: row.labels.bytes().map(label).collect(),
             identity: row.identity.clone(),
+            categories: row.categories.clone(),
             landmarks: None,
             face_box: None,
         };
-        (self.header.attributes.clone(), self.header.samples.iter().map(sample).collect())
+        let Header { attributes, categories, samples, .. } = &self.header;
+        (attributes.clone(), categories.clone(), samples.iter().map(sample).collect())
     }
 
     /// The pixels of a sample, if they are prepared as `preparation` says.
@@ -207,11 +215,13 @@ pub fn write(
         image: sample.image.clone(),
         split: sample.split,
         identity: sample.identity.clone(),
+        categories: sample.categories.clone(),
         labels: sample.labels.iter().map(|label| ['0', '1', '?'][*label as usize]).collect(),
     };
     let header = Header {
         name: dataset.name().to_owned(),
         attributes: dataset.attributes().to_vec(),
+        categories: dataset.categories().to_vec(),
         prepared: Prepared::by(preparation),
         size: preparation.output_size(),
         samples: dataset.samples().iter().map(row).collect(),

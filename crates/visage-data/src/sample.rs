@@ -14,6 +14,8 @@ pub struct Sample {
     pub labels: Box<[Label]>,
     /// Who is shown, where the table says: images of one person belong in one split.
     pub identity: Option<String>,
+    /// What each of the dataset's columns of words says, in their order; `None` where it is blank.
+    pub categories: Box<[Option<String>]>,
     /// Left eye, right eye, nose, left and right corner of the mouth, each as x and y in pixels of the image, where the
     /// dataset says.
     pub landmarks: Option<[[i32; 2]; 5]>,

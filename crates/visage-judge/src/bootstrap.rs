@@ -17,7 +17,8 @@ pub const CONFIDENCE: f64 = 0.95;
 /// The smallest share of replicates in which a metric must be defined to have an interval.
 const DEFINED_OFTEN_ENOUGH: f64 = 0.5;
 
-/// A confidence interval: the middle [`CONFIDENCE`] of the replicates (the percentile interval). In JSON `[low, high]`.
+/// A confidence interval: the middle [`CONFIDENCE`] of the replicates (the percentile interval), or for a metric whose
+/// replicates are biased [the basic one](Interval::basic). In JSON `[low, high]`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(from = "[f64; 2]", into = "[f64; 2]")]
 pub struct Interval {
@@ -54,6 +55,43 @@ impl Interval {
         values.sort_unstable_by(f64::total_cmp);
         let tail = (1.0 - CONFIDENCE) / 2.0;
         Some(Self { low: quantile(&values, tail), high: quantile(&values, 1.0 - tail) })
+    }
+
+    /// The basic interval (Davison and Hinkley, "Bootstrap Methods and their Application", 1997, section 5.2): the
+    /// percentile interval mirrored at the estimate. Replicates that lie above the estimate say that the estimate lies as far
+    /// above the truth. Where mirroring would leave the estimate itself outside, it reaches to it, and it begins at
+    /// `least` or above.
+    #[must_use]
+    pub fn basic(estimate: f64, least: f64, replicates: impl Iterator<Item = Option<f64>>) -> Option<Self> {
+        let Self { low, high } = Self::of(replicates)?;
+        let mirrored = |end: f64| 2.0 * estimate - end;
+        Some(Self { low: mirrored(high).min(estimate).max(least), high: mirrored(low).max(estimate) })
+    }
+
+    /// The interval of a metric. That of the expected calibration error is basic: noise in every bin adds to it, in a
+    /// replicate once more than in the images themselves, so that percentiles lie above the estimate, which lies above the
+    /// truth (Kumar, Liang and Ma, 2019, arXiv 1909.10155).
+    pub(crate) fn of_metric(
+        metric: Metric,
+        estimate: Option<f64>,
+        replicates: impl Iterator<Item = Option<f64>>,
+    ) -> Option<Self> {
+        match (metric, estimate) {
+            (Metric::Ece, Some(estimate)) => Self::basic(estimate, 0.0, replicates),
+            _ => Self::of(replicates),
+        }
+    }
+
+    /// The interval of the difference of two values of a metric, as [`Self::of_metric`].
+    pub(crate) fn of_difference(
+        metric: Metric,
+        estimate: Option<f64>,
+        replicates: impl Iterator<Item = Option<f64>>,
+    ) -> Option<Self> {
+        match (metric, estimate) {
+            (Metric::Ece, Some(estimate)) => Self::basic(estimate, f64::NEG_INFINITY, replicates),
+            _ => Self::of(replicates),
+        }
     }
 
     /// Whether it holds `value`.
@@ -158,6 +196,12 @@ impl Judged {
         let columns = columns.map(|(column, &threshold)| Column::new(known(column).collect(), threshold)).collect();
         let (pooled, _) = Entry::ranking((0..width).flat_map(known).collect());
         Ok(Self { images: predictions.images(), columns, pooled })
+    }
+
+    /// Everything measured on the images as they are.
+    pub(crate) fn once(&self) -> Replicate {
+        let [once, ..] = self.weighted(&vec![[1.0; LANES]; self.images]);
+        once
     }
 
     /// Everything measured when each image counts as often as `weights` says, for each lane of weights.
@@ -404,8 +448,12 @@ impl Intervals {
     pub fn new(predictions: &Predictions, thresholds: &Thresholds, resampling: &Resampling<'_>) -> Result<Self, Error> {
         let items = [Judged::new(predictions, thresholds, |_| true)?];
         let replicates = resample(&items, resampling)?.swap_remove(0);
+        let once = items[0].once();
         let of = |scores: &(dyn Fn(&Replicate) -> Scores + Sync)| -> ScoreIntervals {
-            let interval = |metric| Interval::of(replicates.iter().map(|replicate| scores(replicate).get(metric)));
+            let interval = |metric| {
+                let drawn = replicates.iter().map(|replicate| scores(replicate).get(metric));
+                Interval::of_metric(metric, scores(&once).get(metric), drawn)
+            };
             Metric::ALL.into_iter().filter_map(|metric| Some((metric, interval(metric)?))).collect()
         };
         let columns = 0..predictions.attributes().len();
@@ -494,6 +542,42 @@ mod tests {
         assert_eq!(Interval::of([Some(1.0), Some(1.0), None].into_iter()), Some(Interval { low: 1.0, high: 1.0 }));
         assert_eq!(Interval::of(std::iter::empty()), None);
         assert_eq!(serde_json::to_string(&Interval { low: 0.25, high: 0.5 }).unwrap(), "[0.25,0.5]");
+    }
+
+    #[test]
+    fn a_biased_metric_has_an_interval_that_holds_estimate_and_truth() {
+        // Every probability is 0.05 too low, so that the error is 0.05 and known: 200 tables of 300 images.
+        const TRUTH: f64 = 0.05;
+        let mut state = 1_u64;
+        let mut random = move || {
+            state = state * 16_807 % 2_147_483_647;
+            state as f64 / 2_147_483_647.0
+        };
+        let draw = |number: u64, weights: &mut [u16]| {
+            let mut state = (number + 1) * 48_271 % 2_147_483_647;
+            for _ in 0..weights.len() {
+                state = state * 48_271 % 2_147_483_647;
+                weights[state as usize % weights.len()] += 1;
+            }
+        };
+        let (mut covered, mut covered_by_percentiles) = (0, 0);
+        for _ in 0..200 {
+            let probabilities: Vec<f32> = (0..300).map(|_| (0.9 * random()) as f32).collect();
+            let labels = probabilities.iter().map(|&p| Some(random() < f64::from(p) + TRUTH)).collect();
+            let predictions = Predictions::new(vec!["a".into()], labels, probabilities).unwrap();
+            let (thresholds, resampling) = (Thresholds::fixed(0.5, 1), Resampling { replicates: 100, draw: &draw });
+            let intervals = Intervals::new(&predictions, &thresholds, &resampling).unwrap();
+            let estimate = evaluate(&predictions, &thresholds).unwrap().attributes[0].scores.ece.unwrap();
+            let ece = intervals.attributes[0][&Metric::Ece];
+            assert!(ece.contains(estimate) && ece.low >= 0.0, "{estimate} in {ece:?}");
+            covered += usize::from(ece.contains(TRUTH));
+            let items = [Judged::new(&predictions, &thresholds, |_| true).unwrap()];
+            let drawn = resample(&items, &resampling).unwrap().remove(0);
+            let percentiles = Interval::of(drawn.iter().map(|replicate| replicate.attributes[0].ece)).unwrap();
+            covered_by_percentiles += usize::from(percentiles.contains(TRUTH));
+        }
+        assert!(covered >= 160, "{covered} of 200");
+        assert!(covered_by_percentiles <= 60, "{covered_by_percentiles} of 200: percentiles would have done");
     }
 
     #[test]

@@ -24,15 +24,20 @@ impl Confusion {
     pub(crate) fn count(pairs: &[(f32, bool)], threshold: f32) -> Self {
         let mut counts = Self::default();
         for &(probability, present) in pairs {
-            let cell = match (is_positive(probability, threshold), present) {
-                (true, true) => &mut counts.true_positives,
-                (true, false) => &mut counts.false_positives,
-                (false, false) => &mut counts.true_negatives,
-                (false, true) => &mut counts.false_negatives,
-            };
-            *cell += 1;
+            counts.add(is_positive(probability, threshold), present);
         }
         counts
+    }
+
+    /// Counts one decision.
+    pub(crate) fn add(&mut self, decided: bool, present: bool) {
+        let cell = match (decided, present) {
+            (true, true) => &mut self.true_positives,
+            (true, false) => &mut self.false_positives,
+            (false, false) => &mut self.true_negatives,
+            (false, true) => &mut self.false_negatives,
+        };
+        *cell += 1;
     }
 
     /// Number of decisions, which is the number of known labels.

@@ -60,13 +60,21 @@ impl Comparison {
             runs.iter().map(|run| run.name.as_str()).zip(evaluations.iter()).collect();
         let mut comparison = Self::new(&named)?;
         let judged = runs.iter().map(|run| Judged::new(&run.predictions, &run.thresholds, |_| true));
-        let replicates = resample(&judged.collect::<Result<Vec<_>, _>>()?, resampling)?;
+        let judged = judged.collect::<Result<Vec<_>, _>>()?;
+        let replicates = resample(&judged, resampling)?;
+        let once: Vec<Replicate> = judged.iter().map(Judged::once).collect();
         type Of<'a> = &'a dyn Fn(&Replicate) -> crate::Scores;
+        let difference = |first: &Replicate, other: &Replicate, metric: Metric, of: Of<'_>| {
+            Some(of(other).get(metric)? - of(first).get(metric)?)
+        };
         let differences = |other: usize, metric: Metric, of: Of<'_>| -> Vec<Option<f64>> {
             let pairs = replicates[0].iter().zip(&replicates[other]);
-            pairs.map(|(first, other)| Some(of(other).get(metric)? - of(first).get(metric)?)).collect()
+            pairs.map(|(first, other)| difference(first, other, metric, of)).collect()
         };
-        let interval = |other, metric, of: Of<'_>| Interval::of(differences(other, metric, of).into_iter());
+        let interval = |other: usize, metric, of: Of<'_>| {
+            let estimate = difference(&once[0], &once[other], metric, of);
+            Interval::of_difference(metric, estimate, differences(other, metric, of).into_iter())
+        };
         comparison.macro_average.set_intervals(|other, metric| interval(other, metric, &|r| r.macro_average));
         comparison.micro_average.set_intervals(|other, metric| interval(other, metric, &|r| r.micro_average));
         for (column, row) in comparison.attributes.iter_mut().enumerate() {

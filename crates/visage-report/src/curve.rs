@@ -16,6 +16,8 @@ pub struct Answers<'a> {
     pub pairs: Vec<(f32, bool)>,
     /// The same by descending probability.
     pub ranking: Ranking,
+    /// As `pairs`, before calibration; empty if there was none.
+    pub before: Vec<(f32, bool)>,
 }
 
 /// What a threshold gives.
@@ -41,7 +43,9 @@ impl<'a> Answers<'a> {
             let metrics = judged.evaluation.attributes.iter().find(|metrics| metrics.attribute == attribute)?;
             let pairs = judged.predictions.as_ref()?.column(attribute).ok()?;
             let ranking = Ranking::new(pairs.clone());
-            Some(Self { run, name: &each.name, metrics, pairs, ranking })
+            let before =
+                judged.uncalibrated.as_ref().and_then(|before| before.column(attribute).ok()).unwrap_or_default();
+            Some(Self { run, name: &each.name, metrics, pairs, ranking, before })
         });
         found.collect()
     }
@@ -85,7 +89,8 @@ mod tests {
         let evaluation = visage_judge::evaluate(&predictions, &thresholds).unwrap();
         let pairs = predictions.column("a").unwrap();
         let ranking = Ranking::new(pairs.clone());
-        let answers = Answers { run: 0, name: "r", metrics: &evaluation.attributes[0], pairs, ranking };
+        let answers =
+            Answers { run: 0, name: "r", metrics: &evaluation.attributes[0], pairs, ranking, before: Vec::new() };
         let at = answers.thresholds();
         assert_eq!(at.iter().map(|at| at.recall).collect::<Vec<_>>(), [0.5, 0.5, 1.0, 1.0]);
         assert_eq!(at.iter().map(|at| at.false_positive_rate).collect::<Vec<_>>(), [0.0, 0.5, 0.5, 1.0]);

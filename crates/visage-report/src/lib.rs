@@ -4,8 +4,11 @@
 //! and PNG in `figures/`. A figure is drawn once, as a `Drawing` of lines, bars, dots and words; the page, the
 //! SVG file and the PNG file are three ways to put that down, so they cannot disagree.
 //!
+//! [`write_audit()`] makes a page of what an audit of labels found.
+//!
 //! Nothing here reads runs, models or images: the caller brings [`Run`]s.
 
+mod audit;
 mod axis;
 mod curve;
 mod drawing;
@@ -25,7 +28,8 @@ mod simplify;
 mod svg;
 mod write;
 
+pub use audit::{AuditReport, Doubted, Twice};
 pub use error::ReportError;
 pub use gallery::{Pick, Picked, Picture, pick};
 pub use run::{Epoch, Judged, MetricIntervals, Run, Step};
-pub use write::{FIGURES, PAGE, Report, Written, write};
+pub use write::{FIGURES, PAGE, Report, Written, write, write_audit};

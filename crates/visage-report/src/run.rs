@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use visage_judge::{Evaluation, Metric, Predictions};
+use visage_judge::{Consistency, ConsistentScores, Evaluation, Gap, Group, Metric, Predictions};
 
 use crate::Picture;
 
@@ -75,4 +75,14 @@ pub struct Judged {
     pub attribute_intervals: Vec<MetricIntervals>,
     /// The labels and probabilities behind them, without which there are no curves.
     pub predictions: Option<Predictions>,
+    /// The same predictions before they were calibrated, if they were.
+    pub uncalibrated: Option<Predictions>,
+    /// Groups of the images that were judged apart.
+    pub groups: Vec<Group>,
+    /// The gaps between them.
+    pub gaps: Vec<Gap>,
+    /// How often labels and answers break rules between attributes, if there are any.
+    pub consistency: Option<Consistency>,
+    /// What answers are worth that break none, if that was asked.
+    pub consistent: Option<ConsistentScores>,
 }

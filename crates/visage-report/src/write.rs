@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 use visage_weights::atomic;
 
+use crate::audit::AuditReport;
 use crate::error::ReportError;
 use crate::figure::Figure;
 use crate::run::Run;
@@ -47,6 +48,7 @@ pub struct Written {
 pub(crate) struct Figures {
     pub training: Vec<Figure>,
     pub judgement: Vec<Figure>,
+    pub calibration: Vec<Figure>,
     /// Each attribute's, by name.
     pub attributes: Vec<(String, Vec<Figure>)>,
 }
@@ -56,6 +58,7 @@ impl Figures {
         Self {
             training: figures::training(runs),
             judgement: figures::judgement(runs),
+            calibration: figures::calibration(runs),
             attributes: attributes(runs)
                 .into_par_iter()
                 .map(|name| (name.to_owned(), figures::attribute(name, runs)))
@@ -66,7 +69,7 @@ impl Figures {
 
     fn all(&self) -> Vec<&Figure> {
         let attributes = self.attributes.iter().flat_map(|(_, figures)| figures);
-        self.training.iter().chain(&self.judgement).chain(attributes).collect()
+        self.training.iter().chain(&self.judgement).chain(&self.calibration).chain(attributes).collect()
     }
 }
 
@@ -81,6 +84,18 @@ pub(crate) fn attributes(runs: &[Run]) -> Vec<&str> {
         }
     }
     names
+}
+
+/// Writes the page of an audit to `path`, and returns its size in bytes; a file that is there is replaced.
+///
+/// # Errors
+///
+/// [`ReportError::Write`].
+pub fn write_audit(audit: &AuditReport, path: &Path) -> Result<usize, ReportError> {
+    let html = page::audit(audit);
+    atomic::write(path, |file| file.write_all(html.as_bytes()))
+        .map_err(|source| ReportError::Write { path: path.to_owned(), source })?;
+    Ok(html.len())
 }
 
 /// Writes the report to the folder `out`, which is made if it is not there; files of an earlier report are replaced.
@@ -110,7 +125,7 @@ pub fn write(report: &Report, out: &Path) -> Result<Written, ReportError> {
         write("svg", svg::file(figure).as_bytes())?;
         write("png", &png_file::file(figure))
     })?;
-    let html = page::html(report, &figures);
+    let html = page::report(report, &figures);
     let page = out.join(PAGE);
     atomic::write(&page, |file| file.write_all(html.as_bytes())).map_err(failed(&page))?;
     Ok(Written { page, bytes: html.len(), figures: folder, count: all.len() })

@@ -61,6 +61,11 @@ fn run(number: u64, images: u64, attributes: u64) -> Run {
             macro_intervals: Default::default(),
             attribute_intervals: Vec::new(),
             predictions: Some(predictions),
+            uncalibrated: None,
+            groups: Vec::new(),
+            gaps: Vec::new(),
+            consistency: None,
+            consistent: None,
         }),
         gallery: Vec::new(),
     }

@@ -3,6 +3,7 @@
 //! A safetensors file, which Python reads with `safetensors.numpy.load_file`:
 //!
 //! - `probabilities`, f32, `[images, attributes]`: of presence, as the model says them, calibration included
+//! - `uncalibrated`, f32, `[images, attributes]`: the same without the calibration, if there is one
 //! - `labels`, u8, `[images, attributes]`: 0 absent, 1 present, 255 unknown
 //! - `thresholds`, f32, `[attributes]`: a probability at or above its attribute's is a positive decision
 //!
@@ -21,6 +22,7 @@ use crate::error::TrainError;
 
 const METADATA: &str = "visage.predictions";
 const PROBABILITIES: &str = "probabilities";
+const UNCALIBRATED: &str = "uncalibrated";
 const LABELS: &str = "labels";
 const THRESHOLDS: &str = "thresholds";
 const UNKNOWN: u8 = u8::MAX;
@@ -32,6 +34,8 @@ pub struct PredictionsFile {
     pub about: About,
     /// One label and one probability an image and attribute.
     pub predictions: Predictions,
+    /// The same labels, with the probabilities before they were calibrated, if they are.
+    pub uncalibrated: Option<Predictions>,
     /// What turns probabilities into decisions.
     pub thresholds: Thresholds,
 }
@@ -83,16 +87,19 @@ impl PredictionsFile {
         let attributes = self.predictions.attributes().to_vec();
         let shape = [self.predictions.images(), attributes.len()];
         let labels = self.predictions.labels().iter().map(|label| label.map_or(UNKNOWN, u8::from)).collect::<Vec<_>>();
-        let tensors = [
+        let mut tensors = vec![
             (PROBABILITIES, Tensor::new(shape, self.predictions.probabilities().to_vec())),
             (LABELS, Tensor::new(shape, labels)),
             (THRESHOLDS, Tensor::new([attributes.len()], self.thresholds.values.clone())),
         ];
+        if let Some(uncalibrated) = &self.uncalibrated {
+            tensors.push((UNCALIBRATED, Tensor::new(shape, uncalibrated.probabilities().to_vec())));
+        }
         let metadata = Metadata { about: self.about.clone(), attributes, threshold_rule: self.thresholds.rule };
         // Fails only on maps whose keys are not strings, and there are none.
         let metadata = serde_json::to_string(&metadata).unwrap_or_default();
         let file = TensorFile {
-            tensors: tensors.map(|(name, tensor)| (name.to_owned(), tensor)).into(),
+            tensors: tensors.into_iter().map(|(name, tensor)| (name.to_owned(), tensor)).collect(),
             metadata: BTreeMap::from([(METADATA.to_owned(), metadata)]),
         };
         Ok(visage_weights::write_safetensors(path, &file)?)
@@ -124,12 +131,26 @@ impl PredictionsFile {
             UNKNOWN => Ok(None),
             other => Err(bad(format!("{other} is no label: 0, 1 and {UNKNOWN} are"))),
         });
-        let predictions = Predictions::new(attributes, labels.collect::<Result<_, _>>()?, probabilities)
-            .map_err(|error| bad(error.to_string()))?;
+        let labels: Vec<Option<bool>> = labels.collect::<Result<_, _>>()?;
+        let uncalibrated = match file.tensors.remove(UNCALIBRATED).map(|tensor| tensor.data) {
+            None => None,
+            Some(TensorValues::F32(probabilities)) => Some(
+                Predictions::new(attributes.clone(), labels.clone(), probabilities)
+                    .map_err(|error| bad(error.to_string()))?,
+            ),
+            Some(_) => return Err(bad("its tensors are of other types".to_owned())),
+        };
+        let predictions =
+            Predictions::new(attributes, labels, probabilities).map_err(|error| bad(error.to_string()))?;
         if predictions.images() != about.images.len() || thresholds.len() != predictions.attributes().len() {
             return Err(bad("its tables differ in length".to_owned()));
         }
-        Ok(Self { about, predictions, thresholds: Thresholds { rule: threshold_rule, values: thresholds } })
+        Ok(Self {
+            about,
+            predictions,
+            uncalibrated,
+            thresholds: Thresholds { rule: threshold_rule, values: thresholds },
+        })
     }
 
     /// The answers, under the name of a run.
@@ -164,6 +185,7 @@ mod tests {
                 vec![0.1, 0.2, 0.3, 0.4],
             )
             .unwrap(),
+            uncalibrated: None,
             thresholds: Thresholds { rule: ThresholdRule::BestF1, values: vec![0.5, 0.25] },
         }
     }
@@ -174,6 +196,14 @@ mod tests {
         let path = folder.path().join("predictions-test.safetensors");
         file().write(&path).unwrap();
         assert_eq!(PredictionsFile::read(&path).unwrap(), file());
+        let before = Predictions::new(
+            file().predictions.attributes().to_vec(),
+            file().predictions.labels().to_vec(),
+            vec![0.5, 0.6, 0.7, 0.8],
+        );
+        let calibrated = PredictionsFile { uncalibrated: Some(before.unwrap()), ..file() };
+        calibrated.write(&path).unwrap();
+        assert_eq!(PredictionsFile::read(&path).unwrap(), calibrated);
     }
 
     #[test]

@@ -369,13 +369,18 @@ pub struct EvaluateArgs {
     /// The model's own thresholds (`model`), or one for every attribute, from 0 to 1.
     #[arg(long, value_name = "model|NUMBER", default_value = "model")]
     pub threshold: Threshold,
-    /// Also judge each group of images that has, or lacks, one of these attributes.
-    #[arg(long, value_name = "ATTRIBUTE,...", value_delimiter = ',')]
+    /// Also judge groups of images apart: those that have and those that lack an attribute, or those of each value of a
+    /// column of words, such as age_band.
+    #[arg(long, value_name = "ATTRIBUTE|COLUMN,...", value_delimiter = ',')]
     pub group_by: Vec<String>,
     /// Rules between attributes, as TOML: rules = ["Goatee => not No_Beard", "at most one of A, B, C"] [default: CelebA's,
     /// where the attributes are].
     #[arg(long, value_name = "FILE")]
     pub rules: Option<PathBuf>,
+    /// Also judge the most probable answers that do not contradict one another by the rules between attributes, which
+    /// `visage predict --consistent` gives.
+    #[arg(long)]
+    pub consistent: bool,
     /// Print JSON instead of tables, or write it to FILE.
     #[arg(long, value_name = "FILE", num_args = 0..=1)]
     pub json: Option<Option<PathBuf>>,
@@ -526,19 +531,33 @@ pub struct ReportArgs {
 /// Options of `visage audit`.
 #[derive(Debug, Args)]
 pub struct AuditArgs {
-    /// A model file, or the folder of a run.
+    /// A model file, or the folder of a run. With --folds a recipe instead: a shipped one (baseline, original, enhanced), a
+    /// TOML file, or the folder of a run, whose recipe is used again.
+    #[arg(value_name = "MODEL|RECIPE")]
     pub model: PathBuf,
     #[command(flatten)]
     pub source: SourceArgs,
     /// The parts of the dataset to audit [default: validation,test, which the model was not trained on].
     #[arg(long = "split", value_name = "SPLIT,...", value_delimiter = ',')]
     pub splits: Vec<Split>,
+    /// Audit the labels of every image, training images too: train N models, each without one part of the images, and ask
+    /// each about that part. Their runs are kept in the output folder: the same command goes on after a stop.
+    #[arg(long, value_name = "N", conflicts_with = "splits", value_parser = clap::value_parser!(u16).range(2..=100))]
+    pub folds: Option<u16>,
+    /// With --folds, change a value of the recipe; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE", requires = "folds")]
+    pub overrides: Vec<String>,
     /// The share of the labels, the most doubtful first, that audit-labels.csv lists; above 0 to 1.
     #[arg(long, value_name = "S", default_value_t = 0.05, value_parser = share)]
     pub share: f64,
-    /// The folder to write audit-labels.csv and audit-duplicates.csv to [default: the run, or where the model file is].
+    /// The folder to write audit.html, audit-labels.csv and audit-duplicates.csv to [default: the run, or where the model file
+    /// is; with --folds visage-audit].
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// Also show the images with the most doubtful labels, and those that are there twice. They go into the page: think of
+    /// who is on them.
+    #[arg(long)]
+    pub gallery: bool,
     /// Print JSON instead of tables.
     #[arg(long)]
     pub json: bool,

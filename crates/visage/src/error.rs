@@ -120,15 +120,25 @@ pub enum CommandError {
         /// One that has images.
         other: Option<Split>,
     },
-    /// Attributes to group by that the dataset does not have.
-    #[error("{dataset} has no attribute {}", names.join(", "))]
-    NoSuchAttribute {
+    /// Attributes or columns to group by that the dataset does not have.
+    #[error("{dataset} has no attribute and no column of words {}", names.join(", "))]
+    NoSuchGroups {
         /// The dataset.
         dataset: String,
         /// The names that are not there.
         names: Vec<String>,
         /// Those that are.
         known: Vec<String>,
+    },
+    /// A column to group by that says something else of nearly every image.
+    #[error("{name} would make {values} groups: at most {most} can be judged apart")]
+    ManyGroups {
+        /// The column.
+        name: String,
+        /// How many values it has.
+        values: usize,
+        /// How many it may have.
+        most: usize,
     },
     /// Runs without metrics.
     #[error("not evaluated yet: {} no metrics{}", listing(runs), on(*split))]
@@ -244,7 +254,7 @@ impl CommandError {
             Self::EmptySplit { other: None, .. } => {
                 Some("add a `split` column with train, validation and test to its table".to_owned())
             }
-            Self::NoSuchAttribute { known, .. } => Some(format!("it has {}", known.join(", "))),
+            Self::NoSuchGroups { known, .. } => Some(format!("it has {}", known.join(", "))),
             Self::NotEvaluated { runs, split } => {
                 let split = split.map(|split| format!(" --split {split}")).unwrap_or_default();
                 let commands = runs.iter().map(|(run, data)| {

@@ -1,15 +1,18 @@
 //! `visage`: the command line. A verb a file under `commands`, and no logic of its own.
 
+mod audit_files;
 mod board;
 mod cli;
 mod commands;
 mod compute;
+mod cross_validation;
 mod error;
 mod interrupt;
 mod metrics_file;
 mod model_card;
 mod output;
 mod panic;
+mod pictures;
 mod progress;
 mod report_runs;
 mod resampling;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use visage_data::Split;
-use visage_judge::{Consistency, Evaluation, Gap, Group, Intervals};
+use visage_judge::{Consistency, ConsistentScores, Evaluation, Gap, Group, Intervals};
 use visage_weights::atomic;
 
 use crate::error::CommandError;
@@ -48,6 +48,9 @@ pub struct MetricsFile {
     /// How often labels and answers contradict themselves, where there are rules for the attributes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consistency: Option<Consistency>,
+    /// What answers are worth that do not, if it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consistent: Option<ConsistentScores>,
 }
 
 impl MetricsFile {

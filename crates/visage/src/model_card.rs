@@ -183,7 +183,7 @@ fn groups(text: &mut String, metrics: &MetricsFile) {
         .groups
         .iter()
         .map(|group| {
-            let name = format!("{} {}", cell(&group.attribute), if group.present { "present" } else { "absent" });
+            let name = format!("{}: {}", cell(&group.group), cell(&group.value));
             let mut row = row(&name, &group.macro_average, &group.intervals, None);
             row[2] = count(group.images as u64) + if group.too_small { " (too few to tell)" } else { "" };
             row
@@ -206,14 +206,15 @@ fn groups(text: &mut String, metrics: &MetricsFile) {
             vec![
                 cell(gap.attribute.as_deref().unwrap_or_default()),
                 format!("{} ({})", gap.criterion.metric().heading().to_lowercase(), gap.criterion.heading()),
-                cell(&gap.group),
+                cell(&gap.sides()[0]),
+                cell(&gap.other),
                 score(gap.values[0]),
                 score(gap.values[1]),
                 gap.difference.map_or_else(String::new, |gap| format!("{gap:+.4}")) + &interval,
             ]
         })
         .collect();
-    let headings = ["Attribute", "Metric", "Group", "Present", "Absent", "Gap"];
+    let headings = ["Attribute", "Metric", "Group", "Other", "In it", "In the other", "Gap"];
     add(
         text,
         &format!(

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use image::codecs::jpeg::JpegEncoder;
 use jiff::Timestamp;
 use visage_data::{Dataset, Split};
 use visage_judge::ScoreIntervals;
@@ -14,14 +13,12 @@ use visage_train::{PredictionsFile, Recipe, RunFolder, TrainError};
 use crate::commands::compare;
 use crate::error::CommandError;
 use crate::metrics_file::MetricsFile;
+use crate::pictures::thumbnail;
 use crate::shell;
 use crate::table::{count, counted, duration};
 
 /// Pictures in each part of a run's gallery.
 const PICTURES: usize = 24;
-/// Longer side of a picture in a gallery, and its JPEG quality: small enough for a page of hundreds.
-const PICTURE_SIDE: u32 = 128;
-const PICTURE_QUALITY: u8 = 80;
 
 /// What a report is asked to be of.
 pub struct Asked<'a> {
@@ -85,9 +82,12 @@ pub fn gather(asked: &Asked<'_>, names: &[String]) -> Result<Gathered, CommandEr
         remarks.push("The runs were judged on different data: their figures do not compare.".to_owned());
     }
     let comparable = (alike && judged.len() == runs.len() && runs.len() > 1).then_some(judged);
-    let made =
-        format!("made {} by visage {}", Timestamp::now().strftime("%Y-%m-%d %H:%M UTC"), env!("CARGO_PKG_VERSION"));
-    Ok(Gathered { report: Report { runs, made, remarks, comparison: Vec::new() }, comparable })
+    Ok(Gathered { report: Report { runs, made: made(), remarks, comparison: Vec::new() }, comparable })
+}
+
+/// When and by what a page is made, in words.
+pub fn made() -> String {
+    format!("made {} by visage {}", Timestamp::now().strftime("%Y-%m-%d %H:%M UTC"), env!("CARGO_PKG_VERSION"))
 }
 
 /// The first of the splits that the run's dataset has.
@@ -191,6 +191,11 @@ fn judged(found: &compare::Run) -> Judged {
         macro_intervals,
         attribute_intervals,
         predictions: predictions.as_ref().map(|file| file.predictions.clone()),
+        uncalibrated: predictions.as_ref().and_then(|file| file.uncalibrated.clone()),
+        groups: metrics.groups.clone(),
+        gaps: metrics.gaps.clone(),
+        consistency: metrics.consistency.clone(),
+        consistent: metrics.consistent.clone(),
     }
 }
 
@@ -204,12 +209,7 @@ fn pictures(metrics: &MetricsFile, file: &PredictionsFile) -> Result<Vec<Picture
         let name = &file.about.images[pick.row];
         let gone = || CommandError::PictureGone { data: metrics.data.clone(), image: name.clone() };
         let row = *rows.get(name.as_str()).ok_or_else(gone)?;
-        let encoded = dataset.encoded_image(row)?;
-        let unreadable = |source| CommandError::Picture { image: name.clone(), source };
-        let image = image::load_from_memory(&encoded).map_err(unreadable)?;
-        let small = image.thumbnail(PICTURE_SIDE, PICTURE_SIDE).into_rgb8();
-        let mut jpeg = Vec::new();
-        JpegEncoder::new_with_quality(&mut jpeg, PICTURE_QUALITY).encode_image(&small).map_err(unreadable)?;
+        let jpeg = thumbnail(&dataset, row)?;
         pictures.push(Picture { name: name.clone(), pick, jpeg });
     }
     Ok(pictures)

@@ -23,7 +23,7 @@ pub(super) fn write(dataset: &Dataset, path: &Path, progress: &mut dyn FnMut(usi
     let mut header = vec!["image"];
     header.extend(has_splits.then_some("split"));
     header.extend(has_identities.then_some("identity"));
-    header.extend(dataset.attributes().iter().map(String::as_str));
+    header.extend(dataset.categories().iter().chain(dataset.attributes()).map(String::as_str));
     let csv_failed = |error: csv::Error| writing(path)(error.into());
     table.write_record(&header).map_err(csv_failed)?;
     for (index, sample) in dataset.samples().iter().enumerate() {
@@ -34,6 +34,7 @@ pub(super) fn write(dataset: &Dataset, path: &Path, progress: &mut dyn FnMut(usi
         let mut row = vec![name.as_str()];
         row.extend(has_splits.then_some(sample.split.map_or("", |split| split.name())));
         row.extend(has_identities.then_some(sample.identity.as_deref().unwrap_or_default()));
+        row.extend(sample.categories.iter().map(|word| word.as_deref().unwrap_or_default()));
         row.extend(sample.labels.iter().map(|label| spelt(*label)));
         table.write_record(&row).map_err(csv_failed)?;
         progress(index + 1);

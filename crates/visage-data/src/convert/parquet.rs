@@ -17,6 +17,7 @@ use serde_json::{Map, json};
 use super::{extension, writing};
 use crate::dataset::Dataset;
 use crate::error::DataError;
+use crate::sample::Sample;
 use crate::split::Split;
 
 /// Rows that are written together: some megabytes of CelebA.
@@ -80,13 +81,19 @@ fn write_group(
             column.close()?;
         }
     }
-    if has_identities && let Some(mut column) = group.next_column()? {
-        let identity = |&index: &usize| dataset.samples()[index].identity.as_deref();
-        let levels: Vec<i16> = members.iter().map(|index| i16::from(identity(index).is_some())).collect();
-        let values: Vec<ByteArray> =
-            members.iter().filter_map(identity).map(|text| ByteArray::from(text.as_bytes().to_vec())).collect();
+    let mut write_words = |word: &dyn Fn(&Sample) -> Option<&str>| -> Result<(), ParquetError> {
+        let Some(mut column) = group.next_column()? else { return Ok(()) };
+        let words = || members.iter().map(|&index| word(&dataset.samples()[index]));
+        let levels: Vec<i16> = words().map(|word| i16::from(word.is_some())).collect();
+        let values: Vec<ByteArray> = words().flatten().map(|word| ByteArray::from(word.as_bytes().to_vec())).collect();
         column.typed::<ByteArrayType>().write_batch(&values, Some(&levels), None)?;
-        column.close()?;
+        column.close()
+    };
+    if has_identities {
+        write_words(&|sample| sample.identity.as_deref())?;
+    }
+    for category in 0..dataset.categories().len() {
+        write_words(&|sample| sample.categories[category].as_deref())?;
     }
     for attribute in 0..dataset.attributes().len() {
         if let Some(mut column) = group.next_column()? {
@@ -117,6 +124,9 @@ fn schema(dataset: &Dataset, has_identities: bool) -> Result<Type, ParquetError>
     if has_identities {
         fields.push(column("identity", Physical::BYTE_ARRAY, Some(LogicalType::String))?);
     }
+    for name in dataset.categories() {
+        fields.push(column(name, Physical::BYTE_ARRAY, Some(LogicalType::String))?);
+    }
     for name in dataset.attributes() {
         fields.push(column(name, Physical::BOOLEAN, None)?);
     }
@@ -128,6 +138,9 @@ fn properties(dataset: &Dataset, has_identities: bool) -> WriterProperties {
     features.insert("image".to_owned(), json!({"_type": "Image"}));
     if has_identities {
         features.insert("identity".to_owned(), json!({"dtype": "string", "_type": "Value"}));
+    }
+    for name in dataset.categories() {
+        features.insert(name.clone(), json!({"dtype": "string", "_type": "Value"}));
     }
     for name in dataset.attributes() {
         features.insert(name.clone(), json!({"dtype": "bool", "_type": "Value"}));

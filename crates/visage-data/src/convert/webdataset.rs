@@ -54,6 +54,9 @@ fn about(dataset: &Dataset, sample: &Sample) -> String {
     if let Some(identity) = &sample.identity {
         fields.insert("identity".to_owned(), Value::from(identity.as_str()));
     }
+    for (name, word) in dataset.categories().iter().zip(&sample.categories) {
+        fields.insert(name.clone(), Value::from(word.as_deref()));
+    }
     for (name, label) in dataset.attributes().iter().zip(&sample.labels) {
         fields.insert(name.clone(), label.known().map_or(Value::Null, Value::from));
     }

@@ -67,7 +67,14 @@ pub(super) fn read(files: Files, listing: &Listing, labels: &str, faults: &mut F
     let (images, note) = locate(files, listing, &expected, is_image_folder, &table.samples)?;
     let mut notes = table.notes;
     notes.extend(note);
-    Ok(Contents { form: "CelebA", attributes: table.attributes, samples: table.samples, images, notes })
+    Ok(Contents {
+        form: "CelebA",
+        attributes: table.attributes,
+        categories: table.categories,
+        samples: table.samples,
+        images,
+        notes,
+    })
 }
 
 fn set_split(sample: &mut Sample, values: &[&str]) -> Result<(), TableFault> {

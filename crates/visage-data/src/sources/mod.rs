@@ -8,6 +8,7 @@ mod rows;
 mod spelling;
 mod table;
 mod webdataset;
+mod words;
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -32,6 +33,8 @@ pub(crate) struct Contents {
     pub(crate) form: &'static str,
     /// The attribute names, in order.
     pub(crate) attributes: Vec<String>,
+    /// The names of the columns of words, in order.
+    pub(crate) categories: Vec<String>,
     /// The rows, in the order of the table.
     pub(crate) samples: Vec<Sample>,
     /// Where the image files are.
@@ -49,8 +52,9 @@ pub(crate) fn read(path: &Path, faults: &mut Faults) -> Result<Contents, DataErr
     }
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     if let Some(pack) = Pack::open(path)? {
-        let (attributes, samples) = pack.table();
-        return Ok(Contents { form: "pack", attributes, samples, images: Images::Packed(pack), notes: Vec::new() });
+        let (attributes, categories, samples) = pack.table();
+        let notes = Vec::new();
+        return Ok(Contents { form: "pack", attributes, categories, samples, images: Images::Packed(pack), notes });
     }
     if is_zip(path).map_err(unreadable)? || has_extension(&name, &["zip"]) {
         return read_files(Files::zip(path)?, faults);
@@ -126,11 +130,11 @@ fn read_tables(files: Files, listing: &Listing, names: &[String], faults: &mut F
             },
         }
     }
-    let Table { attributes, samples, mut notes, .. } = whole.unwrap_or_default();
+    let Table { attributes, categories, samples, mut notes, .. } = whole.unwrap_or_default();
     let expected = if apart { String::new() } else { names.first().map(|name| folder(name)).unwrap_or_default() };
     let (images, note) = locate(files, listing, &expected, |_| false, &samples)?;
     notes.extend(note);
-    Ok(Contents { form: "table", attributes, samples, images, notes })
+    Ok(Contents { form: "table", attributes, categories, samples, images, notes })
 }
 
 /// Reads Parquet tables that are one, or parts of one. Their images are in them, or lie beside them.
@@ -140,7 +144,7 @@ fn read_parquet(files: Files, listing: &Listing, names: &[String], faults: &mut 
             io::Error::new(io::ErrorKind::Unsupported, "Parquet files are not read from an archive: unpack it");
         return Err(DataError::Read { path: files.root().to_owned(), source: reason });
     };
-    let (Table { attributes, samples, mut notes, .. }, pictures) = parquet::read(folder, names, faults)?;
+    let (Table { attributes, categories, samples, mut notes, .. }, pictures) = parquet::read(folder, names, faults)?;
     let images = match pictures {
         Some(pictures) => Images::Column(pictures),
         None => {
@@ -149,7 +153,7 @@ fn read_parquet(files: Files, listing: &Listing, names: &[String], faults: &mut 
             images
         }
     };
-    Ok(Contents { form: "Parquet", attributes, samples, images, notes })
+    Ok(Contents { form: "Parquet", attributes, categories, samples, images, notes })
 }
 
 /// The split that a file's name tells: `train.csv`, `data/val-00000-of-00002.parquet`, `test/metadata.jsonl`.

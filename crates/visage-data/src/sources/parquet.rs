@@ -81,6 +81,8 @@ struct Columns {
     names: Vec<String>,
     /// The one among them that names the image.
     image: Option<usize>,
+    /// Those of words, by their numbers.
+    words: Vec<usize>,
     /// Those left out, because they hold neither labels nor anything known.
     passed_by: Vec<String>,
 }
@@ -160,9 +162,10 @@ fn read_file(
         names.push("image".to_owned());
         names.len() - 1
     });
-    let header =
-        Header::with_image(&names, image).map_err(|fault| DataError::Table { file: file.clone(), line: 1, fault })?;
-    let mut table = Table { file: file.clone(), attributes: header.names(), ..Table::default() };
+    let fatal = |fault| DataError::Table { file: file.clone(), line: 1, fault };
+    let mut header = Header::with_image(&names, image).map_err(fatal)?;
+    header.set_categories(&columns.words).map_err(fatal)?;
+    let mut table = Table::of(file.clone(), &header);
     if !columns.passed_by.is_empty() {
         table
             .notes
@@ -201,7 +204,8 @@ fn read_file(
 
 /// Tells the columns apart.
 fn columns(schema: &Type) -> Columns {
-    let mut columns = Columns { projection: Vec::new(), names: Vec::new(), image: None, passed_by: Vec::new() };
+    let mut columns =
+        Columns { projection: Vec::new(), names: Vec::new(), image: None, words: Vec::new(), passed_by: Vec::new() };
     let known = |name: &str, of: &[&str]| of.iter().any(|known| known.eq_ignore_ascii_case(name));
     for field in schema.get_fields() {
         let name = field.name();
@@ -233,8 +237,7 @@ fn columns(schema: &Type) -> Columns {
         }
         let roles = ["split", "partition", "identity", "identity_id", "celeb_id", "person_id", "subject_id"];
         if is_text && !known(name, &IMAGE_COLUMNS) && !known(name, &roles) {
-            columns.passed_by.push(name.to_owned());
-            continue;
+            columns.words.push(columns.names.len());
         }
         if known(name, &IMAGE_COLUMNS) && is_text && columns.image.is_none() {
             columns.image = Some(columns.names.len());

@@ -1,13 +1,14 @@
-//! A table that lists images: one column names the image, one may name the split, one may name the person; every other
-//! column is an attribute.
+//! A table that lists images: one column names the image, one may name the split, one may name the person; a column of words
+//! parts the images into groups; every other column is an attribute.
 
 use std::collections::HashMap;
 
 use csv::ByteRecord;
 
 use super::faults::Faults;
-use super::rows::rows;
+use super::rows::{Rows, rows};
 use super::spelling::Column;
+use super::words::Words;
 use super::{split_of_name, text};
 use crate::error::{DataError, TableFault};
 use crate::files::Files;
@@ -30,6 +31,8 @@ pub(super) struct Table {
     /// How messages name it.
     pub(super) file: String,
     pub(super) attributes: Vec<String>,
+    /// The columns of words.
+    pub(super) categories: Vec<String>,
     pub(super) samples: Vec<Sample>,
     /// The line of each sample.
     pub(super) lines: Vec<u64>,
@@ -48,8 +51,9 @@ impl Table {
         let mut rows = rows(name, &bytes).map_err(fatal)?;
         let expected = "a header that names the columns";
         let (line, header) = rows.next().ok_or((1, TableFault::Ended { expected })).map_err(fatal)?;
-        let header = header.and_then(Header::read).map_err(|fault| fatal((line, fault)))?;
-        let mut table = Table { file: file.clone(), attributes: header.names(), ..Table::default() };
+        let mut header = header.and_then(Header::read).map_err(|fault| fatal((line, fault)))?;
+        header.find_categories(&mut *self::rows(name, &bytes).map_err(fatal)?).map_err(|fault| fatal((line, fault)))?;
+        let mut table = Table::of(file.clone(), &header);
         let mut columns = vec![Column::default(); header.attributes.len()];
         let mut found = 0;
         let mut last_line = line;
@@ -81,6 +85,12 @@ impl Table {
         Ok(table)
     }
 
+    /// A table without rows.
+    pub(super) fn of(file: String, header: &Header) -> Self {
+        let names = |columns: &[(usize, String)]| columns.iter().map(|(_, name)| name.clone()).collect();
+        Table { file, attributes: names(&header.attributes), categories: names(&header.categories), ..Table::default() }
+    }
+
     /// Adds a row.
     pub(super) fn add(&mut self, sample: Sample, line: u64) -> Result<(), TableFault> {
         if let Some(&first) = self.by_image.get(&sample.image) {
@@ -95,11 +105,11 @@ impl Table {
     /// Adds the rows of another part of the same table, whose columns may be in another order. `None` when they are
     /// others.
     pub(super) fn append(&mut self, other: Table, faults: &mut Faults) -> Option<Result<(), DataError>> {
-        let place = |name: &String| other.attributes.iter().position(|other| other == name);
-        let order: Option<Vec<usize>> = self.attributes.iter().map(place).collect();
-        let order = order.filter(|order| order.len() == other.attributes.len())?;
+        let labels = order(&self.attributes, &other.attributes)?;
+        let words = order(&self.categories, &other.categories)?;
         for (mut sample, line) in other.samples.into_iter().zip(other.lines) {
-            sample.labels = order.iter().map(|&column| sample.labels[column]).collect();
+            sample.labels = labels.iter().map(|&column| sample.labels[column]).collect();
+            sample.categories = words.iter().map(|&column| sample.categories[column].clone()).collect();
             if let Some(&first) = self.by_image.get(&sample.image) {
                 let fault = TableFault::RepeatedElsewhere {
                     image: sample.image,
@@ -120,6 +130,12 @@ impl Table {
     }
 }
 
+/// Where each name of `names` is in `others`, if they are the same names.
+fn order(names: &[String], others: &[String]) -> Option<Vec<usize>> {
+    let place = |name: &String| others.iter().position(|other| other == name);
+    names.iter().map(place).collect::<Option<Vec<_>>>().filter(|order| order.len() == others.len())
+}
+
 /// Which column is what.
 pub(super) struct Header {
     fields: usize,
@@ -128,6 +144,8 @@ pub(super) struct Header {
     identity: Option<usize>,
     /// The column and the name of each attribute.
     attributes: Vec<(usize, String)>,
+    /// The same of the columns of words.
+    categories: Vec<(usize, String)>,
 }
 
 impl Header {
@@ -159,12 +177,28 @@ impl Header {
         if attributes.is_empty() {
             return Err(TableFault::NoAttributes);
         }
-        Ok(Header { fields: names.len(), image, split, identity, attributes })
+        Ok(Header { fields: names.len(), image, split, identity, attributes, categories: Vec::new() })
     }
 
-    /// The attributes' names.
-    pub(super) fn names(&self) -> Vec<String> {
-        self.attributes.iter().map(|(_, name)| name.clone()).collect()
+    /// Takes columns of words out of the attributes, after a look at the rows, the first of which is the header.
+    fn find_categories(&mut self, rows: &mut dyn Rows) -> Result<(), TableFault> {
+        rows.next();
+        let mut words = self.words();
+        // A row that cannot be read is told when it is read for good.
+        while rows.next().is_some_and(|(_, row)| row.map_or(true, |record| words.see(record))) {}
+        self.set_categories(&words.columns().collect::<Vec<_>>())
+    }
+
+    /// Any attribute may be a column of words.
+    pub(super) fn words(&self) -> Words {
+        Words::new(self.attributes.iter().map(|(column, _)| *column))
+    }
+
+    /// Takes the columns of words, by their numbers, out of the attributes.
+    pub(super) fn set_categories(&mut self, words: &[usize]) -> Result<(), TableFault> {
+        (self.categories, self.attributes) =
+            std::mem::take(&mut self.attributes).into_iter().partition(|(column, _)| words.contains(column));
+        if self.attributes.is_empty() { Err(TableFault::NoAttributes) } else { Ok(()) }
     }
 
     /// Whether a column assigns splits.
@@ -189,7 +223,12 @@ impl Header {
             .zip(&self.attributes)
             .map(|(column, (index, name))| column.read(&record[*index], line, name))
             .collect::<Result<Box<[Label]>, _>>()?;
-        Ok(Sample { image, split, labels, identity, landmarks: None, face_box: None })
+        let categories = self
+            .categories
+            .iter()
+            .map(|(index, _)| Ok(filled(Some(*index))?.map(str::to_owned)))
+            .collect::<Result<Box<[_]>, TableFault>>()?;
+        Ok(Sample { image, split, labels, identity, categories, landmarks: None, face_box: None })
     }
 }
 

@@ -57,8 +57,8 @@ pub(super) fn read(files: &Files, names: &[String], faults: &mut Faults) -> Resu
     }
     let (table, places) = assemble(&shards, names, found, faults)?;
     let images = Images::Listed { archives: shards, places };
-    let Table { attributes, samples, notes, .. } = table;
-    Ok(Contents { form: "WebDataset", attributes, samples, images, notes })
+    let Table { attributes, categories, samples, notes, .. } = table;
+    Ok(Contents { form: "WebDataset", attributes, categories, samples, images, notes })
 }
 
 /// The files of each sample of a shard, by the sample's name.
@@ -97,14 +97,22 @@ fn assemble(
         return Err(DataError::NoTable { path: root, images: 0 });
     }
     let file = root.display().to_string();
-    let header = Header::with_image(&columns, 0).map_err(|fault| DataError::Table { file, line: 1, fault })?;
-    let mut table = Table { attributes: header.names(), ..Table::default() };
+    let fatal = |fault| DataError::Table { file: file.clone(), line: 1, fault };
+    let mut header = Header::with_image(&columns, 0).map_err(fatal)?;
+    let row = |sample: &Found| -> ByteRecord {
+        let value =
+            |column: &String| sample.fields.iter().find(|(name, _)| name == column).map_or("", |(_, value)| value);
+        std::iter::once(sample.image.as_str()).chain(columns[1..].iter().map(value)).collect()
+    };
+    let mut words = header.words();
+    let _ = found.iter().all(|sample| words.see(&row(sample)));
+    header.set_categories(&words.columns().collect::<Vec<_>>()).map_err(fatal)?;
+    let mut table = Table::of(String::new(), &header);
     let mut spellings = vec![Column::default(); table.attributes.len()];
     let mut places = Vec::with_capacity(found.len());
-    for Found { shard, image, about, fields } in found {
-        let value = |column: &String| fields.iter().find(|(name, _)| name == column).map_or("", |(_, value)| value);
-        let values = columns[1..].iter().map(value);
-        let row: ByteRecord = std::iter::once(image.as_str()).chain(values).collect();
+    for found in found {
+        let row = row(&found);
+        let Found { shard, image, about, .. } = found;
         let sample = header.sample(&row, 1, &mut spellings).and_then(|mut sample| {
             if !header.has_split() {
                 sample.split = split_of_name(&names[shard]);

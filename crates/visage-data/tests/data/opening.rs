@@ -221,6 +221,24 @@ fn columns_are_told_apart_by_name() {
 }
 
 #[test]
+fn a_column_of_words_is_no_attribute_but_parts_the_images() {
+    let dataset =
+        open_table("image,Bald,age_band,Hat,city\na.jpg,1,18-29,0,\nb.jpg,0,,1,\nc.jpg,0,30+,0,Ulm\n").unwrap();
+    assert_eq!(
+        (dataset.attributes(), dataset.categories()),
+        (&["Bald", "Hat"].map(str::to_owned)[..], &["age_band", "city"].map(str::to_owned)[..])
+    );
+    let said: Vec<Vec<Option<&str>>> =
+        dataset.samples().iter().map(|sample| sample.categories.iter().map(Option::as_deref).collect()).collect();
+    assert_eq!(said, [[Some("18-29"), None], [None, None], [Some("30+"), Some("Ulm")]]);
+    assert_eq!(&*dataset.samples()[2].labels, [Absent, Absent]);
+    // Nothing a model learns from.
+    let without = open_table("image,Bald,Hat\na.jpg,1,0\nb.jpg,0,1\nc.jpg,0,0\n").unwrap();
+    assert_eq!(dataset.fingerprint(), without.fingerprint());
+    assert!(matches!(open_table("image,city\na.jpg,Ulm\n"), Err((1, TableFault::NoAttributes))));
+}
+
+#[test]
 fn faults_in_a_table_are_located() {
     let fault = |content: &str| open_table(content).unwrap_err();
     assert!(matches!(fault(""), (1, TableFault::Ended { .. })));
@@ -260,7 +278,7 @@ fn faults_in_a_table_are_located() {
 
 #[test]
 fn a_message_names_file_line_column_value_and_remedy() {
-    let (_home, path) = archive(&[text("labels.csv", "image,Bald\na.jpg,perhaps\n")]);
+    let (_home, path) = archive(&[text("labels.csv", "image,Bald\na.jpg,perhaps\nb.jpg,1\n")]);
     let message = Dataset::open(&path).unwrap_err().to_string();
     for part in ["faces.zip/labels.csv, line 2", "`perhaps`", "`Bald`", "write 1 (true, yes) for present"] {
         assert!(message.contains(part), "`{part}` is not in: {message}");

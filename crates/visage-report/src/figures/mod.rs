@@ -1,6 +1,7 @@
 //! The figures: of training, of all attributes, of one attribute.
 
 mod batch_loss;
+mod calibration;
 mod errors_together;
 mod gradient;
 mod histogram;
@@ -35,6 +36,11 @@ pub fn training(runs: &[Run]) -> Vec<Figure> {
 /// What the runs are worth over all attributes.
 pub fn judgement(runs: &[Run]) -> Vec<Figure> {
     prevalence::figure(runs).into_iter().chain(errors_together::figures(runs)).collect()
+}
+
+/// What calibration did to probabilities; none if no run was calibrated.
+pub fn calibration(runs: &[Run]) -> Vec<Figure> {
+    calibration::figures(runs)
 }
 
 /// What the runs are worth on one attribute; none if no run kept its predictions.

@@ -8,24 +8,38 @@ use crate::curve::Answers;
 use crate::drawing::{Dash, Ink, Told};
 use crate::figure::Figure;
 use crate::number::{grouped, percent, short};
-use crate::sheet::{NARROW, Sheet};
+use crate::sheet::{Key, NARROW, Sample, Sheet};
 
 /// The standard normal quantile of a 95 % interval.
 const Z: f64 = 1.96;
 
 /// A bin of probabilities: how many images, their mean probability, the share of them that has the attribute.
-struct Bin {
-    images: f64,
-    probability: f64,
-    share: f64,
+pub struct Bin {
+    pub images: f64,
+    pub probability: f64,
+    pub share: f64,
 }
 
 /// How often the attribute is there against how probable it was called, in the bins of the expected calibration error.
 pub fn figure(attribute: &str, answers: &[Answers<'_>]) -> Figure {
-    let mut sheet = Sheet::new(NARROW, &run_keys(answers.iter().map(|each| (each.run, each.name))));
+    let mut keys = run_keys(answers.iter().map(|each| (each.run, each.name)));
+    if answers.iter().any(|each| !each.before.is_empty()) {
+        if keys.is_empty() {
+            keys.extend(
+                answers.iter().map(|each| Key::new(each.name, Ink::Series(each.run), Sample::Line(Dash::Solid))),
+            );
+        }
+        keys.push(Key::new("before calibration", Ink::Muted, Sample::Line(Dash::Dotted)));
+    }
+    let mut sheet = Sheet::new(NARROW, &keys);
     let x = Axis::share("Predicted probability (mean of the bin)");
     let plot = sheet.plot("", 210.0, x, Axis::share("Share that has it (95 % interval)"));
     plot.reference([0.0, 0.0], [1.0, 1.0]);
+    for each in answers {
+        let before = bins(&each.before);
+        let points: Vec<[f64; 2]> = before.iter().map(|bin| [bin.probability, bin.share]).collect();
+        plot.line(&points, Ink::Muted, 1.4, Dash::Dotted, Told::Values(format!("{} before calibration", each.name)));
+    }
     for each in answers {
         let ink = Ink::Series(each.run);
         let bins = bins(&each.pairs);
@@ -72,7 +86,7 @@ fn in_words(each: &Answers<'_>) -> String {
 }
 
 /// The bins that hold an image.
-fn bins(pairs: &[(f32, bool)]) -> Vec<Bin> {
+pub fn bins(pairs: &[(f32, bool)]) -> Vec<Bin> {
     let mut sums = [[0.0; 3]; ECE_BINS];
     for &(probability, present) in pairs {
         let probability = f64::from(probability);
@@ -92,7 +106,7 @@ fn bins(pairs: &[(f32, bool)]) -> Vec<Bin> {
 
 /// The score interval of a share of `images`: Wilson, "Probable inference, the law of succession, and statistical
 /// inference", Journal of the American Statistical Association 22 (1927).
-fn wilson(share: f64, images: f64) -> [f64; 2] {
+pub fn wilson(share: f64, images: f64) -> [f64; 2] {
     let square = Z * Z / images;
     let middle = (share + square / 2.0) / (1.0 + square);
     let half = Z / (1.0 + square) * (share * (1.0 - share) / images + square / (4.0 * images)).sqrt();

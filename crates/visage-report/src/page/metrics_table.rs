@@ -1,20 +1,16 @@
 //! Every metric of every attribute and run, to sort and to filter.
 
-use std::fmt::Write;
-
 use visage_judge::Metric;
 
-use super::{anchor, value_and_interval};
-use crate::palette::SERIES;
+use super::sortable::{Column, Sortable};
+use super::{anchor, run_name, value_and_interval};
 use crate::run::Run;
 use crate::svg::escaped;
 use crate::write::attributes;
 
 /// What stands above the table.
-const TOOLS: &str = "<p class=\"tools\"><label>Filter <input id=\"filter\" type=\"search\" placeholder=\"hair recall&lt;0.5\" \
-    autocomplete=\"off\" spellcheck=\"false\"></label> <output id=\"shown\" class=\"m\"></output><br>\
-    <span class=\"m\">Words match attributes and runs; <code>recall&lt;0.5</code> and <code>f1&gt;0.8</code> match values. \
-    A heading sorts; an attribute leads to its figures. Small numbers are 95 % intervals.</span></p>\n";
+const HELP: &str = "Words match attributes and runs; <code>recall&lt;0.5</code> and <code>f1&gt;0.8</code> match values. A \
+    heading sorts; an attribute leads to its figures. Small numbers are 95 % intervals.";
 
 /// What a metric is, for whoever points at its heading.
 fn meaning(metric: Metric) -> &'static str {
@@ -43,54 +39,38 @@ pub fn html(runs: &[Run]) -> String {
         return String::new();
     }
     let several = runs.len() > 1;
-    let mut table = format!("{TOOLS}<div class=\"scroll tall\"><table id=\"table\"><thead><tr>");
-    heading(&mut table, "Attribute", "name of the attribute");
-    if several {
-        heading(&mut table, "Run", "name of the run");
-    }
-    heading(&mut table, "Images", "images whose label is known");
-    heading(&mut table, "Positives", "images that have the attribute");
-    heading(&mut table, "Threshold", "a probability at or above it is called present");
-    for metric in Metric::ALL {
-        heading(&mut table, metric.heading(), meaning(metric));
-    }
-    table.push_str("</tr></thead><tbody>\n");
+    let mut columns = vec![Column::words("Attribute", "name of the attribute")];
+    columns.extend(several.then(|| Column::words("Run", "name of the run")));
+    columns.extend([
+        Column::numbers("Images", "images whose label is known"),
+        Column::numbers("Positives", "images that have the attribute"),
+        Column::numbers("Threshold", "a probability at or above it is called present"),
+    ]);
+    columns.extend(Metric::ALL.map(|metric| Column::numbers(metric.heading(), meaning(metric))));
+    let mut table = Sortable::new("table", &columns, "hair recall<0.5", HELP);
     for name in names {
         for (number, run) in runs.iter().enumerate() {
-            row(&mut table, name, number, run, several);
+            if let Some(cells) = row(name, number, run, several) {
+                table.row(cells);
+            }
         }
     }
-    table + "</tbody></table></div>\n"
-}
-
-/// A column's heading; its key in a filter is its name in small letters without blanks.
-fn heading(table: &mut String, name: &str, meaning: &str) {
-    let key = name.to_lowercase().replace(' ', "");
-    let _ = write!(
-        table,
-        "<th scope=\"col\" data-k=\"{key}\" title=\"{meaning}\"><button type=\"button\">{name}</button></th>"
-    );
+    table.finish()
 }
 
 /// The row of an attribute and a run, if the run was judged on it.
-fn row(table: &mut String, name: &str, number: usize, run: &Run, several: bool) {
-    let Some(judged) = &run.judged else { return };
+fn row(name: &str, number: usize, run: &Run, several: bool) -> Option<Vec<String>> {
+    let judged = run.judged.as_ref()?;
     let attributes = &judged.evaluation.attributes;
-    let Some((at, metrics)) = attributes.iter().enumerate().find(|(_, metrics)| metrics.attribute == name) else {
-        return;
-    };
+    let (at, metrics) = attributes.iter().enumerate().find(|(_, metrics)| metrics.attribute == name)?;
     let name = escaped(name);
     let place = anchor(&name);
-    let name = if judged.predictions.is_some() { format!("<a href=\"#{place}\">{name}</a>") } else { name };
-    let _ = write!(table, "<tr><th scope=\"row\">{name}</th>");
-    if several {
-        let _ = write!(table, "<td><span class=\"run s{}\">{}</span></td>", number % SERIES, escaped(&run.name));
-    }
-    let _ =
-        write!(table, "<td>{}</td><td>{}</td><td>{:.3}</td>", metrics.support, metrics.positives, metrics.threshold);
-    for metric in Metric::ALL {
+    let mut cells = vec![if judged.predictions.is_some() { format!("<a href=\"#{place}\">{name}</a>") } else { name }];
+    cells.extend(several.then(|| run_name(number, run)));
+    cells.extend([metrics.support.to_string(), metrics.positives.to_string(), format!("{:.3}", metrics.threshold)]);
+    cells.extend(Metric::ALL.map(|metric| {
         let interval = judged.attribute_intervals.get(at).and_then(|intervals| intervals.get(&metric));
-        let _ = write!(table, "<td>{}</td>", value_and_interval(metrics.scores.get(metric), interval));
-    }
-    table.push_str("</tr>\n");
+        value_and_interval(metrics.scores.get(metric), interval)
+    }));
+    Some(cells)
 }

@@ -1,89 +1,52 @@
-//! The page.
+//! The pages.
 
+mod audit;
 mod base64;
+mod frame;
 mod gallery;
+mod groups;
 mod metrics_table;
+mod rules_table;
 mod runs_table;
+mod sortable;
 
 use std::fmt::Write;
 
+use self::frame::Section;
 use crate::figure::Figure;
-use crate::font;
-use crate::palette::{DARK, LIGHT, SERIES};
+use crate::palette::SERIES;
+use crate::run::Run;
 use crate::svg::{escaped, inline};
 use crate::write::{FIGURES, Figures, Report};
 
-const STYLE: &str = include_str!("style.css");
-const SCRIPT: &str = include_str!("script.js");
+pub use self::audit::html as audit;
 
-/// The whole of it, as one file that asks for no other.
-pub fn html(report: &Report, figures: &Figures) -> String {
+/// The page of a report.
+pub fn report(report: &Report, figures: &Figures) -> String {
     let names: Vec<&str> = report.runs.iter().map(|run| run.name.as_str()).collect();
-    let title = escaped(&format!("visage report: {}", names.join(", ")));
-    let mut page = format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
-         <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
-         <meta name=\"color-scheme\" content=\"light dark\">\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; \
-         script-src 'unsafe-inline'; img-src data:; font-src data:\">\
-         <title>{title}</title>\n<style>{}:root{{{}}}\n@media screen and (prefers-color-scheme:dark){{:root{{{}}}}}\n\
-         {STYLE}</style></head>\n<body>\n",
-        font_faces(),
-        LIGHT.properties(),
-        DARK.properties(),
+    let footer = format!(
+        "Point at a figure, or touch it, to read its values. Each figure is also a file beside this page, as SVG and as PNG, \
+         in the folder {FIGURES}."
     );
-    let sections = sections(report, figures);
-    let _ = write!(page, "<header><h1>{title}</h1><p class=\"m\">{}</p><nav>", escaped(&report.made));
-    for Section { id, heading, .. } in &sections {
-        let _ = write!(page, "<a href=\"#{id}\">{heading}</a> ");
-    }
-    page.push_str("</nav></header>\n<main>\n");
-    for Section { id, heading, body } in &sections {
-        let _ = write!(page, "<section id=\"{id}\"><h2>{heading}</h2>\n{body}</section>\n");
-    }
-    let _ = write!(
-        page,
-        "</main>\n<footer class=\"m\">Point at a figure, or touch it, to read its values. Each figure is also a file beside \
-         this page, as SVG and as PNG, in the folder {FIGURES}.</footer>\n\
-         <div id=\"tip\" role=\"status\" hidden></div>\n<script>{SCRIPT}</script>\n</body></html>\n"
-    );
-    page
+    frame::html(&format!("visage report: {}", names.join(", ")), &report.made, sections(report, figures), &footer)
 }
 
-/// The fonts of the figures, so that words take the room they were given on any machine.
-fn font_faces() -> String {
-    let face = |weight: u32, file: &[u8]| {
-        format!(
-            "@font-face{{font-family:Figures;font-weight:{weight};src:url(data:font/ttf;base64,{}) format('truetype')}}\n",
-            base64::base64(file)
-        )
-    };
-    face(400, font::REGULAR_FILE) + &face(500, font::MEDIUM_FILE)
-}
-
-struct Section {
-    id: &'static str,
-    heading: &'static str,
-    body: String,
-}
-
-/// The sections that have something in them.
 fn sections(report: &Report, figures: &Figures) -> Vec<Section> {
-    let remark = |text: &String| format!("<p class=\"remark\">{}</p>\n", escaped(text));
-    let remarks: String = report.remarks.iter().map(remark).collect();
     let said: String = report.comparison.iter().map(|text| format!("<li>{}</li>\n", escaped(text))).collect();
     let comparison = if said.is_empty() { said } else { format!("<ul class=\"said\">\n{said}</ul>\n") };
-    let all = [
-        ("runs", "Runs", remarks + &runs_table::html(&report.runs)),
-        ("comparison", "Comparison", comparison),
-        ("training", "Training", together(&figures.training)),
-        ("judgement", "All attributes", together(&figures.judgement)),
-        ("metrics", "Every metric", metrics_table::html(&report.runs)),
-        ("attributes", "Attribute by attribute", attributes(report, figures)),
-        ("gallery", "Gallery", gallery::html(&report.runs)),
-    ];
-    let sections = all.into_iter().map(|(id, heading, body)| Section { id, heading, body });
-    sections.filter(|section| !section.body.is_empty()).collect()
+    let runs = frame::remarks(&report.remarks) + &runs_table::html(&report.runs);
+    vec![
+        Section::new("runs", "Runs", runs),
+        Section::new("comparison", "Comparison", comparison),
+        Section::new("training", "Training", together(&figures.training)),
+        Section::new("judgement", "All attributes", together(&figures.judgement)),
+        Section::new("calibration", "Calibration", together(&figures.calibration)),
+        Section::new("groups", "Groups", groups::html(&report.runs)),
+        Section::new("consistency", "Consistency", rules_table::html(&report.runs)),
+        Section::new("metrics", "Every metric", metrics_table::html(&report.runs)),
+        Section::new("attributes", "Attribute by attribute", attributes(report, figures)),
+        Section::new("gallery", "Gallery", gallery::html(&report.runs)),
+    ]
 }
 
 /// Figures side by side where there is room.
@@ -148,4 +111,9 @@ fn value_and_interval(value: Option<f64>, interval: Option<&[f64; 2]>) -> String
         format!(" <small>{low:.3}{between}{high:.3}</small>")
     });
     number_or_dash(value) + &interval
+}
+
+/// A run's name with its colour.
+fn run_name(number: usize, run: &Run) -> String {
+    format!("<span class=\"run s{}\">{}</span>", number % SERIES, escaped(&run.name))
 }

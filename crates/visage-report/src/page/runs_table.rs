@@ -4,8 +4,7 @@ use std::fmt::Write;
 
 use visage_judge::Metric;
 
-use super::value_and_interval;
-use crate::palette::SERIES;
+use super::{run_name, value_and_interval};
 use crate::run::{Judged, Run};
 use crate::svg::escaped;
 
@@ -13,12 +12,7 @@ use crate::svg::escaped;
 pub fn html(runs: &[Run]) -> String {
     let mut table = String::from("<div class=\"scroll\"><table class=\"runs\"><thead><tr><td></td>");
     for (number, run) in runs.iter().enumerate() {
-        let _ = write!(
-            table,
-            "<th scope=\"col\"><span class=\"run s{}\">{}</span></th>",
-            number % SERIES,
-            escaped(&run.name)
-        );
+        let _ = write!(table, "<th scope=\"col\">{}</th>", run_name(number, run));
     }
     table.push_str("</tr></thead><tbody>\n");
     let mut headings: Vec<&str> = Vec::new();

@@ -75,11 +75,11 @@
   document.addEventListener('pointerdown', point);
   document.addEventListener('keydown', event => { if (event.key === 'Escape') hide(); });
 
-  // The table of metrics.
-  const table = document.getElementById('table');
-  if (table) {
+  // Tables to sort and to filter.
+  for (const sortable of document.querySelectorAll('.sortable')) {
+    const table = sortable.querySelector('table');
     const body = table.tBodies[0], rows = [...body.rows], headings = [...table.tHead.rows[0].cells];
-    const named = headings.map(heading => ['attribute', 'run'].includes(heading.dataset.k));
+    const named = headings.map(heading => heading.className === 'w');
     const cell = (row, column) => {
       const words = row.cells[column].textContent;
       return named[column] ? words : parseFloat(words);
@@ -98,7 +98,7 @@
       });
       body.append(...rows);
     }));
-    const filter = document.getElementById('filter'), shown = document.getElementById('shown');
+    const filter = sortable.querySelector('input'), shown = sortable.querySelector('output');
     const test = word => {
       const parts = word.match(/^([a-z0-9]+)([<>])(\d*\.?\d+)$/);
       const column = parts ? headings.findIndex(heading => heading.dataset.k.startsWith(parts[1])) : -1;

@@ -1,37 +1,44 @@
 //! `visage audit`.
 
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::Serialize;
 use visage_data::duplicates::{Duplicate, Thumbnail, duplicates};
 use visage_data::{Dataset, Label, Loader, LoaderOptions, Split};
-use visage_judge::{AttributeAudit, Audit, LabelDoubt};
+use visage_judge::{AttributeAudit, LabelDoubt, Predictions};
 use visage_train::inference::{InferenceOptions, predictions};
-use visage_weights::atomic;
 
+use super::data::source;
 use super::evaluate::{BATCH_SIZE, images, open};
-use super::read_model;
+use super::{read_model, recipe};
+use crate::audit_files::Findings;
 use crate::cli::AuditArgs;
 use crate::compute::Compute;
+use crate::cross_validation::CrossValidation;
 use crate::error::CommandError;
 use crate::output;
 use crate::progress::Progress;
+use crate::report_runs::made;
+use crate::shell;
 use crate::table::{Columns, count, counted, percent, score};
 
-/// The tables that are written.
-const LABELS: &str = "audit-labels.csv";
-const DUPLICATES: &str = "audit-duplicates.csv";
+/// Where a cross-validated audit goes that is not told where.
+const FOLDER: &str = "visage-audit";
 
 /// How many of the most doubtful labels are printed.
 const SHOWN: usize = 20;
+
+/// Why a model's word on labels it was trained on is worth little.
+const SEEN: &str = "the model was trained on these labels, and may have learnt the wrong ones by heart";
 
 /// What an audit found.
 #[derive(Debug, Serialize)]
 struct Found {
     /// The images looked at.
     images: usize,
+    /// Where the probabilities are from, in words.
+    probabilities: String,
     /// Known labels of them.
     labels: usize,
     /// Labels suspected to be wrong.
@@ -41,19 +48,91 @@ struct Found {
     duplicates: usize,
     /// Those whose labels differ.
     contradicting: usize,
-    /// The tables that were written.
-    written: [PathBuf; 2],
+    /// The tables and the page that were written.
+    written: [PathBuf; 3],
+}
+
+/// What to audit labels with.
+struct Asked {
+    dataset: Arc<Dataset>,
+    /// The numbers of the images.
+    indices: Vec<usize>,
+    predictions: Predictions,
+    /// Where the probabilities are from, in words.
+    about: String,
+    /// What to beware of.
+    remarks: Vec<String>,
+    /// Where the findings go.
+    folder: PathBuf,
 }
 
 /// Ranks labels by how likely they are wrong, and finds images that are there twice.
 pub fn run(args: &AuditArgs) -> Result<(), CommandError> {
     let compute = Compute::new(&args.compute)?;
-    let (model, file) = read_model(&args.model, &compute)?;
-    let dataset = Arc::new(open(&args.source, &model, &compute)?);
-    let mut indices = Vec::new();
-    for split in splits(args, &dataset)? {
+    let Asked { dataset, indices, predictions, about, remarks, folder } = match args.folds {
+        Some(folds) => cross_validated(args, folds.into(), &compute)?,
+        None => held_out(args, &compute)?,
+    };
+    let audit = visage_judge::audit(&predictions)?;
+    let same = find_duplicates(&dataset, &indices, compute.threads)?;
+    let same: Vec<(Duplicate, Vec<&str>)> =
+        same.into_iter().map(|pair| (pair, contradiction(&dataset, &indices, &pair))).collect();
+    let suspects = audit.doubts.iter().filter(|doubt| doubt.suspect).count();
+    let known = format!(
+        "{} labels of {}; {} are suspected to be wrong",
+        count(audit.doubts.len() as u64),
+        counted(indices.len() as u64, "image"),
+        count(suspects as u64)
+    );
+    let findings = Findings {
+        dataset: &dataset,
+        indices: &indices,
+        attributes: predictions.attributes(),
+        audit: &audit,
+        same: &same,
+        share: args.share,
+        about: vec![format!("{known}."), format!("Probabilities: {about}.")],
+        remarks,
+        made: made(),
+        gallery: args.gallery,
+    };
+    let found = Found {
+        images: indices.len(),
+        probabilities: about.clone(),
+        labels: audit.doubts.len(),
+        suspects,
+        attributes: audit.attributes.clone(),
+        duplicates: same.len(),
+        contradicting: same.iter().filter(|(_, differing)| !differing.is_empty()).count(),
+        written: findings.write(&folder)?,
+    };
+    if args.json {
+        output::json(&found)?;
+    } else {
+        let name = |doubt: &LabelDoubt| dataset.samples()[indices[doubt.image]].image.as_str();
+        let most: Vec<(&LabelDoubt, &str, &str)> = audit
+            .doubts
+            .iter()
+            .take(SHOWN)
+            .map(|doubt| (doubt, name(doubt), predictions.attributes()[doubt.column].as_str()))
+            .collect();
+        output::result(&format!("{known}; probabilities: {about}\n\n{}", report(&found, &most)))?;
+    }
+    let [labels, duplicates, page] = &found.written;
+    output::note(&format!("wrote {}, {} and {}", labels.display(), duplicates.display(), page.display()));
+    Ok(())
+}
+
+/// A model's word on images it was not trained on, or was.
+fn held_out(args: &AuditArgs, compute: &Compute) -> Result<Asked, CommandError> {
+    let (model, file) = read_model(&args.model, compute)?;
+    let dataset = Arc::new(open(&args.source, &model, compute)?);
+    let (mut indices, mut remarks) = (Vec::new(), Vec::new());
+    let splits = splits(args, &dataset)?;
+    for &split in &splits {
         if split == Split::Train && dataset.fingerprint() == model.card.origin.dataset_fingerprint {
-            output::warning("the model was trained on these labels, and may have learnt the wrong ones by heart");
+            output::warning(SEEN);
+            remarks.push(format!("Beware: {SEEN}."));
         }
         indices.extend(images(&dataset, split)?);
     }
@@ -62,64 +141,46 @@ pub fn run(args: &AuditArgs) -> Result<(), CommandError> {
     let predictions = predictions(&model, &dataset, indices.clone(), &options, &compute.device, |done| {
         progress.set(done as u64, String::new);
     })?;
-    drop(progress);
-    let Audit { doubts, attributes } = visage_judge::audit(&predictions)?;
-    let same = find_duplicates(&dataset, &indices, compute.threads)?;
-
     let folder = match &args.out {
         Some(folder) => folder.clone(),
         None if args.model.is_dir() => args.model.clone(),
         None => file.parent().unwrap_or(Path::new("")).to_owned(),
     };
-    std::fs::create_dir_all(if folder.as_os_str().is_empty() { Path::new(".") } else { &folder })
-        .map_err(|source| CommandError::Write { path: folder.clone(), source })?;
-    let written = [folder.join(LABELS), folder.join(DUPLICATES)];
-    let ranked = (doubts.len() as f64 * args.share).ceil() as usize;
-    let name = |image: usize| dataset.samples()[indices[image]].image.as_str();
-    let names = predictions.attributes();
-    let labels = table(&["rank", "image", "attribute", "label", "probability", "confidence", "suspect"], |rows| {
-        for (rank, doubt) in doubts.iter().take(ranked).enumerate() {
-            rows.write_record([
-                (rank + 1).to_string(),
-                name(doubt.image).to_owned(),
-                names[doubt.column].clone(),
-                u8::from(doubt.present).to_string(),
-                doubt.probability.to_string(),
-                doubt.confidence.to_string(),
-                u8::from(doubt.suspect).to_string(),
-            ])?;
-        }
-        Ok(())
-    });
-    write(&written[0], labels)?;
-    let differing: Vec<Vec<&str>> = same.iter().map(|pair| contradiction(&dataset, &indices, pair)).collect();
-    let duplicates = table(&["image", "same_as", "difference", "contradicting_attributes"], |rows| {
-        for (pair, differing) in same.iter().zip(&differing) {
-            let difference = format!("{:.3}", pair.difference);
-            rows.write_record([name(pair.first), name(pair.second), &difference, &differing.join(" ")])?;
-        }
-        Ok(())
-    });
-    write(&written[1], duplicates)?;
+    let named: Vec<&str> = splits.iter().map(|split| split.name()).collect();
+    let about = format!("by {} on the {} split", shell::path(&file), named.join(" and "));
+    Ok(Asked { dataset, indices, predictions, about, remarks, folder })
+}
 
-    let found = Found {
-        images: indices.len(),
-        labels: doubts.len(),
-        suspects: doubts.iter().filter(|doubt| doubt.suspect).count(),
-        attributes,
-        duplicates: same.len(),
-        contradicting: differing.iter().filter(|differing| !differing.is_empty()).count(),
-        written,
-    };
-    if args.json {
-        output::json(&found)?;
-    } else {
-        let most: Vec<(&LabelDoubt, &str, &str)> =
-            doubts.iter().take(SHOWN).map(|doubt| (doubt, name(doubt.image), names[doubt.column].as_str())).collect();
-        output::result(&report(&found, &most))?;
+/// The word of several models, each on the images that it was trained without.
+fn cross_validated(args: &AuditArgs, folds: usize, compute: &Compute) -> Result<Asked, CommandError> {
+    let mut recipe = recipe::of_name_or_run(&args.model.to_string_lossy())?;
+    recipe.set_all(&args.overrides).map_err(CommandError::usage)?;
+    let folder = args.out.clone().unwrap_or_else(|| PathBuf::from(FOLDER));
+    let dataset = Arc::new(source::open(&args.source, compute.threads)?);
+    let predictions = CrossValidation {
+        recipe: &recipe,
+        dataset: &dataset,
+        data: &args.source.data,
+        folds,
+        folder: &folder,
+        compute,
+        resume_command: resume_command(args, folds, &folder),
+        batch_size: BATCH_SIZE,
     }
-    output::note(&format!("wrote {} and {}", found.written[0].display(), found.written[1].display()));
-    Ok(())
+    .predictions()?;
+    let indices = (0..dataset.samples().len()).collect();
+    let about =
+        format!("by {folds} models of recipe {}, each on the part of the images it was trained without", recipe.name);
+    Ok(Asked { dataset, indices, predictions, about, remarks: Vec::new(), folder })
+}
+
+/// The command that goes on with a cross-validated audit.
+fn resume_command(args: &AuditArgs, folds: usize, folder: &Path) -> String {
+    let (recipe, data, out) = (shell::path(&args.model), shell::path(&args.source.data), shell::path(folder));
+    let set = args.overrides.iter().map(|change| format!(" --set {}", shell::word(change)));
+    let threads = args.compute.threads.map(|threads| format!(" --threads {threads}")).unwrap_or_default();
+    let skip = if args.source.skip_bad_images { " --skip-bad-images" } else { "" };
+    format!("visage audit {recipe} --data {data} --folds {folds} --out {out}{}{threads}{skip}", set.collect::<String>())
 }
 
 /// The parts to audit: those asked for, or all the model was not trained on.
@@ -156,23 +217,6 @@ fn contradiction<'a>(dataset: &'a Dataset, indices: &[usize], pair: &Duplicate) 
     both.filter(|((a, b), _)| a.is_some() && b.is_some() && a != b).map(|(_, name)| name.as_str()).collect()
 }
 
-/// A CSV file in memory.
-fn table(
-    header: &[&str],
-    rows: impl FnOnce(&mut csv::Writer<Vec<u8>>) -> Result<(), csv::Error>,
-) -> Result<Vec<u8>, io::Error> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    writer.write_record(header)?;
-    rows(&mut writer)?;
-    writer.into_inner().map_err(|error| io::Error::other(error.to_string()))
-}
-
-fn write(path: &Path, contents: Result<Vec<u8>, io::Error>) -> Result<(), CommandError> {
-    contents
-        .and_then(|contents| atomic::write(path, |file| file.write_all(&contents)))
-        .map_err(|source| CommandError::Write { path: path.to_owned(), source })
-}
-
 fn report(found: &Found, most: &[(&LabelDoubt, &str, &str)]) -> String {
     let mut attributes =
         Columns::new(1, &["Attribute", "Labels", "Present", "Suspected", "Share", "AUC", "95 % interval"]);
@@ -200,14 +244,7 @@ fn report(found: &Found, most: &[(&LabelDoubt, &str, &str)]) -> String {
             score(Some(doubt.probability.into())),
         ]);
     }
-    let mut text = format!(
-        "{} labels of {}; {} are suspected to be wrong\n\n{}\nthe most doubtful\n\n{}",
-        count(found.labels as u64),
-        counted(found.images as u64, "image"),
-        count(found.suspects as u64),
-        attributes.text(),
-        doubtful.text()
-    );
+    let mut text = format!("{}\nthe most doubtful\n\n{}", attributes.text(), doubtful.text());
     let named = |which: fn(&AttributeAudit) -> bool| -> Vec<&str> {
         let attributes = found.attributes.iter().filter(|attribute| which(attribute));
         attributes.map(|attribute| attribute.attribute.as_str()).collect()

@@ -48,6 +48,9 @@ pub fn inspect(args: &InspectArgs) -> Result<(), CommandError> {
     Ok(())
 }
 
+/// Values of a column of words that are shown.
+const VALUES: usize = 20;
+
 /// What a dataset holds.
 #[derive(Debug, Serialize)]
 struct Contents {
@@ -58,9 +61,19 @@ struct Contents {
     splits: BTreeMap<&'static str, SplitContents>,
     images_without_split: usize,
     attributes: Vec<AttributeContents>,
+    /// Columns of words, to group by.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    categories: Vec<CategoryContents>,
     /// Which attributes come together.
     associations: Associations,
     warnings: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct CategoryContents {
+    name: String,
+    /// Images of each value.
+    values: BTreeMap<String, u64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -121,13 +134,15 @@ impl Contents {
             splits: statistics.iter().map(|s| (s.split.name(), split_contents(s))).collect(),
             images_without_split,
             attributes,
+            categories: categories(dataset),
             associations: Associations::of(dataset),
             warnings,
         }
     }
 
     fn report(&self) -> String {
-        let Self { dataset, images, fingerprint, splits, images_without_split, attributes, associations, .. } = self;
+        let Self { dataset, images, fingerprint, splits, attributes, categories, associations, .. } = self;
+        let images_without_split = &self.images_without_split;
         let mut split_table = Columns::new(1, &["Split", "Images", "Always the commoner class"]);
         for split in Split::ALL {
             let SplitContents { images, majority_accuracy } = &splits[split.name()];
@@ -150,6 +165,18 @@ impl Contents {
             }));
             table.row(cells);
         }
+        let mut words = String::new();
+        if !categories.is_empty() {
+            let mut table = Columns::new(2, &["Column of words", "Value", "Images"]);
+            for CategoryContents { name, values } in categories {
+                let shown = values.iter().take(VALUES);
+                shown.for_each(|(value, images)| table.row([name.clone(), value.clone(), count(*images)]));
+                if values.len() > VALUES {
+                    table.row([name.clone(), format!("and {} more", values.len() - VALUES), String::new()]);
+                }
+            }
+            words = format!("\nNo attributes, but groups for `visage evaluate --group-by`\n\n{}", table.text());
+        }
         let mut pairs = Columns::new(2, &["Attributes", "", "Correlation", "Have both"]);
         for Pair { first, second, correlation, both } in associations.pairs.iter().take(STRONGEST) {
             pairs.row([first.clone(), second.clone(), format!("{correlation:+.3}"), count(*both)]);
@@ -160,7 +187,7 @@ impl Contents {
         };
         format!(
             "{dataset}: {}, {}, fingerprint {fingerprint:.12}\n\n{}\n\
-             Prevalence by split, and weights of present / absent counted on the training split\n\n{}{correlations}",
+             Prevalence by split, and weights of present / absent counted on the training split\n\n{}{correlations}{words}",
             counted(*images as u64, "image"),
             counted(attributes.len() as u64, "attribute"),
             split_table.text(),
@@ -202,6 +229,17 @@ fn weights(training: &Statistics) -> (BTreeMap<String, BTreeMap<&'static str, Cl
         }
     }
     (by_attribute, warnings)
+}
+
+fn categories(dataset: &Dataset) -> Vec<CategoryContents> {
+    let of = |(column, name): (usize, &String)| {
+        let mut values = BTreeMap::new();
+        for value in dataset.samples().iter().filter_map(|sample| sample.categories[column].as_ref()) {
+            *values.entry(value.clone()).or_default() += 1;
+        }
+        CategoryContents { name: name.clone(), values }
+    };
+    dataset.categories().iter().enumerate().map(of).collect()
 }
 
 fn split_warnings(dataset: &Dataset, statistics: &[Statistics; 3], without_split: usize) -> Vec<String> {

@@ -56,7 +56,7 @@ pub fn run(args: &DemoArgs) -> Result<(), CommandError> {
             accept_changes: false,
             tensorboard: false,
             compute: &compute,
-            resume_options: String::new(),
+            resume_command: format!("visage train --resume --out {} --data {}", shell::path(&run), shell::path(&faces)),
         })?;
         let (model, model_file) = read_model(&run, &compute)?;
         let judgement = evaluate::evaluate(&evaluate::Judging {
@@ -68,6 +68,7 @@ pub fn run(args: &DemoArgs) -> Result<(), CommandError> {
             threshold: Threshold::Model,
             group_by: &[],
             rules: &read_rules(None, &model.card.attributes)?,
+            consistent: false,
             compute: &compute,
         })?;
         judgement.write(&run.join(MetricsFile::name(Split::Test)))?;

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use visage_data::{Dataset, Label, Split};
 use visage_judge::{
-    Consistency, Evaluation, Gap, Interval, Intervals, Metric, Rules, SMALL_GROUP, Scores, ThresholdRule, Thresholds,
-    judge_groups, widest_gaps,
+    Consistency, ConsistentScores, Evaluation, Gap, Grouping, Interval, Intervals, Metric, Predictions, Rules,
+    SMALL_GROUP, Scores, ThresholdRule, Thresholds, judge_groups, sigmoid, widest_gaps,
 };
 use visage_model::{Model, Origin};
-use visage_train::inference::{InferenceOptions, predictions};
+use visage_train::inference::{InferenceOptions, logits, predictions};
 use visage_train::{About, PredictionsFile, RunFolder};
 
 use super::data::source;
@@ -46,6 +46,9 @@ pub fn run(args: &EvaluateArgs) -> Result<(), CommandError> {
     let compute = Compute::new(&args.compute)?;
     let (model, model_file) = read_model(&args.model, &compute)?;
     let rules = read_rules(args.rules.as_deref(), &model.card.attributes)?;
+    if args.consistent && rules.is_empty() {
+        return Err(CommandError::NoRules);
+    }
     let judged = evaluate(&Judging {
         dataset: &Arc::new(open(&args.source, &model, &compute)?),
         model: &model,
@@ -55,6 +58,7 @@ pub fn run(args: &EvaluateArgs) -> Result<(), CommandError> {
         threshold: args.threshold,
         group_by: &args.group_by,
         rules: &rules,
+        consistent: args.consistent,
         compute: &compute,
     })?;
     let mut written = Vec::new();
@@ -109,10 +113,12 @@ pub struct Judging<'a> {
     pub split: Split,
     /// What counts as present.
     pub threshold: Threshold,
-    /// Attributes whose presence and absence are judged apart.
+    /// Attributes, and columns of words, whose groups are judged apart.
     pub group_by: &'a [String],
     /// What cannot be true together.
     pub rules: &'a Rules,
+    /// Whether to judge answers that break no rule too.
+    pub consistent: bool,
     /// Where to compute.
     pub compute: &'a Compute,
 }
@@ -144,15 +150,10 @@ impl Judged {
 
 /// Judges a model, showing how it goes.
 pub fn evaluate(judging: &Judging<'_>) -> Result<Judged, CommandError> {
-    let Judging { model, model_file, dataset, data, split, threshold, group_by, rules, compute } = judging;
+    let Judging { model, model_file, dataset, data, split, threshold, group_by, rules, consistent, .. } = judging;
     let indices = images(dataset, *split)?;
-    let groups = group_columns(dataset, group_by)?;
-    let options = InferenceOptions { batch_size: BATCH_SIZE, workers: compute.threads };
-    let mut progress = Progress::new(&format!("judging on {split}"), "images", indices.len() as u64);
-    let predictions = predictions(model, dataset, indices.clone(), &options, &compute.device, |done| {
-        progress.set(done as u64, String::new);
-    })?;
-    drop(progress);
+    let by = groupings(dataset, &indices, group_by)?;
+    let (predictions, uncalibrated) = answers(judging, &indices)?;
     let (thresholds, rule) = match threshold {
         // Whatever rule chose them, it did not look at these images.
         Threshold::Model => (
@@ -163,13 +164,6 @@ pub fn evaluate(judging: &Judging<'_>) -> Result<Judged, CommandError> {
             (Thresholds::fixed(*value, model.card.attributes.len()), format!("{value} for every attribute"))
         }
     };
-    let by: Vec<(String, Vec<Option<bool>>)> = groups
-        .into_iter()
-        .map(|(name, column)| {
-            let known = indices.iter().map(|&index| Label::known(dataset.samples()[index].labels[column]));
-            (name.to_owned(), known.collect())
-        })
-        .collect();
     let (judged_groups, gaps) = judge_groups(&predictions, &thresholds, &by, &RESAMPLING)?;
     let metrics = MetricsFile {
         visage_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -186,6 +180,7 @@ pub fn evaluate(judging: &Judging<'_>) -> Result<Judged, CommandError> {
         groups: judged_groups,
         gaps,
         consistency: (!rules.is_empty()).then(|| rules.count(&predictions, &thresholds)),
+        consistent: consistent.then(|| rules.judge(&predictions, &thresholds)).transpose()?,
     };
     let about = About {
         visage_version: metrics.visage_version.clone(),
@@ -195,7 +190,26 @@ pub fn evaluate(judging: &Judging<'_>) -> Result<Judged, CommandError> {
         split: *split,
         images: indices.iter().map(|&index| dataset.samples()[index].image.clone()).collect(),
     };
-    Ok(Judged { metrics, predictions: PredictionsFile { about, predictions, thresholds } })
+    Ok(Judged { metrics, predictions: PredictionsFile { about, predictions, uncalibrated, thresholds } })
+}
+
+/// What the model says of the images, and what it would say without its calibration if it has one.
+fn answers(judging: &Judging<'_>, indices: &[usize]) -> Result<(Predictions, Option<Predictions>), CommandError> {
+    let Judging { model, dataset, split, compute, .. } = judging;
+    let options = InferenceOptions { batch_size: BATCH_SIZE, workers: compute.threads };
+    let mut progress = Progress::new(&format!("judging on {split}"), "images", indices.len() as u64);
+    let told = |done: usize| progress.set(done as u64, String::new);
+    let Some(calibration) = &model.card.calibration else {
+        let plain = predictions(model, dataset, indices.to_vec(), &options, &compute.device, told)?;
+        return Ok((plain, None));
+    };
+    let (labels, logits) = logits(model, dataset, indices.to_vec(), &options, &compute.device, told)?;
+    let names = &model.card.attributes;
+    let calibrated = logits.iter().enumerate();
+    let calibrated = calibrated.map(|(cell, &logit)| calibration.probability(cell % names.len(), logit)).collect();
+    let plain = logits.iter().map(|&logit| sigmoid(logit)).collect();
+    let plain = Predictions::new(names.clone(), labels.clone(), plain)?;
+    Ok((Predictions::new(names.clone(), labels, calibrated)?, Some(plain)))
 }
 
 /// The images of a split, of which there must be some.
@@ -209,16 +223,33 @@ pub fn images(dataset: &Dataset, split: Split) -> Result<Vec<usize>, CommandErro
     Ok(indices)
 }
 
-/// The name and the column of each attribute to group by.
-fn group_columns<'a>(dataset: &Dataset, names: &'a [String]) -> Result<Vec<(&'a str, usize)>, CommandError> {
-    let known = dataset.attributes();
-    let column = |name: &String| known.iter().position(|attribute| attribute == name);
-    let missing: Vec<String> = names.iter().filter(|name| column(name).is_none()).cloned().collect();
-    if !missing.is_empty() {
-        let dataset = dataset.name().to_owned();
-        return Err(CommandError::NoSuchAttribute { dataset, names: missing, known: known.to_vec() });
+/// The groups that each of `names`, an attribute or a column of words, makes of the images `indices`.
+fn groupings(dataset: &Dataset, indices: &[usize], names: &[String]) -> Result<Vec<Grouping>, CommandError> {
+    /// More groups than this are no groups but names.
+    const MOST_VALUES: usize = 50;
+
+    let position = |columns: &[String], name: &String| columns.iter().position(|column| column == name);
+    let samples = || indices.iter().map(|&index| &dataset.samples()[index]);
+    let (mut groupings, mut missing) = (Vec::new(), Vec::new());
+    for name in names {
+        if let Some(column) = position(dataset.attributes(), name) {
+            groupings.push(Grouping::by_attribute(name, samples().map(|sample| Label::known(sample.labels[column]))));
+        } else if let Some(column) = position(dataset.categories(), name) {
+            let grouping = Grouping::by_value(name, samples().map(|sample| sample.categories[column].as_deref()));
+            if grouping.values.len() > MOST_VALUES {
+                let (name, values) = (name.clone(), grouping.values.len());
+                return Err(CommandError::ManyGroups { name, values, most: MOST_VALUES });
+            }
+            groupings.push(grouping);
+        } else {
+            missing.push(name.clone());
+        }
     }
-    Ok(names.iter().filter_map(|name| Some((name.as_str(), column(name)?))).collect())
+    if !missing.is_empty() {
+        let known = dataset.attributes().iter().chain(dataset.categories()).cloned().collect();
+        return Err(CommandError::NoSuchGroups { dataset: dataset.name().to_owned(), names: missing, known });
+    }
+    Ok(groupings)
 }
 
 /// The tables.
@@ -265,7 +296,7 @@ pub fn report(metrics: &MetricsFile) -> String {
     if !metrics.groups.is_empty() {
         let mut table = Columns::new(1, &headings("Group", "Images"));
         for group in &metrics.groups {
-            let name = format!("{}: {}", group.attribute, if group.present { "present" } else { "absent" });
+            let name = format!("{}: {}", group.group, group.value);
             let images = count(group.images as u64) + if group.too_small { " (too few to tell)" } else { "" };
             table.row(row(&name, &group.macro_average, images));
         }
@@ -273,6 +304,9 @@ pub fn report(metrics: &MetricsFile) -> String {
     }
     if let Some(consistency) = &metrics.consistency {
         text += &contradictions(consistency, metrics.evaluation.images);
+    }
+    if let Some(consistent) = &metrics.consistent {
+        text += &mended(consistent, &metrics.evaluation);
     }
     text += &format!(
         "\naccuracy {}, where always answering the commoner class has {}; of what is there it finds {} (recall), \
@@ -296,9 +330,9 @@ fn gaps(gaps: &[Gap]) -> String {
     let mut means =
         Columns::new(2, &["Group", "Alike in", "Mean gap", "95 % interval", "Attributes", "Too few to tell"]);
     for mean in gaps.iter().filter(|gap| gap.attribute.is_none()) {
-        let of = |gap: &&Gap| gap.attribute.is_some() && (&gap.group, gap.criterion) == (&mean.group, mean.criterion);
+        let of = |gap: &&Gap| gap.attribute.is_some() && gap.criterion == mean.criterion && gap.sides() == mean.sides();
         means.row([
-            mean.group.clone(),
+            mean.sides()[0].clone(),
             format!("{} ({})", mean.criterion.metric().heading().to_lowercase(), mean.criterion.heading()),
             score(mean.difference),
             interval(mean),
@@ -307,12 +341,15 @@ fn gaps(gaps: &[Gap]) -> String {
         ]);
     }
     let widest = widest_gaps(gaps);
-    let mut named = Columns::new(3, &["Attribute", "Metric", "Group", "Present", "Absent", "Gap", "95 % interval"]);
+    let mut named =
+        Columns::new(4, &["Attribute", "Metric", "Group", "Other", "In it", "In the other", "Gap", "95 % interval"]);
     for gap in widest.iter().take(NAMED) {
+        let [group, other] = gap.sides();
         named.row([
             gap.attribute.clone().unwrap_or_default(),
             gap.criterion.metric().heading().to_owned(),
-            gap.group.clone(),
+            group,
+            other,
             score(gap.values[0]),
             score(gap.values[1]),
             gap.difference.map(|gap| format!("{gap:+.4}")).unwrap_or_default(),
@@ -339,6 +376,44 @@ fn contradictions(consistency: &Consistency, images: usize) -> String {
     format!(
         "\nimages of {} that contradict themselves; `visage predict --consistent` gives answers that do not\n\n{}",
         count(images as u64),
+        table.text()
+    )
+}
+
+/// How consistent answers score beside the plain ones: the averages, and the attributes with other answers.
+fn mended(consistent: &ConsistentScores, plain: &Evaluation) -> String {
+    /// The metrics that answers alone have.
+    const METRICS: [Metric; 6] = [
+        Metric::Accuracy,
+        Metric::BalancedAccuracy,
+        Metric::Precision,
+        Metric::Recall,
+        Metric::F1,
+        Metric::PredictedPositiveRate,
+    ];
+    let headings = METRICS.map(Metric::heading);
+    let headings: Vec<&str> = ["Attribute", "Answers"].into_iter().chain(headings).chain(["Changed"]).collect();
+    let mut table = Columns::new(2, &headings);
+    let mut pair = |name: &str, plain: &Scores, consistent: &Scores, changed: u64| {
+        for (name, answers, scores, changed) in
+            [(name, "plain", plain, String::new()), ("", "consistent", consistent, count(changed))]
+        {
+            let values = METRICS.map(|metric| score(scores.get(metric)));
+            let words = [name.to_owned(), answers.to_owned()];
+            table.row(words.into_iter().chain(values).chain([changed]));
+        }
+    };
+    for (attribute, plain) in consistent.attributes.iter().zip(&plain.attributes) {
+        if attribute.changed > 0 {
+            pair(&attribute.attribute, &plain.scores, &attribute.scores, attribute.changed);
+        }
+    }
+    pair("macro average", &plain.macro_average, &consistent.macro_average, consistent.answers_changed);
+    pair("micro average", &plain.micro_average, &consistent.micro_average, consistent.answers_changed);
+    format!(
+        "\nconsistent answers beside the plain ones; {} of {} have others\n\n{}",
+        counted(consistent.images_changed, "image"),
+        count(plain.images as u64),
         table.text()
     )
 }

@@ -14,7 +14,7 @@ mod predict;
 mod recipe;
 mod report;
 mod runs;
-mod train;
+pub mod train;
 mod weights;
 
 use std::fs;
@@ -62,7 +62,7 @@ pub fn run(command: Command) -> Result<(), CommandError> {
 
 /// Reads the model that `model` names, a file or the folder of a run, whose best checkpoint it is then. Also returns
 /// the file's path.
-fn read_model(model: &Path, compute: &Compute) -> Result<(Model, PathBuf), CommandError> {
+pub fn read_model(model: &Path, compute: &Compute) -> Result<(Model, PathBuf), CommandError> {
     let file = if model.is_dir() { model_of_run(model) } else { model.to_owned() };
     if model.is_dir() && !file.is_file() {
         return Err(CommandError::NoModel { folder: model.to_owned() });

@@ -43,7 +43,8 @@ pub fn of_name(name: &str) -> Result<Recipe, CommandError> {
     })
 }
 
-fn of_name_or_run(name: &str) -> Result<Recipe, CommandError> {
+/// The same, or the recipe of the run in a folder.
+pub fn of_name_or_run(name: &str) -> Result<Recipe, CommandError> {
     let run = Path::new(name);
     if RunFolder::holds_run(run) {
         return Ok(RunFolder::open(run).and_then(|run| run.recipe()).map_err(TrainError::from)?);

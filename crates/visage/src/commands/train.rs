@@ -49,7 +49,7 @@ pub fn run(args: &TrainArgs) -> Result<(), CommandError> {
         accept_changes: args.accept_changes,
         tensorboard: args.tensorboard,
         compute: &compute,
-        resume_options: resume_options(args),
+        resume_command: resume_command(args, &folder),
     })?;
     output::result(&told(&outcome, &folder, &args.source.data))
 }
@@ -64,11 +64,15 @@ fn recipe(args: &TrainArgs) -> Result<Recipe, CommandError> {
     Ok(recipe)
 }
 
-/// The options that a run to go on with does not know by itself.
-fn resume_options(args: &TrainArgs) -> String {
+/// The command to go on with the run, with the options that it does not know by itself.
+fn resume_command(args: &TrainArgs, folder: &Path) -> String {
     let threads = args.compute.threads.map(|threads| format!(" --threads {threads}")).unwrap_or_default();
     let skip = if args.source.skip_bad_images { " --skip-bad-images" } else { "" };
-    format!("{threads}{skip}")
+    format!(
+        "visage train --resume --out {} --data {}{threads}{skip}",
+        shell::path(folder),
+        shell::path(&args.source.data)
+    )
 }
 
 fn told(Outcome { status, result }: &Outcome, folder: &Path, data: &Path) -> String {
@@ -112,8 +116,8 @@ pub struct Training<'a> {
     pub tensorboard: bool,
     /// Where to compute.
     pub compute: &'a Compute,
-    /// What else the command to go on with the run needs.
-    pub resume_options: String,
+    /// The command to go on with the run.
+    pub resume_command: String,
 }
 
 /// Trains, shows how it goes, and stops and saves on Ctrl-C.
@@ -128,7 +132,7 @@ pub fn train(training: &Training<'_>) -> Result<Outcome, CommandError> {
         accept_changes,
         tensorboard,
         compute,
-        resume_options,
+        resume_command,
     } = training;
     let settings = TrainSettings {
         recipe: recipe.clone(),
@@ -157,18 +161,15 @@ pub fn train(training: &Training<'_>) -> Result<Outcome, CommandError> {
         Ok(outcome) => outcome,
         // Refused before it began, or broken off with a checkpoint to go on from.
         Err(error) if error.is_of_the_world() && folder.join(trainer::LAST).is_file() => {
-            let (run, data) = (shell::path(folder), shell::path(data));
-            let resume = format!("visage train --resume --out {run} --data {data}{resume_options}");
-            return Err(CommandError::BrokenOff { error: Box::new(error), resume });
+            return Err(CommandError::BrokenOff { error: Box::new(error), resume: resume_command.clone() });
         }
         Err(error) => return Err(error.into()),
     };
     if outcome.status == RunStatus::Interrupted {
-        let (run, data) = (shell::path(folder), shell::path(data));
         return Err(CommandError::Interrupted {
             run: PathBuf::from(folder),
             epoch: outcome.result.epochs + 1,
-            resume: format!("visage train --resume --out {run} --data {data}{resume_options}"),
+            resume: resume_command.clone(),
         });
     }
     Ok(outcome)

@@ -41,7 +41,23 @@ fn doubtful_labels_and_duplicates_are_listed() {
     let duplicates = fs::read_to_string(out.join("audit-duplicates.csv")).unwrap();
     assert!(duplicates.contains("images/95.png,images/again.png,0.000,Red\n"), "{duplicates}");
 
-    let json = line(&format!("{audit} --json")).json();
+    let page = fs::read_to_string(out.join("audit.html")).unwrap();
+    for expected in [
+        "Labels that are likely wrong",
+        "images/again.png",
+        "too rare to tell",
+        "The 31 most doubtful of 31",
+        "id=\"pairs\"",
+    ] {
+        assert!(page.contains(expected), "{expected:?}");
+    }
+    for outside in ["src=\"http", "href=\"http", "url(http", "@import", "<link", "data:image/jpeg"] {
+        assert!(!page.contains(outside), "{outside:?}");
+    }
+    let json = line(&format!("{audit} --gallery --json")).json();
+    let page = fs::read_to_string(out.join("audit.html")).unwrap();
+    // The 31 labels, and the one pair.
+    assert_eq!(page.matches("data:image/jpeg;base64,").count(), 31 + 2);
     assert_eq!((&json["images"], &json["labels"]), (&17.into(), &31.into()));
 }
 
@@ -54,4 +70,65 @@ fn labels_the_model_was_trained_on_are_audited_with_a_warning() {
     let json = ran.json();
     assert_eq!((&json["images"], json["attributes"].as_array().unwrap().len()), (&120.into(), 40));
     line(&format!("audit {run} --data {data} --share 0")).failed(2);
+}
+
+#[test]
+fn every_image_is_audited_by_a_model_that_has_not_seen_it() {
+    let folder = folder();
+    let faces = folder.path().join("faces");
+    let drawn = format!("data synth {} --images 400 --seed 3 --size 64x52 --no-label-noise", faces.display());
+    line(&drawn).done();
+    // Every 25th label of two attributes is turned over, of images to train on too.
+    let path = faces.join("Anno/list_attr_celeba.txt");
+    let table = fs::read_to_string(&path).unwrap();
+    let names: Vec<&str> = table.lines().nth(1).unwrap().split_whitespace().collect();
+    let mut planted = Vec::new();
+    let rows = table.lines().enumerate().map(|(number, line)| {
+        let mut fields: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+        for (attribute, first) in [("Blond_Hair", 5), ("Wearing_Hat", 17)] {
+            if number >= 2 && number % 25 == first {
+                let label = &mut fields[1 + names.iter().position(|name| *name == attribute).unwrap()];
+                *label = if label == "1" { "-1" } else { "1" }.to_owned();
+                planted.push((line.split_whitespace().next().unwrap().to_owned(), attribute));
+            }
+        }
+        fields.join(" ") + "\n"
+    });
+    let noisy: String = rows.collect();
+    fs::write(&path, noisy).unwrap();
+
+    let out = folder.path().join("audit");
+    let audit = format!(
+        "audit baseline --data {} --folds 3 --out {} --share 1 --set epochs=5 --set input.size=32 --set batch_size=16",
+        faces.display(),
+        out.display()
+    );
+    let told = line(&audit).done();
+    assert!(
+        told.contains("labels of 400 images") && told.contains("by 3 models of recipe baseline, each on"),
+        "{told}"
+    );
+    let read = || fs::read_to_string(out.join("audit-labels.csv")).unwrap();
+    let labels = read();
+    let rows: Vec<Vec<&str>> = labels.lines().skip(1).map(|line| line.split(',').collect()).collect();
+    let (mut found, mut ranked) = (0, 0);
+    for attribute in ["Blond_Hair", "Wearing_Hat"] {
+        let own = rows.iter().filter(|row| row[2] == attribute).take(40);
+        let is_planted = |row: &&Vec<&str>| planted.iter().any(|(image, name)| image == row[1] && *name == attribute);
+        found += own.filter(is_planted).count();
+        ranked += rows.iter().filter(|row| row[2] == attribute).count();
+    }
+    assert_eq!((planted.len(), ranked), (32, 800));
+    assert!(found >= 26, "{found} of 32 planted errors in the tenth of the labels that is most doubtful");
+
+    // Begun again, it goes on where it was: trained already, to the same answers.
+    fs::remove_file(out.join("audit-labels.csv")).unwrap();
+    let again = line(&audit);
+    assert!(!again.stderr.contains("epoch 5 of 5"), "{}", again.stderr);
+    again.done();
+    assert_eq!(read(), labels);
+    let error = line(&format!("{audit} --set epochs=6")).failed(1);
+    assert!(error.contains("epochs"), "{error}");
+    line(&format!("audit baseline --data {} --folds 1", faces.display())).failed(2);
+    line(&format!("audit baseline --data {} --folds 3 --split test", faces.display())).failed(2);
 }

@@ -19,7 +19,7 @@ fn a_card_says_what_a_model_is_and_how_good() {
         "Not for identifying people",
         "with 95 % intervals of 1,000 bootstrap samples",
         "| Red | 0.5000 | 8 |",
-        "| Red present |",
+        "| Red: present |",
         "(too few to tell)",
         "## Limits",
         "kind = \"one_cycle\"",

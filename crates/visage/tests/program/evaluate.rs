@@ -76,7 +76,8 @@ fn groups_are_judged_apart() {
     assert_eq!(groups.len(), 4);
     let images = |group: &Value| group["images"].as_u64().unwrap();
     for pair in groups.chunks(2) {
-        assert_eq!(pair[0]["attribute"], pair[1]["attribute"]);
+        assert_eq!(pair[0]["group"], pair[1]["group"]);
+        assert_eq!((&pair[0]["value"], &pair[1]["value"]), (&"present".into(), &"absent".into()));
         assert_eq!(images(&pair[0]) + images(&pair[1]), found["images"].as_u64().unwrap());
     }
     let gaps = found["gaps"].as_array().unwrap();
@@ -92,7 +93,48 @@ fn groups_are_judged_apart() {
     let error =
         line(&format!("evaluate {} --data {} --group-by Tall", faces_run().display(), faces().display())).failed(1);
     assert!(
-        error.contains("faces has no attribute Tall") && error.contains("help: it has 5_o_Clock_Shadow"),
+        error.contains("faces has no attribute and no column of words Tall")
+            && error.contains("help: it has 5_o_Clock_Shadow"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_column_of_words_makes_groups() {
+    let folder = folder();
+    let table = fs::read_to_string(squares().join("labels.csv")).unwrap();
+    let image = |name: &str| squares().join(name).display().to_string();
+    let with_column = table.lines().enumerate().map(|(number, line)| match line.split_once(',') {
+        Some(("image", rest)) => format!("image,{rest},age_band,who\n"),
+        Some((name, rest)) => {
+            let band = ["18-29", "30-44", "45+", ""][number % 4];
+            format!("{},{rest},{band},number {number}\n", image(name))
+        }
+        None => String::new(),
+    });
+    let labels = folder.path().join("labels.csv");
+    fs::write(&labels, with_column.collect::<String>()).unwrap();
+    let (run, data) = (run().0.display(), labels.display());
+    let told = line(&format!("data inspect {data}")).done();
+    assert!(told.contains("2 attributes") && told.contains("No attributes, but groups"), "{told}");
+    assert!(told.contains("30-44") && told.contains("and 76 more"), "{told}");
+
+    let evaluate = format!("evaluate {run} --data {data} --out {}", folder.path().join("m.json").display());
+    let found = line(&format!("{evaluate} --group-by age_band,Red --json")).json();
+    let groups = found["groups"].as_array().unwrap();
+    let told: Vec<(&str, u64)> =
+        groups.iter().map(|group| (group["value"].as_str().unwrap(), group["images"].as_u64().unwrap())).collect();
+    assert_eq!(told, [("18-29", 4), ("30-44", 4), ("45+", 4), ("present", 8), ("absent", 8)]);
+    // Three values against the others, by three criteria, each a mean and two attributes; then Red by one less.
+    assert_eq!(found["gaps"].as_array().unwrap().len(), 3 * 3 * 3 + 3 * 2);
+    assert_eq!(found["gaps"][0]["other"], "the others");
+    let table = line(&format!("{evaluate} --group-by age_band")).done();
+    assert!(table.contains("age_band: 45+") && table.contains("(too few to tell)"), "{table}");
+    let error = line(&format!("{evaluate} --group-by who --split train")).failed(1);
+    assert!(error.contains("who would make 64 groups: at most 50"), "{error}");
+    let error = line(&format!("{evaluate} --group-by height")).failed(1);
+    assert!(
+        error.contains("no column of words height") && error.contains("it has Red, Bright, age_band, who"),
         "{error}"
     );
 }
@@ -135,6 +177,24 @@ fn contradictions_are_counted_and_mended() {
     let rules = consistency["rules"].as_array().unwrap();
     assert_eq!((rules.len(), &rules[0]["rule"]), (9, &"Goatee => not No_Beard".into()));
     assert_eq!(rules[0]["labels"], 0, "beards are drawn by the rules, and labelled without noise");
+
+    // Made consistent, answers break none, and score otherwise.
+    let mended = line(&format!("{evaluate} --consistent --json")).json();
+    assert_eq!(mended["macro_average"], found["macro_average"], "the plain answers stay what they are");
+    let consistent = &mended["consistent"];
+    assert_eq!(consistent["images_changed"], found["images"]);
+    let rate = |scores: &Value| scores["predicted_positive_rate"].as_f64().unwrap();
+    let goatee =
+        consistent["attributes"].as_array().unwrap().iter().find(|each| each["attribute"] == "Goatee").unwrap();
+    let beardless =
+        consistent["attributes"].as_array().unwrap().iter().find(|each| each["attribute"] == "No_Beard").unwrap();
+    assert!(rate(goatee) + rate(beardless) <= 1.0 + 1e-9, "{goatee} {beardless}");
+    let told = line(&format!("{evaluate} --consistent")).done();
+    assert!(told.contains("consistent answers beside the plain ones; 12 images of 12 have others"), "{told}");
+    let error =
+        line(&format!("evaluate {} --data {} --consistent", crate::fixture::run().0.display(), squares().display()))
+            .failed(1);
+    assert!(error.contains("no rules about this model's attributes"), "{error}");
 
     let rules = folder.path().join("rules.toml");
     fs::write(&rules, "rules = [\"Male => not Male\", \"not Smiling => Young\"]").unwrap();

@@ -46,6 +46,40 @@ fn a_run_becomes_one_page_and_its_figures() {
 }
 
 #[test]
+fn groups_rules_and_calibration_have_their_places() {
+    // A calibrated copy of a run, judged by groups and rules.
+    let folder = folder();
+    let copy = folder.path().join("copy");
+    fs::create_dir(&copy).unwrap();
+    for file in ["run.json", "recipe.toml", "epochs.csv", "steps.csv", "best.safetensors"] {
+        fs::copy(faces_run().join(file), copy.join(file)).unwrap();
+    }
+    let (run, data) = (copy.display(), faces().display());
+    line(&format!("calibrate {run} --data {data} --method isotonic")).done();
+    line(&format!("evaluate {run} --data {data} --group-by Male --consistent")).done();
+    line(&format!("report {run}")).done();
+    let page = fs::read_to_string(copy.join("report/report.html")).unwrap();
+    for expected in [
+        "<h2>Calibration</h2>",
+        "Calibration error before and after",
+        "Reliability of all answers",
+        "before calibration",
+        "<h2>Groups</h2>",
+        "Male: present",
+        "equal opportunity",
+        "too few to tell",
+        "<h2>Consistency</h2>",
+        "Goatee =&gt; not No_Beard",
+        "made consistent,",
+    ] {
+        assert!(page.contains(expected), "{expected:?}");
+    }
+    assert!(copy.join("report/figures/calibration-error.svg").is_file());
+    let body = &page[page.find("</style>").unwrap()..page.find("<script>").unwrap()];
+    assert!(!body.contains("NaN"));
+}
+
+#[test]
 fn what_is_missing_is_said_and_the_rest_is_shown() {
     // A copy of a run that nobody judges.
     let folder = folder();

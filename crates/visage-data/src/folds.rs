@@ -1,0 +1,85 @@
+//! Parts of a dataset that are left out of training in turn.
+
+use std::collections::BTreeMap;
+
+use rand::RngExt;
+
+use crate::random::stream;
+use crate::sample::Sample;
+use crate::split::Split;
+
+/// The share of what is not held out that validates.
+const VALIDATION: f64 = 0.1;
+
+/// A split for each sample: test for part number `part` of `parts`, drawn from `seed`, and validation and training for the
+/// others.
+pub(crate) fn splits(samples: &[Sample], part: usize, parts: usize, seed: u64) -> Vec<Split> {
+    let mut groups: BTreeMap<(bool, &str), Vec<usize>> = BTreeMap::new();
+    for (index, sample) in samples.iter().enumerate() {
+        // An image and a person may have the same name; the flag keeps them apart.
+        let key = sample.identity.as_deref().map_or((false, sample.image.as_str()), |identity| (true, identity));
+        groups.entry(key).or_default().push(index);
+    }
+    let mut groups: Vec<Vec<usize>> = groups.into_values().collect();
+    let mut random = stream(seed, "folds", 0, 0);
+    for last in (1..groups.len()).rev() {
+        groups.swap(last, random.random_range(0..=last));
+    }
+
+    let mut splits = vec![Split::Train; samples.len()];
+    let mut sizes = vec![0; parts];
+    let (mut others, mut validation) = (0, 0);
+    for group in groups {
+        // Each goes to the part that has fewest, whichever part is held out.
+        let smallest = (0..parts).min_by_key(|&part| sizes[part]).unwrap_or(0);
+        sizes[smallest] += group.len();
+        let split = if smallest == part {
+            Split::Test
+        } else {
+            others += group.len();
+            if (validation as f64) < VALIDATION * others as f64 { Split::Validation } else { Split::Train }
+        };
+        if split == Split::Validation {
+            validation += group.len();
+        }
+        group.into_iter().for_each(|index| splits[index] = split);
+    }
+    splits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn samples(count: usize) -> Vec<Sample> {
+        let sample = |index: usize| Sample {
+            image: format!("{index}.jpg"),
+            split: None,
+            labels: [].into(),
+            // Two pictures of each of the first hundred people.
+            identity: (index < 200).then(|| (index / 2).to_string()),
+            categories: Box::default(),
+            landmarks: None,
+            face_box: None,
+        };
+        (0..count).map(sample).collect()
+    }
+
+    #[test]
+    fn every_image_is_held_out_once_and_people_stay_together() {
+        let samples = samples(503);
+        let parts: Vec<Vec<Split>> = (0..5).map(|part| splits(&samples, part, 5, 3)).collect();
+        for index in 0..samples.len() {
+            let held_out = parts.iter().filter(|splits| splits[index] == Split::Test).count();
+            assert_eq!(held_out, 1, "{index}");
+        }
+        for splits in &parts {
+            let count = |wanted| splits.iter().filter(|&&split| split == wanted).count();
+            assert!((99..=102).contains(&count(Split::Test)), "{}", count(Split::Test));
+            assert!((40..=42).contains(&count(Split::Validation)), "{}", count(Split::Validation));
+            assert!((0..100).all(|person| splits[2 * person] == splits[2 * person + 1]));
+        }
+        assert_eq!(parts[1], splits(&samples, 1, 5, 3));
+        assert_ne!(parts[1], splits(&samples, 1, 5, 4));
+    }
+}

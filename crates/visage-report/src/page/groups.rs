@@ -1,0 +1,119 @@
+//! Whether groups of images are served alike.
+
+use visage_judge::{Gap, Metric, SMALL_GROUP};
+
+use super::sortable::{Column, Sortable};
+use super::{number_or_dash, run_name, value_and_interval};
+use crate::number::grouped;
+use crate::run::{Judged, Run};
+use crate::svg::escaped;
+
+/// The metrics shown of a group.
+const METRICS: [Metric; 6] = [
+    Metric::Accuracy,
+    Metric::Precision,
+    Metric::Recall,
+    Metric::F1,
+    Metric::PredictedPositiveRate,
+    Metric::Prevalence,
+];
+
+/// The columns of the table of gaps but for the run.
+const GAPS: [Column<'_>; 9] = [
+    Column::words("Criterion", "what ought to be alike"),
+    Column::words("Group", "the one group"),
+    Column::words("Other", "the group it is compared with"),
+    Column::numbers("Value", "of the metric in the one group"),
+    Column::numbers("Other value", "of the metric in the other"),
+    Column::numbers("Gap", "the first less the second, with its 95 % interval"),
+    Column::numbers("Width", "size of the gap, whatever its sign"),
+    Column::numbers("Cases", "of the smaller group"),
+    Column::words("Finding", "whether the gap is more than chance"),
+];
+
+/// The groups of each run, and the gaps between them; nothing if no run was judged by group.
+pub fn html(runs: &[Run]) -> String {
+    let with: Vec<(usize, &Run, &Judged)> = runs
+        .iter()
+        .enumerate()
+        .filter_map(|(number, run)| Some((number, run, run.judged.as_ref()?)))
+        .filter(|(_, _, judged)| !judged.groups.is_empty())
+        .collect();
+    if with.is_empty() {
+        return String::new();
+    }
+    let several = runs.len() > 1;
+    groups(&with, several) + &gaps(&with, several)
+}
+
+fn groups(runs: &[(usize, &Run, &Judged)], several: bool) -> String {
+    let mut table = String::from(
+        "<p class=\"said\">Means over the attributes, with 95 % intervals.</p>\n<div class=\"scroll\"><table class=\"plain\"><thead><tr>\
+         <th scope=\"col\" class=\"w\">Group</th>",
+    );
+    if several {
+        table += "<th scope=\"col\" class=\"w\">Run</th>";
+    }
+    table += "<th scope=\"col\">Images</th>";
+    table.extend(METRICS.map(|metric| format!("<th scope=\"col\">{metric}</th>")));
+    table += "</tr></thead><tbody>\n";
+    for (number, run, judged) in runs {
+        for group in &judged.groups {
+            let few = if group.too_small { " <small>too few to tell</small>" } else { "" };
+            table += &format!("<tr><th scope=\"row\">{}: {}{few}</th>", escaped(&group.group), escaped(&group.value));
+            if several {
+                table += &format!("<td class=\"w\">{}</td>", run_name(*number, run));
+            }
+            table += &format!("<td>{}</td>", grouped(group.images as f64));
+            for metric in METRICS {
+                let interval = group.intervals.get(&metric).map(|interval| [interval.low, interval.high]);
+                table +=
+                    &format!("<td>{}</td>", value_and_interval(group.macro_average.get(metric), interval.as_ref()));
+            }
+            table += "</tr>\n";
+        }
+    }
+    table + "</tbody></table></div>\n"
+}
+
+/// What a gap comes to.
+fn finding(gap: &Gap) -> &'static str {
+    match gap {
+        Gap { too_small: true, .. } => "too few to tell",
+        gap if gap.is_clear() => "beyond chance",
+        _ => "may be chance",
+    }
+}
+
+fn gaps(runs: &[(usize, &Run, &Judged)], several: bool) -> String {
+    let mut columns = vec![Column::words("Attribute", "name of the attribute")];
+    columns.extend(several.then(|| Column::words("Run", "name of the run")));
+    columns.extend(GAPS);
+    let help = format!(
+        "Every attribute by every criterion. Equal opportunity: as many of those who have it are found (recall). Predictive parity: \
+         finds are as often right (precision). Demographic parity: as many are called present. A gap of fewer than {SMALL_GROUP} \
+         cases on either side cannot be told from chance. <code>beyond chance width&gt;0.1</code> finds the wide ones."
+    );
+    let mut table = Sortable::new("gaps", &columns, "beyond opportunity width>0.1", &help);
+    for (number, run, judged) in runs {
+        let named = judged.gaps.iter().filter_map(|gap| Some((gap, gap.attribute.as_ref()?)));
+        for (gap, attribute) in named {
+            let [group, other] = gap.sides();
+            let mut cells = vec![escaped(attribute)];
+            cells.extend(several.then(|| run_name(*number, run)));
+            cells.extend([
+                gap.criterion.heading().to_owned(),
+                escaped(&group),
+                escaped(&other),
+                number_or_dash(gap.values[0]),
+                number_or_dash(gap.values[1]),
+                value_and_interval(gap.difference, gap.interval.map(|i| [i.low, i.high]).as_ref()),
+                number_or_dash(gap.difference.map(f64::abs)),
+                gap.cases[0].min(gap.cases[1]).to_string(),
+                finding(gap).to_owned(),
+            ]);
+            table.row(cells);
+        }
+    }
+    format!("<h3>Gaps</h3>\n{}", table.finish())
+}

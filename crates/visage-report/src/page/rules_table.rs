@@ -1,0 +1,89 @@
+//! How often labels and answers contradict themselves.
+
+use std::fmt::Write;
+
+use super::run_name;
+use crate::number::{grouped, percent};
+use crate::run::{Judged, Run};
+use crate::svg::escaped;
+
+/// Each rule, with the images that break it; nothing if no run was judged by rules.
+pub fn html(runs: &[Run]) -> String {
+    let with: Vec<(usize, &Run, &Judged)> = runs
+        .iter()
+        .enumerate()
+        .filter_map(|(number, run)| Some((number, run, run.judged.as_ref()?)))
+        .filter(|(_, _, judged)| judged.consistency.is_some())
+        .collect();
+    let rules = with.iter().flat_map(|(_, _, judged)| &judged.consistency).flat_map(|found| &found.rules);
+    let mut names: Vec<&str> = Vec::new();
+    for rule in rules {
+        if !names.contains(&rule.rule.as_str()) {
+            names.push(&rule.rule);
+        }
+    }
+    if with.is_empty() {
+        return String::new();
+    }
+    let mut table = String::from(
+        "<p class=\"said\">Images whose labels, and images whose answers, break a rule between attributes. \
+         <code>visage predict --consistent</code> gives answers that break none.</p>\n\
+         <div class=\"scroll\"><table class=\"plain\"><thead><tr><th scope=\"col\" class=\"w\">Rule</th>\
+         <th scope=\"col\">Labels</th>",
+    );
+    for (number, run, _) in &with {
+        let answers = if runs.len() > 1 { run_name(*number, run) } else { "Answers".to_owned() };
+        let _ = write!(table, "<th scope=\"col\">{answers}</th>");
+    }
+    table.push_str("</tr></thead><tbody>\n");
+    let mut row = |heading: &str, found: &dyn Fn(&Judged) -> Option<[u64; 2]>| {
+        let cell = |judged: &Judged, count: Option<u64>| match count {
+            Some(count) => {
+                let share = percent(count as f64 / judged.evaluation.images.max(1) as f64);
+                format!("<td>{} <small>{share}</small></td>", grouped(count as f64))
+            }
+            None => "<td>\u{2013}</td>".to_owned(),
+        };
+        let _ = write!(table, "<tr><th scope=\"row\">{heading}</th>");
+        // The labels are the same for all, but for those judged on other data, where there is a remark.
+        let labels = with.iter().find_map(|(_, _, judged)| Some((judged, found(judged)?[0])));
+        table.push_str(&labels.map_or_else(String::new, |(judged, labels)| cell(judged, Some(labels))));
+        with.iter().for_each(|(_, _, judged)| table.push_str(&cell(judged, found(judged).map(|[_, answers]| answers))));
+        table.push_str("</tr>\n");
+    };
+    for name in names {
+        row(&escaped(name), &|judged| {
+            let rule = judged.consistency.as_ref()?.rules.iter().find(|rule| rule.rule == name)?;
+            Some([rule.labels, rule.predictions])
+        });
+    }
+    row("<b>any of them</b>", &|judged| judged.consistency.as_ref().map(|found| [found.labels, found.predictions]));
+    table.push_str("</tbody></table></div>\n");
+    table + &mended(&with, runs.len() > 1)
+}
+
+/// What consistent answers are worth, beside the plain ones.
+fn mended(runs: &[(usize, &Run, &Judged)], several: bool) -> String {
+    let mut said = String::new();
+    for (number, run, judged) in runs {
+        let Some(consistent) = &judged.consistent else { continue };
+        let name = if several { format!("{}: ", run_name(*number, run)) } else { String::new() };
+        let plain = &judged.evaluation.macro_average;
+        let pair = |plain: Option<f64>, consistent: Option<f64>| {
+            let value = super::number_or_dash;
+            format!("{} instead of {}", value(consistent), value(plain))
+        };
+        let _ = writeln!(
+            said,
+            "<li>{name}made consistent, {} answers about {} images are others; their mean accuracy is {}, precision {}, recall {}, \
+             F1 {}</li>",
+            grouped(consistent.answers_changed as f64),
+            grouped(consistent.images_changed as f64),
+            pair(plain.accuracy, consistent.macro_average.accuracy),
+            pair(plain.precision, consistent.macro_average.precision),
+            pair(plain.recall, consistent.macro_average.recall),
+            pair(plain.f1, consistent.macro_average.f1),
+        );
+    }
+    if said.is_empty() { said } else { format!("<ul class=\"said\">\n{said}</ul>\n") }
+}
