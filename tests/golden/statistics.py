@@ -12,11 +12,12 @@ import statsmodels
 from cleanlab.count import get_confident_thresholds
 from cleanlab.filter import find_label_issues
 from scipy.optimize import minimize_scalar
-from scipy.stats import norm
+from scipy.stats import norm, spearmanr
 from sklearn import metrics
 from sklearn.isotonic import IsotonicRegression
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.proportion import proportion_confint
 
 MASK = (1 << 64) - 1
 
@@ -73,9 +74,13 @@ weights = []
 for replicate in range(REPLICATES):
     drawn = np.floor(uniform(f"bootstrap/{replicate}", images) * images).astype(int)
     weights.append(np.bincount(drawn, minlength=images).astype(float))
-bootstrap = {}
+bootstrap, basic = {}, {}
 for column in COLUMNS:
     replicates = [scores(column, weight) for weight in weights]
+    # Mirrored at the estimate, which it reaches to, from 0 on.
+    estimate = ece(probabilities[:, column], labels[:, column], np.ones(images))
+    low, high = np.nanpercentile([replicate["ece"] for replicate in replicates], [2.5, 97.5])
+    basic[str(column)] = [max(0.0, min(2 * estimate - high, estimate)), max(2 * estimate - low, estimate)]
     bootstrap[str(column)] = {
         name: list(np.nanpercentile([replicate[name] for replicate in replicates], [2.5, 97.5])) for name in replicates[0]
     }
@@ -123,6 +128,19 @@ for column in COLUMNS:
         entry[f"recall {level}"] = threshold[max(enough, key=lambda i: (precision[i], recall[i]))]
     wanted[str(column)] = entry
 
+# What visage-report computes for the words and marks of its figures.
+shares = [[3, 20], [0, 10], [10, 10], [250, 1000]]
+ranked = [[1, 2, 3, 4, 4], [5, 6, 7, 8, 7]]
+erred = [[1, 1, 0, 0], [1, 0, 0, 0]]
+values = [3.0, -1.0, 12.5, 0.25, 7.0, 7.0]
+levels = [0.0, 0.025, 0.1, 0.5, 0.9, 1.0]
+figures = {
+    "wilson": [[k, n, *proportion_confint(k, n, method="wilson")] for k, n in shares],
+    "spearman": {"pairs": ranked, "value": spearmanr(*ranked).statistic},
+    "correlation": {"pairs": erred, "value": np.corrcoef(*erred)[0, 1]},
+    "quantiles": {"values": values, "at": [[level, np.quantile(values, level)] for level in levels]},
+}
+
 audit = {}
 for column in COLUMNS:
     given = labels[:, column].astype(int)
@@ -142,7 +160,7 @@ json.dump(
         "mcnemar": [[b, c, mcnemar([[0, b], [c, 0]], exact=True).pvalue if b + c else 1.0] for b, c in pairs],
         "holm": {"p": p_values, "adjusted": list(multipletests(p_values, method="holm")[1])},
         "normal_p": [[z, 2 * norm.sf(abs(z))] for z in z_values],
-        "bootstrap": {"replicates": REPLICATES, "threshold": 0.4, "columns": bootstrap},
+        "bootstrap": {"replicates": REPLICATES, "threshold": 0.4, "columns": bootstrap, "ece_basic": basic},
         "calibration": {
             "temperature": float(np.exp(fit.x)),
             "isotonic": [[float(a), float(b)] for a, b in zip(at, isotonic.predict(at))],
@@ -150,6 +168,7 @@ json.dump(
         },
         "thresholds": wanted,
         "audit": audit,
+        "figures": figures,
     },
     open("statistics.json", "w"),
     indent=1,

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 use visage_judge::{
-    Calibration, CalibrationMethod, Interval, Judged, Metric, Predictions, Resampling, ThresholdRule, Thresholds,
-    audit, evaluate, holm, mcnemar, normal_p, resample, sigmoid,
+    Calibration, CalibrationMethod, Interval, Intervals, Judged, Metric, Predictions, Resampling, ThresholdRule,
+    Thresholds, audit, evaluate, holm, mcnemar, normal_p, resample, sigmoid,
 };
 
 macro_rules! golden {
@@ -106,6 +106,14 @@ fn bootstrap_intervals_are_percentiles_of_scikit_learns_weighted_metrics() {
         }
     }
     assert_eq!(checked, 54);
+    // The error of calibration: the percentiles mirrored.
+    let intervals = Intervals::new(&predictions, &thresholds, &Resampling { replicates, draw: &draw }).unwrap();
+    for (column, ends) in golden["ece_basic"].as_object().unwrap() {
+        let Interval { low, high } = intervals.attributes[column.parse::<usize>().unwrap()][&Metric::Ece];
+        for (found, expected) in [low, high].into_iter().zip(ends.as_array().unwrap()) {
+            assert_close(found, expected, 1e-12, &format!("column {column}, ECE"));
+        }
+    }
 }
 
 /// Logits and labels of the golden file's calibrations: row-major, one attribute.

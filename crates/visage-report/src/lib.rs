@@ -17,6 +17,8 @@ mod figure;
 mod figures;
 mod font;
 mod gallery;
+#[cfg(test)]
+mod golden;
 mod number;
 mod page;
 mod palette;

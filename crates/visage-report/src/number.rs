@@ -67,7 +67,11 @@ mod tests {
     fn quantiles_lie_between_neighbours() {
         assert_eq!(median([3.0, 1.0, 2.0]), Some(2.0));
         assert_eq!(median([4.0, 1.0, f64::NAN, 2.0, 3.0]), Some(2.5));
-        assert_eq!(quantile([0.0, 10.0], 0.25), Some(2.5));
+        let golden = crate::golden::of_figures("quantiles");
+        for at in golden["at"].as_array().unwrap().iter().map(crate::golden::numbers) {
+            let found = quantile(crate::golden::numbers(&golden["values"]), at[0]).unwrap();
+            assert!((found - at[1]).abs() < 1e-12, "{found}, golden {at:?}");
+        }
         assert_eq!(median([]), None);
     }
 }

@@ -179,8 +179,9 @@ mod tests {
         let predictions = Predictions::new(vec!["a".into(), "b".into()], labels, vec![0.9; 10]).unwrap();
         let errors = [0, 1].map(|column| Errors::of(column, 0.5, &predictions));
         let pair = errors[0].with(&errors[1]).unwrap();
-        // numpy.corrcoef([1, 1, 0, 0], [1, 0, 0, 0])[0, 1]
-        assert!((pair.correlation - 0.577_350_269_189_626).abs() < 1e-12);
+        // The errors of the four images whose two labels are known, in numpy.
+        let golden = crate::golden::of_figures("correlation");
+        assert!((pair.correlation - golden["value"].as_f64().unwrap()).abs() < 1e-12, "{golden}");
         assert_eq!((pair.both, pair.expected), (1.0, 0.5));
     }
 }

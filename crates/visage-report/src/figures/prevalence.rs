@@ -97,9 +97,11 @@ mod tests {
 
     #[test]
     fn the_rank_correlation_is_spearmans() {
-        // scipy.stats.spearmanr([1, 2, 3, 4, 4], [5, 6, 7, 8, 7]).statistic
-        let found = rank_correlation(&[[1.0, 5.0], [2.0, 6.0], [3.0, 7.0], [4.0, 8.0], [4.0, 7.0]]).unwrap();
-        assert!((found - 0.921_052_631_578_947).abs() < 1e-12, "{found}");
+        let golden = crate::golden::of_figures("spearman");
+        let [a, b] = [0, 1].map(|list| crate::golden::numbers(&golden["pairs"][list]));
+        let pairs: Vec<[f64; 2]> = a.into_iter().zip(b).map(|(a, b)| [a, b]).collect();
+        let found = rank_correlation(&pairs).unwrap();
+        assert!((found - golden["value"].as_f64().unwrap()).abs() < 1e-12, "{found}, golden {golden}");
         assert_eq!(rank_correlation(&[[1.0, 2.0], [1.0, 3.0]]), None);
     }
 }

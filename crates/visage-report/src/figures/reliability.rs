@@ -119,11 +119,12 @@ mod tests {
 
     #[test]
     fn the_interval_is_wilsons() {
-        // statsmodels.stats.proportion.proportion_confint(k, n, method="wilson") of 3 of 20 and of 0 of 10.
-        for (share, images, expected) in [(0.15, 20.0, [0.0523_69, 0.3604_20]), (0.0, 10.0, [0.0, 0.2775_33])] {
-            let found = wilson(share, images);
-            assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 2e-5), "{found:?}");
+        let cases = crate::golden::of_figures("wilson");
+        for case in cases.as_array().unwrap().iter().map(crate::golden::numbers) {
+            let found = wilson(case[0] / case[1], case[1]);
+            assert!(found.iter().zip(&case[2..]).all(|(a, b)| (a - b).abs() < 2e-5), "{found:?}, golden {case:?}");
         }
+        assert_eq!(cases.as_array().unwrap().len(), 4);
     }
 
     #[test]

@@ -47,7 +47,7 @@ const TWICE: [Column<'_>; 5] = [
 
 /// The page.
 pub fn html(audit: &AuditReport) -> String {
-    let about: String = audit.about.iter().map(|text| format!("<p class=\"said\">{}</p>\n", escaped(text))).collect();
+    let about: String = audit.about.iter().map(|text| format!("<p class=\"lead\">{}</p>\n", escaped(text))).collect();
     let sections = vec![
         Section::new("audit", "What was looked at", frame::remarks(&audit.remarks) + &about),
         Section::new("attributes", "Attribute by attribute", attributes(&audit.attributes)),
@@ -122,7 +122,7 @@ fn in_words(present: bool) -> &'static str {
 
 fn duplicates(audit: &AuditReport) -> String {
     if audit.duplicates.is_empty() {
-        return "<p class=\"said\">No two of the images show the same.</p>\n".to_owned();
+        return "<p class=\"lead\">No two of the images show the same.</p>\n".to_owned();
     }
     let shown = if audit.duplicates.len() < audit.pairs {
         format!(

@@ -48,7 +48,7 @@ pub fn html(runs: &[Run]) -> String {
 
 fn groups(runs: &[(usize, &Run, &Judged)], several: bool) -> String {
     let mut table = String::from(
-        "<p class=\"said\">Means over the attributes, with 95 % intervals.</p>\n<div class=\"scroll\"><table class=\"plain\"><thead><tr>\
+        "<p class=\"lead\">Means over the attributes, with 95 % intervals.</p>\n<div class=\"scroll\"><table class=\"plain\"><thead><tr>\
          <th scope=\"col\" class=\"w\">Group</th>",
     );
     if several {

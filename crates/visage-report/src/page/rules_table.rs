@@ -26,7 +26,7 @@ pub fn html(runs: &[Run]) -> String {
         return String::new();
     }
     let mut table = String::from(
-        "<p class=\"said\">Images whose labels, and images whose answers, break a rule between attributes. \
+        "<p class=\"lead\">Images whose labels, and images whose answers, break a rule between attributes. \
          <code>visage predict --consistent</code> gives answers that break none.</p>\n\
          <div class=\"scroll\"><table class=\"plain\"><thead><tr><th scope=\"col\" class=\"w\">Rule</th>\
          <th scope=\"col\">Labels</th>",

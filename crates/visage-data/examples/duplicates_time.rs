@@ -1,0 +1,71 @@
+//! How long it takes to find the images that are there twice: `cargo run --release -p visage-data --example
+//! duplicates_time -- [IMAGES]`, of 200,000 by default.
+//!
+//! Aligned faces are alike, so that bits of their hashes are far from independent. These pictures have that too: one
+//! common picture, which a few random waves of its own change in each. One in a thousand is there twice.
+
+use std::time::Instant;
+
+use rand::RngExt;
+use visage_data::duplicates::{Thumbnail, duplicates};
+use visage_data::random::stream;
+
+/// Images that are compared each with each, to compare with.
+const PLAIN: usize = 20_000;
+
+fn main() {
+    let images = std::env::args().nth(1).and_then(|images| images.parse().ok()).unwrap_or(200_000);
+    let mut thumbnails: Vec<Thumbnail> = (0..images).map(|image| thumbnail(image as u64)).collect();
+    for copy in 0..images / 1000 {
+        thumbnails[images - 1 - copy] = thumbnails[copy * 7].clone();
+    }
+    let began = Instant::now();
+    let found = duplicates(&thumbnails);
+    println!("{images} images: {:.2} s, {} pairs", began.elapsed().as_secs_f64(), found.len());
+
+    let few = &thumbnails[..PLAIN.min(images)];
+    let began = Instant::now();
+    let pairs = (0..few.len()).flat_map(|first| (first + 1..few.len()).map(move |second| (first, second)));
+    let plain = pairs.filter(|&(first, second)| few[first].same(&few[second]).is_some()).count();
+    let seconds = began.elapsed().as_secs_f64();
+    let all = seconds * (images as f64 / few.len() as f64).powi(2);
+    println!("each with each, {} images on one thread: {seconds:.2} s, so {all:.0} s for all", few.len());
+    assert_eq!(duplicates(few).len(), plain);
+}
+
+/// A face, near enough: 16 x 17 pixels.
+fn thumbnail(image: u64) -> Thumbnail {
+    let mut random = stream(1, "duplicates", 0, image);
+    let mut draw = |most: f64| most * random.random::<f64>();
+    let own = [30.0, 20.0, 15.0, 10.0, 10.0].map(|strength| Wave {
+        strength,
+        across: draw(12.0),
+        up: draw(12.0),
+        phase: draw(2.0 * std::f64::consts::PI),
+    });
+    let mut pixels = Vec::with_capacity(16 * 17 * 3);
+    for y in 0..16 {
+        for x in 0..17 {
+            let (across, up) = (f64::from(x) / 16.0, f64::from(y) / 15.0);
+            let common = 60.0 * (std::f64::consts::PI * across).sin() * (std::f64::consts::PI * up).sin();
+            let own: f64 = own.iter().map(|wave| wave.at(across, up)).sum();
+            let grey = (100.0 + common + own).clamp(0.0, 255.0) as u8;
+            pixels.extend([grey; 3]);
+        }
+    }
+    Thumbnail::new(&pixels)
+}
+
+/// A wave across the picture, of this strength in grey values.
+struct Wave {
+    strength: f64,
+    across: f64,
+    up: f64,
+    phase: f64,
+}
+
+impl Wave {
+    fn at(&self, x: f64, y: f64) -> f64 {
+        self.strength * (self.across * x + self.up * y + self.phase).sin()
+    }
+}
