@@ -1,11 +1,11 @@
 """What visage exports, as other programs see it.
 
-    python check.py PROGRAM FOLDER
+    python check.py PROGRAM FOLDER [--with-torch]
 
 PROGRAM is the `visage` to test; FOLDER must not exist and is filled with drawn faces, small trained models and their exports.
 For every network, square and not, plain and calibrated: `onnx.checker` in full, strict shape inference, the metadata,
-ONNX Runtime's probabilities against `visage predict`, and the state dicts in torchvision and timm. Versions are in
-requirements.txt.
+ONNX Runtime's probabilities against `visage predict`; with `--with-torch` also the state dicts in torchvision and timm.
+Versions are in requirements.txt and torch-requirements.txt.
 """
 
 import csv
@@ -18,14 +18,16 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime
-import safetensors.torch
-import timm
-import torch
-import torchvision
 from PIL import Image
-from torch import nn
 
-PROGRAM, FOLDER = sys.argv[1], Path(sys.argv[2])
+PROGRAM, FOLDER, WITH_TORCH = sys.argv[1], Path(sys.argv[2]), sys.argv[3:] == ["--with-torch"]
+if WITH_TORCH:
+    import safetensors.torch
+    import timm
+    import torch
+    import torchvision
+    from torch import nn
+
 TOLERANCE = 1e-4
 IMAGES = 24
 
@@ -163,9 +165,13 @@ def main():
         pixels = np.stack([np.asarray(Image.open(path)) for path in paths])
         attributes, expected = predicted(run, paths)
         by_onnx, logits, card = check_onnx(run, attributes, expected, pixels, size)
-        by_torch = check_torch(run, network, logits, normalised(pixels, card["preparation"]))
-        told = f"ONNX Runtime within {by_onnx:.1e}, PyTorch within {by_torch:.1e}"
+        told = f"ONNX Runtime within {by_onnx:.1e}"
+        if WITH_TORCH:
+            by_torch = check_torch(run, network, logits, normalised(pixels, card["preparation"]))
+            told += f", PyTorch within {by_torch:.1e}"
         print(f"{network} {size[0]}x{size[1]}, calibration {calibration}: {told}", flush=True)
+    if not WITH_TORCH:
+        print("state dicts were not loaded into torchvision and timm: that needs --with-torch")
 
 
 main()

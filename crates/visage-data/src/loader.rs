@@ -252,6 +252,8 @@ struct BatchMaker {
     dataset: Arc<Dataset>,
     /// The samples of the epoch in the order of delivery.
     order: Vec<usize>,
+    /// How often each was delivered before: one that comes again is augmented anew.
+    repeats: Vec<u32>,
     preparation: Preparation,
     options: LoaderOptions,
 }
@@ -265,7 +267,13 @@ impl BatchMaker {
                 order.swap(last, random.random_range(0..=last));
             }
         }
-        BatchMaker { dataset, order, preparation, options }
+        let mut delivered = vec![0; dataset.samples().len()];
+        let repeat = |&index: &usize| {
+            delivered[index] += 1;
+            delivered[index] - 1
+        };
+        let repeats = order.iter().map(repeat).collect();
+        BatchMaker { dataset, order, repeats, preparation, options }
     }
 
     /// Makes a batch, or gives up (`None`) once `stop` is set.
@@ -276,11 +284,11 @@ impl BatchMaker {
         let size = self.preparation.output_size();
         let mut pixels = Vec::with_capacity(indices.len() * size.pixels() * 3);
         let mut labels = Vec::with_capacity(indices.len() * self.dataset.attributes().len());
-        for &index in &indices {
+        for (&index, &repeat) in indices.iter().zip(&self.repeats[start..end]) {
             if stop.load(Ordering::Relaxed) {
                 return None;
             }
-            match self.image(index) {
+            match self.image(index, repeat) {
                 Ok(image) => pixels.extend_from_slice(&image),
                 Err(error) => return Some(Err(error)),
             }
@@ -292,11 +300,12 @@ impl BatchMaker {
         Some(Ok(Batch { number, indices, size, pixels, labels, mixed }))
     }
 
-    /// One prepared and augmented image.
-    fn image(&self, index: usize) -> Result<Vec<u8>, DataError> {
+    /// One prepared and augmented image, for the time numbered `repeat`, from 0, in this epoch.
+    fn image(&self, index: usize, repeat: u32) -> Result<Vec<u8>, DataError> {
         let mut pixels = self.dataset.pixels(index, &self.preparation)?;
         if let Some(augmentation) = &self.options.augmentation {
-            let mut random = stream(self.options.seed, "augment", self.options.epoch, index as u64);
+            let mut random =
+                stream(self.options.seed, "augment", self.options.epoch, index as u64 | u64::from(repeat) << 40);
             augmentation.apply(&mut pixels, self.preparation.output_size(), &mut random);
         }
         Ok(pixels)

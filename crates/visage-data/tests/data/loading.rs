@@ -65,6 +65,23 @@ fn batches_in_order_hold_each_sample_once_with_its_pixels_and_labels() {
 }
 
 #[test]
+fn an_image_that_comes_again_is_augmented_anew() {
+    let (_home, path) = folder(&table_with_images(4));
+    let augmentation =
+        Augmentation { noise: Some(Noise { probability: 1.0, variance: [10.0, 50.0] }), ..Augmentation::default() };
+    let batches = |indices: Vec<usize>, workers| -> Vec<Batch> {
+        let options = LoaderOptions { augmentation: Some(augmentation.clone()), ..LoaderOptions::in_order(2, workers) };
+        let loader = Loader::new(open(&path), indices, Preparation::exact(SIZE), options).unwrap();
+        loader.collect::<Result<_, _>>().unwrap()
+    };
+    let repeated = batches(vec![2, 1, 2, 2], 1);
+    let images: Vec<&[u8]> = repeated.iter().flat_map(|batch| batch.pixels.chunks_exact(SIZE.pixels() * 3)).collect();
+    assert!(images[0] != images[2] && images[2] != images[3] && images[0] != images[3]);
+    assert_eq!(batches(vec![2, 1], 2)[0], repeated[0], "the first time it is as it would be alone");
+    assert_eq!(batches(vec![2, 1, 2, 2], 3), repeated);
+}
+
+#[test]
 fn an_epoch_is_the_same_for_any_number_of_threads_and_from_any_start() {
     let (_home, path) = folder(&table_with_images(41));
     let dataset = open(&path);

@@ -1,0 +1,86 @@
+"""Datasets that visage writes, as other programs read them.
+
+    python check.py PROGRAM FOLDER
+
+PROGRAM is the `visage` to test; FOLDER must not exist and is filled with drawn faces and what `visage data convert` makes of
+them. Every form holds the same images, to the byte, in the same splits with the same labels: Parquet in Hugging Face's
+`datasets`, WebDataset in `webdataset`, the zip archive in pandas, CelebA's layout in pandas. Versions are in requirements.txt.
+"""
+
+import io
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+PROGRAM, FOLDER = sys.argv[1], Path(sys.argv[2])
+FOLDER.mkdir(parents=True)
+os.environ["HF_HOME"] = str(FOLDER / "hub")
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+import datasets
+import pandas
+import webdataset
+from PIL import Image
+
+IMAGES = 60
+SPLITS = ["train", "validation", "test"]
+
+
+def visage(*words):
+    done = subprocess.run([PROGRAM, *map(str, words)], capture_output=True, text=True)
+    assert done.returncode == 0, f"visage {' '.join(map(str, words))}\n{done.stdout}\n{done.stderr}"
+
+
+def celeba(root):
+    """Split, labels and image bytes of a dataset in CelebA's layout: {bytes: (split, {attribute: bool})}."""
+    labels = pandas.read_csv(root / "Anno/list_attr_celeba.txt", sep=r"\s+", skiprows=1)
+    splits = pandas.read_csv(root / "Eval/list_eval_partition.txt", sep=r"\s+", header=None, index_col=0)[1]
+    images = root / "Img/img_align_celeba"
+    return {
+        (images / name).read_bytes(): (SPLITS[splits[name]], {key: value == 1 for key, value in row.items()})
+        for name, row in labels.iterrows()
+    }
+
+
+def main():
+    faces = FOLDER / "faces"
+    visage("data", "synth", faces, "--images", IMAGES, "--size", "40x32", "--splits", "0.5,0.25,0.25")
+    expected = celeba(faces)
+    assert len(expected) == IMAGES
+    attributes = list(next(iter(expected.values()))[1])
+    for form, name in [("celeba", "celeba"), ("csv", "table.zip"), ("parquet", "parquet"), ("webdataset", "shards")]:
+        visage("data", "convert", faces, FOLDER / name, "--to", form)
+
+    assert celeba(FOLDER / "celeba") == expected
+
+    archive = zipfile.ZipFile(FOLDER / "table.zip")
+    table = pandas.read_csv(archive.open("labels.csv"))
+    found = {
+        archive.read(row["image"]): (row["split"], {name: row[name] == 1 for name in attributes})
+        for _, row in table.iterrows()
+    }
+    assert found == expected
+
+    hub = datasets.load_dataset(str(FOLDER / "parquet"))
+    assert isinstance(hub["train"].features["image"], datasets.Image), hub["train"].features
+    assert hub["train"][0]["image"].size == (32, 40), "decoded by datasets itself"
+    found = {}
+    for split, rows in hub.items():
+        for row in rows.cast_column("image", datasets.Image(decode=False)):
+            found[row["image"]["bytes"]] = (split, {name: row[name] for name in attributes})
+    assert found == expected
+
+    found = {}
+    for shard in sorted((FOLDER / "shards").iterdir()):
+        for sample in webdataset.WebDataset(str(shard), shardshuffle=False):
+            about = json.loads(sample["json"])
+            Image.open(io.BytesIO(sample["jpg"])).load()
+            found[sample["jpg"]] = (shard.name.split("-")[0], {name: about[name] for name in attributes})
+    assert found == expected
+    print(f"{IMAGES} images are the same in CelebA's layout, CSV and zip, Parquet and WebDataset")
+
+
+main()
