@@ -68,7 +68,7 @@ fn a_bad_table_is_named_with_its_line() {
     fs::write(&path, "image,split,Smiling\na.jpg,train,1\nb.jpg,train,0\nc.jpg,val,1\n").unwrap();
     let out = folder.path().join("run");
     let train = format!("train baseline --data {} --out {}", path.display(), out.display());
-    refused(&train, 1, &["cannot read image", ".jpg` of dataset `labels`"]);
+    refused(&train, 1, &["3 of 3 images of dataset `labels` are missing", "`a.jpg`", "--skip-bad-images"]);
 }
 
 #[test]
