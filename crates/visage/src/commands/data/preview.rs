@@ -17,6 +17,11 @@ use crate::table::counted;
 
 /// Shows what training sees.
 pub fn run(args: &PreviewArgs) -> Result<(), CommandError> {
+    if !args.out.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("html")) {
+        return Err(CommandError::Usage(
+            format!("{} is a page for a browser: name it .html", args.out.display()).into(),
+        ));
+    }
     let threads = start_threads(args.threads)?;
     let mut recipe = Recipe::load(&args.recipe).map_err(CommandError::usage)?;
     recipe.set_all(&args.overrides).map_err(CommandError::usage)?;
