@@ -1,11 +1,9 @@
 //! Parts of a dataset that are left out of training in turn.
 
-use std::collections::BTreeMap;
-
 use rand::RngExt;
 
 use crate::random::stream;
-use crate::sample::Sample;
+use crate::sample::{Sample, of_one_identity};
 use crate::split::Split;
 
 /// The share of what is not held out that validates.
@@ -14,13 +12,7 @@ const VALIDATION: f64 = 0.1;
 /// A split for each sample: test for part number `part` of `parts`, drawn from `seed`, and validation and training for the
 /// others.
 pub(crate) fn splits(samples: &[Sample], part: usize, parts: usize, seed: u64) -> Vec<Split> {
-    let mut groups: BTreeMap<(bool, &str), Vec<usize>> = BTreeMap::new();
-    for (index, sample) in samples.iter().enumerate() {
-        // An image and a person may have the same name; the flag keeps them apart.
-        let key = sample.identity.as_deref().map_or((false, sample.image.as_str()), |identity| (true, identity));
-        groups.entry(key).or_default().push(index);
-    }
-    let mut groups: Vec<Vec<usize>> = groups.into_values().collect();
+    let mut groups = of_one_identity(samples);
     let mut random = stream(seed, "folds", 0, 0);
     for last in (1..groups.len()).rev() {
         groups.swap(last, random.random_range(0..=last));

@@ -1,5 +1,7 @@
 //! One image of a dataset and what is known about it.
 
+use std::collections::BTreeMap;
+
 use crate::label::Label;
 use crate::split::Split;
 
@@ -22,4 +24,16 @@ pub struct Sample {
     /// Left, top, width and height of the face in pixels, where the dataset says. CelebA's are of the pictures before
     /// alignment.
     pub face_box: Option<[i32; 4]>,
+}
+
+/// The numbers of the samples that show one person, for each of them; a sample that says nobody is alone. Such samples belong in
+/// one split. In an order that does not depend on that of the rows.
+pub(crate) fn of_one_identity(samples: &[Sample]) -> Vec<Vec<usize>> {
+    let mut groups: BTreeMap<(bool, &str), Vec<usize>> = BTreeMap::new();
+    for (index, sample) in samples.iter().enumerate() {
+        // An image and a person may have the same name; the flag keeps them apart.
+        let key = sample.identity.as_deref().map_or((false, sample.image.as_str()), |identity| (true, identity));
+        groups.entry(key).or_default().push(index);
+    }
+    groups.into_values().collect()
 }

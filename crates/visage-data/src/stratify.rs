@@ -1,12 +1,10 @@
 //! Drawing splits so that each has its share of every attribute.
 
-use std::collections::BTreeMap;
-
 use rand::RngExt;
 
 use crate::label::Label;
 use crate::random::stream;
-use crate::sample::Sample;
+use crate::sample::{Sample, of_one_identity};
 use crate::split::Split;
 
 /// The parts that training, validation and test get: CelebA's own.
@@ -89,17 +87,13 @@ fn groups(samples: &[Sample], attributes: usize) -> Vec<Group> {
             if count(Label::Present) <= count(Label::Absent) { Label::Present } else { Label::Absent }
         })
         .collect();
-    let mut groups: BTreeMap<(bool, &str), Group> = BTreeMap::new();
-    for (index, sample) in samples.iter().enumerate() {
-        // An image and a person may have the same name; the flag keeps them apart.
-        let key = sample.identity.as_deref().map_or((false, sample.image.as_str()), |identity| (true, identity));
-        let group = groups.entry(key).or_insert_with(|| Group { samples: Vec::new(), rare: vec![0; attributes] });
-        group.samples.push(index);
-        for ((count, label), rarer) in group.rare.iter_mut().zip(&sample.labels).zip(&rarer) {
-            *count += u32::from(label == rarer);
-        }
-    }
-    groups.into_values().collect()
+    let group = |members: Vec<usize>| {
+        let rare = |(attribute, rarer): (usize, &Label)| {
+            members.iter().filter(|&&sample| samples[sample].labels[attribute] == *rarer).count() as u32
+        };
+        Group { rare: rarer.iter().enumerate().map(rare).collect(), samples: members }
+    };
+    of_one_identity(samples).into_iter().map(group).collect()
 }
 
 /// How many of `total` labels, spread over `holders` groups, each split should have.
