@@ -8,6 +8,7 @@ pub mod compare;
 mod data;
 mod demo;
 mod evaluate;
+mod explain;
 mod export;
 mod lr_find;
 mod predict;
@@ -55,6 +56,7 @@ pub fn run(command: Command) -> Result<(), CommandError> {
         Command::Audit(args) => audit::run(&args),
         Command::Card(args) => card::run(&args),
         Command::Predict(args) => predict::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Bench(args) => bench::run(&args),
     }
