@@ -1,6 +1,6 @@
 //! How much of a model's heat lies where an attribute was drawn, and how little of a map is left when the weights are not.
 //!
-//! `cargo run --release -p visage --example heat_in_regions -- MODEL` draws 2,000 faces that the model, trained on faces of
+//! `cargo run --release --example heat_in_regions -- MODEL` draws 2,000 faces that the model, trained on faces of
 //! `visage data synth`, has not seen. For each attribute that shows in one place: the mean over the faces that have it, and of which
 //! the model says so, of the share of the heat inside the attribute's region divided by the region's share of the picture; 1 is
 //! chance. Then the mean rank correlation between those maps and the maps of the same network with random weights (Adebayo et al., "Sanity

@@ -591,9 +591,19 @@ pub struct CardArgs {
 pub struct PredictArgs {
     /// A model file, or the folder of a run.
     pub model: PathBuf,
-    /// Image files, and folders, which are searched for images.
-    #[arg(required = true, value_name = "IMAGE|FOLDER")]
+    /// Image files, and folders, which are searched for images; `-` for paths on standard input, one a line. Answers come in
+    /// this order.
+    #[arg(required = true, value_name = "IMAGE|FOLDER|-")]
     pub images: Vec<PathBuf>,
+    /// Answer about these attributes alone, in this order.
+    #[arg(long, value_delimiter = ',', value_name = "NAME,NAME...")]
+    pub only: Vec<String>,
+    /// Give the K most probable attributes of each image, whether present or not.
+    #[arg(long, value_name = "K")]
+    pub top: Option<NonZeroUsize>,
+    /// The model's own thresholds (`model`), or one for every attribute, from 0 to 1. A CSV of probabilities needs none.
+    #[arg(long, value_name = "model|NUMBER", default_value = "model")]
+    pub threshold: Threshold,
     /// Give the most probable answers that do not contradict one another by the rules between attributes. In a CSV, which
     /// otherwise holds probabilities, answers are 1 and 0.
     #[arg(long)]

@@ -3,10 +3,10 @@
 use std::fs;
 
 use visage_judge::is_positive;
-use visage_model::{Card, HeatMethod};
+use visage_model::HeatMethod;
 use visage_report::{Explained, Explanation, write_explanation};
 
-use super::read_model;
+use super::{attribute_numbers, read_model};
 use crate::cli::{ExplainArgs, ExplainMethod};
 use crate::compute::Compute;
 use crate::error::CommandError;
@@ -19,7 +19,7 @@ pub fn run(args: &ExplainArgs) -> Result<(), CommandError> {
     let compute = Compute::new(&args.compute)?;
     let (model, file) = read_model(&args.model, &compute)?;
     let card = &model.card;
-    let named = named(&args.attributes, card)?;
+    let named = attribute_numbers(&args.attributes, card)?;
     let encoded = fs::read(&args.image).map_err(|source| CommandError::Read { path: args.image.clone(), source })?;
     let pixels = card
         .preparation
@@ -72,17 +72,6 @@ pub fn run(args: &ExplainArgs) -> Result<(), CommandError> {
     output::result(&table.text())?;
     output::note(&format!("wrote {}", written.page.display()));
     Ok(())
-}
-
-/// The numbers of the attributes that were named.
-fn named(names: &[String], card: &Card) -> Result<Vec<usize>, CommandError> {
-    let number = |name: &String| {
-        card.attributes
-            .iter()
-            .position(|known| known == name)
-            .ok_or_else(|| CommandError::NoSuchAttribute { name: name.clone(), known: card.attributes.clone() })
-    };
-    names.iter().map(number).collect()
 }
 
 /// The attributes an image has, the surest first; if it has none, the most probable.

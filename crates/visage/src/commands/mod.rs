@@ -22,7 +22,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use visage_judge::{RuleSet, Rules};
-use visage_model::Model;
+use visage_model::{Card, Model};
 use visage_train::trainer::model_of_run;
 
 use crate::cli::{Command, DataCommand, RecipeCommand};
@@ -70,6 +70,20 @@ pub fn read_model(model: &Path, compute: &Compute) -> Result<(Model, PathBuf), C
         return Err(CommandError::NoModel { folder: model.to_owned() });
     }
     Ok((Model::read(&file, &compute.device)?.folded(), file))
+}
+
+/// Which of a model's outputs the attributes of these names are, each once.
+fn attribute_numbers(names: &[String], card: &Card) -> Result<Vec<usize>, CommandError> {
+    let mut numbers = Vec::new();
+    for name in names {
+        let Some(number) = card.attributes.iter().position(|known| known == name) else {
+            return Err(CommandError::NoSuchAttribute { name: name.clone(), known: card.attributes.clone() });
+        };
+        if !numbers.contains(&number) {
+            numbers.push(number);
+        }
+    }
+    Ok(numbers)
 }
 
 /// The rules in `file`, or without one those of CelebA that are about these attributes.
