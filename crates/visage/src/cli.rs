@@ -591,8 +591,8 @@ pub struct CardArgs {
 pub struct PredictArgs {
     /// A model file, or the folder of a run.
     pub model: PathBuf,
-    /// Image files, and folders, which are searched for images; `-` for paths on standard input, one a line. Answers come in
-    /// this order.
+    /// Image files; folders, which are searched for images; patterns such as 'photos/**/*.jpg', where the shell does not expand
+    /// them; `-` for paths on standard input, one a line. Answers come in this order.
     #[arg(required = true, value_name = "IMAGE|FOLDER|-")]
     pub images: Vec<PathBuf>,
     /// Answer about these attributes alone, in this order.

@@ -1,7 +1,7 @@
 //! `visage predict`.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -17,6 +17,7 @@ use crate::cli::{PredictArgs, PredictionFormat, Threshold};
 use crate::compute::Compute;
 use crate::error::CommandError;
 use crate::output;
+use crate::progress::Progress;
 
 /// Images that are decoded, and go through the network, together: what memory holds.
 const BATCH_SIZE: usize = 64;
@@ -46,7 +47,9 @@ pub fn run(args: &PredictArgs) -> Result<(), CommandError> {
     let rules = args.consistent.then_some(rules);
     let top = args.top.map(NonZeroUsize::get);
     let mut writer = Writer { format: args.format, card: &model.card, columns, top, rules, header: false };
-    let mut failed = 0;
+    // Where the answers themselves are seen, they show how far it is.
+    let mut progress = (!io::stdout().is_terminal()).then(|| Progress::new("predict", "images", images.len() as u64));
+    let (mut failed, mut done) = (0, 0);
     for paths in images.chunks(BATCH_SIZE) {
         let prepared: Vec<_> = paths.par_iter().map(|path| pixels(&model.card.preparation, path)).collect();
         let (mut named, mut batch) = (Vec::new(), Vec::new());
@@ -58,7 +61,8 @@ pub fn run(args: &PredictArgs) -> Result<(), CommandError> {
                 }
                 Err(reason) => {
                     failed += 1;
-                    output::note(&format!("cannot use {}: {reason}", path.display()));
+                    let told = format!("cannot use {}: {reason}", path.display());
+                    progress.as_ref().map_or_else(|| output::note(&told), |progress| progress.note(&told));
                 }
             }
         }
@@ -67,6 +71,8 @@ pub fn run(args: &PredictArgs) -> Result<(), CommandError> {
             let rows = named.into_iter().zip(probabilities.chunks(model.card.attributes.len()));
             output::result(&writer.lines(rows)?)?;
         }
+        done += paths.len() as u64;
+        progress.iter_mut().for_each(|progress| progress.set(done, String::new));
     }
     if failed > 0 { Err(CommandError::SomeImages { failed, images: images.len() }) } else { Ok(()) }
 }
@@ -74,7 +80,7 @@ pub fn run(args: &PredictArgs) -> Result<(), CommandError> {
 /// What stands for paths on standard input.
 const STANDARD_INPUT: &str = "-";
 
-/// Every file named, here or on standard input, and every image below every folder named, folders in sorted order.
+/// Every file named or matched by a pattern, here or on standard input, and every image below every folder named, folders in sorted order.
 fn images(paths: &[PathBuf]) -> Result<Vec<PathBuf>, CommandError> {
     let mut found = Vec::new();
     for path in paths {
@@ -99,7 +105,17 @@ fn add(path: &Path, found: &mut Vec<PathBuf>) -> Result<(), CommandError> {
     if path.is_dir() {
         return search(path, found);
     }
-    found.push(path.to_owned());
+    match path.to_str() {
+        // A pattern that no shell has expanded. A file that is called like one is that file.
+        Some(pattern) if pattern.contains(['*', '?', '[']) && !path.exists() => {
+            for path in glob::glob(pattern).map_err(CommandError::usage)? {
+                let path =
+                    path.map_err(|error| CommandError::Read { path: error.path().to_owned(), source: error.into() })?;
+                if path.is_dir() { search(&path, found)? } else { found.push(path) }
+            }
+        }
+        _ => found.push(path.to_owned()),
+    }
     Ok(())
 }
 

@@ -125,3 +125,25 @@ fn attributes_and_thresholds_are_chosen() {
         assert!(error.contains(told), "{error}");
     }
 }
+
+#[test]
+fn patterns_are_expanded_in_sorted_order() {
+    let folder = folder();
+    fs::create_dir(folder.path().join("b")).unwrap();
+    for (from, to) in [("00.png", "z.png"), ("01.png", "b/y.png"), ("02.png", "[1].png"), ("03.png", "x.PNG")] {
+        fs::copy(squares().join("images").join(from), folder.path().join(to)).unwrap();
+    }
+    let (model, path) = (run().0.display(), folder.path().display());
+    let answered = |pattern: &str| {
+        let csv = line(&format!("predict {model} {path}/{pattern} --format csv")).done();
+        let image = |line: &str| line.split(',').next().unwrap().replace(&format!("{path}/"), "");
+        csv.lines().skip(1).map(image).collect::<Vec<_>>()
+    };
+    assert_eq!(answered("*.png"), ["[1].png", "z.png"]);
+    assert_eq!(answered("**/?.png"), ["b/y.png", "z.png"]);
+    assert_eq!(answered("[1].png"), ["[1].png"], "a file of that very name");
+    let error = line(&format!("predict {model} {path}/*.webp")).failed(1);
+    assert!(error.contains("no images in") && error.contains("*.webp"), "{error}");
+    let error = line(&format!("predict {model} {path}/a***b")).failed(2);
+    assert!(error.contains("Pattern syntax error"), "{error}");
+}
