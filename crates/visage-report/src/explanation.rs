@@ -142,14 +142,20 @@ mod tests {
 
     #[test]
     fn heat_is_coloured_over_a_grey_image() {
-        let explained = |heat: Vec<f32>| Explained { attribute: "A/B".into(), probability: 0.9, present: true, heat };
+        let explained = |attribute: &str, heat| Explained {
+            attribute: attribute.to_owned(),
+            probability: 0.9,
+            present: true,
+            heat,
+        };
+        let heat = [vec![0.0; 160], vec![4.0; 160]].concat();
         let explanation = Explanation {
             image: "<a>.png".into(),
             made: "made today".into(),
             about: Vec::new(),
             pixels: vec![200; 2 * 160 * 3],
             width: 160,
-            attributes: vec![explained([vec![0.0; 160], vec![4.0; 160]].concat()), explained(vec![0.0; 320])],
+            attributes: vec![explained("A/B", heat), explained("C", vec![0.0; 320])],
         };
         let folder = tempfile::tempdir().unwrap();
         let written = write_explanation(&explanation, folder.path()).unwrap();
