@@ -5,6 +5,7 @@
 pub mod depth;
 pub mod efficientnet;
 pub mod error;
+pub mod heat_map;
 pub mod layers;
 pub mod model_file;
 pub mod network;
@@ -15,6 +16,7 @@ pub mod state;
 
 pub use depth::Depths;
 pub use error::ModelError;
+pub use heat_map::{HeatMap, HeatMethod};
 pub use layers::{Draws, Norms, Pass, Training};
 pub use model_file::{Card, Model, Origin};
 pub use network::{Architecture, Kind, Network, NetworkConfig};

@@ -8,7 +8,7 @@ use serde_json::Value;
 use visage_model::network::Path;
 use visage_model::ops::{AdamState, AdamStep, WeightDecay, adam_step};
 use visage_model::state::Naming;
-use visage_model::{Architecture, Draws, Kind, Network, NetworkConfig, Pass};
+use visage_model::{Architecture, Draws, HeatMethod, Kind, Network, NetworkConfig, Pass};
 use visage_weights::{Tensor as FileTensor, TensorFile};
 
 fn golden(file: &str) -> Value {
@@ -301,4 +301,61 @@ fn efficientnet_lite0_equals_its_published_weights() {
     let config = NetworkConfig::new(Architecture::EfficientNetLite0, 40);
     let (_, loaded) = config.init(0, &Device::flex()).load(Architecture::EfficientNetLite0, &file).expect("they fit");
     assert!(loaded.classifier_replaced, "1000 classes are not 40 attributes");
+}
+#[test]
+fn heat_maps_equal_those_of_pytorchs_gradients() {
+    let (shapes, golden) = (golden("models.json"), golden("heat_maps.json"));
+    let device = Device::flex();
+    let shape: [usize; 4] = serde_json::from_value(golden["shape"].clone()).expect("a shape");
+    let images = image(golden["input"].as_str().expect("a name"), shape, &device);
+    for (architecture, key) in
+        [(Architecture::ResNet18, "resnet18"), (Architecture::EfficientNetB0, "efficientnet_b0_seed_head")]
+    {
+        let network = network(architecture, &shapes[key], &device);
+        for network in [network.clone(), network.folded()] {
+            for case in golden[key].as_array().expect("outputs") {
+                let output = case["output"].as_u64().expect("a number") as usize;
+                for (method, name) in
+                    [(HeatMethod::GradCam, "grad_cam"), (HeatMethod::GradCamPlusPlus, "grad_cam_plus_plus")]
+                {
+                    let map = &network.heat_maps(images.clone(), &[output], method)[0];
+                    assert_eq!(serde_json::json!([map.size.height, map.size.width]), case["shape"]);
+                    let found: Vec<f64> = map.values.iter().map(|&value| value.into()).collect();
+                    assert_close(&format!("{name} of output {output}"), &found, &floats(&case[name]), 1e-3);
+                }
+            }
+        }
+    }
+}
+
+/// Maps that came from the image alone would survive a change of the weights (Adebayo et al., "Sanity Checks for Saliency
+/// Maps", 2018).
+#[test]
+fn other_weights_give_other_heat_maps() {
+    let device = Device::flex();
+    let images = image("image/heat", [1, 3, 160, 160], &device);
+    let maps = |seed: u64| {
+        let network = NetworkConfig::new(Architecture::ResNet18, 40).init(seed, &device).folded();
+        network.heat_maps(images.clone(), &(0..40).collect::<Vec<_>>(), HeatMethod::GradCam)
+    };
+    let (first, other) = (maps(1), maps(2));
+    let mut together: Vec<f64> =
+        first.iter().zip(&other).map(|(a, b)| correlation(&ranks(&a.values), &ranks(&b.values))).collect();
+    together.sort_by(f64::total_cmp);
+    assert!(together[20].abs() < 0.3, "{together:?}");
+}
+
+/// The place of each value among all, ties in the middle of theirs.
+fn ranks(values: &[f32]) -> Vec<f64> {
+    let count = |keep: &dyn Fn(f32) -> bool| values.iter().filter(|&&value| keep(value)).count() as f64;
+    values.iter().map(|&value| count(&|other| other < value) + 0.5 * count(&|other| other == value)).collect()
+}
+
+/// Pearson's; 0 where one of both says the same everywhere.
+fn correlation(a: &[f64], b: &[f64]) -> f64 {
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+    let (a_mean, b_mean) = (mean(a), mean(b));
+    let sum = |of: &dyn Fn(f64, f64) -> f64| a.iter().zip(b).map(|(x, y)| of(x - a_mean, y - b_mean)).sum::<f64>();
+    let scale = (sum(&|x, _| x * x) * sum(&|_, y| y * y)).sqrt();
+    if scale == 0.0 { 0.0 } else { sum(&|x, y| x * y) / scale }
 }

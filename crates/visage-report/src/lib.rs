@@ -4,7 +4,8 @@
 //! and PNG in `figures/`. A figure is drawn once, as a `Drawing` of lines, bars, dots and words; the page, the
 //! SVG file and the PNG file are three ways to put that down, so they cannot disagree.
 //!
-//! [`write_audit()`] makes a page of what an audit of labels found.
+//! [`write_audit()`] makes a page of what an audit of labels found, [`write_explanation()`] pictures and a page of where in an image
+//! a model sees what.
 //!
 //! Nothing here reads runs, models or images: the caller brings [`Run`]s.
 
@@ -13,6 +14,7 @@ mod axis;
 mod curve;
 mod drawing;
 mod error;
+mod explanation;
 mod figure;
 mod figures;
 mod font;
@@ -32,6 +34,7 @@ mod write;
 
 pub use audit::{AuditReport, Doubted, Twice};
 pub use error::ReportError;
+pub use explanation::{Explained, Explanation, WrittenExplanation, write_explanation};
 pub use gallery::{Pick, Picked, Picture, pick};
 pub use run::{Epoch, Judged, MetricIntervals, Run, Step};
 pub use write::{FIGURES, PAGE, Report, Written, write, write_audit};

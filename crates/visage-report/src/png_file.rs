@@ -93,13 +93,18 @@ fn polygon(points: &[Point], closed: bool) -> Option<Path> {
 /// The pixels, opaque every one, without the channel that says so.
 fn encoded(pixmap: &Pixmap) -> Vec<u8> {
     let pixels: Vec<u8> = pixmap.data().chunks_exact(4).flat_map(|pixel| [pixel[0], pixel[1], pixel[2]]).collect();
+    of_pixels(&pixels, pixmap.width() as usize, pixmap.height() as usize)
+}
+
+/// Pixels, three bytes each and row by row, as the bytes of a PNG file.
+pub fn of_pixels(pixels: &[u8], width: usize, height: usize) -> Vec<u8> {
     let mut file = Vec::new();
-    let mut encoder = png::Encoder::new(&mut file, pixmap.width(), pixmap.height());
+    let mut encoder = png::Encoder::new(&mut file, width as u32, height as u32);
     encoder.set_color(png::ColorType::Rgb);
     encoder.set_depth(png::BitDepth::Eight);
     encoder.set_compression(png::Compression::Fast);
     // Writing to memory does not fail, and the sizes agree.
-    let written = encoder.write_header().and_then(|mut writer| writer.write_image_data(&pixels));
+    let written = encoder.write_header().and_then(|mut writer| writer.write_image_data(pixels));
     debug_assert!(written.is_ok());
     file
 }

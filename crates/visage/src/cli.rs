@@ -58,6 +58,8 @@ pub enum Command {
     Card(CardArgs),
     /// Ask a model about images.
     Predict(PredictArgs),
+    /// Show where in an image a model sees what, as heat over the image.
+    Explain(ExplainArgs),
     /// Write a model for other programs: as an ONNX graph, or as a state dict for torchvision or timm.
     Export(ExportArgs),
     /// Measure the speed of training or inference on random pixels.
@@ -589,9 +591,19 @@ pub struct CardArgs {
 pub struct PredictArgs {
     /// A model file, or the folder of a run.
     pub model: PathBuf,
-    /// Image files, and folders, which are searched for images.
-    #[arg(required = true, value_name = "IMAGE|FOLDER")]
+    /// Image files; folders, which are searched for images; patterns such as 'photos/**/*.jpg', where the shell does not expand
+    /// them; `-` for paths on standard input, one a line. Answers come in this order.
+    #[arg(required = true, value_name = "IMAGE|FOLDER|-")]
     pub images: Vec<PathBuf>,
+    /// Answer about these attributes alone, in this order.
+    #[arg(long, value_delimiter = ',', value_name = "NAME,NAME...")]
+    pub only: Vec<String>,
+    /// Give the K most probable attributes of each image, whether present or not.
+    #[arg(long, value_name = "K")]
+    pub top: Option<NonZeroUsize>,
+    /// The model's own thresholds (`model`), or one for every attribute, from 0 to 1. A CSV of probabilities needs none.
+    #[arg(long, value_name = "model|NUMBER", default_value = "model")]
+    pub threshold: Threshold,
     /// Give the most probable answers that do not contradict one another by the rules between attributes. In a CSV, which
     /// otherwise holds probabilities, answers are 1 and 0.
     #[arg(long)]
@@ -616,6 +628,37 @@ pub enum PredictionFormat {
     Json,
     /// A row an image, a column an attribute: its probability.
     Csv,
+}
+
+/// Options of `visage explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// A model file, or the folder of a run.
+    pub model: PathBuf,
+    /// An image file.
+    pub image: PathBuf,
+    /// An attribute to explain, as often as wanted [default: those the model says are present, or the most probable].
+    #[arg(long = "attribute", value_name = "NAME")]
+    pub attributes: Vec<String>,
+    /// How channels of the network's last feature map are weighed.
+    #[arg(long, value_enum, default_value_t = ExplainMethod::GradCam)]
+    pub method: ExplainMethod,
+    /// The folder for the page and its pictures.
+    #[arg(long, value_name = "FOLDER", default_value = "visage-explanation")]
+    pub out: PathBuf,
+    #[command(flatten)]
+    pub compute: ComputeArgs,
+}
+
+/// Ways to make heat maps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExplainMethod {
+    /// Grad-CAM (Selvaraju et al., 2017).
+    #[value(name = "grad-cam")]
+    GradCam,
+    /// Grad-CAM++ (Chattopadhay et al., 2018), which finds what is in several places in each.
+    #[value(name = "grad-cam++")]
+    GradCamPlusPlus,
 }
 
 /// Options of `visage export`.

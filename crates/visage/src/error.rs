@@ -57,6 +57,22 @@ pub enum CommandError {
         /// The image.
         image: String,
     },
+    /// An attribute that a model does not know.
+    #[error("the model has no attribute {name:?}")]
+    NoSuchAttribute {
+        /// What was asked for.
+        name: String,
+        /// What the model knows.
+        known: Vec<String>,
+    },
+    /// An image that a model cannot be asked about.
+    #[error("cannot use {}", path.display())]
+    BadImage {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: visage_data::ImageError,
+    },
     /// A picture of a gallery that cannot be read.
     #[error("cannot make a picture of {image}")]
     Picture {
@@ -254,7 +270,9 @@ impl CommandError {
             Self::EmptySplit { other: None, .. } => {
                 Some("add a `split` column with train, validation and test to its table".to_owned())
             }
-            Self::NoSuchGroups { known, .. } => Some(format!("it has {}", known.join(", "))),
+            Self::NoSuchAttribute { known, .. } | Self::NoSuchGroups { known, .. } => {
+                Some(format!("it has {}", known.join(", ")))
+            }
             Self::NotEvaluated { runs, split } => {
                 let split = split.map(|split| format!(" --split {split}")).unwrap_or_default();
                 let commands = runs.iter().map(|(run, data)| {

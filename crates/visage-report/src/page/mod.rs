@@ -2,6 +2,7 @@
 
 mod audit;
 mod base64;
+mod explanation;
 mod frame;
 mod gallery;
 mod groups;
@@ -20,6 +21,7 @@ use crate::svg::{escaped, inline};
 use crate::write::{FIGURES, Figures, Report};
 
 pub use self::audit::html as audit;
+pub use self::explanation::html as explanation;
 
 /// The page of a report.
 pub fn report(report: &Report, figures: &Figures) -> String {

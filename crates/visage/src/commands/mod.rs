@@ -8,6 +8,7 @@ pub mod compare;
 mod data;
 mod demo;
 mod evaluate;
+mod explain;
 mod export;
 mod lr_find;
 mod predict;
@@ -21,7 +22,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use visage_judge::{RuleSet, Rules};
-use visage_model::Model;
+use visage_model::{Card, Model};
 use visage_train::trainer::model_of_run;
 
 use crate::cli::{Command, DataCommand, RecipeCommand};
@@ -55,6 +56,7 @@ pub fn run(command: Command) -> Result<(), CommandError> {
         Command::Audit(args) => audit::run(&args),
         Command::Card(args) => card::run(&args),
         Command::Predict(args) => predict::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Bench(args) => bench::run(&args),
     }
@@ -68,6 +70,20 @@ pub fn read_model(model: &Path, compute: &Compute) -> Result<(Model, PathBuf), C
         return Err(CommandError::NoModel { folder: model.to_owned() });
     }
     Ok((Model::read(&file, &compute.device)?.folded(), file))
+}
+
+/// Which of a model's outputs the attributes of these names are, each once.
+fn attribute_numbers(names: &[String], card: &Card) -> Result<Vec<usize>, CommandError> {
+    let mut numbers = Vec::new();
+    for name in names {
+        let Some(number) = card.attributes.iter().position(|known| known == name) else {
+            return Err(CommandError::NoSuchAttribute { name: name.clone(), known: card.attributes.clone() });
+        };
+        if !numbers.contains(&number) {
+            numbers.push(number);
+        }
+    }
+    Ok(numbers)
 }
 
 /// The rules in `file`, or without one those of CelebA that are about these attributes.

@@ -1,7 +1,8 @@
 //! `visage predict`.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
+use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
@@ -11,11 +12,12 @@ use visage_data::{ImageError, Preparation};
 use visage_judge::{Rules, is_positive};
 use visage_model::Card;
 
-use super::{read_model, read_rules};
-use crate::cli::{PredictArgs, PredictionFormat};
+use super::{attribute_numbers, read_model, read_rules};
+use crate::cli::{PredictArgs, PredictionFormat, Threshold};
 use crate::compute::Compute;
 use crate::error::CommandError;
 use crate::output;
+use crate::progress::Progress;
 
 /// Images that are decoded, and go through the network, together: what memory holds.
 const BATCH_SIZE: usize = 64;
@@ -26,15 +28,28 @@ const EXTENSIONS: [&str; 6] = ["jpg", "jpeg", "png", "webp", "bmp", "gif"];
 /// Asks a model about images.
 pub fn run(args: &PredictArgs) -> Result<(), CommandError> {
     let compute = Compute::new(&args.compute)?;
-    let (model, _) = read_model(&args.model, &compute)?;
+    if args.top.is_some() && args.format == PredictionFormat::Csv {
+        return Err(CommandError::OtherFormat { option: "--top", format: "table or json" });
+    }
+    let (mut model, _) = read_model(&args.model, &compute)?;
+    if let Threshold::Fixed(value) = args.threshold {
+        model.card.thresholds.fill(value);
+    }
+    let mut columns = attribute_numbers(&args.only, &model.card)?;
+    if columns.is_empty() {
+        columns = (0..model.card.attributes.len()).collect();
+    }
     let images = images(&args.images)?;
     let rules = read_rules(args.rules.as_deref(), &model.card.attributes)?;
     if args.consistent && rules.is_empty() {
         return Err(CommandError::NoRules);
     }
     let rules = args.consistent.then_some(rules);
-    let mut writer = Writer { format: args.format, card: &model.card, rules, header: false };
-    let mut failed = 0;
+    let top = args.top.map(NonZeroUsize::get);
+    let mut writer = Writer { format: args.format, card: &model.card, columns, top, rules, header: false };
+    // Where the answers themselves are seen, they show how far it is.
+    let mut progress = (!io::stdout().is_terminal()).then(|| Progress::new("predict", "images", images.len() as u64));
+    let (mut failed, mut done) = (0, 0);
     for paths in images.chunks(BATCH_SIZE) {
         let prepared: Vec<_> = paths.par_iter().map(|path| pixels(&model.card.preparation, path)).collect();
         let (mut named, mut batch) = (Vec::new(), Vec::new());
@@ -46,7 +61,8 @@ pub fn run(args: &PredictArgs) -> Result<(), CommandError> {
                 }
                 Err(reason) => {
                     failed += 1;
-                    output::note(&format!("cannot use {}: {reason}", path.display()));
+                    let told = format!("cannot use {}: {reason}", path.display());
+                    progress.as_ref().map_or_else(|| output::note(&told), |progress| progress.note(&told));
                 }
             }
         }
@@ -55,20 +71,52 @@ pub fn run(args: &PredictArgs) -> Result<(), CommandError> {
             let rows = named.into_iter().zip(probabilities.chunks(model.card.attributes.len()));
             output::result(&writer.lines(rows)?)?;
         }
+        done += paths.len() as u64;
+        progress.iter_mut().for_each(|progress| progress.set(done, String::new));
     }
     if failed > 0 { Err(CommandError::SomeImages { failed, images: images.len() }) } else { Ok(()) }
 }
 
-/// Every file named, and every image below every folder named, folders in sorted order.
+/// What stands for paths on standard input.
+const STANDARD_INPUT: &str = "-";
+
+/// Every file named or matched by a pattern, here or on standard input, and every image below every folder named, folders in sorted order.
 fn images(paths: &[PathBuf]) -> Result<Vec<PathBuf>, CommandError> {
     let mut found = Vec::new();
     for path in paths {
-        if path.is_dir() { search(path, &mut found)? } else { found.push(path.clone()) }
+        if path.as_os_str() == STANDARD_INPUT {
+            for line in io::stdin().lines() {
+                let line = line.map_err(|source| CommandError::Read { path: path.clone(), source })?;
+                if !line.is_empty() {
+                    add(Path::new(&line), &mut found)?;
+                }
+            }
+        } else {
+            add(path, &mut found)?;
+        }
     }
     if found.is_empty() {
         return Err(CommandError::NoImages { paths: paths.iter().map(|path| path.display().to_string()).collect() });
     }
     Ok(found)
+}
+
+fn add(path: &Path, found: &mut Vec<PathBuf>) -> Result<(), CommandError> {
+    if path.is_dir() {
+        return search(path, found);
+    }
+    match path.to_str() {
+        // A pattern that no shell has expanded. A file that is called like one is that file.
+        Some(pattern) if pattern.contains(['*', '?', '[']) && !path.exists() => {
+            for path in glob::glob(pattern).map_err(CommandError::usage)? {
+                let path =
+                    path.map_err(|error| CommandError::Read { path: error.path().to_owned(), source: error.into() })?;
+                if path.is_dir() { search(&path, found)? } else { found.push(path) }
+            }
+        }
+        _ => found.push(path.to_owned()),
+    }
+    Ok(())
 }
 
 fn search(folder: &Path, found: &mut Vec<PathBuf>) -> Result<(), CommandError> {
@@ -108,6 +156,10 @@ fn pixels(preparation: &Preparation, path: &Path) -> Result<Vec<u8>, String> {
 struct Writer<'a> {
     format: PredictionFormat,
     card: &'a Card,
+    /// The attributes to answer about, by number.
+    columns: Vec<usize>,
+    /// How many of them, the most probable first; all of them in their order if `None`.
+    top: Option<usize>,
     /// What answers must not break.
     rules: Option<Rules>,
     /// Whether the header of a CSV was written.
@@ -135,7 +187,8 @@ impl Writer<'_> {
             PredictionFormat::Json => {
                 for (image, probabilities) in rows {
                     let answers = self.answers(probabilities);
-                    let prediction = Prediction { image, card: self.card, probabilities, answers: &answers };
+                    let columns = &self.shown(probabilities);
+                    let prediction = Prediction { image, card: self.card, columns, probabilities, answers: &answers };
                     serde_json::to_writer(&mut *lines, &prediction)?;
                     lines.push(b'\n');
                 }
@@ -144,12 +197,16 @@ impl Writer<'_> {
                 let mut csv = csv::Writer::from_writer(lines);
                 if !self.header {
                     self.header = true;
-                    csv.write_record(std::iter::once("image").chain(self.card.attributes.iter().map(String::as_str)))?;
+                    let names = self.columns.iter().map(|&column| self.card.attributes[column].as_str());
+                    csv.write_record(std::iter::once("image").chain(names))?;
                 }
                 for (image, probabilities) in rows {
                     let values: Vec<String> = match &self.rules {
-                        Some(_) => self.answers(probabilities).iter().map(|&is| u8::from(is).to_string()).collect(),
-                        None => probabilities.iter().map(f32::to_string).collect(),
+                        Some(_) => {
+                            let answers = self.answers(probabilities);
+                            self.columns.iter().map(|&column| u8::from(answers[column]).to_string()).collect()
+                        }
+                        None => self.columns.iter().map(|&column| probabilities[column].to_string()).collect(),
                     };
                     csv.write_record(std::iter::once(image.display().to_string()).chain(values))?;
                 }
@@ -168,15 +225,26 @@ impl Writer<'_> {
         }
     }
 
-    /// The attributes an image has, the surest first.
+    /// The attributes to answer about, in the order of the answer.
+    fn shown(&self, probabilities: &[f32]) -> Vec<usize> {
+        let mut shown = self.columns.clone();
+        if let Some(top) = self.top {
+            shown.sort_by(|&a, &b| probabilities[b].total_cmp(&probabilities[a]));
+            shown.truncate(top);
+        }
+        shown
+    }
+
+    /// The attributes an image has, or as many as were asked for, the surest first.
     fn summary(&self, probabilities: &[f32]) -> String {
-        let answers = self.answers(probabilities).into_iter();
-        let mut present: Vec<(&str, f32)> = answers
-            .zip(self.card.attributes.iter().zip(probabilities))
-            .filter_map(|(present, (name, &probability))| present.then_some((name.as_str(), probability)))
+        let answers = self.answers(probabilities);
+        let mut shown = self.shown(probabilities);
+        shown.retain(|&column| self.top.is_some() || answers[column]);
+        shown.sort_by(|&a, &b| probabilities[b].total_cmp(&probabilities[a]));
+        let named: Vec<String> = shown
+            .iter()
+            .map(|&column| format!("{} {:.2}", self.card.attributes[column], probabilities[column]))
             .collect();
-        present.sort_by(|a, b| b.1.total_cmp(&a.1));
-        let named: Vec<String> = present.iter().map(|(name, probability)| format!("{name} {probability:.2}")).collect();
         if named.is_empty() { "(none of its attributes)".to_owned() } else { named.join(", ") }
     }
 }
@@ -185,6 +253,7 @@ impl Writer<'_> {
 struct Prediction<'a> {
     image: &'a Path,
     card: &'a Card,
+    columns: &'a [usize],
     probabilities: &'a [f32],
     answers: &'a [bool],
 }
@@ -193,13 +262,13 @@ impl Serialize for Prediction<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut object = serializer.serialize_struct("Prediction", 2)?;
         object.serialize_field("image", &self.image.display().to_string())?;
-        object.serialize_field("attributes", &Answers(self.card, self.probabilities, self.answers))?;
+        object.serialize_field("attributes", &Answers(self))?;
         object.end()
     }
 }
 
-/// Each attribute's answer, by name, in the model's order.
-struct Answers<'a>(&'a Card, &'a [f32], &'a [bool]);
+/// Each attribute's answer, by name.
+struct Answers<'a>(&'a Prediction<'a>);
 
 impl Serialize for Answers<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -209,10 +278,11 @@ impl Serialize for Answers<'_> {
             present: bool,
         }
 
-        let Answers(card, probabilities, answers) = self;
-        let mut object = serializer.serialize_map(Some(probabilities.len()))?;
-        for ((name, &probability), &present) in card.attributes.iter().zip(*probabilities).zip(*answers) {
-            object.serialize_entry(name, &Answer { probability, present })?;
+        let Answers(Prediction { card, columns, probabilities, answers, .. }) = self;
+        let mut object = serializer.serialize_map(Some(columns.len()))?;
+        for &column in *columns {
+            let answer = Answer { probability: probabilities[column], present: answers[column] };
+            object.serialize_entry(&card.attributes[column], &answer)?;
         }
         object.end()
     }

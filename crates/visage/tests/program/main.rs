@@ -8,6 +8,7 @@ mod compare;
 mod data;
 mod demo;
 mod evaluate;
+mod explain;
 mod export;
 mod fixture;
 mod mistakes;

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::fixture::{folder, line, run, squares};
+use crate::fixture::{PROGRAM, folder, line, run, squares};
 
 #[test]
 fn folders_are_searched_and_a_broken_image_does_not_stop_the_rest() {
@@ -53,7 +53,7 @@ fn a_reader_that_has_had_enough_ends_it_quietly() {
     use std::process::{Command, Stdio};
 
     let images: Vec<_> = std::iter::repeat_n(squares().join("images"), 20).collect();
-    let mut child = Command::new(crate::fixture::PROGRAM)
+    let mut child = Command::new(PROGRAM)
         .args(["predict".into(), run().0.clone()])
         .args(images)
         .stdout(Stdio::piped())
@@ -67,4 +67,83 @@ fn a_reader_that_has_had_enough_ends_it_quietly() {
     let mut error = String::new();
     child.stderr.take().unwrap().read_to_string(&mut error).unwrap();
     assert_eq!((status.code(), error.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn paths_are_read_from_standard_input_in_their_order() {
+    let images = squares().join("images");
+    let image = |name: &str| images.join(name).display().to_string();
+    let typed = format!("{}\n\n{}\n", image("05.png"), image("02.png"));
+    let output = assert_cmd::Command::new(PROGRAM)
+        .arg("predict")
+        .arg(&run().0)
+        .args([&image("09.png"), "-", &image("00.png"), "--format", "csv"])
+        .write_stdin(typed)
+        .output()
+        .unwrap();
+    let csv = String::from_utf8(output.stdout).unwrap();
+    let answered: Vec<&str> = csv.lines().skip(1).filter_map(|line| line.split(',').next()).collect();
+    assert_eq!(answered, ["09.png", "05.png", "02.png", "00.png"].map(image));
+}
+
+#[test]
+fn attributes_and_thresholds_are_chosen() {
+    let (model, image) = (run().0.display(), squares().join("images/00.png"));
+    let predict = |options: &str| line(&format!("predict {model} {} {options}", image.display()));
+    let answers = |options: &str| -> Value {
+        serde_json::from_str(&predict(&format!("--format json {options}")).done()).unwrap()
+    };
+    let all = answers("")["attributes"].clone();
+    let names = |value: &Value| value["attributes"].as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+
+    let bright = answers("--only Bright");
+    assert_eq!(names(&bright), ["Bright"]);
+    assert_eq!(bright["attributes"]["Bright"], all["Bright"]);
+    let csv = [predict("--format csv").done(), predict("--format csv --only Bright,Red").done()];
+    let cells =
+        csv.each_ref().map(|csv| csv.lines().map(|line| line.split(',').collect::<Vec<_>>()).collect::<Vec<_>>());
+    for (whole, turned) in cells[0].iter().zip(&cells[1]) {
+        assert_eq!([turned[0], turned[2], turned[1]], whole[..]);
+    }
+
+    let probability = |name: &str| all[name]["probability"].as_f64().unwrap();
+    let surest = if probability("Red") > probability("Bright") { "Red" } else { "Bright" };
+    assert_eq!(names(&answers("--top 1")), [surest]);
+    assert_eq!(names(&answers("--top 9")).len(), 2);
+    // Whether present or not, the surest first.
+    let table = predict("--top 2 --threshold 1").done();
+    assert!(table.contains(&format!("  {surest} ")) && table.matches(", ").count() == 1, "{table}");
+
+    assert!(predict("--threshold 1").done().ends_with("(none of its attributes)\n"));
+    assert_eq!(answers("--threshold 0")["attributes"]["Red"]["present"], true);
+
+    for (options, code, told) in [
+        ("--only Blue", 1, "has no attribute \"Blue\"\n  help: it has Red, Bright"),
+        ("--top 1 --format csv", 2, "--top goes with --format table or json"),
+    ] {
+        let error = predict(options).failed(code);
+        assert!(error.contains(told), "{error}");
+    }
+}
+
+#[test]
+fn patterns_are_expanded_in_sorted_order() {
+    let folder = folder();
+    fs::create_dir(folder.path().join("b")).unwrap();
+    for (from, to) in [("00.png", "z.png"), ("01.png", "b/y.png"), ("02.png", "[1].png"), ("03.png", "x.PNG")] {
+        fs::copy(squares().join("images").join(from), folder.path().join(to)).unwrap();
+    }
+    let (model, path) = (run().0.display(), folder.path().display());
+    let answered = |pattern: &str| {
+        let csv = line(&format!("predict {model} {path}/{pattern} --format csv")).done();
+        let image = |line: &str| line.split(',').next().unwrap().replace(&format!("{path}/"), "");
+        csv.lines().skip(1).map(image).collect::<Vec<_>>()
+    };
+    assert_eq!(answered("*.png"), ["[1].png", "z.png"]);
+    assert_eq!(answered("**/?.png"), ["b/y.png", "z.png"]);
+    assert_eq!(answered("[1].png"), ["[1].png"], "a file of that very name");
+    let error = line(&format!("predict {model} {path}/*.webp")).failed(1);
+    assert!(error.contains("no images in") && error.contains("*.webp"), "{error}");
+    let error = line(&format!("predict {model} {path}/a***b")).failed(2);
+    assert!(error.contains("Pattern syntax error"), "{error}");
 }

@@ -1,0 +1,112 @@
+//! How much of a model's heat lies where an attribute was drawn, and how little of a map is left when the weights are not.
+//!
+//! `cargo run --release --example heat_in_regions -- MODEL` draws 2,000 faces that the model, trained on faces of
+//! `visage data synth`, has not seen. For each attribute that shows in one place: the mean over the faces that have it, and of which
+//! the model says so, of the share of the heat inside the attribute's region divided by the region's share of the picture; 1 is
+//! chance. Then the mean rank correlation between those maps and the maps of the same network with random weights (Adebayo et al., "Sanity
+//! Checks for Saliency Maps", 2018).
+
+use std::error::Error;
+use std::io::Cursor;
+use std::path::Path;
+
+use burn::tensor::Device;
+use image::ImageFormat;
+use visage_data::Size;
+use visage_judge::is_positive;
+use visage_model::{HeatMethod, Model};
+use visage_synth::{Attribute, Face, HEIGHT, Region, WIDTH};
+
+/// A population no model was trained on.
+const SEED: u64 = 20_241;
+const FACES: u64 = 2_000;
+/// Faces of each attribute that are explained.
+const MOST: usize = 40;
+/// Networks with random weights, taken in turn: one alone sees the same in every face.
+const RANDOM: u64 = 8;
+/// With fewer there is no saying.
+const LEAST: usize = 5;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let path = std::env::args().nth(1).ok_or("name a model file")?;
+    let device = Device::flex();
+    let model = Model::read(Path::new(&path), &device)?.folded();
+    let with_random_weights =
+        |seed| Model { network: model.card.network.init(seed, &device).folded(), ..model.clone() };
+    let random: Vec<Model> = (0..RANDOM).map(with_random_weights).collect();
+    let size = model.card.preparation.output_size();
+
+    println!("Attribute            Faces  Region  Grad-CAM  Grad-CAM++  Random weights");
+    for attribute in Attribute::ALL {
+        let Some(output) = model.card.attributes.iter().position(|name| name == attribute.name()) else { continue };
+        let (mut shares, mut regions, mut correlations) = ([Vec::new(), Vec::new()], Vec::new(), Vec::new());
+        for face in (0..FACES).map(|index| Face::sample(SEED, index)) {
+            let Some(region) = face.region(attribute, WIDTH, HEIGHT) else { break };
+            if !face.attributes.has(attribute) || regions.len() == MOST {
+                continue;
+            }
+            let mut png = Cursor::new(Vec::new());
+            visage_synth::draw(&face, WIDTH, HEIGHT).write_to(&mut png, ImageFormat::Png)?;
+            let pixels = model.card.preparation.pixels(png.get_ref())?;
+            let probability = model.probabilities(&pixels, 1, &device)[output];
+            if !is_positive(probability, model.card.thresholds[output]) {
+                continue;
+            }
+            let heat = |model: &Model, method| model.heat_maps(&pixels, &[output], method, &device).remove(0);
+            let inside = inside(region, size);
+            let region = inside.iter().filter(|&&inside| inside).count() as f64 / inside.len() as f64;
+            regions.push(region);
+            for (shares, method) in shares.iter_mut().zip([HeatMethod::GradCam, HeatMethod::GradCamPlusPlus]) {
+                let heat = heat(&model, method).resized(size);
+                let total: f64 = heat.iter().map(|&heat| f64::from(heat)).sum();
+                let within: f64 =
+                    heat.iter().zip(&inside).filter(|(_, inside)| **inside).map(|(&h, _)| f64::from(h)).sum();
+                if total > 0.0 {
+                    shares.push(within / total / region);
+                }
+            }
+            let [ours, theirs] = [&model, &random[regions.len() % random.len()]]
+                .map(|model| ranks(&heat(model, HeatMethod::GradCam).values));
+            correlations.push(correlation(&ours, &theirs));
+        }
+        if regions.len() < LEAST {
+            continue;
+        }
+        println!(
+            "{:<19}  {:>5}  {:>6.3}  {:>8.2}  {:>10.2}  {:>14.2}",
+            attribute.name(),
+            regions.len(),
+            mean(&regions),
+            mean(&shares[0]),
+            mean(&shares[1]),
+            mean(&correlations),
+        );
+    }
+    Ok(())
+}
+
+/// Which pixels of the prepared image, the whole picture resized, lie in a region of the picture.
+fn inside(region: Region, size: Size) -> Vec<bool> {
+    let place = |index: usize, side: usize, picture: u32| (index as f32 + 0.5) * picture as f32 / side as f32;
+    let row = |row: usize| (region.top..region.bottom).contains(&place(row, size.height, HEIGHT));
+    let column = |column: usize| (region.left..region.right).contains(&place(column, size.width, WIDTH));
+    (0..size.height).flat_map(|y| (0..size.width).map(move |x| row(y) && column(x))).collect()
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+/// The place of each value among all, ties in the middle of theirs.
+fn ranks(values: &[f32]) -> Vec<f64> {
+    let count = |keep: &dyn Fn(f32) -> bool| values.iter().filter(|&&value| keep(value)).count() as f64;
+    values.iter().map(|&value| count(&|other| other < value) + 0.5 * count(&|other| other == value)).collect()
+}
+
+/// Pearson's; 0 where one of both says the same everywhere.
+fn correlation(a: &[f64], b: &[f64]) -> f64 {
+    let (a_mean, b_mean) = (mean(a), mean(b));
+    let sum = |of: &dyn Fn(f64, f64) -> f64| a.iter().zip(b).map(|(x, y)| of(x - a_mean, y - b_mean)).sum::<f64>();
+    let scale = (sum(&|x, _| x * x) * sum(&|_, y| y * y)).sqrt();
+    if scale == 0.0 { 0.0 } else { sum(&|x, y| x * y) / scale }
+}
