@@ -5,6 +5,7 @@
 pub mod depth;
 pub mod efficientnet;
 pub mod error;
+mod inference;
 pub mod layers;
 pub mod model_file;
 pub mod network;
