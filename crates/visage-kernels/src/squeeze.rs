@@ -9,7 +9,7 @@
 //!
 //! As operations of their own these are a dozen small ones, whose starting costs more than their arithmetic. Here a task is
 //! an image; channels are the vectors, but for the sums of `hidden`, which run along them. The mean is summed by blocks of
-//! [`BLOCK`] pixels, so that its rounding does not grow with the image.
+//! 64 pixels, so that its rounding does not grow with the image.
 #![allow(unsafe_code)]
 
 use crate::activation::{Function, Silu, sigmoid};
