@@ -1,4 +1,8 @@
-//! Activations and their derivatives, plain enough for the compiler to vectorise.
+//! Activations and their derivatives, plain enough for the compiler to vectorise; and on vectors, for a convolution's sums
+//! that are still in registers.
+#![allow(unsafe_code)]
+
+use crate::simd::Vector;
 
 /// What follows a normalisation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -19,6 +23,11 @@ pub(crate) trait Function {
     /// Whether [`gradient`](Self::gradient) looks at its argument.
     const CURVED: bool;
     fn value(z: f32) -> f32;
+    /// [`value`](Self::value) of every lane; where multiplications and additions fuse, rounded a little differently.
+    ///
+    /// # Safety
+    /// The processor has `V`'s instructions.
+    unsafe fn lanes<V: Vector>(z: V) -> V;
     /// Derivative at `z`; where there is none, PyTorch's choice. A NaN in `z` must not vanish.
     fn gradient(z: f32) -> f32;
 }
@@ -35,6 +44,10 @@ impl Function for Identity {
         z
     }
     #[inline(always)]
+    unsafe fn lanes<V: Vector>(z: V) -> V {
+        z
+    }
+    #[inline(always)]
     fn gradient(_: f32) -> f32 {
         1.0
     }
@@ -46,6 +59,11 @@ impl Function for Relu {
     #[inline(always)]
     fn value(z: f32) -> f32 {
         if z < 0.0 { 0.0 } else { z }
+    }
+    #[inline(always)]
+    unsafe fn lanes<V: Vector>(z: V) -> V {
+        // SAFETY: the caller vouches for the instructions.
+        unsafe { z.at_least(V::splat(0.0)) }
     }
     #[inline(always)]
     fn gradient(z: f32) -> f32 {
@@ -61,6 +79,11 @@ impl Function for Relu6 {
         if z > 6.0 { 6.0 } else { z }
     }
     #[inline(always)]
+    unsafe fn lanes<V: Vector>(z: V) -> V {
+        // SAFETY: the caller vouches for the instructions.
+        unsafe { z.at_least(V::splat(0.0)).at_most(V::splat(6.0)) }
+    }
+    #[inline(always)]
     fn gradient(z: f32) -> f32 {
         if z <= 0.0 || z >= 6.0 { 0.0 } else { 1.0 }
     }
@@ -71,6 +94,11 @@ impl Function for Silu {
     #[inline(always)]
     fn value(z: f32) -> f32 {
         z * sigmoid(z)
+    }
+    #[inline(always)]
+    unsafe fn lanes<V: Vector>(z: V) -> V {
+        // SAFETY: the caller vouches for the instructions.
+        unsafe { z.div(exp_lanes(V::splat(0.0).sub(z)).add(V::splat(1.0))) }
     }
     #[inline(always)]
     fn gradient(z: f32) -> f32 {
@@ -105,9 +133,16 @@ macro_rules! with_activation {
 pub(crate) use with_activation;
 
 #[inline(always)]
-fn sigmoid(z: f32) -> f32 {
+pub(crate) fn sigmoid(z: f32) -> f32 {
     1.0 / (1.0 + exp(-z))
 }
+
+/// 1.5 * 2^23
+const SHIFTER: f32 = 12_582_912.0;
+/// ln 2 in two parts, the first with so few bits that its product with n is exact.
+const LN_2_HIGH: f32 = 355.0 / 512.0;
+const LN_2_LOW: f32 = -2.121_944_4e-4;
+const POLYNOMIAL: [f32; 6] = [1.987_569_1e-4, 1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 5.000_000_3e-1];
 
 /// `e^x` to 2 units in the last place for -87.3 <= x <= 88.3, clamped outside (so never infinite, never subnormal).
 ///
@@ -115,25 +150,40 @@ fn sigmoid(z: f32) -> f32 {
 /// rounded by adding 1.5 * 2^23, which leaves it in the low bits, and 2^n is built from those bits.
 #[inline(always)]
 pub(crate) fn exp(x: f32) -> f32 {
-    const SHIFTER: f32 = 12_582_912.0; // 1.5 * 2^23
-    // ln 2 in two parts, the first with so few bits that its product with n is exact.
-    const LN_2_HIGH: f32 = 355.0 / 512.0;
-    const LN_2_LOW: f32 = -2.121_944_4e-4;
     // Clamped by comparisons, which vectorise to one instruction each.
     let x = if x > 88.3 { 88.3 } else { x };
     let x = if x < -87.3 { -87.3 } else { x };
     let shifted = x * std::f32::consts::LOG2_E + SHIFTER;
     let n = shifted - SHIFTER;
     let r = (x - n * LN_2_HIGH) - n * LN_2_LOW;
-    let mut p = 1.987_569_1e-4;
-    p = p * r + 1.398_2e-3;
-    p = p * r + 8.333_452e-3;
-    p = p * r + 4.166_579_6e-2;
-    p = p * r + 1.666_666_5e-1;
-    p = p * r + 5.000_000_3e-1;
+    let mut p = POLYNOMIAL[0];
+    for coefficient in &POLYNOMIAL[1..] {
+        p = p * r + coefficient;
+    }
     let mantissa = (p * (r * r) + r) + 1.0;
     let power = f32::from_bits((shifted.to_bits() << 23).wrapping_add(127 << 23));
     mantissa * power
+}
+
+/// [`exp`] of every lane.
+///
+/// # Safety
+/// The processor has `V`'s instructions.
+#[inline(always)]
+unsafe fn exp_lanes<V: Vector>(x: V) -> V {
+    // SAFETY: the caller vouches for the instructions.
+    unsafe {
+        let x = x.at_most(V::splat(88.3)).at_least(V::splat(-87.3));
+        let shifted = x.mul_add(V::splat(std::f32::consts::LOG2_E), V::splat(SHIFTER));
+        let n = shifted.sub(V::splat(SHIFTER));
+        let r = n.mul_add(V::splat(-LN_2_LOW), n.mul_add(V::splat(-LN_2_HIGH), x));
+        let mut p = V::splat(POLYNOMIAL[0]);
+        for coefficient in &POLYNOMIAL[1..] {
+            p = p.mul_add(r, V::splat(*coefficient));
+        }
+        let mantissa = p.mul_add(r.mul(r), r).add(V::splat(1.0));
+        mantissa.mul(shifted.power_of_low_bits())
+    }
 }
 
 #[cfg(test)]
@@ -152,6 +202,35 @@ mod tests {
         }
         assert!(worst < 2.0, "{worst} units");
         assert_eq!(exp(0.0), 1.0);
+    }
+
+    #[test]
+    fn lanes_are_values() {
+        struct Lanes<F>(std::marker::PhantomData<F>, f32);
+        impl<F: Function> crate::simd::Kernel for Lanes<F> {
+            type Output = f32;
+            #[inline(always)]
+            unsafe fn run<V: Vector>(self) -> f32 {
+                let mut lanes = [0.0; 16];
+                // SAFETY: the caller vouches for the instructions; no vector has more lanes.
+                unsafe { F::lanes(V::splat(self.1)).store(lanes.as_mut_ptr()) };
+                lanes[V::LANES - 1]
+            }
+        }
+        for level in crate::simd::available() {
+            for activation in [Activation::Identity, Activation::Relu, Activation::Relu6, Activation::Silu] {
+                for z in (-2000..2000).map(|i| i as f32 * 0.051).chain([f32::NAN, f32::INFINITY, f32::NEG_INFINITY]) {
+                    let (actual, expected) = with_activation!(activation, F => {
+                        (crate::simd::dispatch(level, Lanes(std::marker::PhantomData::<F>, z)), F::value(z))
+                    });
+                    let close = (actual - expected).abs() <= 1e-6 * expected.abs() || actual == expected;
+                    assert!(
+                        close || actual.is_nan() && expected.is_nan(),
+                        "{activation:?} of {z} at {level:?}: {actual}"
+                    );
+                }
+            }
+        }
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! What happens to a convolution's sums while they are still in the cache.
+#![allow(unsafe_code)]
 
 use crate::activation::{Activation, Function, with_activation};
 use crate::shape::expect_len;
+use crate::simd::Vector;
 
 /// What follows the sum of products: `activation(sum + bias[channel] + residual)`.
 ///
@@ -29,19 +31,33 @@ impl Epilogue<'_> {
     }
 
     /// Residual and activation over sums that hold their bias already and are the output's values from `first` on.
+    ///
+    /// A register tile comes here when its sums are stored: with all activations in it the tile would be too long for the
+    /// compiler to keep its sums in registers.
+    ///
+    /// # Safety
+    /// The processor has `V`'s instructions.
     #[inline(always)]
-    pub(crate) fn finish(&self, first: usize, sums: &mut [f32]) {
-        if let Some(residual) = self.residual {
-            for (sum, value) in sums.iter_mut().zip(&residual[first..]) {
-                *sum += value;
-            }
+    pub(crate) unsafe fn finish<V: Vector>(&self, first: usize, sums: &mut [f32]) {
+        if self.residual.is_none() && self.activation == Activation::Identity {
+            return;
         }
-        if self.activation != Activation::Identity {
-            with_activation!(self.activation, F => {
-                for sum in sums {
-                    *sum = F::value(*sum);
+        let residual = self.residual.map(|residual| &residual[first..][..sums.len()]);
+        with_activation!(self.activation, F => {
+            for at in (0..sums.len()).step_by(V::LANES) {
+                let lanes = V::LANES.min(sums.len() - at);
+                // SAFETY: the sums and as many values of the residual have `lanes` values from `at` on.
+                unsafe {
+                    let to = sums.as_mut_ptr().add(at);
+                    let load = |from| if lanes == V::LANES { V::load(from) } else { V::load_first(from, lanes) };
+                    let mut sum = load(to);
+                    if let Some(residual) = residual {
+                        sum = sum.add(load(residual.as_ptr().add(at)));
+                    }
+                    let value = F::lanes(sum);
+                    if lanes == V::LANES { value.store(to) } else { value.store_first(to, lanes) }
                 }
-            });
-        }
+            }
+        });
     }
 }

@@ -188,9 +188,10 @@ impl Block<'_> {
                     if is_last {
                         let columns = (panel.vectors - 1) * V::LANES + last_lanes;
                         for (target, first) in targets.into_iter().zip(offsets).take(rows) {
-                            // SAFETY: the tile has just written these values.
-                            let sums = unsafe { std::slice::from_raw_parts_mut(target, columns) };
-                            self.epilogue.finish(first, sums);
+                            // SAFETY: the tile has just written these values; the caller vouches for the instructions.
+                            unsafe {
+                                self.epilogue.finish::<V>(first, std::slice::from_raw_parts_mut(target, columns))
+                            };
                         }
                     }
                 }

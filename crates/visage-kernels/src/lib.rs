@@ -19,6 +19,7 @@
 //! | [`norm`] | batch norm and per-channel scale and shift, with activation and residual sum |
 //! | [`pool`] | maximum pooling, global average pooling |
 //! | [`gate`] | per-image channel gates (squeeze and excitation) |
+//! | [`squeeze`] | the whole of squeeze and excitation at inference |
 //! | [`optimizer`] | Adam and AdamW |
 //! | [`alignment`] | an allocator whose large blocks begin at a cache line |
 
@@ -32,6 +33,7 @@ pub mod norm;
 pub mod optimizer;
 pub mod pool;
 pub mod shape;
+pub mod squeeze;
 
 mod gather;
 mod geometry;
@@ -42,6 +44,7 @@ mod parallel;
 mod reference;
 mod scratch;
 mod simd;
+mod sliding;
 mod winograd;
 
 pub use activation::Activation;
@@ -52,3 +55,4 @@ pub use gate::{channel_gate, channel_gate_backward};
 pub use norm::{BatchStatistics, batch_norm_train, batch_norm_train_backward, scale_shift, scale_shift_backward};
 pub use pool::{global_average_pool, global_average_pool_backward, max_pool2d, max_pool2d_backward};
 pub use shape::{ConvShape, DepthwiseShape, Padding, PoolShape, Window};
+pub use squeeze::{Excitation, squeeze_excite};

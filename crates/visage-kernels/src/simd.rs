@@ -161,6 +161,14 @@ pub(crate) trait Vector: Copy {
     unsafe fn sub(self, other: Self) -> Self;
     /// `self * factor + addend`, rounded once where the processor can.
     unsafe fn mul_add(self, factor: Self, addend: Self) -> Self;
+    unsafe fn mul(self, other: Self) -> Self;
+    unsafe fn div(self, other: Self) -> Self;
+    /// The greater of each pair. Of a NaN and a bound remains the NaN.
+    unsafe fn at_least(self, bound: Self) -> Self;
+    /// The lesser of each pair. Of a NaN and a bound remains the NaN.
+    unsafe fn at_most(self, bound: Self) -> Self;
+    /// `2^n`, for whole numbers `n` in [-126, 127] that lie in the low bits of `self`, as adding 1.5 * 2^23 leaves them.
+    unsafe fn power_of_low_bits(self) -> Self;
 }
 
 /// Eight values in an array; the compiler makes of it what the target has.
@@ -225,6 +233,41 @@ impl Vector for PortableF32x8 {
         }
         addend
     }
+    #[inline(always)]
+    unsafe fn mul(mut self, other: Self) -> Self {
+        for (a, b) in self.0.iter_mut().zip(other.0) {
+            *a *= b;
+        }
+        self
+    }
+    #[inline(always)]
+    unsafe fn div(mut self, other: Self) -> Self {
+        for (a, b) in self.0.iter_mut().zip(other.0) {
+            *a /= b;
+        }
+        self
+    }
+    #[inline(always)]
+    unsafe fn at_least(mut self, other: Self) -> Self {
+        for (a, b) in self.0.iter_mut().zip(other.0) {
+            *a = if *a < b { b } else { *a };
+        }
+        self
+    }
+    #[inline(always)]
+    unsafe fn at_most(mut self, other: Self) -> Self {
+        for (a, b) in self.0.iter_mut().zip(other.0) {
+            *a = if *a > b { b } else { *a };
+        }
+        self
+    }
+    #[inline(always)]
+    unsafe fn power_of_low_bits(mut self) -> Self {
+        for a in &mut self.0 {
+            *a = f32::from_bits((a.to_bits() << 23).wrapping_add(127 << 23));
+        }
+        self
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -283,6 +326,31 @@ mod x86 {
         unsafe fn mul_add(self, factor: Self, addend: Self) -> Self {
             Self(unsafe { _mm256_fmadd_ps(self.0, factor.0, addend.0) })
         }
+        #[inline(always)]
+        unsafe fn mul(self, other: Self) -> Self {
+            Self(unsafe { _mm256_mul_ps(self.0, other.0) })
+        }
+        #[inline(always)]
+        unsafe fn div(self, other: Self) -> Self {
+            Self(unsafe { _mm256_div_ps(self.0, other.0) })
+        }
+        #[inline(always)]
+        unsafe fn at_least(self, other: Self) -> Self {
+            // Of two operands one of which is NaN the instruction returns the second.
+            Self(unsafe { _mm256_max_ps(other.0, self.0) })
+        }
+        #[inline(always)]
+        unsafe fn at_most(self, other: Self) -> Self {
+            // Of two operands one of which is NaN the instruction returns the second.
+            Self(unsafe { _mm256_min_ps(other.0, self.0) })
+        }
+        #[inline(always)]
+        unsafe fn power_of_low_bits(self) -> Self {
+            unsafe {
+                let exponent = _mm256_slli_epi32::<23>(_mm256_castps_si256(self.0));
+                Self(_mm256_castsi256_ps(_mm256_add_epi32(exponent, _mm256_set1_epi32(127 << 23))))
+            }
+        }
     }
 
     #[derive(Clone, Copy)]
@@ -332,6 +400,31 @@ mod x86 {
         #[inline(always)]
         unsafe fn mul_add(self, factor: Self, addend: Self) -> Self {
             Self(unsafe { _mm512_fmadd_ps(self.0, factor.0, addend.0) })
+        }
+        #[inline(always)]
+        unsafe fn mul(self, other: Self) -> Self {
+            Self(unsafe { _mm512_mul_ps(self.0, other.0) })
+        }
+        #[inline(always)]
+        unsafe fn div(self, other: Self) -> Self {
+            Self(unsafe { _mm512_div_ps(self.0, other.0) })
+        }
+        #[inline(always)]
+        unsafe fn at_least(self, other: Self) -> Self {
+            // Of two operands one of which is NaN the instruction returns the second.
+            Self(unsafe { _mm512_max_ps(other.0, self.0) })
+        }
+        #[inline(always)]
+        unsafe fn at_most(self, other: Self) -> Self {
+            // Of two operands one of which is NaN the instruction returns the second.
+            Self(unsafe { _mm512_min_ps(other.0, self.0) })
+        }
+        #[inline(always)]
+        unsafe fn power_of_low_bits(self) -> Self {
+            unsafe {
+                let exponent = _mm512_slli_epi32::<23>(_mm512_castps_si512(self.0));
+                Self(_mm512_castsi512_ps(_mm512_add_epi32(exponent, _mm512_set1_epi32(127 << 23))))
+            }
         }
     }
 }

@@ -538,9 +538,11 @@ impl Kernel for Outputs<'_> {
             for row in 0..TILE {
                 for column in 0..TILE {
                     if let Some(pixel) = tiles.target_pixel(place, [row, column]) {
-                        // SAFETY: the pixel just written.
-                        let sums = unsafe { std::slice::from_raw_parts_mut(target.at(pixel * columns), columns) };
-                        epilogue.finish(pixel * columns, sums);
+                        // SAFETY: the pixel just written; the caller vouches for the instructions.
+                        unsafe {
+                            let sums = std::slice::from_raw_parts_mut(target.at(pixel * columns), columns);
+                            epilogue.finish::<V>(pixel * columns, sums);
+                        }
                     }
                 }
             }

@@ -152,9 +152,8 @@ impl EfficientNet {
                         DepthwiseConv2d::new(middle, stage.kernel, stride, variant.padding, device),
                         norm(middle),
                     ),
-                    gate: variant.gates.then(|| SqueezeExcite {
-                        reduce: Linear::new(middle, squeezed, device),
-                        expand: Linear::new(squeezed, middle, device),
+                    gate: variant.gates.then(|| {
+                        SqueezeExcite::new(Linear::new(middle, squeezed, device), Linear::new(squeezed, middle, device))
                     }),
                     project: conv_norm([middle, stage.output], 1, 1),
                     residual: stride == 1 && input == stage.output,
@@ -215,6 +214,11 @@ impl EfficientNet {
         logits.value
     }
 
+    /// Whether inference was made ready.
+    pub(crate) fn is_folded(&self) -> bool {
+        self.stem.is_folded()
+    }
+
     /// Makes inference ready: from now on it computes with what the weights are now.
     pub(crate) fn fold(&mut self) {
         self.stem.fold();
@@ -222,6 +226,7 @@ impl EfficientNet {
         for block in &mut self.blocks {
             block.expand.iter_mut().for_each(ConvNorm::fold);
             block.depthwise.fold();
+            block.gate.iter_mut().for_each(SqueezeExcite::fold);
             block.project.fold();
         }
     }

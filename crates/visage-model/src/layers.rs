@@ -333,6 +333,11 @@ impl ConvNorm {
         planner.step(name, input, operation, windowed(input.size, window))
     }
 
+    /// Whether inference was made ready.
+    pub(crate) fn is_folded(&self) -> bool {
+        self.folded.is_some()
+    }
+
     /// Makes inference ready: from now on it computes with what the weights are now.
     pub fn fold(&mut self) {
         let (scale, shift) = self.norm.scale_and_shift(self.norm.weight.val(), self.norm.bias.val());
@@ -469,16 +474,36 @@ pub struct SqueezeExcite {
     pub reduce: Linear,
     /// Back to all channels.
     pub expand: Linear,
+    /// The weight of `expand` transposed, once inference is made ready.
+    #[module(skip)]
+    folded: Option<Tensor<2>>,
 }
 
 impl SqueezeExcite {
+    /// The gate of these two layers.
+    #[must_use]
+    pub fn new(reduce: Linear, expand: Linear) -> Self {
+        Self { reduce, expand, folded: None }
+    }
+
     /// `[batch, height, width, channels]` to the same shape.
     #[must_use]
     pub fn forward(&self, input: Tensor<4>, pass: Pass<'_>) -> Tensor<4> {
+        if let (Some(expand), Pass::Inference) = (&self.folded, pass) {
+            let Self { reduce: Linear { weight, bias }, .. } = self;
+            return ops::squeeze_excite(input, weight.val(), bias.val(), expand.clone(), self.expand.bias.val());
+        }
         let pooled = pass.round(ops::global_average_pool(input.clone()));
         let squeezed = pass.round(activation::silu(self.reduce.forward(pooled, pass)));
         let gate = pass.round(activation::sigmoid(self.expand.forward(squeezed, pass)));
         pass.round(ops::channel_gate(input, gate))
+    }
+
+    /// As [`ConvNorm::fold`].
+    pub fn fold(&mut self) {
+        let weight = self.expand.weight.val();
+        // By its data, so that it lies transposed and is not a view.
+        self.folded = Some(Tensor::from_data(weight.clone().transpose().into_data(), &weight.device()));
     }
 
     /// Adds it to a plan.

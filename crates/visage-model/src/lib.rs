@@ -6,6 +6,7 @@ pub mod depth;
 pub mod efficientnet;
 pub mod error;
 pub mod heat_map;
+mod inference;
 pub mod layers;
 pub mod model_file;
 pub mod network;

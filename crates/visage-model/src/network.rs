@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use visage_data::random::stream;
 
 use crate::efficientnet::{EfficientNet, Regularisation};
+use crate::inference;
 use crate::layers::Pass;
 use crate::ops;
 use crate::resnet::ResNet18;
@@ -137,13 +138,23 @@ impl Network {
     /// Height and width are at least 32 and need not be equal.
     #[must_use]
     pub fn forward(&self, images: Tensor<4>, pass: Pass<'_>) -> Tensor<2> {
-        self.classify(self.features(images, pass), pass)
+        match pass {
+            Pass::Inference => inference::on_the_pool(|| self.classify(self.features(images, pass), pass)),
+            Pass::Training(_) => self.classify(self.features(images, pass), pass),
+        }
     }
 
     /// The backbone: normalised images `[batch, height, width, 3]` to features `[batch, features]`.
     #[must_use]
     pub fn features(&self, images: Tensor<4>, pass: Pass<'_>) -> Tensor<2> {
-        pass.round(ops::global_average_pool(self.feature_map(images, pass)))
+        let features = |images| pass.round(ops::global_average_pool(self.feature_map(images, pass)));
+        match (self, pass) {
+            // ResNet-18 has few and small feature maps, and filters that are better read once.
+            (Network::EfficientNet(network), Pass::Inference) if network.is_folded() => {
+                inference::few_at_a_time(images, features)
+            }
+            _ => features(images),
+        }
     }
 
     /// What the backbone's last convolution makes of normalised images `[batch, height, width, 3]`: a map of a 32nd of their

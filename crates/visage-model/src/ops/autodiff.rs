@@ -337,6 +337,22 @@ impl<C: CheckpointStrategy> NetworkOps for Autodiff<Flex, C> {
         ))
     }
 
+    fn squeeze_excite(
+        input: Tracked,
+        reduce: Tracked,
+        reduce_bias: Tracked,
+        expand: Tracked,
+        expand_bias: Tracked,
+    ) -> Tracked {
+        Tracked::new(Flex::squeeze_excite(
+            input.into_primitive(),
+            reduce.into_primitive(),
+            reduce_bias.into_primitive(),
+            expand.into_primitive(),
+            expand_bias.into_primitive(),
+        ))
+    }
+
     // The step of an optimiser is no part of any graph: the results are fresh leaves.
     fn adam_step(
         parameter: Tracked,

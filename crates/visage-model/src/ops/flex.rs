@@ -188,6 +188,26 @@ impl NetworkOps for Flex {
         tensor(output, [batch, height, width, channels])
     }
 
+    fn squeeze_excite(
+        input: FlexTensor,
+        reduce: FlexTensor,
+        reduce_bias: FlexTensor,
+        expand: FlexTensor,
+        expand_bias: FlexTensor,
+    ) -> FlexTensor {
+        let mut gated = contiguous(input);
+        let [reduce, reduce_bias, expand, expand_bias] = [reduce, reduce_bias, expand, expand_bias].map(contiguous);
+        let [batch, height, width, _] = dims(&gated);
+        let excitation = kernels::Excitation {
+            reduce: slice(&reduce),
+            reduce_bias: slice(&reduce_bias),
+            expand: slice(&expand),
+            expand_bias: slice(&expand_bias),
+        };
+        kernels::squeeze_excite(batch, height * width, excitation, gated.storage_mut::<f32>());
+        gated
+    }
+
     fn adam_step(
         parameter: FlexTensor,
         gradient: FlexTensor,

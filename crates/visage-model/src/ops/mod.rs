@@ -101,6 +101,15 @@ pub trait NetworkOps: Backend {
     /// See [`channel_gate`].
     fn channel_gate(input: FloatTensor<Self>, gate: FloatTensor<Self>) -> FloatTensor<Self>;
 
+    /// See [`squeeze_excite`].
+    fn squeeze_excite(
+        input: FloatTensor<Self>,
+        reduce: FloatTensor<Self>,
+        reduce_bias: FloatTensor<Self>,
+        expand: FloatTensor<Self>,
+        expand_bias: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
+
     /// See [`adam_step`].
     fn adam_step(
         parameter: FloatTensor<Self>,
@@ -281,6 +290,29 @@ pub fn global_average_pool(input: Tensor<4>) -> Tensor<2> {
 #[must_use]
 pub fn channel_gate(input: Tensor<4>, gate: Tensor<2>) -> Tensor<4> {
     Tensor::from_dispatch(<Dispatch as NetworkOps>::channel_gate(input.into_dispatch(), gate.into_dispatch()))
+}
+
+/// What the channels of every image are scaled by is computed from their means: `sigmoid(silu(mean * reduce^T +
+/// reduce_bias) * expand + expand_bias)`. Carries no gradient.
+///
+/// - `input`: `[batch, height, width, channels]`, as the result
+/// - `reduce`, `expand`: `[hidden, channels]`
+/// - `reduce_bias`: `[hidden]`; `expand_bias`: `[channels]`
+#[must_use]
+pub fn squeeze_excite(
+    input: Tensor<4>,
+    reduce: Tensor<2>,
+    reduce_bias: Tensor<1>,
+    expand: Tensor<2>,
+    expand_bias: Tensor<1>,
+) -> Tensor<4> {
+    Tensor::from_dispatch(<Dispatch as NetworkOps>::squeeze_excite(
+        input.into_dispatch(),
+        reduce.into_dispatch(),
+        reduce_bias.into_dispatch(),
+        expand.into_dispatch(),
+        expand_bias.into_dispatch(),
+    ))
 }
 
 /// A parameter and the two moments Adam keeps of its gradient, all of one shape.

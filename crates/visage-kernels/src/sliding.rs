@@ -1,0 +1,287 @@
+//! Depthwise convolution with the windows that networks have: 3x3 and 5x5, of stride 1 or 2.
+//!
+//! ```text
+//!   kernel 3, stride 1, a span of 4 pixels, one vector of channels:
+//!
+//!   source row      v0  v1  v2  v3  v4  v5        loaded once, and used by up to three sums
+//!   weight row      w0  w1  w2
+//!   sum of pixel 0  += v0 w0 + v1 w1 + v2 w2
+//!   sum of pixel 1      += v1 w0 + v2 w1 + v3 w2       ... and so on for each row of the kernel
+//! ```
+//!
+//! Taken tap by tap (`depthwise.rs`) every sum would load its source value for itself, and loading is what such a
+//! convolution waits for. Here a span of neighbouring output pixels holds its sums and the values of a source row in
+//! registers, so that a value is loaded once a kernel row. A column that hangs over the border is read from a run of
+//! zeros; a row that does is left out. Bias and activation are added before the sums leave the registers.
+//!
+//! Tiling: a task is some rows of the output, all their channels.
+#![allow(unsafe_code)]
+// Register tiles read best, and compile surest, as loops over constant index ranges.
+#![allow(clippy::needless_range_loop)]
+
+use std::ops::Range;
+
+use crate::activation::{Function, with_activation};
+use crate::epilogue::Epilogue;
+use crate::parallel::{self, SharedMut};
+use crate::shape::DepthwiseShape;
+use crate::simd::{self, Kernel, Level, Vector};
+
+/// Output values of a task, about.
+const TASK: usize = 8 * 1024;
+
+/// Whether [`forward`] knows the window, and what follows the sums.
+pub(crate) fn applies(shape: DepthwiseShape, epilogue: &Epilogue) -> bool {
+    let [kernel, stride] = [shape.window.kernel, shape.window.stride];
+    epilogue.residual.is_none() && matches!((kernel, stride), ([3, 3] | [5, 5], [1, 1] | [2, 2]))
+}
+
+/// Fills `output`; lengths have been checked.
+pub(crate) fn forward(
+    level: Level,
+    shape: DepthwiseShape,
+    input: &[f32],
+    weight: &[f32],
+    epilogue: &Epilogue,
+    output: &mut [f32],
+) {
+    let size = [shape.out_height(), shape.out_width()];
+    if output.is_empty() {
+        return;
+    }
+    let rows = shape.batch * size[0];
+    let step = TASK.div_ceil(size[1] * shape.channels);
+    let zeros = vec![0.0; shape.channels];
+    let output = SharedMut::new(output);
+    parallel::for_each(rows.div_ceil(step), |task| {
+        let rows = task * step..rows.min((task + 1) * step);
+        simd::dispatch(level, Slide { shape, size, input, weight, epilogue, zeros: &zeros, output, rows });
+    });
+}
+
+/// Some rows of the output, counted over all images.
+struct Slide<'a> {
+    shape: DepthwiseShape,
+    /// Height and width of an output image.
+    size: [usize; 2],
+    input: &'a [f32],
+    weight: &'a [f32],
+    epilogue: &'a Epilogue<'a>,
+    zeros: &'a [f32],
+    output: SharedMut,
+    rows: Range<usize>,
+}
+
+/// What one row of the kernel reads for a span: the source's columns and the weight's row, `[kernel_width, channels]`.
+type KernelRow<const COLUMNS: usize> = ([*const f32; COLUMNS], *const f32);
+
+impl Kernel for Slide<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<V: Vector>(self) {
+        with_activation!(self.epilogue.activation, F => {
+            // SAFETY: the caller vouches for the instructions. The last number is `(pixels - 1) * stride + kernel`.
+            unsafe {
+                match (self.shape.window.kernel[1], self.shape.window.stride[1]) {
+                    (3, 1) => self.rows(
+                        |place| self.span::<V, F, 3, 1, 8, 10>(place),
+                        |place| self.span::<V, F, 3, 1, 4, 6>(place),
+                        |place| self.span::<V, F, 3, 1, 1, 3>(place),
+                    ),
+                    (3, _) => self.rows(
+                        |place| self.span::<V, F, 3, 2, 8, 17>(place),
+                        |place| self.span::<V, F, 3, 2, 4, 9>(place),
+                        |place| self.span::<V, F, 3, 2, 1, 3>(place),
+                    ),
+                    (_, 1) => self.rows(
+                        |place| self.span::<V, F, 5, 1, 8, 12>(place),
+                        |place| self.span::<V, F, 5, 1, 4, 8>(place),
+                        |place| self.span::<V, F, 5, 1, 1, 5>(place),
+                    ),
+                    _ => self.rows(
+                        |place| self.span::<V, F, 5, 2, 8, 19>(place),
+                        |place| self.span::<V, F, 5, 2, 4, 11>(place),
+                        |place| self.span::<V, F, 5, 2, 1, 5>(place),
+                    ),
+                }
+            }
+        });
+    }
+}
+
+impl Slide<'_> {
+    /// Covers the rows with spans of eight, four and single pixels; `[image, y, x]` is where one begins.
+    #[inline(always)]
+    fn rows(&self, eight: impl Fn([usize; 3]), four: impl Fn([usize; 3]), one: impl Fn([usize; 3])) {
+        let [height, width] = self.size;
+        for row in self.rows.clone() {
+            let (image, y) = (row / height, row % height);
+            let mut x = 0;
+            while x < width {
+                match width - x {
+                    8.. => {
+                        eight([image, y, x]);
+                        x += 8;
+                    }
+                    4.. => {
+                        four([image, y, x]);
+                        x += 4;
+                    }
+                    _ => {
+                        one([image, y, x]);
+                        x += 1;
+                    }
+                }
+            }
+        }
+    }
+
+    /// `PIXELS` output pixels, all their channels.
+    ///
+    /// # Safety
+    /// The processor has `V`'s instructions; the pixels exist and no other task writes them; `COLUMNS` is
+    /// `(PIXELS - 1) * STRIDE + KERNEL`, of the shape's window.
+    #[inline(always)]
+    unsafe fn span<
+        V: Vector,
+        F: Function,
+        const KERNEL: usize,
+        const STRIDE: usize,
+        const PIXELS: usize,
+        const COLUMNS: usize,
+    >(
+        &self,
+        [image, y, x]: [usize; 3],
+    ) {
+        let DepthwiseShape { in_height, in_width, channels, window, .. } = self.shape;
+        let mut rows: [KernelRow<COLUMNS>; KERNEL] = [([self.zeros.as_ptr(); COLUMNS], self.weight.as_ptr()); KERNEL];
+        let mut count = 0;
+        for r in 0..KERNEL {
+            let inside = (y * STRIDE + r).checked_sub(window.padding.top).filter(|row| *row < in_height);
+            let Some(row) = inside else { continue };
+            let first = (image * in_height + row) * in_width;
+            let (columns, weight) = &mut rows[count];
+            for column in 0..COLUMNS {
+                let inside = (x * STRIDE + column).checked_sub(window.padding.left).filter(|column| *column < in_width);
+                columns[column] = match inside {
+                    Some(column) => self.input[(first + column) * channels..][..channels].as_ptr(),
+                    None => self.zeros.as_ptr(),
+                };
+            }
+            *weight = self.weight[r * KERNEL * channels..][..KERNEL * channels].as_ptr();
+            count += 1;
+        }
+        let pixel = (image * self.size[0] + y) * self.size[1] + x;
+        // SAFETY: the slices above have shown that every column has `channels` values and every weight `KERNEL` times as
+        // many; the output's pixels exist, as the caller vouches.
+        unsafe {
+            let target = self.output.at(pixel * channels);
+            let mut channel = 0;
+            while channel + V::LANES <= channels {
+                self.block::<V, F, KERNEL, STRIDE, PIXELS, COLUMNS, true>(&rows[..count], target, channel);
+                channel += V::LANES;
+            }
+            if channel < channels {
+                self.block::<V, F, KERNEL, STRIDE, PIXELS, COLUMNS, false>(&rows[..count], target, channel);
+            }
+        }
+    }
+
+    /// One vector of channels from `channel` on; those that exist, where it is not `WHOLE`.
+    ///
+    /// # Safety
+    /// As [`span`](Self::span). Columns and target's pixels have the shape's channels, weights `KERNEL` times as many.
+    #[inline(always)]
+    unsafe fn block<
+        V: Vector,
+        F: Function,
+        const KERNEL: usize,
+        const STRIDE: usize,
+        const PIXELS: usize,
+        const COLUMNS: usize,
+        const WHOLE: bool,
+    >(
+        &self,
+        rows: &[KernelRow<COLUMNS>],
+        target: *mut f32,
+        channel: usize,
+    ) {
+        let channels = self.shape.channels;
+        // SAFETY: all pointers stay within what the caller vouches for.
+        unsafe {
+            let load = |from: *const f32| {
+                let from = from.add(channel);
+                if WHOLE { V::load(from) } else { V::load_first(from, channels - channel) }
+            };
+            let start = self.epilogue.bias.map_or(V::splat(0.0), |bias| load(bias.as_ptr()));
+            let mut sums = [start; PIXELS];
+            for (columns, weight) in rows {
+                let mut values = [start; COLUMNS];
+                for column in 0..COLUMNS {
+                    values[column] = load(columns[column]);
+                }
+                for s in 0..KERNEL {
+                    let weight = load(weight.add(s * channels));
+                    for pixel in 0..PIXELS {
+                        sums[pixel] = values[pixel * STRIDE + s].mul_add(weight, sums[pixel]);
+                    }
+                }
+            }
+            for pixel in 0..PIXELS {
+                let sum = F::lanes(sums[pixel]);
+                let to = target.add(pixel * channels + channel);
+                if WHOLE { sum.store(to) } else { sum.store_first(to, channels - channel) }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::activation::Activation;
+    use crate::reference::{assert_finished, pairs, values};
+    use crate::shape::{Padding, Window};
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(150))]
+        #[test]
+        fn all_levels_agree_with_the_definition(
+            kernel in prop::sample::select(vec![3usize, 5]),
+            stride in 1usize..3,
+            padding in [0usize..3, 0usize..3, 0usize..3, 0usize..3],
+            extra in [0usize..14, 0usize..22],
+            batch in 1usize..3,
+            channels in prop::sample::select(vec![1usize, 8, 15, 16, 24, 40, 100]),
+        ) {
+            let [top, left, bottom, right] = padding;
+            let window =
+                Window { kernel: [kernel; 2], stride: [stride; 2], padding: Padding { top, left, bottom, right } };
+            let [in_height, in_width] = extra.map(|extra| kernel + extra);
+            let shape = DepthwiseShape { batch, in_height, in_width, channels, window };
+            let (input, weight) = (values(1, shape.input_len()), values(2, window.taps() * channels));
+            let bias = values(3, channels);
+            let mut sums = vec![0.0; shape.output_len()];
+            for [to, tap, from] in pairs(batch, in_height, in_width, window) {
+                for c in 0..channels {
+                    sums[to * channels + c] +=
+                        f64::from(input[from * channels + c]) * f64::from(weight[tap * channels + c]);
+                }
+            }
+            for activation in [Activation::Identity, Activation::Relu, Activation::Relu6, Activation::Silu] {
+                for bias in [None, Some(&bias[..])] {
+                    let epilogue = Epilogue { bias, residual: None, activation };
+                    prop_assert!(applies(shape, &epilogue));
+                    for level in simd::available() {
+                        let mut actual = vec![f32::NAN; sums.len()];
+                        forward(level, shape, &input, &weight, &epilogue, &mut actual);
+                        assert_finished(&actual, &sums, &epilogue, 5e-6);
+                    }
+                }
+            }
+        }
+    }
+}
