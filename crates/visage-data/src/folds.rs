@@ -1,8 +1,6 @@
 //! Parts of a dataset that are left out of training in turn.
 
-use rand::RngExt;
-
-use crate::random::stream;
+use crate::random::{shuffle, stream};
 use crate::sample::{Sample, of_one_identity};
 use crate::split::Split;
 
@@ -13,10 +11,7 @@ const VALIDATION: f64 = 0.1;
 /// others.
 pub(crate) fn splits(samples: &[Sample], part: usize, parts: usize, seed: u64) -> Vec<Split> {
     let mut groups = of_one_identity(samples);
-    let mut random = stream(seed, "folds", 0, 0);
-    for last in (1..groups.len()).rev() {
-        groups.swap(last, random.random_range(0..=last));
-    }
+    shuffle(&mut groups, &mut stream(seed, "folds", 0, 0));
 
     let mut splits = vec![Split::Train; samples.len()];
     let mut sizes = vec![0; parts];

@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
-use rand::RngExt;
 
 use crate::augment::Augmentation;
 use crate::dataset::Dataset;
@@ -15,7 +14,7 @@ use crate::error::{DataError, InvalidSetting};
 use crate::label::Label;
 use crate::mixing::{Mixed, Mixing};
 use crate::prepare::Preparation;
-use crate::random::stream;
+use crate::random::{shuffle, stream};
 use crate::size::Size;
 
 /// How a [`Loader`] goes through its samples.
@@ -261,11 +260,7 @@ struct BatchMaker {
 impl BatchMaker {
     fn new(dataset: Arc<Dataset>, mut order: Vec<usize>, preparation: Preparation, options: LoaderOptions) -> Self {
         if options.shuffle {
-            // Fisher and Yates, spelled out so that the order outlives releases of the random library.
-            let mut random = stream(options.seed, "shuffle", options.epoch, 0);
-            for last in (1..order.len()).rev() {
-                order.swap(last, random.random_range(0..=last));
-            }
+            shuffle(&mut order, &mut stream(options.seed, "shuffle", options.epoch, 0));
         }
         let mut delivered = vec![0; dataset.samples().len()];
         let repeat = |&index: &usize| {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::InvalidSetting;
 use crate::label::Label;
-use crate::random::stream;
+use crate::random::{shuffle, stream};
 use crate::size::Size;
 
 /// How often batches are mixed, and how. A batch is mixed in one way at most.
@@ -79,9 +79,7 @@ impl Mixing {
         let alpha = if is_mixup { self.mixup_alpha } else { self.cutmix_alpha };
         let share = Beta::new(alpha, alpha).ok()?.sample(&mut random);
         let mut partners: Vec<usize> = (0..images).collect();
-        for last in (1..images).rev() {
-            partners.swap(last, random.random_range(0..=last));
-        }
+        shuffle(&mut partners, &mut random);
         let source = pixels.to_vec();
         let of_partners = partners.iter().map(|&partner| &source[partner * image..(partner + 1) * image]);
         if is_mixup {

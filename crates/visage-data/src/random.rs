@@ -4,6 +4,7 @@
 //! the ChaCha key itself, so two different tuples never share a stream, and neither the number of threads nor
 //! the point at which a run was resumed can change what a sample draws.
 
+use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
@@ -21,6 +22,14 @@ pub fn stream(seed: u64, purpose: &str, epoch: u64, sample: u64) -> ChaCha8Rng {
     ChaCha8Rng::from_seed(key)
 }
 
+/// Brings `items` into an order drawn from `random`: Fisher and Yates, spelled out so that the order outlives releases of the
+/// random library.
+pub(crate) fn shuffle<T>(items: &mut [T], random: &mut ChaCha8Rng) {
+    for last in (1..items.len()).rev() {
+        items.swap(last, random.random_range(0..=last));
+    }
+}
+
 /// The 64-bit FNV-1a hash (Fowler, Noll, Vo).
 fn fnv1a(bytes: &[u8]) -> u64 {
     const OFFSET_BASIS: u64 = 0xCBF2_9CE4_8422_2325;
@@ -31,7 +40,6 @@ fn fnv1a(bytes: &[u8]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rand::RngExt;
 
     #[test]
     fn a_stream_depends_on_every_part_of_its_key_and_on_nothing_else() {

@@ -1,9 +1,7 @@
 //! Drawing splits so that each has its share of every attribute.
 
-use rand::RngExt;
-
 use crate::label::Label;
-use crate::random::stream;
+use crate::random::{shuffle, stream};
 use crate::sample::{Sample, of_one_identity};
 use crate::split::Split;
 
@@ -25,10 +23,7 @@ struct Group {
 /// with each label, training first, so that a label of three groups is in all three splits.
 pub(crate) fn splits(samples: &[Sample], attributes: usize, seed: u64) -> Vec<Split> {
     let mut groups = groups(samples, attributes);
-    let mut random = stream(seed, "split", 0, 0);
-    for last in (1..groups.len()).rev() {
-        groups.swap(last, random.random_range(0..=last));
-    }
+    shuffle(&mut groups, &mut stream(seed, "split", 0, 0));
 
     let mut room = SHARES.map(|(_, share)| share * samples.len() as f64);
     let mut owed: Vec<[f64; 3]> = (0..attributes)

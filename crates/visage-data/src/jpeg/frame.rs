@@ -1,5 +1,7 @@
 //! The coefficients of a picture, filled in scan by scan.
 
+use std::ops::RangeInclusive;
+
 use super::entropy::{Bits, Table};
 use super::{MAX_PIXELS, Tables, ZIGZAG};
 
@@ -201,25 +203,8 @@ impl Scan {
             *run -= 1;
             return;
         }
-        let mut place = self.first;
-        while place <= self.last {
-            let code = bits.code(ac);
-            let (zeros, size) = (usize::from(code >> 4), u32::from(code & 15));
-            if size == 0 {
-                if zeros < 15 {
-                    *run = (1 << zeros) - 1 + bits.take(zeros as u32) as u32;
-                    return;
-                }
-                place += 16;
-                continue;
-            }
-            place += zeros;
-            let value = bits.signed(size);
-            if place > self.last {
-                return;
-            }
-            block[usize::from(ZIGZAG[place])] = (value << self.low) as i16;
-            place += 1;
+        if let Some(ended) = coefficients(block, self.first..=self.last, self.low, ac, bits) {
+            *run = (1 << ended) - 1 + bits.take(ended) as u32;
         }
     }
 
@@ -278,23 +263,38 @@ fn sequential(block: &mut [i16; 64], dc: &Table, ac: &Table, last: &mut i32, bit
     let size = u32::from(bits.code(dc)).min(16);
     *last = last.wrapping_add(bits.signed(size));
     block[0] = *last as i16;
-    let mut place = 1;
-    while place < 64 {
+    coefficients(block, 1..=63, 0, ac, bits);
+}
+
+/// Reads coefficients that are not 0, each after a run of those that are, into their places in the order of the file (T.81, F.1.2.2).
+/// Where a code ends the block before the last place, the number in it, below 15: of the bits that follow in progressive files,
+/// and 0 in others.
+#[inline(always)]
+fn coefficients(
+    block: &mut [i16; 64],
+    places: RangeInclusive<usize>,
+    low: u32,
+    ac: &Table,
+    bits: &mut Bits<'_>,
+) -> Option<u32> {
+    let (mut place, last) = places.into_inner();
+    while place <= last {
         let code = bits.code(ac);
-        let (zeros, size) = (usize::from(code >> 4), u32::from(code & 15));
+        let (zeros, size) = (u32::from(code >> 4), u32::from(code & 15));
         if size == 0 {
             if zeros < 15 {
-                return;
+                return Some(zeros);
             }
             place += 16;
             continue;
         }
-        place += zeros;
+        place += zeros as usize;
         let value = bits.signed(size);
-        if place > 63 {
-            return;
+        if place > last {
+            return None;
         }
-        block[usize::from(ZIGZAG[place])] = value as i16;
+        block[usize::from(ZIGZAG[place])] = (value << low) as i16;
         place += 1;
     }
+    None
 }

@@ -19,7 +19,7 @@ use parquet::schema::types::Type;
 use super::faults::Faults;
 use super::spelling::Column;
 use super::split_of_name;
-use super::table::{Header, IMAGE_COLUMNS, Table};
+use super::table::{Header, IDENTITY_COLUMNS, IMAGE_COLUMNS, SPLIT_COLUMNS, Table};
 use crate::error::DataError;
 use crate::files::Mapped;
 
@@ -235,8 +235,8 @@ fn columns(schema: &Type) -> Columns {
         if is_picture(field) {
             continue;
         }
-        let roles = ["split", "partition", "identity", "identity_id", "celeb_id", "person_id", "subject_id"];
-        if is_text && !known(name, &IMAGE_COLUMNS) && !known(name, &roles) {
+        let has_role = known(name, &IMAGE_COLUMNS) || known(name, &SPLIT_COLUMNS) || known(name, &IDENTITY_COLUMNS);
+        if is_text && !has_role {
             columns.words.push(columns.names.len());
         }
         if known(name, &IMAGE_COLUMNS) && is_text && columns.image.is_none() {

@@ -21,9 +21,9 @@ use crate::split::Split;
 pub(super) const IMAGE_COLUMNS: [&str; 9] =
     ["image", "image_id", "filename", "file_name", "image_path", "file", "filepath", "path", "img"];
 /// Names of the column that assigns a split.
-const SPLIT_COLUMNS: [&str; 2] = ["split", "partition"];
+pub(super) const SPLIT_COLUMNS: [&str; 2] = ["split", "partition"];
 /// Names of the column that says who is shown.
-const IDENTITY_COLUMNS: [&str; 5] = ["identity", "identity_id", "celeb_id", "person_id", "subject_id"];
+pub(super) const IDENTITY_COLUMNS: [&str; 5] = ["identity", "identity_id", "celeb_id", "person_id", "subject_id"];
 
 /// What a table lists.
 #[derive(Debug, Default)]
