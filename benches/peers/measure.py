@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -18,29 +19,11 @@ import timm
 import torch
 import torchvision
 
-ATTRIBUTES = 40
+from networks import ATTRIBUTES, network
 
 
-def network(architecture):
-    """The same network as visage's, channels last."""
-    if architecture == "resnet18":
-        model = torchvision.models.resnet18(weights=None)
-        model.fc = torch.nn.Linear(512, ATTRIBUTES)
-    elif architecture == "efficientnet-b0":
-        model = torchvision.models.efficientnet_b0(weights=None)
-        model.classifier = torch.nn.Sequential(
-            torch.nn.Linear(1280, 512),
-            torch.nn.BatchNorm1d(512),
-            torch.nn.ReLU(),
-            torch.nn.Dropout(0.3),
-            torch.nn.Linear(512, 256),
-            torch.nn.ReLU(),
-            torch.nn.Dropout(0.2),
-            torch.nn.Linear(256, ATTRIBUTES),
-        )
-    else:
-        model = timm.create_model("tf_efficientnet_lite0", pretrained=False, num_classes=ATTRIBUTES)
-    return model.to(memory_format=torch.channels_last)
+def channels_last(architecture):
+    return network(architecture).to(memory_format=torch.channels_last)
 
 
 def images(batch, height, width):
@@ -61,13 +44,13 @@ def rate(step, batch, seconds):
 
 
 def torch_infer(architecture, batch, height, width, seconds):
-    model, x = network(architecture).eval(), images(batch, height, width)
+    model, x = channels_last(architecture).eval(), images(batch, height, width)
     with torch.inference_mode():
         return rate(lambda: model(x), batch, seconds)
 
 
 def torch_train(architecture, batch, height, width, seconds):
-    model, x = network(architecture).train(), images(batch, height, width)
+    model, x = channels_last(architecture).train(), images(batch, height, width)
     y = (torch.rand(batch, ATTRIBUTES) < 0.3).float()
     optimizer = torch.optim.AdamW(model.parameters(), 1e-4)
     loss = torch.nn.BCEWithLogitsLoss()
@@ -84,7 +67,7 @@ def onnx_infer(architecture, batch, height, width, seconds, threads):
     x = images(batch, height, width).contiguous()
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "network.onnx")
-        torch.onnx.export(network(architecture).eval(), x, path, dynamo=False)
+        torch.onnx.export(channels_last(architecture).eval(), x, path, dynamo=False)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
@@ -96,15 +79,21 @@ def visage(program, mode, architecture, batch, height, width, seconds, threads):
     command = [program, "bench", mode, "--arch", architecture, "--size", f"{height}x{width}", "--batch", str(batch)]
     command += ["--threads", str(threads), "--seconds", str(seconds), "--json"]
     measured = json.loads(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
-    return measured["images_per_second"]
+    return measured["images_per_second"], (measured["peak_memory_bytes"] or 0) / 2**20
 
 
 def peer(arguments):
-    """One measurement in a process of its own, so that nothing is left of the one before."""
+    """Rate and MiB of one measurement in a process of its own, so that nothing is left of the one before."""
     result = subprocess.run([sys.executable, __file__, "--peer", *map(str, arguments)], capture_output=True, text=True)
     if result.returncode != 0:
         sys.exit(result.stderr)
-    return float(result.stdout.split()[-1])
+    rate, peak = map(float, result.stdout.split()[-2:])
+    return rate, peak
+
+
+def peak_memory():
+    """The most memory that this process ever held, in MiB, as Linux counts it."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def main():
@@ -123,10 +112,10 @@ def main():
         torch.set_num_threads(int(threads))
         batch, height, width = map(int, numbers)
         if kind == "onnx":
-            print(onnx_infer(architecture, batch, height, width, float(seconds), int(threads)))
+            print(onnx_infer(architecture, batch, height, width, float(seconds), int(threads)), peak_memory())
         else:
             measure = torch_train if kind == "train" else torch_infer
-            print(measure(architecture, batch, height, width, float(seconds)))
+            print(measure(architecture, batch, height, width, float(seconds)), peak_memory())
         return
 
     height, width = map(int, arguments.size.split("x"))
@@ -134,25 +123,26 @@ def main():
     print(f"{height}x{width}, {arguments.threads} threads, f32, images per second: best of {arguments.rounds} rounds, each the "
           f"median step of {arguments.seconds:g} s")
     print(f"PyTorch {torch.__version__} (channels last), ONNX Runtime {onnxruntime.__version__}")
-    print(f"{'':34}{'visage':>9}{'PyTorch':>9}{'ONNX R.':>9}{'/PyTorch':>10}{'/ONNX R.':>10}")
+    print(f"MiB: the most that the whole process held; Python with these libraries alone {peak_memory():.0f}")
+    print(f"{'':34}{'visage':>9}{'PyTorch':>9}{'ONNX R.':>9}{'/PyTorch':>10}{'/ONNX R.':>10}{'MiB visage':>12}{'PyTorch':>9}")
     for architecture in ("resnet18", "efficientnet-b0", "efficientnet-lite0"):
         for mode in ("train", "infer"):
             for batch in map(int, arguments.batches.split(",")):
                 if mode == "train" and batch < 2:
                     continue
                 shape = (batch, height, width)
-                best = [0.0, 0.0, 0.0]
+                best, most = [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]
                 for _ in range(arguments.rounds):
-                    rates = [
+                    rates, memory = zip(
                         visage(arguments.visage, mode, architecture, *shape, *rest),
                         peer((mode, architecture, *shape, *rest)),
-                        peer(("onnx", architecture, *shape, *rest)) if mode == "infer" else 0.0,
-                    ]
-                    best = list(map(max, best, rates))
+                        peer(("onnx", architecture, *shape, *rest)) if mode == "infer" else (0.0, 0.0),
+                    )
+                    best, most = list(map(max, best, rates)), list(map(max, most, memory))
                 ours, pytorch, onnx = best
                 line = f"{f'{architecture} {mode}, batch {batch}':34}{ours:9.1f}{pytorch:9.1f}"
                 line += f"{onnx:9.1f}{ours / pytorch:10.2f}{ours / onnx:10.2f}" if onnx else f"{'-':>9}{ours / pytorch:10.2f}{'-':>10}"
-                print(line, flush=True)
+                print(f"{line}{most[0]:12.0f}{most[1]:9.0f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -8,18 +8,14 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync, readdirSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { chromium } from 'playwright-core';
+import { launch, run } from './browser.js';
 
 const [folder, auditPage, pictures] = process.argv.slice(2);
 const file = resolve(folder, 'report.html');
 const auditUrl = auditPage && pathToFileURL(resolve(auditPage)).href;
 if (pictures) mkdirSync(pictures, { recursive: true });
 
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-  args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-    '--disable-component-update', '--disable-sync'],
-});
+const browser = await launch();
 
 // Opens the page as `options` say, keeping a list of what went wrong.
 const wrong = [];
@@ -268,16 +264,6 @@ if (auditPage) {
   };
 }
 
-let failed = 0;
-for (const [name, test] of Object.entries(tests)) {
-  try {
-    await test();
-    assert.deepEqual(wrong.splice(0), [], 'something went wrong on the page');
-    console.log(`ok   ${name}`);
-  } catch (error) {
-    failed++;
-    console.log(`FAIL ${name}\n     ${error.message}`);
-  }
-}
+const failed = await run(tests, wrong);
 await browser.close();
 process.exit(failed ? 1 : 0);

@@ -1,9 +1,12 @@
-"""Makes heat_maps.json: Grad-CAM and Grad-CAM++ of the last feature map, by PyTorch's autograd, on the formula's weights.
+"""Makes heat_maps.json: Grad-CAM, Grad-CAM++ and Score-CAM of the last feature map, and LayerCAM of the last that is twice as fine,
+by PyTorch, on the formula's weights.
 
-    python3 -P heat_maps.py > heat_maps.json
+    python3 heat_maps.py > heat_maps.json
 
-Needs torch, torchvision and numpy, and -P because a file beside this one is called statistics. README.md says what the formula is. The gradient is taken with respect to the feature map itself,
+Needs torch, torchvision and numpy. README.md says what the formula is. The gradient is taken with respect to the feature map itself,
 whatever follows it. Grad-CAM++ is written out as in the paper: alpha = g^2 / (2 g^2 + sum(A) g^3), weight = sum(alpha relu(g)).
+Score-CAM too: the image times each channel of the map, upsampled, then stretched to 0 to 1; a softmax over the channels of the
+logits that are left; the sum of the channels so weighed, behind a ReLU. LayerCAM: relu(sum(relu(g) A)), position by position.
 """
 
 import json
@@ -12,29 +15,22 @@ import math
 import numpy
 import torch
 import torchvision
+from formula import uniform
 from torch import nn
 
 OUTPUTS = [0, 15, 31]
 SHAPE = [1, 3, 96, 160]
 
 
-def uniform(name, count):
-    state = 0xCBF29CE484222325
-    for byte in name.encode():
-        state = (state ^ byte) * 0x100000001B3 % 2**64
-    with numpy.errstate(over="ignore"):
-        z = numpy.uint64(state) + numpy.arange(1, count + 1, dtype=numpy.uint64) * numpy.uint64(0x9E3779B97F4A7C15)
-        z = (z ^ (z >> numpy.uint64(30))) * numpy.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> numpy.uint64(27))) * numpy.uint64(0x94D049BB133111EB)
-    z ^= z >> numpy.uint64(31)
-    return torch.from_numpy((z >> numpy.uint64(40)).astype(numpy.float32) / numpy.float32(2**24))
+def formula(name, count):
+    return torch.from_numpy(uniform(name, count).astype(numpy.float32))
 
 
 def fill(model):
     for key, tensor in model.state_dict().items():
         if key.endswith("num_batches_tracked"):
             continue
-        u = uniform(key, tensor.numel()).reshape(tensor.shape)
+        u = formula(key, tensor.numel()).reshape(tensor.shape)
         if key.endswith("running_var"):
             u = 1 + 0.5 * u
         elif key.endswith(("running_mean", ".bias")):
@@ -59,12 +55,21 @@ class TwoStage(nn.Module):
         return self.classifier(self.shared_features(self.backbone(images)))
 
 
-def maps(model, layer):
+def maps(model, layer, early):
     with torch.no_grad():
         fill(model)
     kept = {}
     layer.register_forward_hook(lambda _, __, output: kept.update(map=output))
-    logits = model(4 * uniform("image/heat", math.prod(SHAPE)).reshape(SHAPE) - 2)
+    early.register_forward_hook(lambda _, __, output: kept.update(early=output))
+    image = 4 * formula("image/heat", math.prod(SHAPE)).reshape(SHAPE) - 2
+    logits = model(image)
+    layer_map, early_map = kept["map"], kept["early"]
+    with torch.no_grad():
+        masks = nn.functional.interpolate(layer_map, SHAPE[2:], mode="bilinear", align_corners=False)[0]
+        least, most = masks.amin((1, 2), keepdim=True), masks.amax((1, 2), keepdim=True)
+        masks = torch.where(most > least, (masks - least) / (most - least), 0)
+        scores = torch.cat([model(image * mask[:, None]) for mask in masks.split(64)])
+    kept["map"] = layer_map
     found = []
     for output in OUTPUTS:
         a, = kept["map"]
@@ -73,8 +78,13 @@ def maps(model, layer):
         alpha = g**2 / (2 * g**2 + a.sum((1, 2), keepdim=True) * g**3)
         alpha = torch.where(g == 0, 0, alpha)
         plus = ((alpha * g.relu()).sum((1, 2), keepdim=True) * a).sum(0).relu()
+        score = (scores[:, output].softmax(0)[:, None, None] * a).sum(0).relu()
+        g, = torch.autograd.grad(logits[0, output], early_map, retain_graph=True)[0]
+        fine = (g.relu() * early_map[0]).sum(0).relu()
         found.append({"output": output, "shape": list(plain.shape),
-                      "grad_cam": plain.flatten().tolist(), "grad_cam_plus_plus": plus.flatten().tolist()})
+                      "grad_cam": plain.flatten().tolist(), "grad_cam_plus_plus": plus.flatten().tolist(),
+                      "score_cam": score.flatten().tolist(),
+                      "fine_shape": list(fine.shape), "layer_cam": fine.flatten().tolist()})
     return found
 
 
@@ -84,6 +94,6 @@ two_stage = TwoStage()
 print(json.dumps({
     "versions": {"torch": torch.__version__, "torchvision": torchvision.__version__},
     "input": "image/heat", "shape": SHAPE,
-    "resnet18": maps(resnet, resnet.layer4),
-    "efficientnet_b0_seed_head": maps(two_stage, two_stage.backbone.features),
+    "resnet18": maps(resnet, resnet.layer4, resnet.layer3),
+    "efficientnet_b0_seed_head": maps(two_stage, two_stage.backbone.features, two_stage.backbone.features[5]),
 }))

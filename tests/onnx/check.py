@@ -1,18 +1,21 @@
 """What visage exports, as other programs see it.
 
-    python check.py PROGRAM FOLDER [--with-torch]
+    python check.py PROGRAM FOLDER [--tract ASKS_TRACT] [--interpreter INTERPRET] [--with-torch]
 
 PROGRAM is the `visage` to test; FOLDER must not exist and is filled with drawn faces, small trained models and their exports.
 For every network, square and not, plain and calibrated: `onnx.checker` in full, strict shape inference, the metadata,
-ONNX Runtime's probabilities against `visage predict`; with `--with-torch` also the state dicts in torchvision and timm.
-Versions are in requirements.txt and torch-requirements.txt.
+ONNX Runtime's probabilities against `visage predict`; the same of the graph in int8, whose probabilities ONNX Runtime's integer
+kernels give nearly as in float and, with what `cargo build --example interpret` makes, as visage's own interpreter; with the
+program in `tract/`, tract's probabilities; with `--with-torch` also the state dicts in torchvision and timm. Versions are in
+requirements.txt and torch-requirements.txt.
 """
 
+import argparse
 import csv
 import io
 import json
 import subprocess
-import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +23,14 @@ import onnx
 import onnxruntime
 from PIL import Image
 
-PROGRAM, FOLDER, WITH_TORCH = sys.argv[1], Path(sys.argv[2]), sys.argv[3:] == ["--with-torch"]
+arguments = argparse.ArgumentParser()
+arguments.add_argument("program")
+arguments.add_argument("folder", type=Path)
+arguments.add_argument("--tract")
+arguments.add_argument("--interpreter")
+arguments.add_argument("--with-torch", action="store_true")
+given = arguments.parse_args()
+PROGRAM, FOLDER, WITH_TORCH = given.program, given.folder, given.with_torch
 if WITH_TORCH:
     import safetensors.torch
     import timm
@@ -29,6 +39,8 @@ if WITH_TORCH:
     from torch import nn
 
 TOLERANCE = 1e-4
+# Of the graph in int8: a value on the border between two steps may fall to either side, and the difference grows from layer to layer.
+INT8_TOLERANCE = 0.03
 IMAGES = 24
 
 CASES = [
@@ -126,6 +138,57 @@ def check_onnx(run, attributes, expected, pixels, size):
     return worst, logits, card
 
 
+def answered(program, path, images):
+    """Probabilities of a program that reads images and writes probabilities as bytes."""
+    done = subprocess.run([program, path], input=images.tobytes(), capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()
+    return np.frombuffer(done.stdout, dtype="<f4").reshape(len(images), -1)
+
+
+def check_tract(run, expected, images):
+    worst = float(np.abs(answered(given.tract, run / "normalised.onnx", images) - expected).max())
+    assert worst <= TOLERANCE, f"{run}: tract's probabilities are {worst} away"
+    return worst
+
+
+def seconds(graph, images):
+    """Of a run, the fastest of some."""
+    took = []
+    for _ in range(8):
+        start = time.perf_counter()
+        graph.run(["logits"], {"images": images})
+        took.append(time.perf_counter() - start)
+    return min(took)
+
+
+def check_int8(run, faces, attributes, expected, pixels, size):
+    for raw in (False, True):
+        path = run / f"{'raw' if raw else 'normalised'}.int8.onnx"
+        told = visage("export", run, "--format", "onnx", "--int8", "--data", faces, "--out", path, *(["--raw-images"] if raw else []))
+        assert "in int8, calibrated on" in told.stdout, told.stdout
+        card = checked(path, attributes, size, raw)
+        # Every convolution and product has weights in int8.
+        model = onnx.load(path)
+        held = {node.output[0] for node in model.graph.node if node.op_type == "DequantizeLinear"}
+        weighed = [node for node in model.graph.node if node.op_type in ("Conv", "Gemm")]
+        assert weighed and all(set(node.input) <= held for node in weighed)
+    graphs = [session(run / f"raw{kind}.onnx") for kind in ("", ".int8")]
+    probabilities = graphs[1].run(["probabilities"], {"images": pixels})[0]
+    cost = float(np.abs(probabilities - expected).mean())
+    assert cost <= INT8_TOLERANCE, f"{run}: in int8 probabilities are {cost} away on average"
+    text = f"int8 {cost:.1e} away on average"
+    if given.interpreter:
+        ours = answered(given.interpreter, path, pixels)
+        plain = session(path, optimise=False).run(["probabilities"], {"images": pixels})[0]
+        for what, theirs in (("as it is", plain), ("in integers", probabilities)):
+            apart = float(np.abs(theirs - ours).mean())
+            assert apart <= INT8_TOLERANCE / 3, f"{run}: ONNX Runtime {what} is {apart} away from the interpreter on average"
+            text += f", {what} {apart:.1e} from the interpreter"
+    batch = np.concatenate([pixels] * 2)
+    float_time, int8_time = (seconds(graph, batch) for graph in graphs)
+    return f"{text}, {float_time / int8_time:.1f} times as fast"
+
+
 def peer_network(network, outputs):
     if network == "resnet18":
         return torchvision.models.resnet18(num_classes=outputs)
@@ -165,10 +228,12 @@ def main():
         pixels = np.stack([np.asarray(Image.open(path)) for path in paths])
         attributes, expected = predicted(run, paths)
         by_onnx, logits, card = check_onnx(run, attributes, expected, pixels, size)
-        told = f"ONNX Runtime within {by_onnx:.1e}"
+        told = f"ONNX Runtime within {by_onnx:.1e}; {check_int8(run, faces, attributes, expected, pixels, size)}"
+        if given.tract:
+            told += f"; tract within {check_tract(run, expected, normalised(pixels, card['preparation'])):.1e}"
         if WITH_TORCH:
             by_torch = check_torch(run, network, logits, normalised(pixels, card["preparation"]))
-            told += f", PyTorch within {by_torch:.1e}"
+            told += f"; PyTorch within {by_torch:.1e}"
         print(f"{network} {size[0]}x{size[1]}, calibration {calibration}: {told}", flush=True)
     if not WITH_TORCH:
         print("state dicts were not loaded into torchvision and timm: that needs --with-torch")

@@ -204,10 +204,13 @@ impl Files {
         Ok(listing)
     }
 
-    /// The names of all files of a tar archive, sorted; none of anything else.
+    /// The names of all files of an archive, sorted; none of a folder.
     pub(crate) fn all_names(&self) -> Vec<String> {
-        let Files::Tar { entries, .. } = self else { return Vec::new() };
-        let mut names: Vec<String> = entries.keys().cloned().collect();
+        let mut names: Vec<String> = match self {
+            Files::Folder(_) => Vec::new(),
+            Files::Zip { archive, .. } => archive.file_names().flatten().map(|name| name.into_owned()).collect(),
+            Files::Tar { entries, .. } => entries.keys().cloned().collect(),
+        };
         names.sort_unstable();
         names
     }
@@ -310,7 +313,7 @@ fn list_name(name: &str, listing: &mut Listing, folders: &mut BTreeSet<String>) 
 }
 
 /// Whether a name is neither hidden nor of what macOS adds to archives.
-fn is_real(name: &str) -> bool {
+pub(crate) fn is_real(name: &str) -> bool {
     !name.split('/').any(|part| part == "__MACOSX" || (part.starts_with('.') && part != "." && part != ".."))
 }
 

@@ -6,17 +6,19 @@
 //! randomness that only the seed and the epoch decide. [`Statistics`] and [`AttributeWeights`] are counted from typed
 //! [`Label`]s of one split.
 
+pub mod archive;
 pub mod association;
 pub mod attributes;
 pub mod augment;
 pub mod convert;
 pub mod dataset;
-mod decode;
+pub mod decode;
 pub mod duplicates;
 pub mod error;
 mod exif;
 mod files;
 mod folds;
+pub mod header;
 mod jpeg;
 pub mod label;
 pub mod loader;
@@ -35,11 +37,13 @@ mod stratify;
 pub mod verify;
 pub mod weights;
 
+pub use archive::Archive;
 pub use association::Associations;
 pub use attributes::CELEBA_ATTRIBUTES;
 pub use augment::{Affine, Augmentation, Blur, BrightnessContrast, Crop, Erasing, Noise};
 pub use dataset::Dataset;
 pub use error::{DataError, ImageError, InvalidSetting, TableFault};
+pub use header::stated_size;
 pub use label::Label;
 pub use loader::{Batch, Loader, LoaderOptions};
 pub use mixing::{Mixed, Mixing};

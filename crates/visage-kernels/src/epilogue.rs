@@ -3,7 +3,7 @@
 
 use crate::activation::{Activation, Function, with_activation};
 use crate::shape::expect_len;
-use crate::simd::Vector;
+use crate::simd::{Vector, each_vector, load};
 
 /// What follows the sum of products: `activation(sum + bias[channel] + residual)`.
 ///
@@ -19,6 +19,9 @@ pub struct Epilogue<'a> {
     pub activation: Activation,
 }
 
+/// Of sums that stay as they are.
+pub(crate) const UNBOUNDED: [f32; 2] = [f32::NEG_INFINITY, f32::INFINITY];
+
 impl Epilogue<'_> {
     #[track_caller]
     pub(crate) fn check(&self, channels: usize, output: usize) {
@@ -27,6 +30,17 @@ impl Epilogue<'_> {
         }
         if let Some(residual) = self.residual {
             expect_len("residual", residual.len(), output);
+        }
+    }
+
+    /// The least and the greatest value that the sums become, where that is all there is to do with them.
+    pub(crate) fn bounds(&self) -> Option<[f32; 2]> {
+        match self.activation {
+            _ if self.residual.is_some() => None,
+            Activation::Identity => Some(UNBOUNDED),
+            Activation::Relu => Some([0.0, f32::INFINITY]),
+            Activation::Relu6 => Some([0.0, 6.0]),
+            Activation::Silu => None,
         }
     }
 
@@ -44,20 +58,19 @@ impl Epilogue<'_> {
         }
         let residual = self.residual.map(|residual| &residual[first..][..sums.len()]);
         with_activation!(self.activation, F => {
-            for at in (0..sums.len()).step_by(V::LANES) {
-                let lanes = V::LANES.min(sums.len() - at);
-                // SAFETY: the sums and as many values of the residual have `lanes` values from `at` on.
-                unsafe {
-                    let to = sums.as_mut_ptr().add(at);
-                    let load = |from| if lanes == V::LANES { V::load(from) } else { V::load_first(from, lanes) };
-                    let mut sum = load(to);
-                    if let Some(residual) = residual {
-                        sum = sum.add(load(residual.as_ptr().add(at)));
+            each_vector::<V>(
+                sums.len(),
+                #[inline(always)]
+                |at, lanes| {
+                    // SAFETY: the sums and as many values of the residual have `lanes` values from `at` on.
+                    unsafe {
+                        let to = sums.as_mut_ptr().add(at);
+                        let sum = V::load_up_to(to, lanes);
+                        let sum = residual.map_or(sum, |residual| sum.add(load(residual, at, lanes)));
+                        F::lanes(sum).store_up_to(to, lanes);
                     }
-                    let value = F::lanes(sum);
-                    if lanes == V::LANES { value.store(to) } else { value.store_first(to, lanes) }
-                }
-            }
+                },
+            );
         });
     }
 }

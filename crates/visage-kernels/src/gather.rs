@@ -9,21 +9,22 @@
 //! hangs over the border. The register tile reads its rows through those pointers and holds its sums until a chunk of
 //! the depth is done.
 //!
-//! Tiling: a task is a block of target pixels times a group of panels. Within it, a panel's chunk of [`CHUNK`] bytes
-//! stays in the first-level cache while all tiles of the block pass over it.
+//! Tiling: a task is a block of target pixels times a group of panels. Within it, a stretch of [`CHUNK`] bytes of the weight
+//! stays in the first-level cache while all tiles of the block pass over it: several panels where the product is shallow, so
+//! that a tile row is written and finished while it is there too, or a part of one where it is deep.
 #![allow(unsafe_code)]
 // Register tiles read best, and compile surest, as loops over constant index ranges.
 #![allow(clippy::needless_range_loop)]
 
 use std::ops::Range;
 
-use crate::epilogue::Epilogue;
+use crate::epilogue::{Epilogue, UNBOUNDED};
 use crate::geometry::Grid;
 use crate::panel::Panel;
 use crate::parallel::{self, SharedMut};
 use crate::simd::{self, Kernel, Level, Vector};
 
-/// Bytes of packed weight that pass through a tile before its sums go to memory.
+/// Bytes of packed weight that all tiles of a block pass over.
 const CHUNK: usize = 24 * 1024;
 /// Values of source pixels a block of target pixels covers, about; they stay in the second-level cache.
 const BLOCK: usize = 64 * 1024;
@@ -66,8 +67,14 @@ impl Gather<'_> {
         // Every tap's run of values must end within its row of the source.
         assert!(self.depth <= self.source_pixel || self.runs_fit(), "taps overrun the source");
         assert!(packed.len() >= self.total_depth() * self.columns.next_multiple_of(level.lanes()));
-        let block = (BLOCK / self.depth.max(1)).clamp(32, 1024).next_multiple_of(level.tile_rows());
-        let blocks = self.grid.pixels().div_ceil(block);
+        let pixels = self.grid.pixels();
+        let mut block = (BLOCK / self.depth.max(1)).clamp(32, 1024);
+        if pixels * (self.depth + self.columns) > self.total_depth() * self.columns {
+            // Sooner many blocks than many groups: a thread then reads what it has written itself.
+            block = block.min(pixels.div_ceil(TASKS)).max(32);
+        }
+        let block = block.next_multiple_of(level.tile_rows());
+        let blocks = pixels.div_ceil(block);
         let groups = TASKS.div_ceil(blocks).min(panels.len());
         let zeros = vec![0.0; self.depth];
         let target = SharedMut::new(target);
@@ -75,7 +82,7 @@ impl Gather<'_> {
             let (block_index, group) = (task / groups, task % groups);
             let first = block_index * block;
             let panels = &panels[panels.len() * group / groups..panels.len() * (group + 1) / groups];
-            let pixels = first..self.grid.pixels().min(first + block);
+            let pixels = first..pixels.min(first + block);
             simd::dispatch(level, Block { gather: self, pixels, panels, packed, epilogue, zeros: &zeros, target });
         });
     }
@@ -115,6 +122,14 @@ impl Kernel for Block<'_> {
     }
 }
 
+/// How a tile's sums begin and end.
+#[derive(Clone, Copy)]
+pub(crate) struct Ends {
+    pub(crate) start: Start,
+    /// The least and the greatest value stored.
+    pub(crate) bounds: [f32; 2],
+}
+
 /// Where a tile's sums begin.
 #[derive(Clone, Copy)]
 pub(crate) enum Start {
@@ -131,17 +146,25 @@ impl Block<'_> {
     #[inline(always)]
     unsafe fn tiles<V: Vector, const ROWS: usize>(&self) {
         let gather = self.gather;
-        let tap_count = gather.taps.len();
-        let tile_count = self.pixels.len().div_ceil(ROWS);
+        let (tap_count, depth) = (gather.taps.len(), gather.depth);
+        let tiles = Heights::of(self.pixels.len(), ROWS);
         // Pointers of tile i, tap t at `i * tap_count + t`. Rows beyond the last pixel repeat it and are not stored.
-        let mut sources: Vec<[*const f32; ROWS]> = Vec::with_capacity(tile_count * tap_count);
-        let mut targets: Vec<[usize; ROWS]> = Vec::with_capacity(tile_count);
+        let mut sources: Vec<[*const f32; ROWS]> = Vec::with_capacity(tiles.count() * tap_count);
+        let mut targets: Vec<[usize; ROWS]> = Vec::with_capacity(tiles.count());
+        let pointwise = gather.taps == [[0, 0]] && gather.grid.is_identity();
         let mut next = gather.grid.place(self.pixels.start);
-        for first in self.pixels.clone().step_by(ROWS) {
+        for index in 0..tiles.count() {
+            let first = self.pixels.start + tiles.first(index);
+            if pointwise {
+                let pixels: [usize; ROWS] = std::array::from_fn(|row| (first + row).min(self.pixels.end - 1));
+                targets.push(pixels.map(|pixel| pixel * gather.columns));
+                sources.push(pixels.map(|pixel| gather.source[pixel * gather.source_pixel..].as_ptr()));
+                continue;
+            }
             let mut places = [next; ROWS];
             for (row, place) in places.iter_mut().enumerate() {
                 *place = next;
-                if first + row + 1 < self.pixels.end {
+                if row < tiles.height(index) && first + row + 1 < self.pixels.end {
                     next = gather.grid.after(next);
                 }
             }
@@ -154,44 +177,82 @@ impl Block<'_> {
             }
         }
 
-        let last_row_count = self.pixels.len() - (tile_count - 1) * ROWS;
-        for panel in self.panels {
-            let width = panel.vectors * V::LANES;
-            let last_lanes = panel.last_lanes(V::LANES, gather.columns);
-            let chunk = (CHUNK / 4 / (width * gather.depth.max(1))).max(1);
+        let last_column = self.panels.last().map_or(0, |panel| panel.column + panel.vectors * V::LANES);
+        // What this group has of it.
+        let packed = &self.packed[..last_column * gather.total_depth()];
+        let mut rest = self.panels;
+        while !rest.is_empty() {
+            let widest = rest[0].vectors * V::LANES;
+            let fitting = CHUNK / size_of::<f32>() / (widest * gather.total_depth().max(1));
+            let (stretch, after) = rest.split_at(fitting.clamp(1, rest.len()));
+            rest = after;
+            let last = stretch[stretch.len() - 1];
+            let first_column = stretch[0].column;
+            let columns = (last.column + last.vectors * V::LANES).min(gather.columns) - first_column;
+            // A panel alone may be too long: then some of its taps at a time.
+            let chunk = (CHUNK / size_of::<f32>() / (widest * gather.depth.max(1))).max(1);
             for (chunk_index, first_tap) in (0..tap_count.max(1)).step_by(chunk).enumerate() {
                 let taps = first_tap..tap_count.min(first_tap + chunk);
-                let start = match (chunk_index, self.epilogue.bias) {
-                    (0, None) => Start::Zero,
-                    (0, Some(bias)) => Start::Bias(bias[panel.column..].as_ptr()),
-                    _ => Start::Target,
-                };
-                let is_last = taps.end == tap_count;
-                let packed_first = panel.column * gather.total_depth() + taps.start * gather.depth * width;
-                let packed = self.packed[packed_first..].as_ptr();
-                for index in 0..tile_count {
-                    let rows = if index + 1 == tile_count { last_row_count } else { ROWS };
+                let packed_first = first_column * gather.total_depth() + taps.start * gather.depth * widest;
+                let packed_len = stretch.iter().map(|panel| panel.vectors * V::LANES * taps.len() * gather.depth).sum();
+                // What the tiles can do of what follows the sums, which more taps come before.
+                let bounds = if taps.end < tap_count { Some(UNBOUNDED) } else { self.epilogue.bounds() };
+                let mut ahead = Ahead::new(&packed[packed_first..], packed_len, tiles.count() * stretch.len());
+                for index in 0..tiles.count() {
+                    let rows = tiles.height(index).min(self.pixels.len() - tiles.first(index));
                     let sources = &sources[index * tap_count..][taps.clone()];
-                    let offsets = targets[index].map(|offset| offset + panel.column);
-                    // SAFETY: offsets are of pixels of the target and one of its columns.
-                    let targets = offsets.map(|offset| unsafe { self.target.at(offset) });
-                    // SAFETY: `multiply` has checked that every source pointer has `depth` values, and that `packed`
-                    // holds `width` values for each of them; a bias has the panel's columns; the targets have
-                    // `last_lanes` valid lanes in their last vector, and this task alone writes them.
-                    unsafe {
-                        match panel.vectors.min(V::TILE_VECTORS) {
-                            1 => tile::<V, ROWS, 1>(sources, gather.depth, packed, start, &targets, rows, last_lanes),
-                            2 => tile::<V, ROWS, 2>(sources, gather.depth, packed, start, &targets, rows, last_lanes),
-                            _ => tile::<V, ROWS, 3>(sources, gather.depth, packed, start, &targets, rows, last_lanes),
+                    for panel in stretch {
+                        let start = match (chunk_index, self.epilogue.bias) {
+                            (0, None) => Start::Zero,
+                            (0, Some(bias)) => Start::Bias(bias[panel.column..].as_ptr()),
+                            _ => Start::Target,
+                        };
+                        let ends = Ends { start, bounds: bounds.unwrap_or(UNBOUNDED) };
+                        let width = panel.vectors * V::LANES;
+                        let last_lanes = panel.last_lanes(V::LANES, gather.columns);
+                        let packed_first = panel.column * gather.total_depth() + taps.start * gather.depth * width;
+                        let packed = packed[packed_first..].as_ptr();
+                        ahead.fetch();
+                        // SAFETY: offsets are of pixels of the target and one of its columns.
+                        let targets = targets[index].map(|offset| unsafe { self.target.at(offset + panel.column) });
+                        // SAFETY: `multiply` has checked that every source pointer has `depth` values, and that `packed`
+                        // holds `width` values for each of them; a bias has the panel's columns; the targets have
+                        // `last_lanes` valid lanes in their last vector, and this task alone writes them.
+                        unsafe {
+                            match (panel.vectors.min(V::TILE_VECTORS), tiles.height(index) == SHORT) {
+                                (1, false) => {
+                                    tile::<V, ROWS, 1, _>(sources, depth, packed, ends, &targets, rows, last_lanes)
+                                }
+                                (2, false) => {
+                                    tile::<V, ROWS, 2, _>(sources, depth, packed, ends, &targets, rows, last_lanes)
+                                }
+                                (_, false) => {
+                                    tile::<V, ROWS, 3, _>(sources, depth, packed, ends, &targets, rows, last_lanes)
+                                }
+                                (1, true) => {
+                                    tile::<V, SHORT, 1, _>(sources, depth, packed, ends, &targets, rows, last_lanes)
+                                }
+                                (2, true) => {
+                                    tile::<V, SHORT, 2, _>(sources, depth, packed, ends, &targets, rows, last_lanes)
+                                }
+                                (_, true) => {
+                                    tile::<V, SHORT, 3, _>(sources, depth, packed, ends, &targets, rows, last_lanes)
+                                }
+                            }
                         }
                     }
-                    if is_last {
-                        let columns = (panel.vectors - 1) * V::LANES + last_lanes;
-                        for (target, first) in targets.into_iter().zip(offsets).take(rows) {
-                            // SAFETY: the tile has just written these values; the caller vouches for the instructions.
-                            unsafe {
-                                self.epilogue.finish::<V>(first, std::slice::from_raw_parts_mut(target, columns))
-                            };
+                    if bounds.is_some() {
+                        continue;
+                    }
+                    // Rows that lie one behind the other are finished as one.
+                    let (runs, length) =
+                        if pointwise && columns == gather.columns { (1, rows * columns) } else { (rows, columns) };
+                    for offset in &targets[index][..runs] {
+                        let first = offset + first_column;
+                        // SAFETY: the tiles have just written these values; the caller vouches for the instructions.
+                        unsafe {
+                            let sums = std::slice::from_raw_parts_mut(self.target.at(first), length);
+                            self.epilogue.finish::<V>(first, sums);
                         }
                     }
                 }
@@ -200,25 +261,83 @@ impl Block<'_> {
     }
 }
 
-/// The register tile: `ROWS` target pixels by `VECTORS` vectors of columns.
+/// Rows of the tiles that a block of pixels may end with.
+const SHORT: usize = 4;
+
+/// How the pixels of a block are shared out among tiles: most are as high as registers allow, the last few [`SHORT`] where that
+/// computes fewer rows that nobody asked for.
+#[derive(Clone, Copy)]
+struct Heights {
+    height: usize,
+    full: usize,
+    short: usize,
+}
+
+impl Heights {
+    fn of(pixels: usize, height: usize) -> Self {
+        let full = |short: usize| pixels.saturating_sub(short * SHORT).div_ceil(height);
+        let most = if height > SHORT { 2 } else { 0 };
+        let short = (0..=most).min_by_key(|&short| full(short) * height + short * SHORT).unwrap_or(0);
+        Self { height, full: full(short), short }
+    }
+
+    fn count(self) -> usize {
+        self.full + self.short
+    }
+
+    /// The first pixel of a tile.
+    fn first(self, tile: usize) -> usize {
+        tile.min(self.full) * self.height + tile.saturating_sub(self.full) * SHORT
+    }
+
+    fn height(self, tile: usize) -> usize {
+        if tile < self.full { self.height } else { SHORT }
+    }
+}
+
+/// The part of the weight that comes after the one at work, brought into the second-level cache bit by bit meanwhile: where few
+/// pixels share a large weight, most of it would be waited for otherwise.
+struct Ahead<'a> {
+    rest: &'a [f32],
+    /// Values fetched at a time.
+    step: usize,
+}
+
+impl<'a> Ahead<'a> {
+    /// What follows the first `len` values of `weight`, as much again, in `steps` steps.
+    #[inline(always)]
+    fn new(weight: &'a [f32], len: usize, steps: usize) -> Self {
+        let rest = &weight[len..];
+        Self { rest: &rest[..len.min(rest.len())], step: len.div_ceil(steps).next_multiple_of(simd::LINE) }
+    }
+
+    #[inline(always)]
+    fn fetch(&mut self) {
+        let (now, later) = self.rest.split_at(self.step.min(self.rest.len()));
+        now.chunks(simd::LINE).for_each(simd::prefetch);
+        self.rest = later;
+    }
+}
+
+/// The register tile: `ROWS` target pixels, of as many `POINTERS` or the first of them, by `VECTORS` vectors of columns.
 ///
 /// # Safety
 /// The processor has `V`'s instructions. Every source pointer has `depth` values, `packed` has `VECTORS` vectors for each
 /// of them, the first `rows` targets have `VECTORS` vectors, of the last of which `last_lanes` lanes exist.
 #[inline(always)]
-pub(crate) unsafe fn tile<V: Vector, const ROWS: usize, const VECTORS: usize>(
-    sources: &[[*const f32; ROWS]],
+pub(crate) unsafe fn tile<V: Vector, const ROWS: usize, const VECTORS: usize, const POINTERS: usize>(
+    sources: &[[*const f32; POINTERS]],
     depth: usize,
     packed: *const f32,
-    start: Start,
-    targets: &[*mut f32; ROWS],
+    ends: Ends,
+    targets: &[*mut f32; POINTERS],
     rows: usize,
     last_lanes: usize,
 ) {
     // SAFETY: all pointers are read and written within what the caller vouches for.
     unsafe {
         let mut sums = [[V::splat(0.0); VECTORS]; ROWS];
-        match start {
+        match ends.start {
             Start::Zero => {}
             Start::Bias(bias) => {
                 for vector in 0..VECTORS {
@@ -257,17 +376,42 @@ pub(crate) unsafe fn tile<V: Vector, const ROWS: usize, const VECTORS: usize>(
                 packed = packed.add(VECTORS * V::LANES);
             }
         }
+        let [least, greatest] = ends.bounds.map(|bound| V::splat(bound));
         for row in 0..ROWS {
             if row < rows {
                 for vector in 0..VECTORS {
                     let to = targets[row].add(vector * V::LANES);
+                    let sum = sums[row][vector].at_least(least).at_most(greatest);
                     if vector + 1 == VECTORS && last_lanes < V::LANES {
-                        sums[row][vector].store_first(to, last_lanes);
+                        sum.store_first(to, last_lanes);
                     } else {
-                        sums[row][vector].store(to);
+                        sum.store(to);
                     }
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tiles_cover_the_pixels_with_few_rows_to_spare() {
+        for height in [4, 6, 8] {
+            for pixels in 1..100 {
+                let tiles = Heights::of(pixels, height);
+                let mut next = 0;
+                for tile in 0..tiles.count() {
+                    assert_eq!(tiles.first(tile), next);
+                    assert!(next < pixels, "a tile of {pixels} pixels is empty");
+                    next += tiles.height(tile);
+                }
+                assert!(next >= pixels && next <= pixels.next_multiple_of(height));
+            }
+        }
+        assert_eq!(Heights::of(32, 6).first(6), 32);
+        assert_eq!(Heights::of(16, 6).first(3), 16);
     }
 }

@@ -46,6 +46,14 @@ impl Grid {
         self.batch * self.size[0] * self.size[1]
     }
 
+    /// Whether a pixel of the grid is the same pixel of source and target.
+    pub(crate) fn is_identity(&self) -> bool {
+        self.source_size == self.size
+            && self.target_size == self.size
+            && [self.source_step, self.target_step] == [[1, 1]; 2]
+            && self.target_offset == [0, 0]
+    }
+
     /// Image, row and column on the grid of a pixel counted in reading order.
     pub(crate) fn place(&self, pixel: usize) -> [usize; 3] {
         let [height, width] = self.size;

@@ -19,7 +19,7 @@
 //! | [`norm`] | batch norm and per-channel scale and shift, with activation and residual sum |
 //! | [`pool`] | maximum pooling, global average pooling |
 //! | [`gate`] | per-image channel gates (squeeze and excitation) |
-//! | [`squeeze`] | the whole of squeeze and excitation at inference |
+//! | [`squeeze`], [`squeeze_backward`] | the whole of squeeze and excitation, and its gradients |
 //! | [`optimizer`] | Adam and AdamW |
 //! | [`alignment`] | an allocator whose large blocks begin at a cache line |
 
@@ -34,6 +34,7 @@ pub mod optimizer;
 pub mod pool;
 pub mod shape;
 pub mod squeeze;
+pub mod squeeze_backward;
 
 mod gather;
 mod geometry;
@@ -52,7 +53,10 @@ pub use conv::{conv2d, conv2d_input_gradient, conv2d_packed, conv2d_weight_gradi
 pub use depthwise::{depthwise_conv2d, depthwise_conv2d_input_gradient, depthwise_conv2d_weight_gradient};
 pub use epilogue::Epilogue;
 pub use gate::{channel_gate, channel_gate_backward};
-pub use norm::{BatchStatistics, batch_norm_train, batch_norm_train_backward, scale_shift, scale_shift_backward};
+pub use norm::{
+    BatchStatistics, batch_norm_apply, batch_norm_train, batch_norm_train_backward, scale_shift, scale_shift_backward,
+};
 pub use pool::{global_average_pool, global_average_pool_backward, max_pool2d, max_pool2d_backward};
 pub use shape::{ConvShape, DepthwiseShape, Padding, PoolShape, Window};
-pub use squeeze::{Excitation, squeeze_excite};
+pub use squeeze::{Excitation, squeeze_excite, squeeze_excite_into};
+pub use squeeze_backward::{ExcitationGradients, squeeze_excite_backward};

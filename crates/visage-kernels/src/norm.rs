@@ -12,16 +12,22 @@
 //! and in f64 across blocks, in the blocks' order. Parameters are repeated to a period of some hundred values, so that
 //! inner loops are long even with 16 channels.
 
+#![allow(unsafe_code)]
+
+use std::marker::PhantomData;
+
 use rayon::prelude::*;
 
 use crate::activation::{Activation, Function, with_activation};
 use crate::shape::expect_len;
-use crate::simd::vectorized;
+use crate::simd::{self, Kernel, Vector, each_vector, load, vectorized};
 
 /// Values of a block: 128 KiB.
 const BLOCK: usize = 32 * 1024;
 /// Least values of an inner loop, when the matrix has as many.
 const PERIOD: usize = 256;
+/// Lanes of the widest vector: a period is whole vectors.
+const MOST_LANES: usize = 16;
 
 /// What batch norm learnt of a batch, per channel.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,10 +61,29 @@ pub fn batch_norm_train(
 ) -> BatchStatistics {
     let layout = Layout::new(input, gamma, beta, residual, output.len());
     let statistics = statistics(layout, input, epsilon);
+    batch_norm_apply(input, gamma, beta, &statistics, activation, residual, output);
+    statistics
+}
+
+/// What [`batch_norm_train`] filled `output` with, once more and to the same bits, from the statistics it returned.
+///
+/// # Panics
+/// If lengths do not match.
+pub fn batch_norm_apply(
+    input: &[f32],
+    gamma: &[f32],
+    beta: &[f32],
+    statistics: &BatchStatistics,
+    activation: Activation,
+    residual: Option<&[f32]>,
+    output: &mut [f32],
+) {
+    let layout = Layout::new(input, gamma, beta, residual, output.len());
+    expect_len("mean", statistics.mean.len(), layout.channels);
+    expect_len("inverse_std", statistics.inverse_std.len(), layout.channels);
     let scale: Vec<f32> = gamma.iter().zip(&statistics.inverse_std).map(|(g, s)| g * s).collect();
     let affine = Affine::new(layout, &statistics.mean, &scale, beta);
     forward(layout, input, &affine, activation, residual, output);
-    statistics
 }
 
 /// Gradients of [`batch_norm_train`], the dependence of the statistics on the input included.
@@ -206,7 +231,8 @@ impl Layout {
         if let Some(residual) = residual {
             expect_len("residual", residual.len(), input.len());
         }
-        let period = channels * PERIOD.div_ceil(channels);
+        let step = channels * (MOST_LANES / greatest_common_divisor(channels, MOST_LANES));
+        let period = step * PERIOD.div_ceil(step);
         Self { len: input.len(), channels, period, block: period * BLOCK.div_ceil(period) }
     }
 
@@ -233,6 +259,10 @@ impl Layout {
     }
 }
 
+fn greatest_common_divisor(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { greatest_common_divisor(b, a % b) }
+}
+
 /// `z = (x - mean) * scale + shift`, each repeated to the period. Subtracting the mean first keeps the digits that
 /// `x * scale + (shift - mean * scale)` would cancel.
 struct Affine {
@@ -244,6 +274,24 @@ struct Affine {
 impl Affine {
     fn new(layout: Layout, mean: &[f32], scale: &[f32], shift: &[f32]) -> Self {
         Self { mean: layout.repeat(mean), scale: layout.repeat(scale), shift: layout.repeat(shift) }
+    }
+
+    /// `x - mean`.
+    ///
+    /// # Safety
+    /// The processor has `V`'s instructions; `x` and the period have `lanes` values from `at` on.
+    #[inline(always)]
+    unsafe fn deviation<V: Vector>(&self, x: &[f32], at: usize, lanes: usize) -> V {
+        // SAFETY: passed on.
+        unsafe { load::<V>(x, at, lanes).sub(load(&self.mean, at, lanes)) }
+    }
+
+    /// # Safety
+    /// The processor has `V`'s instructions, and the period has `lanes` values from `at` on.
+    #[inline(always)]
+    unsafe fn z<V: Vector>(&self, deviation: V, at: usize, lanes: usize) -> V {
+        // SAFETY: passed on.
+        unsafe { deviation.mul_add(load(&self.scale, at, lanes), load(&self.shift, at, lanes)) }
     }
 }
 
@@ -327,38 +375,45 @@ fn forward(
     residual: Option<&[f32]>,
     output: &mut [f32],
 ) {
-    with_activation!(activation, F => match residual {
-        None => {
-            input.par_chunks(layout.block).zip(output.par_chunks_mut(layout.block)).for_each(|(x, y)| {
-                vectorized(#[inline(always)] || forward_block::<F, false>(layout, x, affine, x, y));
-            });
-        }
-        Some(residual) => {
-            input.par_chunks(layout.block).zip(residual.par_chunks(layout.block))
-                .zip(output.par_chunks_mut(layout.block)).for_each(|((x, residual), y)| {
-                    vectorized(#[inline(always)] || forward_block::<F, true>(layout, x, affine, residual, y));
-                });
-        }
+    let (block, level) = (layout.block, simd::level());
+    with_activation!(activation, F => {
+        input.par_chunks(block).zip(output.par_chunks_mut(block)).enumerate().for_each(|(index, (x, y))| {
+            let residual = residual.map(|residual| &residual[index * block..][..x.len()]);
+            simd::dispatch(level, Forward::<F> { x, affine, residual, y, function: PhantomData });
+        });
     });
 }
 
-/// Without `RESIDUAL`, `residual` is not read.
-#[inline(always)]
-fn forward_block<F: Function, const RESIDUAL: bool>(
-    layout: Layout,
-    x: &[f32],
-    affine: &Affine,
-    residual: &[f32],
-    y: &mut [f32],
-) {
-    let period = layout.period;
-    for ((x, residual), y) in x.chunks(period).zip(residual.chunks(period)).zip(y.chunks_mut(period)) {
-        let n = x.len();
-        let (residual, y) = (&residual[..n], &mut y[..n]);
-        let (mean, scale, shift) = (&affine.mean[..n], &affine.scale[..n], &affine.shift[..n]);
-        for i in 0..n {
-            let z = (x[i] - mean[i]) * scale[i] + shift[i];
-            y[i] = F::value(if RESIDUAL { z + residual[i] } else { z });
+/// One block of the way forward.
+struct Forward<'a, F> {
+    x: &'a [f32],
+    affine: &'a Affine,
+    residual: Option<&'a [f32]>,
+    y: &'a mut [f32],
+    function: PhantomData<F>,
+}
+
+impl<F: Function> Kernel for Forward<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<V: Vector>(self) {
+        let Self { x, affine, residual, y, .. } = self;
+        let period = affine.mean.len();
+        for (index, (x, y)) in x.chunks(period).zip(y.chunks_mut(period)).enumerate() {
+            let residual = residual.map(|residual| &residual[index * period..][..x.len()]);
+            each_vector::<V>(
+                x.len(),
+                #[inline(always)]
+                |at, lanes| {
+                    // SAFETY: the caller vouches for the instructions; all slices have `lanes` values from `at` on.
+                    unsafe {
+                        let z = affine.z::<V>(affine.deviation(x, at, lanes), at, lanes);
+                        let z = residual.map_or(z, |residual| z.add(load(residual, at, lanes)));
+                        F::lanes(z).store_up_to(y.as_mut_ptr().add(at), lanes);
+                    }
+                },
+            );
         }
     }
 }
@@ -368,6 +423,41 @@ struct Operands<'a> {
     input: &'a [f32],
     residual: Option<&'a [f32]>,
     output_gradient: &'a [f32],
+}
+
+impl<'a> Operands<'a> {
+    /// The `index`-th part of `len` values; the last may be shorter.
+    #[inline(always)]
+    fn part(&self, index: usize, len: usize) -> Operands<'a> {
+        let values = index * len..self.input.len().min((index + 1) * len);
+        Operands {
+            input: &self.input[values.clone()],
+            residual: self.residual.map(|residual| &residual[values.clone()]),
+            output_gradient: &self.output_gradient[values],
+        }
+    }
+
+    /// # Safety
+    /// The processor has `V`'s instructions, and all operands have `lanes` values from `at` on.
+    #[inline(always)]
+    unsafe fn gradient_at_z<V: Vector, F: Function>(
+        &self,
+        affine: &Affine,
+        deviation: V,
+        at: usize,
+        lanes: usize,
+    ) -> V {
+        // SAFETY: passed on.
+        unsafe {
+            let gradient = load(self.output_gradient, at, lanes);
+            if !F::CURVED {
+                return gradient;
+            }
+            let z = affine.z(deviation, at, lanes);
+            let z = self.residual.map_or(z, |residual| z.add(load(residual, at, lanes)));
+            F::backward(z, gradient)
+        }
+    }
 }
 
 /// Per channel, the gradient at `z` summed over the rows, plainly and times the input's deviation from the mean.
@@ -384,23 +474,16 @@ fn gradient_sums(
     activation: Activation,
     store: Option<&mut [f32]>,
 ) -> Sums {
-    let Operands { input, residual, output_gradient } = *operands;
-    let block = layout.block;
+    let (block, level) = (layout.block, simd::level());
+    let count = operands.input.len().div_ceil(block);
     let blocks: Vec<Sums> = with_activation!(activation, F => {
-        let parts = input.par_chunks(block).zip(output_gradient.par_chunks(block));
-        match (residual.filter(|_| F::CURVED), store) {
-            (None, None) => parts
-                .map(|(x, dy)| vectorized(#[inline(always)] || sums_block::<F, false, false>(layout, x, x, dy, affine, &mut [])))
-                .collect(),
-            (None, Some(dz)) => parts.zip(dz.par_chunks_mut(block))
-                .map(|((x, dy), dz)| vectorized(#[inline(always)] || sums_block::<F, false, true>(layout, x, x, dy, affine, dz)))
-                .collect(),
-            (Some(residual), None) => parts.zip(residual.par_chunks(block))
-                .map(|((x, dy), r)| vectorized(#[inline(always)] || sums_block::<F, true, false>(layout, x, r, dy, affine, &mut [])))
-                .collect(),
-            (Some(residual), Some(dz)) => parts.zip(residual.par_chunks(block)).zip(dz.par_chunks_mut(block))
-                .map(|(((x, dy), r), dz)| vectorized(#[inline(always)] || sums_block::<F, true, true>(layout, x, r, dy, affine, dz)))
-                .collect(),
+        let sums = |index: usize, dz: Option<&mut [f32]>| {
+            let operands = operands.part(index, block);
+            simd::dispatch(level, GradientSums::<F> { layout, operands, affine, dz, function: PhantomData })
+        };
+        match store {
+            None => (0..count).into_par_iter().map(|index| sums(index, None)).collect(),
+            Some(dz) => dz.par_chunks_mut(block).enumerate().map(|(index, dz)| sums(index, Some(dz))).collect(),
         }
     });
     let mut sums = Sums { plain: vec![0.0; layout.channels], deviation: vec![0.0; layout.channels] };
@@ -413,54 +496,50 @@ fn gradient_sums(
     sums
 }
 
-#[inline(always)]
-fn sums_block<F: Function, const RESIDUAL: bool, const STORE: bool>(
+/// One block of [`gradient_sums`].
+struct GradientSums<'a, F> {
     layout: Layout,
-    x: &[f32],
-    residual: &[f32],
-    dy: &[f32],
-    affine: &Affine,
-    dz: &mut [f32],
-) -> Sums {
-    let period = layout.period;
-    let mut plain = vec![0.0f32; period];
-    let mut deviation = vec![0.0f32; period];
-    for start in (0..x.len()).step_by(period) {
-        let n = period.min(x.len() - start);
-        let (x, dy, residual) = (&x[start..][..n], &dy[start..][..n], &residual[start..][..n]);
-        let dz = if STORE { &mut dz[start..][..n] } else { &mut [] };
-        let (mean, scale, shift) = (&affine.mean[..n], &affine.scale[..n], &affine.shift[..n]);
-        let (plain, deviation) = (&mut plain[..n], &mut deviation[..n]);
-        for i in 0..n {
-            let d = x[i] - mean[i];
-            let g =
-                gradient_at_z::<F, RESIDUAL>(d, scale[i], shift[i], if RESIDUAL { residual[i] } else { 0.0 }, dy[i]);
-            if STORE {
-                dz[i] = g;
-            }
-            plain[i] += g;
-            deviation[i] += g * d;
-        }
-    }
-    let mut sums = Sums { plain: vec![0.0; layout.channels], deviation: vec![0.0; layout.channels] };
-    layout.fold(&plain, &mut sums.plain);
-    layout.fold(&deviation, &mut sums.deviation);
-    sums
+    operands: Operands<'a>,
+    affine: &'a Affine,
+    dz: Option<&'a mut [f32]>,
+    function: PhantomData<F>,
 }
 
-#[inline(always)]
-fn gradient_at_z<F: Function, const RESIDUAL: bool>(
-    deviation: f32,
-    scale: f32,
-    shift: f32,
-    residual: f32,
-    output_gradient: f32,
-) -> f32 {
-    if F::CURVED {
-        let z = deviation * scale + shift;
-        output_gradient * F::gradient(if RESIDUAL { z + residual } else { z })
-    } else {
-        output_gradient
+impl<F: Function> Kernel for GradientSums<'_, F> {
+    type Output = Sums;
+
+    #[inline(always)]
+    unsafe fn run<V: Vector>(self) -> Sums {
+        let Self { layout, operands, affine, mut dz, .. } = self;
+        let period = layout.period;
+        let mut plain = vec![0.0f32; period];
+        let mut deviation = vec![0.0f32; period];
+        for index in 0..operands.input.len().div_ceil(period) {
+            let operands = operands.part(index, period);
+            let len = operands.input.len();
+            let mut dz = dz.as_mut().map(|dz| &mut dz[index * period..][..len]);
+            each_vector::<V>(
+                len,
+                #[inline(always)]
+                |at, lanes| {
+                    // SAFETY: the caller vouches for the instructions; all slices have `lanes` values from `at` on.
+                    unsafe {
+                        let d = affine.deviation::<V>(operands.input, at, lanes);
+                        let g = operands.gradient_at_z::<V, F>(affine, d, at, lanes);
+                        if let Some(dz) = &mut dz {
+                            g.store_up_to(dz.as_mut_ptr().add(at), lanes);
+                        }
+                        load::<V>(&plain, at, lanes).add(g).store_up_to(plain.as_mut_ptr().add(at), lanes);
+                        let sum = g.mul_add(d, load(&deviation, at, lanes));
+                        sum.store_up_to(deviation.as_mut_ptr().add(at), lanes);
+                    }
+                },
+            );
+        }
+        let mut sums = Sums { plain: vec![0.0; layout.channels], deviation: vec![0.0; layout.channels] };
+        layout.fold(&plain, &mut sums.plain);
+        layout.fold(&deviation, &mut sums.deviation);
+        sums
     }
 }
 
@@ -474,47 +553,49 @@ fn centred_gradient(
     mean_projection: &[f32],
     input_gradient: &mut [f32],
 ) {
-    let Operands { input, residual, output_gradient } = *operands;
-    let block = layout.block;
-    let means = (mean_gradient, mean_projection);
+    let (block, level) = (layout.block, simd::level());
+    let means = [mean_gradient, mean_projection];
     with_activation!(activation, F => {
-        let parts = input
-            .par_chunks(block)
-            .zip(output_gradient.par_chunks(block))
-            .zip(input_gradient.par_chunks_mut(block));
-        match residual.filter(|_| F::CURVED) {
-            None => parts.for_each(|((x, dy), dx)| {
-                vectorized(#[inline(always)] || centred_block::<F, false>(layout, x, x, dy, affine, means, dx));
-            }),
-            Some(residual) => parts.zip(residual.par_chunks(block)).for_each(|(((x, dy), dx), residual)| {
-                vectorized(#[inline(always)] || centred_block::<F, true>(layout, x, residual, dy, affine, means, dx));
-            }),
-        }
+        input_gradient.par_chunks_mut(block).enumerate().for_each(|(index, dx)| {
+            let operands = operands.part(index, block);
+            simd::dispatch(level, Centred::<F> { operands, affine, means, dx, function: PhantomData });
+        });
     });
 }
 
-#[inline(always)]
-fn centred_block<F: Function, const RESIDUAL: bool>(
-    layout: Layout,
-    x: &[f32],
-    residual: &[f32],
-    dy: &[f32],
-    affine: &Affine,
-    (mean_gradient, mean_projection): (&[f32], &[f32]),
-    dx: &mut [f32],
-) {
-    let period = layout.period;
-    for start in (0..x.len()).step_by(period) {
-        let n = period.min(x.len() - start);
-        let (x, dy, residual, dx) =
-            (&x[start..][..n], &dy[start..][..n], &residual[start..][..n], &mut dx[start..][..n]);
-        let (mean, scale, shift) = (&affine.mean[..n], &affine.scale[..n], &affine.shift[..n]);
-        let (mean_gradient, mean_projection) = (&mean_gradient[..n], &mean_projection[..n]);
-        for i in 0..n {
-            let d = x[i] - mean[i];
-            let g =
-                gradient_at_z::<F, RESIDUAL>(d, scale[i], shift[i], if RESIDUAL { residual[i] } else { 0.0 }, dy[i]);
-            dx[i] = scale[i] * (g - mean_gradient[i] - d * mean_projection[i]);
+/// One block of [`centred_gradient`].
+struct Centred<'a, F> {
+    operands: Operands<'a>,
+    affine: &'a Affine,
+    /// Mean gradient and mean projection.
+    means: [&'a [f32]; 2],
+    dx: &'a mut [f32],
+    function: PhantomData<F>,
+}
+
+impl<F: Function> Kernel for Centred<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<V: Vector>(self) {
+        let Self { operands, affine, means: [mean_gradient, mean_projection], dx, .. } = self;
+        let period = affine.mean.len();
+        for (index, dx) in dx.chunks_mut(period).enumerate() {
+            let operands = operands.part(index, period);
+            each_vector::<V>(
+                dx.len(),
+                #[inline(always)]
+                |at, lanes| {
+                    // SAFETY: the caller vouches for the instructions; all slices have `lanes` values from `at` on.
+                    unsafe {
+                        let d = affine.deviation::<V>(operands.input, at, lanes);
+                        let g = operands.gradient_at_z::<V, F>(affine, d, at, lanes);
+                        let projected = d.mul_add(load(mean_projection, at, lanes), load(mean_gradient, at, lanes));
+                        let value = g.sub(projected).mul(load(&affine.scale, at, lanes));
+                        value.store_up_to(dx.as_mut_ptr().add(at), lanes);
+                    }
+                },
+            );
         }
     }
 }

@@ -161,6 +161,29 @@ pub fn sgd_step(step: SgdStep, parameter: &mut [f32], gradient: &[f32], velocity
     );
 }
 
+/// The sum of the squares, in f32 within blocks and in f64 across them.
+#[must_use]
+pub fn sum_of_squares(values: &[f32]) -> f64 {
+    /// Sums kept side by side in a block.
+    const LANES: usize = 64;
+    let block_sum = |block: &[f32]| {
+        vectorized(
+            #[inline(always)]
+            || {
+                let mut lanes = [0.0f32; LANES];
+                for values in block.chunks(LANES) {
+                    for (sum, value) in lanes.iter_mut().zip(values) {
+                        *sum += value * value;
+                    }
+                }
+                lanes.iter().map(|sum| f64::from(*sum)).sum::<f64>()
+            },
+        )
+    };
+    let blocks: Vec<f64> = values.par_chunks(BLOCK).map(block_sum).collect();
+    blocks.iter().sum()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -180,6 +203,14 @@ mod tests {
             let denominator = v[i].sqrt() / (1.0 - step.beta2.powi(t)).sqrt() + step.epsilon;
             p[i] -= step.learning_rate / (1.0 - step.beta1.powi(t)) * m[i] / denominator;
         }
+    }
+
+    #[test]
+    fn squares_are_summed() {
+        let values = values(1, 2 * BLOCK + 77);
+        let expected: f64 = values.iter().map(|value| f64::from(*value) * f64::from(*value)).sum();
+        assert!((sum_of_squares(&values) / expected - 1.0).abs() < 1e-6);
+        assert_eq!(sum_of_squares(&[]), 0.0);
     }
 
     #[test]

@@ -26,7 +26,12 @@ impl SharedMut {
         Self(slice.as_mut_ptr())
     }
 
-    /// The address of value `index`.
+    /// A slice that tasks only read.
+    pub(crate) fn read_only(slice: &[f32]) -> Self {
+        Self(slice.as_ptr().cast_mut())
+    }
+
+    /// The address of value `index`, not to be written to in a slice that is only read.
     ///
     /// # Safety
     /// `index` is within the slice, or one past its end.

@@ -3,15 +3,16 @@
 //! ```text
 //!   kernel 3, stride 1, a span of 4 pixels, one vector of channels:
 //!
-//!   source row      v0  v1  v2  v3  v4  v5        loaded once, and used by up to three sums
-//!   weight row      w0  w1  w2
+//!   weight row      w0  w1  w2                    held in registers, as the sums are
+//!   source row      v0  v1  v2  v3  v4  v5        loaded one after another, each used by up to three sums
 //!   sum of pixel 0  += v0 w0 + v1 w1 + v2 w2
 //!   sum of pixel 1      += v1 w0 + v2 w1 + v3 w2       ... and so on for each row of the kernel
 //! ```
 //!
 //! Taken tap by tap (`depthwise.rs`) every sum would load its source value for itself, and loading is what such a
-//! convolution waits for. Here a span of neighbouring output pixels holds its sums and the values of a source row in
-//! registers, so that a value is loaded once a kernel row. A column that hangs over the border is read from a run of
+//! convolution waits for. Here a span of neighbouring output pixels holds its sums and a row of the kernel in registers,
+//! fourteen of them at most, so that a value is loaded once a kernel row. (Spans of eight pixels with stride 2 have more
+//! steps than the compiler unrolls.) A column that hangs over the border is read from a run of
 //! zeros; a row that does is left out. Bias and activation are added before the sums leave the registers.
 //!
 //! Tiling: a task is some rows of the output, all their channels.
@@ -84,24 +85,36 @@ impl Kernel for Slide<'_> {
             // SAFETY: the caller vouches for the instructions. The last number is `(pixels - 1) * stride + kernel`.
             unsafe {
                 match (self.shape.window.kernel[1], self.shape.window.stride[1]) {
-                    (3, 1) => self.rows(
+                    (3, 1) => self.rows::<8>(
+                        #[inline(always)]
                         |place| self.span::<V, F, 3, 1, 8, 10>(place),
+                        #[inline(always)]
                         |place| self.span::<V, F, 3, 1, 4, 6>(place),
+                        #[inline(always)]
                         |place| self.span::<V, F, 3, 1, 1, 3>(place),
                     ),
-                    (3, _) => self.rows(
-                        |place| self.span::<V, F, 3, 2, 8, 17>(place),
+                    (3, _) => self.rows::<4>(
+                        #[inline(always)]
                         |place| self.span::<V, F, 3, 2, 4, 9>(place),
+                        #[inline(always)]
+                        |place| self.span::<V, F, 3, 2, 4, 9>(place),
+                        #[inline(always)]
                         |place| self.span::<V, F, 3, 2, 1, 3>(place),
                     ),
-                    (_, 1) => self.rows(
+                    (_, 1) => self.rows::<8>(
+                        #[inline(always)]
                         |place| self.span::<V, F, 5, 1, 8, 12>(place),
+                        #[inline(always)]
                         |place| self.span::<V, F, 5, 1, 4, 8>(place),
+                        #[inline(always)]
                         |place| self.span::<V, F, 5, 1, 1, 5>(place),
                     ),
-                    _ => self.rows(
-                        |place| self.span::<V, F, 5, 2, 8, 19>(place),
+                    _ => self.rows::<4>(
+                        #[inline(always)]
                         |place| self.span::<V, F, 5, 2, 4, 11>(place),
+                        #[inline(always)]
+                        |place| self.span::<V, F, 5, 2, 4, 11>(place),
+                        #[inline(always)]
                         |place| self.span::<V, F, 5, 2, 1, 5>(place),
                     ),
                 }
@@ -111,28 +124,25 @@ impl Kernel for Slide<'_> {
 }
 
 impl Slide<'_> {
-    /// Covers the rows with spans of eight, four and single pixels; `[image, y, x]` is where one begins.
+    /// Covers the rows with spans of `WIDE`, four and single pixels; `[image, y, x]` is where one begins.
     #[inline(always)]
-    fn rows(&self, eight: impl Fn([usize; 3]), four: impl Fn([usize; 3]), one: impl Fn([usize; 3])) {
+    fn rows<const WIDE: usize>(&self, wide: impl Fn([usize; 3]), four: impl Fn([usize; 3]), one: impl Fn([usize; 3])) {
         let [height, width] = self.size;
         for row in self.rows.clone() {
             let (image, y) = (row / height, row % height);
             let mut x = 0;
             while x < width {
-                match width - x {
-                    8.. => {
-                        eight([image, y, x]);
-                        x += 8;
-                    }
-                    4.. => {
-                        four([image, y, x]);
-                        x += 4;
-                    }
-                    _ => {
-                        one([image, y, x]);
-                        x += 1;
-                    }
-                }
+                let left = width - x;
+                x += if left >= WIDE {
+                    wide([image, y, x]);
+                    WIDE
+                } else if left >= 4 {
+                    four([image, y, x]);
+                    4
+                } else {
+                    one([image, y, x]);
+                    1
+                };
             }
         }
     }
@@ -217,14 +227,18 @@ impl Slide<'_> {
             let start = self.epilogue.bias.map_or(V::splat(0.0), |bias| load(bias.as_ptr()));
             let mut sums = [start; PIXELS];
             for (columns, weight) in rows {
-                let mut values = [start; COLUMNS];
-                for column in 0..COLUMNS {
-                    values[column] = load(columns[column]);
-                }
+                let mut weights = [start; KERNEL];
                 for s in 0..KERNEL {
-                    let weight = load(weight.add(s * channels));
-                    for pixel in 0..PIXELS {
-                        sums[pixel] = values[pixel * STRIDE + s].mul_add(weight, sums[pixel]);
+                    weights[s] = load(weight.add(s * channels));
+                }
+                for column in 0..COLUMNS {
+                    let value = load(columns[column]);
+                    for s in 0..KERNEL {
+                        // The pixel whose tap `s` lies on the column, if there is one.
+                        if column >= s && (column - s) % STRIDE == 0 && (column - s) / STRIDE < PIXELS {
+                            let pixel = (column - s) / STRIDE;
+                            sums[pixel] = value.mul_add(weights[s], sums[pixel]);
+                        }
                     }
                 }
             }

@@ -24,8 +24,8 @@
 
 use std::ops::Range;
 
-use crate::epilogue::Epilogue;
-use crate::gather::{self, Start};
+use crate::epilogue::{Epilogue, UNBOUNDED};
+use crate::gather::{self, Ends, Start};
 use crate::outer::{Run, Strip};
 use crate::panel::{self, Panel};
 use crate::parallel::{self, SharedMut};
@@ -457,6 +457,7 @@ impl Product<'_> {
     unsafe fn tiles<V: Vector, const ROWS: usize>(&self) {
         let Self { patches, filters, depth, columns, target: (target, first), .. } = *self;
         let count = patches.len() / depth;
+        let ends = Ends { start: Start::Zero, bounds: UNBOUNDED };
         for panel in self.panels {
             let last_lanes = panel.last_lanes(V::LANES, columns);
             let packed = filters[panel.column * depth..].as_ptr();
@@ -470,15 +471,9 @@ impl Product<'_> {
                 unsafe {
                     let targets = index.map(|index| target.at(first + index * columns + panel.column));
                     match panel.vectors.min(V::TILE_VECTORS) {
-                        1 => {
-                            gather::tile::<V, ROWS, 1>(&sources, depth, packed, Start::Zero, &targets, rows, last_lanes)
-                        }
-                        2 => {
-                            gather::tile::<V, ROWS, 2>(&sources, depth, packed, Start::Zero, &targets, rows, last_lanes)
-                        }
-                        _ => {
-                            gather::tile::<V, ROWS, 3>(&sources, depth, packed, Start::Zero, &targets, rows, last_lanes)
-                        }
+                        1 => gather::tile::<V, ROWS, 1, _>(&sources, depth, packed, ends, &targets, rows, last_lanes),
+                        2 => gather::tile::<V, ROWS, 2, _>(&sources, depth, packed, ends, &targets, rows, last_lanes),
+                        _ => gather::tile::<V, ROWS, 3, _>(&sources, depth, packed, ends, &targets, rows, last_lanes),
                     }
                 }
             }
@@ -529,7 +524,7 @@ impl Kernel for Outputs<'_> {
                         for column in 0..TILE {
                             if let Some(pixel) = tiles.target_pixel(place, [row, column]) {
                                 let sum = output[row * TILE + column].add(bias);
-                                store(sum, lanes, target.at(pixel * columns + channel));
+                                sum.store_up_to(target.at(pixel * columns + channel), lanes);
                             }
                         }
                     }
@@ -673,38 +668,30 @@ impl Kernel for WeightGradients<'_> {
                     |values| filter_gradient_side(values),
                 );
                 for tap in 0..9 {
-                    store(gradient[tap], lanes, self.target.at((self.row * 9 + tap) * in_channels + channel));
+                    gradient[tap].store_up_to(self.target.at((self.row * 9 + tap) * in_channels + channel), lanes);
                 }
             }
         }
     }
 }
 
+/// All of the slice, a vector or less.
+///
 /// # Safety
 /// The processor has `V`'s instructions.
 #[inline(always)]
 unsafe fn load<V: Vector>(values: &[f32]) -> V {
     // SAFETY: a slice is as long as it says.
-    unsafe {
-        if values.len() == V::LANES { V::load(values.as_ptr()) } else { V::load_first(values.as_ptr(), values.len()) }
-    }
+    unsafe { V::load_up_to(values.as_ptr(), values.len()) }
 }
 
 /// # Safety
-/// The processor has `V`'s instructions, and `to` has `lanes` places, at most a vector's.
-#[inline(always)]
-unsafe fn store<V: Vector>(value: V, lanes: usize, to: *mut f32) {
-    // SAFETY: passed on.
-    unsafe { if lanes == V::LANES { value.store(to) } else { value.store_first(to, lanes) } }
-}
-
-/// # Safety
-/// As [`store`], for every point.
+/// The processor has `V`'s instructions, and there are `lanes` places, at most a vector's, for every point.
 #[inline(always)]
 unsafe fn store_points<V: Vector>(values: &[V; POINTS], lanes: usize, to: *mut f32, step: usize) {
     for point in 0..POINTS {
         // SAFETY: passed on.
-        unsafe { store(values[point], lanes, to.add(point * step)) }
+        unsafe { values[point].store_up_to(to.add(point * step), lanes) }
     }
 }
 

@@ -1,14 +1,16 @@
 //! EfficientNet-B0 (Tan & Le, 2019) as torchvision builds it, with the two-stage head of the original write-up, and
 //! EfficientNet-Lite0 (Google, 2020), its relative without gates for small devices.
 
+use std::ops::Range;
+
 use burn::module::Module;
-use burn::tensor::{Device, Tensor, activation};
+use burn::tensor::{Device, Tensor};
 
 use crate::layers::{
     BatchNorm, Conv2d, ConvNorm, DepthwiseConv2d, DepthwiseNorm, Linear, NormConfig, PaddingRule, Pass, SqueezeExcite,
     dropout, stochastic_depth,
 };
-use crate::ops::Activation;
+use crate::ops::{Activation, Precision};
 use crate::plan::{Planned, Planner, Value};
 
 /// A stage of inverted residual blocks; the first block strides, the rest keep the size.
@@ -34,6 +36,10 @@ const STAGES: [Stage; 7] = [
     stage(6, 5, 2, 192, 4),
     stage(6, 3, 1, 320, 1),
 ];
+
+/// The first of the blocks behind the last halving of the resolution.
+const LAST_HALVING: usize =
+    STAGES[0].blocks + STAGES[1].blocks + STAGES[2].blocks + STAGES[3].blocks + STAGES[4].blocks;
 
 const STEM: usize = 32;
 const FEATURES: usize = 1280;
@@ -164,16 +170,28 @@ impl EfficientNet {
         Self { stem: conv_norm([3, STEM], 3, 2), blocks, head: conv_norm([input, FEATURES], 1, 1), classifier, variant }
     }
 
-    /// Images `[batch, height, width, 3]` to the last feature map, `[batch, height / 32, width / 32, 1280]`, rounded up.
+    /// Images `[batch, height, width, 3]` to the map before the resolution is halved for the last time,
+    /// `[batch, height / 16, width / 16, 112]`, rounded up.
     #[must_use]
-    pub fn feature_map(&self, images: Tensor<4>, pass: Pass<'_>) -> Tensor<4> {
+    pub fn early_map(&self, images: Tensor<4>, pass: Pass<'_>) -> Tensor<4> {
+        let x = self.stem.forward(pass.round(images), None, self.variant.activation, pass);
+        self.blocks(0..LAST_HALVING, x, pass)
+    }
+
+    /// From there to the last feature map, `[batch, height / 32, width / 32, 1280]`, rounded up.
+    #[must_use]
+    pub fn late_map(&self, map: Tensor<4>, pass: Pass<'_>) -> Tensor<4> {
+        let x = self.blocks(LAST_HALVING..self.blocks.len(), map, pass);
+        self.head.forward(x, None, self.variant.activation, pass)
+    }
+
+    fn blocks(&self, range: Range<usize>, input: Tensor<4>, pass: Pass<'_>) -> Tensor<4> {
         let Variant { activation, stochastic_depth, .. } = self.variant;
-        let mut x = self.stem.forward(pass.round(images), None, activation, pass);
-        for (index, block) in self.blocks.iter().enumerate() {
+        let blocks = self.blocks.iter().enumerate().take(range.end).skip(range.start);
+        blocks.fold(input, |x, (index, block)| {
             let rate = stochastic_depth * index as f64 / self.blocks.len() as f64;
-            x = block.forward(x, activation, DropBlock { index, rate }, pass);
-        }
-        self.head.forward(x, None, activation, pass)
+            block.forward(x, activation, DropBlock { index, rate }, pass)
+        })
     }
 
     /// Features `[batch, 1280]` to logits `[batch, outputs]`.
@@ -181,12 +199,15 @@ impl EfficientNet {
     pub fn classify(&self, features: Tensor<2>, pass: Pass<'_>) -> Tensor<2> {
         let rates = self.variant.dropout;
         match &self.classifier {
-            Classifier::Linear(linear) => linear.forward(dropout(features, rates[0], "dropout", pass), pass),
+            Classifier::Linear(linear) => {
+                linear.forward(dropout(features, rates[0], "dropout", pass), None, Activation::Identity, pass)
+            }
             Classifier::TwoStage(head) => {
-                let x = head.norm.forward_rows(head.shared.forward(features, pass), Activation::Relu, pass);
+                let x = head.shared.forward(features, Some(&head.norm), Activation::Relu, pass);
                 let x = dropout(x, rates[0], "dropout of shared features", pass);
-                let x = activation::relu(head.hidden.forward(x, pass));
-                head.output.forward(dropout(x, rates[1], "dropout of hidden features", pass), pass)
+                let x = head.hidden.forward(x, None, Activation::Relu, pass);
+                let x = dropout(x, rates[1], "dropout of hidden features", pass);
+                head.output.forward(x, None, Activation::Identity, pass)
             }
         }
     }
@@ -219,15 +240,23 @@ impl EfficientNet {
         self.stem.is_folded()
     }
 
-    /// Makes inference ready: from now on it computes with what the weights are now.
-    pub(crate) fn fold(&mut self) {
-        self.stem.fold();
-        self.head.fold();
+    /// Makes inference ready: from now on it computes with what the weights are now, in `precision`.
+    pub(crate) fn fold(&mut self, precision: Precision) {
+        self.stem.fold(precision);
+        self.head.fold(precision);
         for block in &mut self.blocks {
-            block.expand.iter_mut().for_each(ConvNorm::fold);
-            block.depthwise.fold();
+            block.expand.iter_mut().for_each(|expand| expand.fold(precision));
+            block.depthwise.fold(precision);
             block.gate.iter_mut().for_each(SqueezeExcite::fold);
-            block.project.fold();
+            block.project.fold(precision);
+        }
+        match &mut self.classifier {
+            Classifier::Linear(linear) => linear.fold(None, precision),
+            Classifier::TwoStage(head) => {
+                head.shared.fold(Some(&head.norm), precision);
+                head.hidden.fold(None, precision);
+                head.output.fold(None, precision);
+            }
         }
     }
 }
@@ -249,22 +278,23 @@ struct Block {
 
 impl Block {
     fn forward(&self, input: Tensor<4>, activation: Activation, drop: DropBlock, pass: Pass<'_>) -> Tensor<4> {
+        // Where there is none, the expansion is the last that holds the input, and its memory goes on.
+        let shortcut = self.residual.then(|| input.clone());
         let mut x = match &self.expand {
-            Some(expand) => expand.forward(input.clone(), None, activation, pass),
-            None => input.clone(),
+            Some(expand) => expand.forward(input, None, activation, pass),
+            None => input,
         };
         x = self.depthwise.forward(x, activation, pass);
         if let Some(gate) = &self.gate {
             x = gate.forward(x, pass);
         }
         let drops = matches!(pass, Pass::Training(_)) && drop.rate > 0.0;
-        match (self.residual, drops) {
-            (true, true) => {
+        match shortcut {
+            Some(input) if drops => {
                 let branch = self.project.forward(x, None, Activation::Identity, pass);
                 pass.round(stochastic_depth(branch, drop.rate, drop.index, pass) + input)
             }
-            (true, false) => self.project.forward(x, Some(input), Activation::Identity, pass),
-            (false, _) => self.project.forward(x, None, Activation::Identity, pass),
+            shortcut => self.project.forward(x, shortcut, Activation::Identity, pass),
         }
     }
 }

@@ -1,8 +1,10 @@
 //! Where in an image the network sees an attribute: Grad-CAM (Selvaraju et al., "Grad-CAM: Visual Explanations from Deep
-//! Networks via Gradient-based Localization", 2017) and Grad-CAM++ (Chattopadhay et al., "Grad-CAM++: Improved Visual
-//! Explanations for Deep Convolutional Networks", 2018), of the last feature map.
+//! Networks via Gradient-based Localization", 2017), Grad-CAM++ (Chattopadhay et al., "Grad-CAM++: Improved Visual
+//! Explanations for Deep Convolutional Networks", 2018) and Score-CAM (Wang et al., "Score-CAM: Score-Weighted Visual
+//! Explanations for Convolutional Neural Networks", 2020), of the last feature map; LayerCAM (Jiang et al., "LayerCAM: Exploring
+//! Hierarchical Class Activation Maps for Localization", 2021) of the one before, which is twice as fine.
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, TensorData};
 use visage_data::Size;
 
 use crate::layers::Pass;
@@ -20,14 +22,22 @@ pub enum HeatMethod {
     /// By the positive gradients, each position's weighed by second and third derivatives of the logit's exponential, so that
     /// an attribute which shows in several places is seen in each.
     GradCamPlusPlus,
+    /// Without gradients: by the logit that is left of an image in which only what the channel answers to is seen, as a softmax over
+    /// the channels. A forward pass a channel.
+    ScoreCam,
+    /// By the positive gradients, each position's by itself, of the map before the last halving: twice as fine as the others.
+    LayerCam,
 }
 
-/// What in an image speaks for an attribute, at a 32nd of the image's resolution.
+/// Masked images that go through the network together.
+const MASKED: usize = 32;
+
+/// What in an image speaks for an attribute, at a 32nd of the image's resolution, by [`HeatMethod::LayerCam`] at a 16th.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HeatMap {
     /// How many positions there are.
     pub size: Size,
-    /// What each says for the attribute: 0 or above, in units of the logit, row by row.
+    /// What each says for the attribute: 0 or above, row by row; by gradients in units of the logit.
     pub values: Vec<f32>,
 }
 
@@ -69,37 +79,102 @@ impl Network {
     /// If an attribute is not one of the network's outputs, or there is not one image.
     #[must_use]
     pub fn heat_maps(&self, image: Tensor<4>, attributes: &[usize], method: HeatMethod) -> Vec<HeatMap> {
-        let map = self.feature_map(image, Pass::Inference);
+        if method == HeatMethod::LayerCam {
+            let map = self.early_map(image, Pass::Inference);
+            return attributes.iter().map(|&attribute| self.layer_cam(&map, attribute)).collect();
+        }
+        let map = self.feature_map(image.clone(), Pass::Inference);
         let [images, height, width, channels] = map.dims();
         assert_eq!(images, 1, "one image");
-        // What follows the map begins with its mean over the positions, so the gradient is the same at each of them: that of
-        // the features, divided by how many positions there are.
         let features = ops::global_average_pool(map.clone());
         let map = float_values(map.into_data());
-        let positions = (height * width) as f32;
-        let sums: Vec<f32> = float_values(features.clone().into_data()).iter().map(|mean| mean * positions).collect();
-        let of_attribute = |&attribute: &usize| {
-            let gradient = self.gradient(features.clone(), attribute);
-            let gradient = gradient.into_iter().map(|gradient| gradient / positions);
-            let weights: Vec<f32> = match method {
-                HeatMethod::GradCam => gradient.collect(),
-                HeatMethod::GradCamPlusPlus => {
-                    gradient.zip(&sums).map(|(g, &sum)| positions * share(g, sum) * g.max(0.0)).collect()
-                }
-            };
+        let size = Size { height, width };
+        let weights: Vec<Vec<f32>> = match method {
+            HeatMethod::GradCam | HeatMethod::GradCamPlusPlus => {
+                let of_attribute = |&attribute: &usize| self.gradient_weights(&features, size, attribute, method);
+                attributes.iter().map(of_attribute).collect()
+            }
+            HeatMethod::ScoreCam | HeatMethod::LayerCam => {
+                let scores = self.scores(image, &map, size);
+                let of_attribute = |&attribute: &usize| softmax(scores.iter().map(|scores| scores[attribute]));
+                attributes.iter().map(of_attribute).collect()
+            }
+        };
+        let of_weights = |weights: &Vec<f32>| {
             let weighed = |position: &[f32]| {
-                let sum: f64 = position.iter().zip(&weights).map(|(&a, &w)| f64::from(a) * f64::from(w)).sum();
+                let sum: f64 = position.iter().zip(weights).map(|(&a, &w)| f64::from(a) * f64::from(w)).sum();
                 sum.max(0.0) as f32
             };
-            HeatMap { size: Size { height, width }, values: map.chunks(channels).map(weighed).collect() }
+            HeatMap { size, values: map.chunks(channels).map(weighed).collect() }
         };
-        attributes.iter().map(of_attribute).collect()
+        weights.iter().map(of_weights).collect()
+    }
+
+    /// The weight of each channel by the gradient of a logit, given the mean of each over a map of `size`.
+    ///
+    /// What follows the map begins with that mean, so the gradient is the same at each position: that of the mean, divided by
+    /// how many positions there are.
+    fn gradient_weights(&self, features: &Tensor<2>, size: Size, attribute: usize, method: HeatMethod) -> Vec<f32> {
+        let positions = size.pixels() as f32;
+        let gradient = self.gradient(features.clone(), attribute).into_iter().map(|gradient| gradient / positions);
+        if method == HeatMethod::GradCam {
+            return gradient.collect();
+        }
+        let sums = float_values(features.clone().into_data()).into_iter().map(|mean| mean * positions);
+        gradient.zip(sums).map(|(g, sum)| positions * share(g, sum) * g.max(0.0)).collect()
+    }
+
+    /// For each channel of a feature map of `size`, the logits of the normalised image `[1, height, width, 3]` times the channel,
+    /// enlarged and stretched to reach from 0 to 1: what Score-CAM masks images with. A channel that is the same everywhere
+    /// hides all.
+    fn scores(&self, image: Tensor<4>, map: &[f32], size: Size) -> Vec<Vec<f32>> {
+        let ([_, height, width, _], device) = (image.dims(), image.device());
+        let image = float_values(image.into_data());
+        let (pixels, _) = image.as_chunks::<3>();
+        let channels = map.len() / size.pixels().max(1);
+        let mut scores = Vec::with_capacity(channels);
+        for first in (0..channels).step_by(MASKED) {
+            let together = first..(first + MASKED).min(channels);
+            let mut masked = Vec::with_capacity(together.len() * image.len());
+            for channel in together.clone() {
+                let values = map.iter().skip(channel).step_by(channels).copied().collect();
+                let mask = HeatMap { size, values }.resized(Size { height, width });
+                let least = mask.iter().copied().fold(f32::INFINITY, f32::min);
+                let most = mask.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+                let range = most - least;
+                let seen = |value: f32| if range > 0.0 { (value - least) / range } else { 0.0 };
+                masked
+                    .extend(pixels.iter().zip(&mask).flat_map(|(pixel, &mask)| pixel.map(|value| value * seen(mask))));
+            }
+            let masked = Tensor::from_data(TensorData::new(masked, [together.len(), height, width, 3]), &device);
+            let logits = float_values(self.forward(masked, Pass::Inference).into_data());
+            scores.extend(logits.chunks(logits.len() / together.len()).map(<[f32]>::to_vec));
+        }
+        scores
+    }
+
+    /// LayerCAM of a map `[1, height, width, channels]` before the last halving (equations 4 to 6 of the paper).
+    fn layer_cam(&self, map: &Tensor<4>, attribute: usize) -> HeatMap {
+        let [_, height, width, channels] = map.dims();
+        let values = float_values(map.clone().into_data());
+        let map = map.clone().autodiff().require_grad();
+        let features = ops::global_average_pool(self.late_map(map.clone(), Pass::Explanation));
+        let logit = self.classify(features, Pass::Explanation).narrow(1, attribute, 1).sum();
+        // The logit depends on the map, so there is a gradient.
+        let gradient =
+            map.grad(&logit.backward()).map(|gradient| float_values(gradient.into_data())).unwrap_or_default();
+        let positions = values.chunks(channels).zip(gradient.chunks(channels));
+        let weighed = positions.map(|(values, gradient)| {
+            let sum: f64 = values.iter().zip(gradient).map(|(&a, &g)| f64::from(a) * f64::from(g.max(0.0))).sum();
+            sum.max(0.0) as f32
+        });
+        HeatMap { size: Size { height, width }, values: weighed.collect() }
     }
 
     /// Of one logit with respect to the features `[1, features]`.
     fn gradient(&self, features: Tensor<2>, attribute: usize) -> Vec<f32> {
         let features = features.autodiff().require_grad();
-        let logit = self.classify(features.clone(), Pass::Inference).narrow(1, attribute, 1).sum();
+        let logit = self.classify(features.clone(), Pass::Explanation).narrow(1, attribute, 1).sum();
         // Every head depends on its features, so there is a gradient.
         features.grad(&logit.backward()).map(|gradient| float_values(gradient.into_data())).unwrap_or_default()
     }
@@ -124,6 +199,14 @@ fn share(gradient: f32, sum: f32) -> f32 {
     let denominator = 2.0 + gradient * sum;
     // Above 2 behind a ReLU. A channel that is negative on the whole, as swish allows, must not divide by nothing.
     if denominator > f32::EPSILON { 1.0 / denominator } else { 0.0 }
+}
+
+/// Positive numbers in proportion to the exponentials, of sum 1.
+fn softmax(logits: impl Iterator<Item = f32> + Clone) -> Vec<f32> {
+    let most = logits.clone().fold(f32::NEG_INFINITY, f32::max);
+    let powers: Vec<f32> = logits.map(|logit| (logit - most).exp()).collect();
+    let sum: f32 = powers.iter().sum();
+    powers.into_iter().map(|power| power / sum).collect()
 }
 
 #[cfg(test)]

@@ -10,12 +10,6 @@ use rayon::prelude::*;
 /// Images that go through a network together. More would leave the cache; fewer read the filters more often.
 const TOGETHER: usize = 2;
 
-/// Runs `body` on a thread of rayon's pool: from there an operation's tasks go to the other threads without waking the
-/// caller's thread after each.
-pub(crate) fn on_the_pool<R: Send>(body: impl FnOnce() -> R + Send) -> R {
-    rayon::scope(|_| body())
-}
-
 /// `features` of all images, computed for a few at a time and joined in their order. What is computed together depends on the
 /// batch alone and not on the threads.
 pub(crate) fn few_at_a_time(images: Tensor<4>, features: impl Fn(Tensor<4>) -> Tensor<2> + Sync) -> Tensor<2> {

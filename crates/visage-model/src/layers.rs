@@ -17,6 +17,8 @@ use crate::state::{float_values, to_file};
 pub enum Pass<'a> {
     /// Norms use their running statistics; nothing is dropped.
     Inference,
+    /// As inference, but with gradients, and so not with folded filters.
+    Explanation,
     /// Dropout and stochastic depth draw, and norms do what [`Training::norms`] says.
     Training(&'a Training<'a>),
 }
@@ -25,18 +27,24 @@ impl<'a> Pass<'a> {
     /// What the random layers draw from, in training.
     fn draws(self) -> Option<&'a Draws<'a>> {
         match self {
-            Pass::Inference => None,
+            Pass::Inference | Pass::Explanation => None,
             Pass::Training(training) => Some(&training.draws),
+        }
+    }
+
+    /// The type the pass computes in.
+    #[must_use]
+    pub fn precision(self) -> Precision {
+        match self {
+            Pass::Inference | Pass::Explanation => Precision::F32,
+            Pass::Training(training) => training.precision,
         }
     }
 
     /// `values` in the type the pass computes in.
     #[must_use]
     pub fn round<const D: usize>(self, values: Tensor<D>) -> Tensor<D> {
-        match self {
-            Pass::Inference => values,
-            Pass::Training(training) => ops::round(values, training.precision),
-        }
+        ops::round(values, self.precision())
     }
 }
 
@@ -213,7 +221,7 @@ impl BatchNorm {
         pass: Pass<'_>,
     ) -> Tensor<4> {
         match pass {
-            Pass::Inference => {
+            Pass::Inference | Pass::Explanation => {
                 let (scale, shift) = self.scale_and_shift(self.weight.val(), self.bias.val());
                 ops::scale_shift(input, scale, shift, residual, activation)
             }
@@ -338,15 +346,16 @@ impl ConvNorm {
         self.folded.is_some()
     }
 
-    /// Makes inference ready: from now on it computes with what the weights are now.
-    pub fn fold(&mut self) {
+    /// Makes inference ready: from now on it computes with what the weights are now, in `precision`.
+    pub fn fold(&mut self, precision: Precision) {
         let (scale, shift) = self.norm.scale_and_shift(self.norm.weight.val(), self.norm.bias.val());
         let weight = self.conv.weight.val();
         let [_, kernel_height, kernel_width, _] = weight.dims();
         let (kernel, stride) = ([kernel_height, kernel_width], [self.conv.stride; 2]);
         // Which padding there will be depends on the images; filters do not.
         let window = Window { kernel, stride, padding: Padding::default() };
-        self.folded = Some(Folded { filters: ops::fold_conv2d(weight, scale, window), shift });
+        let filters = ops::round(ops::fold_conv2d(weight, scale, window), precision);
+        self.folded = Some(Folded { filters, shift });
     }
 }
 
@@ -400,11 +409,16 @@ impl DepthwiseNorm {
     }
 
     /// As [`ConvNorm::fold`].
-    pub fn fold(&mut self) {
+    pub fn fold(&mut self, precision: Precision) {
         let (scale, shift) = self.norm.scale_and_shift(self.norm.weight.val(), self.norm.bias.val());
-        self.folded = Some(Folded { filters: self.conv.weight.val() * scale.unsqueeze(), shift });
+        let filters = ops::round(self.conv.weight.val() * scale.unsqueeze(), precision);
+        self.folded = Some(Folded { filters, shift });
     }
 }
+
+/// The window of a single position.
+const POINT: Window =
+    Window { kernel: [1, 1], stride: [1, 1], padding: Padding { top: 0, left: 0, bottom: 0, right: 0 } };
 
 /// `input * weight^T + bias`; the weight is `[outputs, inputs]` as in PyTorch.
 #[derive(Module, Debug)]
@@ -413,6 +427,8 @@ pub struct Linear {
     pub weight: Param<Tensor<2>>,
     /// `[outputs]`
     pub bias: Param<Tensor<1>>,
+    #[module(skip)]
+    folded: Option<Folded<1>>,
 }
 
 impl Linear {
@@ -422,14 +438,52 @@ impl Linear {
         Self {
             weight: Param::from_tensor(Tensor::zeros([outputs, inputs], device)),
             bias: Param::from_tensor(Tensor::zeros([outputs], device)),
+            folded: None,
         }
     }
 
-    /// `[batch, inputs]` to `[batch, outputs]`.
+    /// `activation(norm(input * weight^T + bias))`: `[batch, inputs]` to `[batch, outputs]`.
     #[must_use]
-    pub fn forward(&self, input: Tensor<2>, pass: Pass<'_>) -> Tensor<2> {
+    pub fn forward(
+        &self,
+        input: Tensor<2>,
+        norm: Option<&BatchNorm>,
+        activation: Activation,
+        pass: Pass<'_>,
+    ) -> Tensor<2> {
+        if let (Some(Folded { filters, shift }), Pass::Inference) = (&self.folded, pass) {
+            let [batch, inputs] = input.dims();
+            let [outputs] = shift.dims();
+            let image = input.reshape([batch, 1, 1, inputs]);
+            let output = ops::folded_conv2d(image, filters.clone(), shift.clone(), None, POINT, activation);
+            return output.reshape([batch, outputs]);
+        }
         let (weight, bias) = (pass.round(self.weight.val()), pass.round(self.bias.val()));
-        pass.round(input.matmul(weight.transpose()) + bias.unsqueeze())
+        // A backbone that is frozen answers in f32, whatever the head computes in.
+        let input = input.cast(weight.dtype());
+        let output = pass.round(input.matmul(weight.transpose()) + bias.unsqueeze());
+        match (norm, activation) {
+            (Some(norm), _) => norm.forward_rows(output, activation, pass),
+            (None, Activation::Identity) => output,
+            (None, Activation::Relu) => activation::relu(output),
+            (None, Activation::Relu6) => output.clamp(0.0, 6.0),
+            (None, Activation::Silu) => pass.round(activation::silu(output)),
+        }
+    }
+
+    /// Weight and bias with the norm that follows folded in.
+    fn normed(&self, norm: Option<&BatchNorm>) -> (Tensor<2>, Tensor<1>) {
+        let (weight, bias) = (self.weight.val(), self.bias.val());
+        let Some(norm) = norm else { return (weight, bias) };
+        let (scale, shift) = norm.scale_and_shift(norm.weight.val(), norm.bias.val());
+        (weight * scale.clone().unsqueeze_dim(1), bias * scale + shift)
+    }
+
+    /// As [`ConvNorm::fold`], with the norm that follows.
+    pub fn fold(&mut self, norm: Option<&BatchNorm>, precision: Precision) {
+        let (weight, shift) = self.normed(norm);
+        let filters = ops::fold_conv2d(weight.unsqueeze_dims(&[1, 2]), Tensor::ones_like(&shift), POINT);
+        self.folded = Some(Folded { filters: ops::round(filters, precision), shift });
     }
 
     /// Adds it to a plan, with a norm after it folded in.
@@ -441,12 +495,7 @@ impl Linear {
         norm: Option<&BatchNorm>,
         activation: Activation,
     ) -> Planned {
-        let (mut weight, mut bias) = (self.weight.val(), self.bias.val());
-        if let Some(norm) = norm {
-            let (scale, shift) = norm.scale_and_shift(norm.weight.val(), norm.bias.val());
-            weight = weight * scale.clone().unsqueeze_dim(1);
-            bias = bias * scale + shift;
-        }
+        let (weight, bias) = self.normed(norm);
         let (weight, bias) = (float_values(weight.into_data()), float_values(bias.into_data()));
         planner.step(name, input, Operation::Linear { weight, bias, activation }, [1, 1])
     }
@@ -459,7 +508,7 @@ impl Linear {
             filter_shape: [outputs, inputs, 1, 1],
             bias: float_values(self.bias.val().into_data()),
             groups: 1,
-            window: Window { kernel: [1, 1], stride: [1, 1], padding: Padding::default() },
+            window: POINT,
             residual: None,
             activation,
         };
@@ -489,13 +538,17 @@ impl SqueezeExcite {
     /// `[batch, height, width, channels]` to the same shape.
     #[must_use]
     pub fn forward(&self, input: Tensor<4>, pass: Pass<'_>) -> Tensor<4> {
-        if let (Some(expand), Pass::Inference) = (&self.folded, pass) {
-            let Self { reduce: Linear { weight, bias }, .. } = self;
-            return ops::squeeze_excite(input, weight.val(), bias.val(), expand.clone(), self.expand.bias.val());
+        if pass.precision() == Precision::F32 {
+            let folded = self.folded.clone().filter(|_| matches!(pass, Pass::Inference));
+            let expand = folded.unwrap_or_else(|| self.expand.weight.val().transpose());
+            let Self { reduce: Linear { weight, bias, .. }, .. } = self;
+            return ops::squeeze_excite(input, weight.val(), bias.val(), expand, self.expand.bias.val());
         }
+        // In a narrower type what lies between is rounded too.
         let pooled = pass.round(ops::global_average_pool(input.clone()));
-        let squeezed = pass.round(activation::silu(self.reduce.forward(pooled, pass)));
-        let gate = pass.round(activation::sigmoid(self.expand.forward(squeezed, pass)));
+        let squeezed = self.reduce.forward(pooled, None, Activation::Silu, pass);
+        let gate = self.expand.forward(squeezed, None, Activation::Identity, pass);
+        let gate = pass.round(activation::sigmoid(gate));
         pass.round(ops::channel_gate(input, gate))
     }
 
@@ -530,7 +583,7 @@ pub fn dropout(input: Tensor<2>, rate: f64, place: &'static str, pass: Pass<'_>)
         mask.extend((0..features).map(|_| if random.random::<f64>() < rate { 0.0 } else { kept }));
     }
     let mask = Tensor::from_data(TensorData::new(mask, [draws.samples.len(), features]), &input.device());
-    pass.round(input * mask)
+    pass.round(ops::float32(input) * mask)
 }
 
 /// Stochastic depth (Huang et al., 2016), torchvision's "row" mode: the whole branch of an image is dropped with

@@ -3,6 +3,7 @@
 //! A [`Network`] turns normalised images into logits; its heavy operations are bound in [`ops`].
 
 pub mod depth;
+pub mod device;
 pub mod efficientnet;
 pub mod error;
 pub mod heat_map;
@@ -14,12 +15,13 @@ pub mod ops;
 pub mod plan;
 pub mod resnet;
 pub mod state;
+pub mod threads;
 
 pub use depth::Depths;
 pub use error::ModelError;
 pub use heat_map::{HeatMap, HeatMethod};
 pub use layers::{Draws, Norms, Pass, Training};
-pub use model_file::{Card, Model, Origin};
+pub use model_file::{Answers, Card, Model, Origin, Prepared};
 pub use network::{Architecture, Kind, Network, NetworkConfig};
 pub use ops::Precision;
 pub use plan::Plan;

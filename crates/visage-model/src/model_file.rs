@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use burn::tensor::{Device, Tensor, TensorData, activation};
+use burn::tensor::{DType, Device, FloatDType, Int, Tensor, TensorData, activation};
 use serde::{Deserialize, Serialize};
 use visage_data::Preparation;
 use visage_judge::Calibration;
@@ -16,7 +16,7 @@ use visage_weights::TensorFile;
 use crate::error::ModelError;
 use crate::layers::Pass;
 use crate::network::{Network, NetworkConfig};
-use crate::ops::buffers;
+use crate::ops::{buffers, has_kernels};
 
 /// Metadata key of the card.
 const CARD: &str = "visage";
@@ -212,14 +212,7 @@ impl Model {
     /// `pixels` are what [`Preparation::pixels`] of the card's own preparation gave, image after image.
     #[must_use]
     pub fn probabilities(&self, pixels: &[u8], images: usize, device: &Device) -> Vec<f32> {
-        let Some(calibration) = &self.card.calibration else {
-            let input = image_tensor(&self.card.preparation, pixels, images, device);
-            let logits = self.network.forward(input, Pass::Inference);
-            return crate::state::float_values(activation::sigmoid(logits).into_data());
-        };
-        let (values, outputs) = (self.logits(pixels, images, device), self.card.network.outputs);
-        let cells = values.into_iter().enumerate();
-        cells.map(|(cell, logit)| calibration.probability(cell % outputs, logit)).collect()
+        self.answers(image_tensor(&self.card.preparation, pixels, images, device)).probabilities
     }
 
     /// What [`Model::probabilities`] is made of, before calibration: any number, 0 for one half.
@@ -228,6 +221,68 @@ impl Model {
         let input = image_tensor(&self.card.preparation, pixels, images, device);
         crate::state::float_values(self.network.forward(input, Pass::Inference).into_data())
     }
+
+    /// What the model says of images that come from several places: of all of them in their order.
+    ///
+    /// # Panics
+    ///
+    /// If a part is not a whole number of images of the card's size.
+    #[must_use]
+    pub fn answers_to(&self, parts: &[Prepared<'_>], device: &Device) -> Answers {
+        let size = self.card.preparation.output_size();
+        let mut values = buffers::take(parts.iter().map(|part| part.len()).sum());
+        let images = values.len() / (size.pixels() * 3);
+        let mut rest = &mut *values;
+        for part in parts {
+            let (own, others) = rest.split_at_mut(part.len());
+            match part {
+                Prepared::Pixels(pixels) => self.card.preparation.normalise(pixels, own),
+                Prepared::Normalised(normalised) => own.copy_from_slice(normalised),
+            }
+            rest = others;
+        }
+        self.answers(Tensor::from_data(values.into_data([images, size.height, size.width, 3]), device))
+    }
+
+    fn answers(&self, input: Tensor<4>) -> Answers {
+        let logits = self.network.forward(input, Pass::Inference);
+        let Some(calibration) = &self.card.calibration else {
+            let probabilities = crate::state::float_values(activation::sigmoid(logits.clone()).into_data());
+            return Answers { logits: crate::state::float_values(logits.into_data()), probabilities };
+        };
+        let (logits, outputs) = (crate::state::float_values(logits.into_data()), self.card.network.outputs);
+        let cells = logits.iter().enumerate();
+        let probabilities = cells.map(|(cell, &logit)| calibration.probability(cell % outputs, logit)).collect();
+        Answers { logits, probabilities }
+    }
+}
+
+/// Images of a model's own size, one after the other, in one of the two forms that they can be given in.
+#[derive(Clone, Copy, Debug)]
+pub enum Prepared<'a> {
+    /// RGB bytes, as [`Preparation::pixels`] gives them.
+    Pixels(&'a [u8]),
+    /// What [`Preparation::normalise`] makes of them, in the same order.
+    Normalised(&'a [f32]),
+}
+
+impl Prepared<'_> {
+    /// How many numbers they are.
+    fn len(&self) -> usize {
+        match self {
+            Self::Pixels(pixels) => pixels.len(),
+            Self::Normalised(normalised) => normalised.len(),
+        }
+    }
+}
+
+/// What a model says of some images, `[images, attributes]` each, row-major.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Answers {
+    /// Before calibration: any number, 0 for one half.
+    pub logits: Vec<f32>,
+    /// With the card's calibration applied, if it has one.
+    pub probabilities: Vec<f32>,
 }
 
 fn read_card(path: &Path, file: &TensorFile) -> Result<Card, ModelError> {
@@ -257,10 +312,18 @@ pub fn card_format() -> u32 {
 }
 
 /// Prepared pixels `[images, height, width, 3]` as the network's normalised input of the same shape.
+///
+/// A graphics card is sent the bytes and normalises them itself.
 #[must_use]
 pub fn image_tensor(preparation: &Preparation, pixels: &[u8], images: usize, device: &Device) -> Tensor<4> {
     let size = preparation.output_size();
+    if !has_kernels(device) {
+        let bytes = TensorData::new(pixels.to_vec(), [images, size.height, size.width, 3]);
+        let bytes = Tensor::<4, Int>::from_data(bytes, (device, DType::U8));
+        let channels = |values: [f32; 3]| Tensor::<1>::from_floats(values, device).unsqueeze::<4>();
+        return (bytes.cast(FloatDType::F32) / 255.0 - channels(preparation.mean)) / channels(preparation.std);
+    }
     let mut values = buffers::take(pixels.len());
     preparation.normalise(pixels, &mut values);
-    Tensor::from_data(TensorData::new(values, [images, size.height, size.width, 3]), device)
+    Tensor::from_data(values.into_data([images, size.height, size.width, 3]), device)
 }

@@ -13,9 +13,10 @@ use visage_data::random::stream;
 use crate::efficientnet::{EfficientNet, Regularisation};
 use crate::inference;
 use crate::layers::Pass;
-use crate::ops;
+use crate::ops::{self, Precision};
 use crate::resnet::ResNet18;
 use crate::state::replace;
+use crate::threads;
 
 /// A network by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -139,8 +140,10 @@ impl Network {
     #[must_use]
     pub fn forward(&self, images: Tensor<4>, pass: Pass<'_>) -> Tensor<2> {
         match pass {
-            Pass::Inference => inference::on_the_pool(|| self.classify(self.features(images, pass), pass)),
-            Pass::Training(_) => self.classify(self.features(images, pass), pass),
+            Pass::Inference if ops::has_kernels(&images.device()) => {
+                threads::awake(|| self.classify(self.features(images, pass), pass))
+            }
+            _ => self.classify(self.features(images, pass), pass),
         }
     }
 
@@ -150,7 +153,9 @@ impl Network {
         let features = |images| pass.round(ops::global_average_pool(self.feature_map(images, pass)));
         match (self, pass) {
             // ResNet-18 has few and small feature maps, and filters that are better read once.
-            (Network::EfficientNet(network), Pass::Inference) if network.is_folded() => {
+            (Network::EfficientNet(network), Pass::Inference)
+                if network.is_folded() && ops::has_kernels(&images.device()) =>
+            {
                 inference::few_at_a_time(images, features)
             }
             _ => features(images),
@@ -161,29 +166,52 @@ impl Network {
     /// height and width, rounded up, whose mean over the positions is the [`features`](Self::features).
     #[must_use]
     pub fn feature_map(&self, images: Tensor<4>, pass: Pass<'_>) -> Tensor<4> {
+        self.late_map(self.early_map(images, pass), pass)
+    }
+
+    /// The map before the resolution is halved for the last time: a 16th of the height and width of normalised images
+    /// `[batch, height, width, 3]`, rounded up.
+    #[must_use]
+    pub fn early_map(&self, images: Tensor<4>, pass: Pass<'_>) -> Tensor<4> {
         match self {
-            Network::ResNet18(network) => network.feature_map(images, pass),
-            Network::EfficientNet(network) => network.feature_map(images, pass),
+            Network::ResNet18(network) => network.early_map(images, pass),
+            Network::EfficientNet(network) => network.early_map(images, pass),
         }
     }
 
-    /// The head: features `[batch, features]` to logits `[batch, outputs]`.
+    /// The [`feature_map`](Self::feature_map), of the [`early_map`](Self::early_map).
+    #[must_use]
+    pub fn late_map(&self, map: Tensor<4>, pass: Pass<'_>) -> Tensor<4> {
+        match self {
+            Network::ResNet18(network) => network.late_map(map, pass),
+            Network::EfficientNet(network) => network.late_map(map, pass),
+        }
+    }
+
+    /// The head: features `[batch, features]` to logits `[batch, outputs]`, in f32 whatever the pass computes in.
     #[must_use]
     pub fn classify(&self, features: Tensor<2>, pass: Pass<'_>) -> Tensor<2> {
-        match self {
+        ops::float32(match self {
             Network::ResNet18(network) => network.classify(features, pass),
             Network::EfficientNet(network) => network.classify(features, pass),
-        }
+        })
     }
 
     /// The network made ready for inference: norms are folded into filters, which lie as the kernels read them.
     ///
     /// It answers faster, and the same but for rounding. It keeps answering as the weights are now: train another one.
     #[must_use]
-    pub fn folded(mut self) -> Self {
+    pub fn folded(self) -> Self {
+        self.folded_in(Precision::F32)
+    }
+
+    /// The same with convolutions and products in `precision`, on a graphics card that [supports](crate::device::supports) it. On
+    /// the CPU only the filters are rounded.
+    #[must_use]
+    pub fn folded_in(mut self, precision: Precision) -> Self {
         match &mut self {
-            Network::ResNet18(network) => network.fold(),
-            Network::EfficientNet(network) => network.fold(),
+            Network::ResNet18(network) => network.fold(precision),
+            Network::EfficientNet(network) => network.fold(precision),
         }
         self
     }

@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
 use crate::layers::{BatchNorm, Conv2d, ConvNorm, Linear, NormConfig, PaddingRule, Pass};
-use crate::ops::{self, Activation, Window};
+use crate::ops::{self, Activation, Precision, Window};
 use crate::plan::{Operation, Planned, Planner, Value, windowed};
 
 const NORM: NormConfig = NormConfig { epsilon: 1e-5, momentum: 0.1 };
@@ -42,21 +42,24 @@ impl ResNet18 {
         Self { stem: conv_norm([3, 64], 7, 2, device), stages, fc: Linear::new(FEATURES, outputs, device) }
     }
 
-    /// Images `[batch, height, width, 3]` to the last feature map, `[batch, height / 32, width / 32, 512]`, rounded up.
+    /// Images `[batch, height, width, 3]` to the map before the last stage, `[batch, height / 16, width / 16, 256]`, rounded up.
     #[must_use]
-    pub fn feature_map(&self, images: Tensor<4>, pass: Pass<'_>) -> Tensor<4> {
+    pub fn early_map(&self, images: Tensor<4>, pass: Pass<'_>) -> Tensor<4> {
         let x = self.stem.forward(pass.round(images), None, Activation::Relu, pass);
-        let mut x = ops::max_pool2d(x, POOL);
-        for block in self.stages.iter().flatten() {
-            x = block.forward(x, pass);
-        }
-        x
+        let x = ops::max_pool2d(x, POOL);
+        self.stages[..STAGES.len() - 1].iter().flatten().fold(x, |x, block| block.forward(x, pass))
+    }
+
+    /// From there to the last feature map, `[batch, height / 32, width / 32, 512]`, rounded up.
+    #[must_use]
+    pub fn late_map(&self, map: Tensor<4>, pass: Pass<'_>) -> Tensor<4> {
+        self.stages[STAGES.len() - 1..].iter().flatten().fold(map, |x, block| block.forward(x, pass))
     }
 
     /// Features `[batch, 512]` to logits `[batch, outputs]`.
     #[must_use]
     pub fn classify(&self, features: Tensor<2>, pass: Pass<'_>) -> Tensor<2> {
-        self.fc.forward(features, pass)
+        self.fc.forward(features, None, Activation::Identity, pass)
     }
 
     /// Adds the whole network to a plan and names its logits.
@@ -72,10 +75,11 @@ impl ResNet18 {
         self.fc.plan(planner, "fc", features, None, Activation::Identity).value
     }
 
-    /// Makes inference ready: from now on it computes with what the weights are now.
-    pub(crate) fn fold(&mut self) {
-        self.stem.fold();
-        self.stages.iter_mut().flatten().for_each(BasicBlock::fold);
+    /// Makes inference ready: from now on it computes with what the weights are now, in `precision`.
+    pub(crate) fn fold(&mut self, precision: Precision) {
+        self.stem.fold(precision);
+        self.stages.iter_mut().flatten().for_each(|block| block.fold(precision));
+        self.fc.fold(None, precision);
     }
 
     /// The key torchvision (and timm) gives the parameter at `path` of this module tree.
@@ -139,9 +143,9 @@ impl BasicBlock {
         self.second.plan(planner, &format!("{name}.second"), x, Some(shortcut), Activation::Relu)
     }
 
-    fn fold(&mut self) {
-        self.first.fold();
-        self.second.fold();
-        self.downsample.iter_mut().for_each(ConvNorm::fold);
+    fn fold(&mut self, precision: Precision) {
+        self.first.fold(precision);
+        self.second.fold(precision);
+        self.downsample.iter_mut().for_each(|downsample| downsample.fold(precision));
     }
 }

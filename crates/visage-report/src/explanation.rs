@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use visage_weights::atomic;
 
+use crate::caption::enlarged;
 use crate::error::ReportError;
-use crate::figure::file_part;
+use crate::figure::{distinct, file_part};
 use crate::{page, png_file};
 
 /// Name of the page.
@@ -84,9 +85,10 @@ pub fn write_explanation(explanation: &Explanation, out: &Path) -> Result<Writte
     };
     fs::create_dir_all(out).map_err(failed(out))?;
     let pngs: Vec<Vec<u8>> = explanation.attributes.iter().map(|each| explanation.heat(each)).collect();
-    let name = |each: &Explained| out.join(format!("{}.png", file_part(&each.attribute)));
-    let pictures: Vec<PathBuf> = explanation.attributes.iter().map(name).collect();
-    let html = page::explanation(explanation, &explanation.picture(|pixel, _| pixel, &[]), &pngs);
+    let names = distinct(explanation.attributes.iter().map(|each| file_part(&each.attribute)));
+    let pictures: Vec<PathBuf> = names.into_iter().map(|name| out.join(format!("{name}.png"))).collect();
+    let html =
+        page::explanation(explanation, &picture(&explanation.pixels, explanation.width, |pixel, _| pixel, &[]), &pngs);
     let page = out.join(EXPLANATION_PAGE);
     for (path, contents) in pictures.iter().zip(&pngs).chain([(&page, &html.into_bytes())]) {
         atomic::write(path, |file| file.write_all(contents)).map_err(failed(path))?;
@@ -95,34 +97,34 @@ pub fn write_explanation(explanation: &Explanation, out: &Path) -> Result<Writte
 }
 
 impl Explanation {
-    /// The image in grey under one attribute's heat, whose most is the lightest colour, as the bytes of a PNG file.
     fn heat(&self, explained: &Explained) -> Vec<u8> {
-        let most = explained.heat.iter().copied().fold(0.0, f32::max);
-        let heated = |[red, green, blue]: [u8; 3], heat: f32| {
-            // Luma, after ITU-R BT.601.
-            let grey = 0.299 * f32::from(red) + 0.587 * f32::from(green) + 0.114 * f32::from(blue);
-            let heat = if most > 0.0 { heat / most } else { 0.0 };
-            colour(heat).map(|channel| (OPACITY * channel + (1.0 - OPACITY) * grey).round() as u8)
-        };
-        self.picture(heated, &explained.heat)
+        heat_picture(&self.pixels, self.width, &explained.heat)
     }
+}
 
-    /// The image as the bytes of a PNG file, enlarged, each pixel made of the image's and of the heat there.
-    fn picture(&self, of: impl Fn([u8; 3], f32) -> [u8; 3], heat: &[f32]) -> Vec<u8> {
-        let (pixels, _) = self.pixels.as_chunks::<3>();
-        let width = self.width.max(1);
-        let factor = (SIDE / width.max(pixels.len() / width).max(1)).max(1);
-        let cool = std::iter::repeat(0.0);
-        let made: Vec<[u8; 3]> =
-            pixels.iter().zip(heat.iter().copied().chain(cool)).map(|(&pixel, heat)| of(pixel, heat)).collect();
-        let enlarged = made
-            .chunks(width)
-            .flat_map(|row| std::iter::repeat_n(row, factor))
-            .flat_map(|row| row.iter().flat_map(|&pixel| std::iter::repeat_n(pixel, factor)))
-            .flatten()
-            .collect::<Vec<u8>>();
-        png_file::of_pixels(&enlarged, width * factor, pixels.len() / width * factor)
-    }
+/// The image in grey under one attribute's heat, whose most is the lightest colour, as the bytes of a PNG file. `pixels` are RGB,
+/// row by row and `width` in a row; `heat` has a value for each, 0 or above in any unit.
+#[must_use]
+pub fn heat_picture(pixels: &[u8], width: usize, heat: &[f32]) -> Vec<u8> {
+    let most = heat.iter().copied().fold(0.0, f32::max);
+    let heated = |[red, green, blue]: [u8; 3], heat: f32| {
+        // Luma, after ITU-R BT.601.
+        let grey = 0.299 * f32::from(red) + 0.587 * f32::from(green) + 0.114 * f32::from(blue);
+        let heat = if most > 0.0 { heat / most } else { 0.0 };
+        colour(heat).map(|channel| (OPACITY * channel + (1.0 - OPACITY) * grey).round() as u8)
+    };
+    picture(pixels, width, heated, heat)
+}
+
+/// The image as the bytes of a PNG file, enlarged, each pixel made of the image's and of the heat there.
+fn picture(pixels: &[u8], width: usize, of: impl Fn([u8; 3], f32) -> [u8; 3], heat: &[f32]) -> Vec<u8> {
+    let (pixels, _) = pixels.as_chunks::<3>();
+    let width = width.max(1);
+    let factor = (SIDE / width.max(pixels.len() / width).max(1)).max(1);
+    let cool = std::iter::repeat(0.0);
+    let made: Vec<[u8; 3]> =
+        pixels.iter().zip(heat.iter().copied().chain(cool)).map(|(&pixel, heat)| of(pixel, heat)).collect();
+    png_file::of_pixels(&enlarged(made.as_flattened(), width, factor), width * factor, pixels.len() / width * factor)
 }
 
 /// The colour of a heat from 0 to 1.
@@ -169,5 +171,29 @@ mod tests {
         let page = fs::read_to_string(&written.page).unwrap();
         assert!(page.contains("&lt;a&gt;.png") && page.matches("data:image/png;base64,").count() == 3);
         assert!(written.pictures[0].parent() == Some(folder.path()), "a slash in a name leads nowhere");
+    }
+
+    #[test]
+    fn names_that_differ_have_files_that_differ() {
+        let explained = |attribute: &str, heat| Explained {
+            attribute: attribute.to_owned(),
+            probability: 0.5,
+            present: true,
+            heat: vec![heat, 1.0],
+        };
+        let explanation = Explanation {
+            image: "a.png".into(),
+            made: "made today".into(),
+            about: Vec::new(),
+            pixels: vec![200; 2 * 3],
+            width: 2,
+            attributes: vec![explained("Big Nose", 0.0), explained("Big/Nose", 0.4), explained("big_nose", 0.8)],
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let written = write_explanation(&explanation, folder.path()).unwrap();
+        let names: Vec<_> = written.pictures.iter().map(|path| path.file_name().unwrap().to_str().unwrap()).collect();
+        assert_eq!(names, ["Big_Nose.png", "Big_Nose-2.png", "big_nose-3.png"]);
+        let [a, b, c] = [0, 1, 2].map(|each: usize| fs::read(&written.pictures[each]).unwrap());
+        assert!(a != b && b != c && a != c);
     }
 }

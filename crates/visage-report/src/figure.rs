@@ -1,5 +1,7 @@
 //! A figure: a drawing, and what it is called and says.
 
+use std::collections::HashSet;
+
 use crate::drawing::Drawing;
 
 /// A drawing with its words.
@@ -35,9 +37,30 @@ pub fn file_part(name: &str) -> String {
     if part.starts_with('.') || part.is_empty() { format!("_{part}") } else { part }
 }
 
+/// Names of files, a number added to those that are taken: also by one that differs in case alone, which is the same file to some
+/// systems.
+pub fn distinct(names: impl IntoIterator<Item = String>) -> Vec<String> {
+    let mut taken = HashSet::new();
+    let mut free = |name: &str| taken.insert(name.to_lowercase());
+    let distinct = |name: String| {
+        if free(&name) {
+            return name;
+        }
+        let numbered = (2..).map(|number| format!("{name}-{number}")).find(|name| free(name));
+        numbered.unwrap_or(name)
+    };
+    names.into_iter().map(distinct).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_that_is_taken_gets_a_number() {
+        let names = ["a", "b", "A", "a-2", "a"].map(str::to_owned);
+        assert_eq!(distinct(names), ["a", "b", "A-2", "a-2-2", "a-3"]);
+    }
 
     #[test]
     fn any_name_is_a_file_name() {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-/// What `statistics.py` computed for figures, under `name`.
+/// What `make_statistics.py` computed for figures, under `name`.
 pub fn of_figures(name: &str) -> Value {
     let text = include_str!("../../../tests/golden/statistics.json");
     serde_json::from_str::<Value>(text).unwrap()["figures"][name].take()

@@ -5,12 +5,13 @@
 //! SVG file and the PNG file are three ways to put that down, so they cannot disagree.
 //!
 //! [`write_audit()`] makes a page of what an audit of labels found, [`write_explanation()`] pictures and a page of where in an image
-//! a model sees what.
+//! a model sees what; [`captioned()`] puts words below an image.
 //!
 //! Nothing here reads runs, models or images: the caller brings [`Run`]s.
 
 mod audit;
 mod axis;
+mod caption;
 mod curve;
 mod drawing;
 mod error;
@@ -33,8 +34,9 @@ mod svg;
 mod write;
 
 pub use audit::{AuditReport, Doubted, Twice};
+pub use caption::{Captioned, captioned};
 pub use error::ReportError;
-pub use explanation::{Explained, Explanation, WrittenExplanation, write_explanation};
+pub use explanation::{Explained, Explanation, WrittenExplanation, heat_picture, write_explanation};
 pub use gallery::{Pick, Picked, Picture, pick};
 pub use run::{Epoch, Judged, MetricIntervals, Run, Step};
 pub use write::{FIGURES, PAGE, Report, Written, write, write_audit};

@@ -9,7 +9,7 @@ use visage_weights::atomic;
 
 use crate::audit::AuditReport;
 use crate::error::ReportError;
-use crate::figure::Figure;
+use crate::figure::{Figure, distinct};
 use crate::run::Run;
 use crate::{figures, page, png_file, svg};
 
@@ -117,9 +117,10 @@ pub fn write(report: &Report, out: &Path) -> Result<Written, ReportError> {
         fs::create_dir_all(&folder).map_err(failed(&folder))?;
     }
     let all = figures.all();
-    all.par_iter().try_for_each(|figure| {
+    let names = distinct(all.iter().map(|figure| figure.file.clone()));
+    all.par_iter().zip(names).try_for_each(|(figure, name)| {
         let write = |ending: &str, contents: &[u8]| {
-            let path = folder.join(format!("{}.{ending}", figure.file));
+            let path = folder.join(format!("{name}.{ending}"));
             fs::write(&path, contents).map_err(failed(&path))
         };
         write("svg", svg::file(figure).as_bytes())?;

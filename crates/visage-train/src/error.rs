@@ -37,6 +37,18 @@ pub enum TrainError {
     #[error(transparent)]
     Judge(#[from] visage_judge::Error),
 
+    /// A type that the device does not compute in.
+    #[error(
+        "{device} does not compute in {precision}: train with --set training.precision=f32, or on another device; \
+         `visage devices` lists what each can"
+    )]
+    Precision {
+        /// The device.
+        device: String,
+        /// The type.
+        precision: &'static str,
+    },
+
     /// A checkpoint that cannot be resumed from.
     #[error("{}: cannot resume from this checkpoint: {reason}", path.display())]
     Checkpoint {

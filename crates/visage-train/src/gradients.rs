@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Gradients as Tape, Tensor};
-use visage_model::Network;
 use visage_model::network::Path;
+use visage_model::{Network, ops};
 
 /// What PyTorch's `clip_grad_norm_` adds to the norm it divides by.
 const CLIP_EPSILON: f64 = 1e-6;
@@ -48,8 +48,14 @@ impl Gradients {
     /// The L2 norm of all gradients together.
     #[must_use]
     pub fn norm(&self) -> f64 {
-        let squares = self.0.values().map(|gradient| gradient.clone().square().sum().into_scalar::<f32>());
-        squares.map(f64::from).sum::<f64>().sqrt()
+        self.squares().map_or(0.0, norm_of)
+    }
+
+    /// The sum of the squares of each gradient, on its device. None where there is no gradient.
+    #[must_use]
+    pub fn squares(&self) -> Option<Tensor<1>> {
+        let squares: Vec<_> = self.0.values().map(|gradient| ops::sum_of_squares(gradient.clone())).collect();
+        (!squares.is_empty()).then(|| Tensor::cat(squares, 0))
     }
 
     /// Makes gradients of norm `norm` no longer than `longest`, as PyTorch's `clip_grad_norm_` does.
@@ -58,10 +64,22 @@ impl Gradients {
         self.times((longest / (norm + CLIP_EPSILON)).min(1.0))
     }
 
+    /// The same by the [`squares`](Self::squares), without reading them.
+    pub(crate) fn clipped_unread(self, squares: Tensor<1>, longest: f64) -> Self {
+        let factor = ((squares.sum().sqrt() + CLIP_EPSILON).recip() * longest).clamp_max(1.0);
+        Self(self.0.into_iter().map(|(path, gradient)| (path, gradient * factor.clone())).collect())
+    }
+
     /// Takes out the gradient of the parameter at `path`.
     pub(crate) fn remove(&mut self, path: &str) -> Option<Tensor<1>> {
         self.0.remove(path)
     }
+}
+
+/// The norm of gradients by their [`squares`](Gradients::squares). Waits for the device.
+pub(crate) fn norm_of(squares: Tensor<1>) -> f64 {
+    let squares = squares.into_data().try_into_vec::<f32>().expect("gradients are f32");
+    squares.into_iter().map(f64::from).sum::<f64>().sqrt()
 }
 
 struct Taker<'a> {
@@ -108,7 +126,11 @@ mod tests {
         let norm = sum.norm();
         assert!((norm - 56f64.sqrt()).abs() < 1e-6);
         assert_eq!(values(&sum.clone().clipped(norm, 8.0)), values(&sum), "what is short enough stays");
+        let squares = sum.squares().unwrap();
+        let unread = values(&sum.clone().clipped_unread(squares.clone(), 1.0));
+        assert_eq!(values(&sum.clone().clipped_unread(squares, 8.0)), values(&sum));
         let clipped = sum.clipped(norm, 1.0);
+        assert!(values(&clipped).iter().zip(unread).all(|(a, b)| (a - b).abs() < 1e-6));
         assert!((clipped.norm() - 1.0).abs() < 1e-5);
         assert!((values(&clipped)[1] / values(&clipped)[0] - 3.0).abs() < 1e-5, "the direction stays");
     }

@@ -34,7 +34,7 @@ pub fn predictions(
     device: &Device,
     progress: impl FnMut(usize),
 ) -> Result<Predictions, TrainError> {
-    let ask = |pixels: &[u8], images: usize| model.probabilities(pixels, images, device);
+    let ask = |pixels: &[u8], images: usize| Ok::<_, TrainError>(model.probabilities(pixels, images, device));
     let (labels, probabilities) = answers(model, dataset, indices, options, ask, progress)?;
     Ok(Predictions::new(model.card.attributes.clone(), labels, probabilities)?)
 }
@@ -52,20 +52,25 @@ pub fn logits(
     device: &Device,
     progress: impl FnMut(usize),
 ) -> Result<Answers, TrainError> {
-    answers(model, dataset, indices, options, |pixels, images| model.logits(pixels, images, device), progress)
+    answers(model, dataset, indices, options, |pixels, images| Ok(model.logits(pixels, images, device)), progress)
 }
 
 /// Labels, and what a model answers to each.
-type Answers = (Vec<Option<bool>>, Vec<f32>);
+pub type Answers = (Vec<Option<bool>>, Vec<f32>);
 
-fn answers(
+/// Labels of images, and what `ask` answers to their prepared pixels and number, both row-major, `images x attributes`.
+///
+/// # Errors
+///
+/// As [`predictions`], and what `ask` returns.
+pub fn answers<E: From<TrainError>>(
     model: &Model,
     dataset: &Arc<Dataset>,
     indices: Vec<usize>,
     options: &InferenceOptions,
-    ask: impl Fn(&[u8], usize) -> Vec<f32>,
+    mut ask: impl FnMut(&[u8], usize) -> Result<Vec<f32>, E>,
     mut progress: impl FnMut(usize),
-) -> Result<Answers, TrainError> {
+) -> Result<Answers, E> {
     let columns = columns(&model.card.attributes, dataset)?;
     let images = indices.len();
     let loader = Loader::new(
@@ -73,14 +78,15 @@ fn answers(
         indices,
         model.card.preparation.clone(),
         LoaderOptions::in_order(options.batch_size, options.workers),
-    )?;
+    )
+    .map_err(TrainError::from)?;
     let width = dataset.attributes().len();
     let mut labels = Vec::with_capacity(images * columns.len());
     let mut answered = Vec::with_capacity(images * columns.len());
     let mut done = 0;
     for batch in loader {
-        let batch = batch?;
-        answered.extend(ask(&batch.pixels, batch.indices.len()));
+        let batch = batch.map_err(TrainError::from)?;
+        answered.extend(ask(&batch.pixels, batch.indices.len())?);
         for row in batch.labels.chunks(width) {
             labels.extend(columns.iter().map(|&column| Label::known(row[column])));
         }

@@ -11,7 +11,7 @@ use crate::learner::{Gathered, Learner, Outcome};
 use crate::optimizer::Optimizer;
 use crate::recipe::Recipe;
 use crate::schedule::Rates;
-use crate::trainer::first_weights;
+use crate::trainer::{check_precision, first_weights};
 
 /// How much of the smoothed loss is kept from step to step, and how often its lowest value ends the test: fastai's.
 const SMOOTHING: f64 = 0.98;
@@ -32,6 +32,8 @@ pub struct RangeTest {
     pub steps: u32,
     /// Where to compute.
     pub device: Device,
+    /// Name of the device.
+    pub device_name: String,
     /// Threads that decode images.
     pub workers: usize,
 }
@@ -65,13 +67,14 @@ impl RangeTest {
     pub fn run(&self, mut observe: impl FnMut(&Point)) -> Result<Curve, TrainError> {
         let Self { recipe, dataset, device, .. } = self;
         recipe.validate()?;
+        check_precision(recipe, device, &self.device_name)?;
         let images = dataset.indices(Split::Train);
         match images.len() {
             0 => return Err(TrainError::EmptySplit { dataset: dataset.name().to_owned(), split: Split::Train.name() }),
             1 => return Err(TrainError::TooFewImages),
             _ => {}
         }
-        let tracking = device.clone().autodiff();
+        let tracking = recipe.training.tracking(device);
         let statistics = Statistics::of(dataset, Split::Train);
         let config = recipe.model.network(dataset.attributes().len());
         let (network, _) = first_weights(recipe, &config, device)?;

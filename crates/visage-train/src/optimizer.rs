@@ -172,10 +172,16 @@ impl ModuleMapper for Stepper<'_> {
         let rates = Rates { learning_rate: self.learning_rate(&path), ..self.rates };
         param.map(|parameter| {
             let dims = parameter.dims();
+            let checkpointing = parameter.gradient_checkpointing_strategy();
             let parameter = parameter.inner().flatten::<1>(0, D - 1);
             let (parameter, memory) = moved(kind, rates, weight_decay, parameter, gradient, memory);
             self.memories.insert(path, memory);
-            parameter.reshape(dims).autodiff().require_grad()
+            let parameter = parameter.reshape(dims).autodiff();
+            let parameter = match checkpointing {
+                Some(strategy) => parameter.with_gradient_checkpointing_strategy(strategy),
+                None => parameter,
+            };
+            parameter.require_grad()
         })
     }
 }

@@ -22,7 +22,7 @@ use crate::average::Average;
 use crate::checkpoint::{self, Checkpoint, Position};
 use crate::early_stopping::Monitor;
 use crate::error::{Divergence, NotANumber, TrainError};
-use crate::learner::{self, Gathered, Learner, label_tensors};
+use crate::learner::{self, Gathered, Learner, label_tensors, tracked};
 use crate::loss::Loss;
 use crate::optimizer::Optimizer;
 use crate::pretrained;
@@ -35,6 +35,10 @@ use crate::schedule::{Rates, Schedule};
 pub const LAST: &str = "last.safetensors";
 /// The checkpoint of the best epoch: the model of the run.
 pub const BEST: &str = "best.safetensors";
+
+/// Steps a graphics card may be behind the processor: what they gave is read together, so that neither waits for the
+/// other at every step.
+const READ_EVERY: usize = 8;
 
 /// Everything a run needs.
 #[derive(Clone, Debug)]
@@ -184,6 +188,7 @@ impl<'a> Run<'a> {
     fn prepare(settings: &'a TrainSettings) -> Result<(Self, Logs), TrainError> {
         let TrainSettings { recipe, dataset, device, .. } = settings;
         recipe.validate()?;
+        check_precision(recipe, device, &settings.device_name)?;
         let fingerprint = dataset.fingerprint();
         // First, so that resuming with other data or another recipe is called that and not by what follows from it.
         let folder = if settings.resume { Some(open(settings, &fingerprint)?) } else { None };
@@ -201,7 +206,8 @@ impl<'a> Run<'a> {
         // A last batch of one image has no variance to normalise by.
         let drop_last = training.len() % recipe.training.batch_size == 1;
         let statistics = Statistics::of(dataset, Split::Train);
-        let loss = recipe.loss.loss(&statistics, &device.clone().autodiff())?.smoothed(recipe.loss.label_smoothing);
+        let tracking = recipe.training.tracking(device);
+        let loss = recipe.loss.loss(&statistics, &tracking)?.smoothed(recipe.loss.label_smoothing);
         let validation_loss = recipe.loss.loss(&statistics, device)?;
 
         let attributes = dataset.attributes().to_vec();
@@ -211,8 +217,8 @@ impl<'a> Run<'a> {
             recipe,
             preparation: preparation.clone(),
             loss,
-            device: device.clone().autodiff(),
-            network: Some(network.train()),
+            device: tracking.clone(),
+            network: Some(tracked(network, &tracking)),
             optimizer,
             loss_scale: Default::default(),
         };
@@ -381,22 +387,36 @@ impl<'a> Run<'a> {
         )?;
         let training = &self.settings.recipe.training;
         let every = training.checkpoint_minutes.map(|minutes| minutes * 60.0);
+        let read_every = if self.state.learner.runs_ahead() { READ_EVERY } else { 1 };
         let mut saved = Instant::now();
         let mut began = Instant::now();
+        let mut steps = Vec::new();
         loop {
             let mut gathered = Gathered::default();
-            for batch in loader.by_ref().take(training.accumulate) {
+            let mut waited = Duration::ZERO;
+            while gathered.batches < training.accumulate {
+                let asked = Instant::now();
+                let Some(batch) = loader.next() else { break };
+                waited += asked.elapsed();
                 self.state.learner.gather(&mut gathered, &batch?, epoch);
             }
-            if gathered.batches == 0 {
+            let over = gathered.batches == 0;
+            if !over {
+                steps.push(self.step(schedule, gathered, waited)?);
+            }
+            let stopping = stop.load(Ordering::Relaxed);
+            let saving = stopping || every.is_some_and(|every| saved.elapsed() >= Duration::from_secs_f64(every));
+            if over || saving || steps.len() >= read_every {
+                for row in self.rows(std::mem::take(&mut steps), &mut began)? {
+                    log.append(&row)?;
+                    let Total { steps_per_epoch, total_steps } = total;
+                    observe(Event::Step { row: &row, steps_per_epoch, total_steps });
+                }
+            }
+            if over {
                 return Ok(true);
             }
-            let row = self.step(schedule, gathered, &mut began)?;
-            log.append(&row)?;
-            let Total { steps_per_epoch, total_steps } = total;
-            observe(Event::Step { row: &row, steps_per_epoch, total_steps });
-            let stopping = stop.load(Ordering::Relaxed);
-            if stopping || every.is_some_and(|every| saved.elapsed() >= Duration::from_secs_f64(every)) {
+            if saving {
                 self.save(LAST)?;
                 saved = Instant::now();
                 observe(Event::Saved);
@@ -413,48 +433,75 @@ impl<'a> Run<'a> {
         Rates { learning_rate: learning_rate * self.state.position.plateau.scale, momentum }
     }
 
-    /// One optimiser step, by what was `gathered` since `began`, which becomes now.
-    fn step(
-        &mut self,
-        schedule: &Schedule,
-        mut gathered: Gathered,
-        began: &mut Instant,
-    ) -> Result<StepRow, TrainError> {
+    /// One optimiser step, by what was `gathered`.
+    fn step(&mut self, schedule: &Schedule, mut gathered: Gathered, waited: Duration) -> Result<TakenStep, TrainError> {
         let rates = self.rates(schedule, self.state.position.step);
         let State { learner, average, position, .. } = &mut self.state;
-        let step = learner.step(&mut gathered, rates);
+        let given = if learner.runs_ahead() {
+            Given::Unread(Box::new(learner.step_unread(&mut gathered, rates)))
+        } else {
+            Given::Read(learner.step(&mut gathered, rates))
+        };
         position.step += 1;
         position.loss_scale = learner.loss_scale;
-        if step.outcome == learner::Outcome::Diverged {
-            return Err(self.diverged(step, rates, &gathered));
+        let taken = TakenStep { number: position.step, rates, images: gathered.images, waited, given };
+        if matches!(taken.given, Given::Read(learner::Step { outcome: learner::Outcome::Diverged, .. })) {
+            return Err(self.diverged(taken));
         }
         if let Some(average) = average {
             average.update(learner.network(), position.step);
         }
-        let seconds = lap(began);
-        position.loss_sum += step.loss * step.labels as f64;
-        position.labels += step.labels;
         position.batch += gathered.batches;
-        position.epoch_seconds += seconds;
-        position.seconds += seconds;
-        Ok(StepRow {
-            step: position.step,
-            epoch: position.epoch + 1,
-            loss: step.loss,
-            learning_rate: rates.learning_rate,
-            gradient_norm: step.gradient_norm,
-            images_per_second: gathered.images.len() as f64 / seconds,
-        })
+        Ok(taken)
     }
 
-    fn diverged(&self, step: learner::Step, rates: Rates, gathered: &Gathered) -> TrainError {
+    /// The rows of the steps taken since `began`, which becomes now.
+    fn rows(&mut self, steps: Vec<TakenStep>, began: &mut Instant) -> Result<Vec<StepRow>, TrainError> {
+        let count = steps.len() as f64;
+        let waited: Duration = steps.iter().map(|step| step.waited).sum();
+        let mut rows = Vec::with_capacity(steps.len());
+        for mut taken in steps {
+            let step = taken.given.read();
+            taken.given = Given::Read(step);
+            if step.outcome == learner::Outcome::Diverged {
+                return Err(self.diverged(taken));
+            }
+            rows.push((taken, step));
+        }
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        // What a card did beside the processor has no beginning and no end of its own.
+        let seconds = lap(began) / count;
+        let waiting = (waited.as_secs_f64() / (seconds * count)).min(1.0);
+        let position = &mut self.state.position;
+        let row = |(taken, step): (TakenStep, learner::Step)| {
+            position.loss_sum += step.loss * step.labels as f64;
+            position.labels += step.labels;
+            position.epoch_seconds += seconds;
+            position.seconds += seconds;
+            StepRow {
+                step: taken.number,
+                epoch: position.epoch + 1,
+                loss: step.loss,
+                learning_rate: taken.rates.learning_rate,
+                gradient_norm: step.gradient_norm,
+                images_per_second: taken.images.len() as f64 / seconds,
+                waiting,
+            }
+        };
+        Ok(rows.into_iter().map(row).collect())
+    }
+
+    fn diverged(&self, taken: TakenStep) -> TrainError {
         let samples = self.settings.dataset.samples();
+        let step = taken.given.read();
         TrainError::Diverged(Box::new(Divergence {
-            step: self.state.position.step,
+            step: taken.number,
             loss: step.loss,
             gradient_norm: step.gradient_norm,
-            learning_rate: rates.learning_rate,
-            images: gathered.images.iter().map(|&image| samples[image].image.clone()).collect(),
+            learning_rate: taken.rates.learning_rate,
+            images: taken.images.iter().map(|&image| samples[image].image.clone()).collect(),
             checkpoint: self.last_checkpoint(),
         }))
     }
@@ -635,6 +682,33 @@ impl<'a> Run<'a> {
     }
 }
 
+/// A step that was taken, or is being taken by a card that works behind.
+struct TakenStep {
+    /// Counted from 1.
+    number: u64,
+    rates: Rates,
+    /// By their index in the dataset.
+    images: Vec<usize>,
+    /// For its batches.
+    waited: Duration,
+    given: Given,
+}
+
+/// What a step gave.
+enum Given {
+    Read(learner::Step),
+    Unread(Box<learner::Unread>),
+}
+
+impl Given {
+    fn read(self) -> learner::Step {
+        match self {
+            Given::Read(step) => step,
+            Given::Unread(unread) => unread.read(),
+        }
+    }
+}
+
 #[derive(Clone, Copy)]
 struct Total {
     steps_per_epoch: usize,
@@ -705,13 +779,22 @@ impl<'a> State<'a> {
     }
 }
 
+/// Refuses a type that the device does not compute in.
+pub(crate) fn check_precision(recipe: &Recipe, device: &Device, name: &str) -> Result<(), TrainError> {
+    let precision = recipe.training.precision;
+    if visage_model::device::supports(device, precision) {
+        return Ok(());
+    }
+    Err(TrainError::Precision { device: name.to_owned(), precision: precision.name() })
+}
+
 /// The network a run begins with, and what was loaded into it. Random where the recipe names no weights.
 pub(crate) fn first_weights(
     recipe: &Recipe,
     config: &NetworkConfig,
     device: &Device,
 ) -> Result<(Network, Option<Loaded>), TrainError> {
-    let network = config.init(recipe.training.seed, &device.clone().autodiff());
+    let network = config.init(recipe.training.seed, &recipe.training.tracking(device));
     let Some(weights) = &recipe.model.weights else { return Ok((network, None)) };
     let mut file = visage_weights::read(&pretrained::locate(weights)?)?;
     // A checkpoint has the optimiser's tensors beside the network's.

@@ -1,5 +1,7 @@
 //! Files that PyTorch itself wrote, against the values they were made from (tests/golden/README.md).
 
+use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use visage_weights::{Tensor, TensorFile, TensorValues, read};
@@ -100,4 +102,29 @@ fn transposed_and_strided_views() {
     }
     // arange(24).view(4, 6)[1:3, ::2].
     assert_eq!(file.tensors["view"], Tensor::new([2, 3], vec![6.0f32, 8.0, 10.0, 12.0, 14.0, 16.0]));
+}
+
+/// `written_state_dict.py` looks at the file with PyTorch: bytes that PyTorch has read are the bytes to write.
+#[test]
+fn a_state_dict_that_pytorch_has_read() {
+    let tensor = |shape: &[usize], data: TensorValues| Tensor { shape: shape.to_vec(), data };
+    let numbers = |key: &str, shape: &[usize]| tensor(shape, TensorValues::F32(uniform(key, shape.iter().product())));
+    let tensors = [
+        ("conv.weight", numbers("conv.weight", &[4, 3, 3, 2])),
+        ("norm.num_batches_tracked", tensor(&[], TensorValues::I64(vec![1 << 40]))),
+        ("bytes", tensor(&[2, 2], TensorValues::U8(vec![0, 1, 128, 255]))),
+        ("nothing", numbers("nothing", &[0, 5])),
+        ("Größe", numbers("Größe", &[7])),
+    ];
+    let tensors = tensors.into_iter().map(|(name, tensor)| (name.to_owned(), tensor)).collect();
+    let file = TensorFile { tensors, metadata: BTreeMap::from([("left".to_owned(), "out".to_owned())]) };
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("written_state_dict.pth");
+    visage_weights::write_torch(&path, &file).unwrap();
+    let (found, expected) = (fs::read(&path).unwrap(), fs::read(golden("written_state_dict.pth")).unwrap());
+    assert!(
+        found == expected,
+        "{} is another file: look at it with tests/golden/written_state_dict.py",
+        path.display()
+    );
+    assert_eq!(visage_weights::read(&path).unwrap().tensors, file.tensors);
 }

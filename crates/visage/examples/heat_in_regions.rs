@@ -36,10 +36,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let random: Vec<Model> = (0..RANDOM).map(with_random_weights).collect();
     let size = model.card.preparation.output_size();
 
-    println!("Attribute            Faces  Region  Grad-CAM  Grad-CAM++  Random weights");
+    println!("Attribute            Faces  Region  Grad-CAM  Grad-CAM++  LayerCAM  Random weights");
     for attribute in Attribute::ALL {
         let Some(output) = model.card.attributes.iter().position(|name| name == attribute.name()) else { continue };
-        let (mut shares, mut regions, mut correlations) = ([Vec::new(), Vec::new()], Vec::new(), Vec::new());
+        let (mut shares, mut regions, mut correlations) = ([const { Vec::new() }; 3], Vec::new(), Vec::new());
         for face in (0..FACES).map(|index| Face::sample(SEED, index)) {
             let Some(region) = face.region(attribute, WIDTH, HEIGHT) else { break };
             if !face.attributes.has(attribute) || regions.len() == MOST {
@@ -56,7 +56,9 @@ fn main() -> Result<(), Box<dyn Error>> {
             let inside = inside(region, size);
             let region = inside.iter().filter(|&&inside| inside).count() as f64 / inside.len() as f64;
             regions.push(region);
-            for (shares, method) in shares.iter_mut().zip([HeatMethod::GradCam, HeatMethod::GradCamPlusPlus]) {
+            for (shares, method) in
+                shares.iter_mut().zip([HeatMethod::GradCam, HeatMethod::GradCamPlusPlus, HeatMethod::LayerCam])
+            {
                 let heat = heat(&model, method).resized(size);
                 let total: f64 = heat.iter().map(|&heat| f64::from(heat)).sum();
                 let within: f64 =
@@ -73,12 +75,13 @@ fn main() -> Result<(), Box<dyn Error>> {
             continue;
         }
         println!(
-            "{:<19}  {:>5}  {:>6.3}  {:>8.2}  {:>10.2}  {:>14.2}",
+            "{:<19}  {:>5}  {:>6.3}  {:>8.2}  {:>10.2}  {:>8.2}  {:>14.2}",
             attribute.name(),
             regions.len(),
             mean(&regions),
             mean(&shares[0]),
             mean(&shares[1]),
+            mean(&shares[2]),
             mean(&correlations),
         );
     }

@@ -28,6 +28,7 @@ impl Board {
                     ("train/learning_rate", row.learning_rate),
                     ("train/gradient_norm", row.gradient_norm),
                     ("train/images_per_second", row.images_per_second),
+                    ("train/waiting", row.waiting),
                 ],
             ),
             Event::Epoch(row) => {

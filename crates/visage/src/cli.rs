@@ -7,7 +7,8 @@ use std::str::FromStr;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use visage_data::{Size, Split};
 use visage_judge::{CalibrationMethod, ThresholdRule};
-use visage_model::Architecture;
+use visage_model::device::Choice;
+use visage_model::{Architecture, Precision};
 
 /// Trains, judges and uses classifiers that answer many yes/no questions about one image at once.
 ///
@@ -62,8 +63,12 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Write a model for other programs: as an ONNX graph, or as a state dict for torchvision or timm.
     Export(ExportArgs),
+    /// Answer about images over HTTP: one by one, by the Open Inference Protocol, and on a page.
+    Serve(ServeArgs),
     /// Measure the speed of training or inference on random pixels.
     Bench(BenchArgs),
+    /// List what there is to compute on, and what this program can reach.
+    Devices(DevicesArgs),
 }
 
 /// What to look at.
@@ -80,19 +85,30 @@ pub struct SourceArgs {
 /// Where to compute.
 #[derive(Clone, Debug, Args)]
 pub struct ComputeArgs {
-    /// The device to compute on.
-    #[arg(long, value_enum, default_value_t = DeviceName::Cpu)]
-    pub device: DeviceName,
+    /// The device to compute on: cpu, cuda, metal or vulkan, with a number (cuda:1) where there are several, as `visage devices`
+    /// lists them; auto is the best that works.
+    #[arg(long, value_name = "DEVICE", default_value = "auto")]
+    pub device: Choice,
     /// Threads to compute and to decode with [default: one a processor].
     #[arg(long, value_name = "N")]
     pub threads: Option<NonZeroUsize>,
 }
 
-/// A device by name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum DeviceName {
-    /// The processor.
-    Cpu,
+impl ComputeArgs {
+    /// What to type for the same again, after a blank.
+    pub fn repeated(&self) -> String {
+        let device = if self.device == Choice::Auto { String::new() } else { format!(" --device {}", self.device) };
+        let threads = self.threads.map(|threads| format!(" --threads {threads}")).unwrap_or_default();
+        device + &threads
+    }
+}
+
+/// Options of `visage devices`.
+#[derive(Debug, Args)]
+pub struct DevicesArgs {
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Options of `visage demo`.
@@ -591,9 +607,9 @@ pub struct CardArgs {
 pub struct PredictArgs {
     /// A model file, or the folder of a run.
     pub model: PathBuf,
-    /// Image files; folders, which are searched for images; patterns such as 'photos/**/*.jpg', where the shell does not expand
-    /// them; `-` for paths on standard input, one a line. Answers come in this order.
-    #[arg(required = true, value_name = "IMAGE|FOLDER|-")]
+    /// Image files; folders, which are searched for images; zip and tar archives of images; patterns such as 'photos/**/*.jpg',
+    /// where the shell does not expand them; `-` for paths on standard input, one a line. Answers come in this order.
+    #[arg(required = true, value_name = "IMAGE|FOLDER|ZIP|-")]
     pub images: Vec<PathBuf>,
     /// Answer about these attributes alone, in this order.
     #[arg(long, value_delimiter = ',', value_name = "NAME,NAME...")]
@@ -612,14 +628,21 @@ pub struct PredictArgs {
     /// where the attributes are].
     #[arg(long, requires = "consistent", value_name = "FILE")]
     pub rules: Option<PathBuf>,
-    /// How to print.
-    #[arg(long, value_enum, default_value_t = PredictionFormat::Table)]
-    pub format: PredictionFormat,
+    /// How to answer [default: what the ending of --output says, or a table].
+    #[arg(long, value_enum)]
+    pub format: Option<PredictionFormat>,
+    /// The file to write. Images that have a row there are not asked about again: a command that was stopped goes on, and new images
+    /// of a folder are added. A Parquet file is written whole, when all are answered.
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Also write a copy of each image with the attributes it has below it, the surest first, ten or --top of them.
+    #[arg(long, value_name = "DIR")]
+    pub annotate: Option<PathBuf>,
     #[command(flatten)]
     pub compute: ComputeArgs,
 }
 
-/// How predictions are printed.
+/// How predictions are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum PredictionFormat {
     /// A line an image: the attributes it has, each with its probability.
@@ -628,6 +651,8 @@ pub enum PredictionFormat {
     Json,
     /// A row an image, a column an attribute: its probability.
     Csv,
+    /// The same as a Parquet file, which --output names.
+    Parquet,
 }
 
 /// Options of `visage explain`.
@@ -640,7 +665,7 @@ pub struct ExplainArgs {
     /// An attribute to explain, as often as wanted [default: those the model says are present, or the most probable].
     #[arg(long = "attribute", value_name = "NAME")]
     pub attributes: Vec<String>,
-    /// How channels of the network's last feature map are weighed.
+    /// How channels of the network's feature map are weighed.
     #[arg(long, value_enum, default_value_t = ExplainMethod::GradCam)]
     pub method: ExplainMethod,
     /// The folder for the page and its pictures.
@@ -659,6 +684,12 @@ pub enum ExplainMethod {
     /// Grad-CAM++ (Chattopadhay et al., 2018), which finds what is in several places in each.
     #[value(name = "grad-cam++")]
     GradCamPlusPlus,
+    /// Score-CAM (Wang et al., 2020), which needs no gradients but a pass of the network for each channel.
+    #[value(name = "score-cam")]
+    ScoreCam,
+    /// LayerCAM (Jiang et al., 2021), of the map before the last, which is twice as fine.
+    #[value(name = "layer-cam")]
+    LayerCam,
 }
 
 /// Options of `visage export`.
@@ -676,6 +707,13 @@ pub struct ExportArgs {
     /// floats [batch, 3, height, width].
     #[arg(long)]
     pub raw_images: bool,
+    /// Of `onnx`: weights and activations in 8 bits, a quarter of the size and faster where processors have instructions for it. Ranges
+    /// are those on images of the validation split, and what it costs is measured on the test split.
+    #[arg(long, requires = "data")]
+    pub int8: bool,
+    /// With --int8, the dataset, as for `visage data inspect`.
+    #[arg(long, value_name = "PATH", requires = "int8")]
+    pub data: Option<PathBuf>,
     #[command(flatten)]
     pub compute: ComputeArgs,
 }
@@ -687,6 +725,69 @@ pub enum ExportFormat {
     Onnx,
     /// A state dict with torchvision's names (of EfficientNet-Lite0, timm's).
     Torch,
+}
+
+/// Options of `visage serve`.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// Model files, or folders of runs; each is asked for by the name of its file or run, or by another: NAME=PATH. The first
+    /// answers where none is named. A file that changes is read anew.
+    #[arg(required = true, value_name = "[NAME=]MODEL")]
+    pub models: Vec<String>,
+    /// The host to listen on: 0.0.0.0 for everybody.
+    #[arg(long, default_value = "127.0.0.1")]
+    pub host: String,
+    /// The port to listen on; 0 for any that is free.
+    #[arg(long, default_value_t = 8080)]
+    pub port: u16,
+    /// A port for gRPC too; 0 for any that is free.
+    #[cfg(feature = "grpc")]
+    #[arg(long, value_name = "PORT")]
+    pub grpc_port: Option<u16>,
+    /// A file with the token that requests must carry as `Authorization: Bearer TOKEN` [default: that in VISAGE_TOKEN, or none].
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// The most images that go through the network together.
+    #[arg(long, value_name = "N", default_value = "16")]
+    pub batch: NonZeroUsize,
+    /// How long an image waits for others that are on their way, in milliseconds.
+    #[arg(long, value_name = "MS", default_value_t = 2)]
+    pub batch_delay: u64,
+    /// The most images that are accepted and not yet answered; further requests are told to come again.
+    #[arg(long, value_name = "N", default_value = "256")]
+    pub queue: NonZeroUsize,
+    /// The most images in a request.
+    #[arg(long, value_name = "N", default_value = "64")]
+    pub max_images: NonZeroUsize,
+    /// The most bytes in a request, in MiB.
+    #[arg(long, value_name = "MIB", default_value = "32")]
+    pub max_body: NonZeroUsize,
+    /// The most pixels of a request's images together, in millions, by their headers.
+    #[arg(long, value_name = "MILLIONS", default_value = "50")]
+    pub max_pixels: NonZeroUsize,
+    /// The most connections; others wait.
+    #[arg(long, value_name = "N", default_value = "1024")]
+    pub max_connections: NonZeroUsize,
+    /// How long a request's head, and then its body, may take to arrive, in seconds. Idle connections are closed after as long.
+    #[arg(long, value_name = "S", default_value = "15")]
+    pub read_timeout: NonZeroUsize,
+    /// How requests are logged, to standard error: a line each, without what is in an image.
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = LogFormat::Text)]
+    pub log: LogFormat,
+    /// How long to finish what was accepted when asked to stop, in seconds.
+    #[arg(long, value_name = "S", default_value_t = 30)]
+    pub grace: u64,
+    #[command(flatten)]
+    pub compute: ComputeArgs,
+}
+
+/// How a server's log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// A JSON object a line, with the time.
+    Json,
 }
 
 /// Options of `visage bench`.
@@ -703,6 +804,12 @@ pub struct BenchArgs {
     /// Images in a batch.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub batch: u32,
+    /// The type to compute in: f32, bf16 or f16. Training is that of the recipe key of this name.
+    #[arg(long, value_name = "TYPE", default_value = "f32")]
+    pub precision: Precision,
+    /// Train as with the recipe key of this name: less memory, more time.
+    #[arg(long)]
+    pub checkpoint_activations: bool,
     /// Seconds to measure for, after the warm-up.
     #[arg(long, value_name = "S", default_value_t = 10.0)]
     pub seconds: f64,

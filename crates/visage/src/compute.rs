@@ -3,17 +3,19 @@
 use std::num::NonZeroUsize;
 
 use burn::tensor::Device;
+use visage_model::device::{self, Backend, Choice};
 
-use crate::cli::{ComputeArgs, DeviceName};
+use crate::cli::ComputeArgs;
 use crate::error::CommandError;
+use crate::output;
 
 /// A device, ready to use.
 #[derive(Clone, Debug)]
 pub struct Compute {
     /// The device.
     pub device: Device,
-    /// Its name.
-    pub name: &'static str,
+    /// Its name, such as `cpu` or `cuda:0`.
+    pub name: String,
     /// Threads that compute, and as many that decode.
     pub threads: usize,
 }
@@ -23,13 +25,22 @@ impl Compute {
     ///
     /// # Errors
     ///
-    /// When the threads cannot be started.
+    /// When the threads cannot be started, or the device that was asked for is not there.
     pub fn new(args: &ComputeArgs) -> Result<Self, CommandError> {
         let threads = start_threads(args.threads)?;
-        let (device, name) = match args.device {
-            DeviceName::Cpu => (Device::flex(), "cpu"),
-        };
-        Ok(Self { device, name, threads })
+        let opened = device::open(args.device)?;
+        let cards = Backend::ALL.into_iter().filter(|backend| *backend != Backend::Cpu && backend.is_compiled_in());
+        let cards: Vec<&str> = cards.map(Backend::name).collect();
+        // Where there is a choice, it is told.
+        if args.device == Choice::Auto && !cards.is_empty() {
+            output::note(&match &opened.model {
+                Some(model) => format!("computing on {}, {model}: the first card that works", opened.name),
+                None => {
+                    format!("computing on the processor: {} found no graphics card that works", cards.join(" and "))
+                }
+            });
+        }
+        Ok(Self { device: opened.device, name: opened.name, threads })
     }
 }
 

@@ -21,9 +21,15 @@ pub enum CommandError {
     /// A model file.
     #[error(transparent)]
     Model(#[from] visage_model::ModelError),
+    /// A device to compute on.
+    #[error(transparent)]
+    Device(#[from] visage_model::device::DeviceError),
     /// An export.
     #[error(transparent)]
     Export(#[from] visage_export::ExportError),
+    /// A server.
+    #[error(transparent)]
+    Serve(#[from] visage_serve::ServeError),
     /// An option that goes with another value of --format.
     #[error("{option} goes with --format {format}")]
     OtherFormat {
@@ -200,13 +206,51 @@ pub enum CommandError {
         /// Where they were looked for.
         paths: Vec<String>,
     },
+    /// Parquet without a file to write it to.
+    #[error("--format parquet needs a file: name it with --output")]
+    ParquetOutput,
+    /// A Parquet file to add rows to.
+    #[error("{} is there already, and is whole: rows cannot be added to a Parquet file. Remove it or name another", path.display())]
+    OutputWhole {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file of rows that another process writes.
+    #[error("{} is being written by another visage: wait for it, or name another file", path.display())]
+    OutputInUse {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file of rows about other attributes.
+    #[error("{} has other columns than what was to be written: remove it or name another file", path.display())]
+    OtherColumns {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file that is none of rows.
+    #[error("{}, line {line}: this is not a row of the format asked for: remove the file or name another", path.display())]
+    OutputLine {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: u64,
+    },
+    /// A file of rows that are not what would be written now.
+    #[error("{} holds other answers about {image} than this model gives with these options: remove it or name another file",
+        path.display())]
+    OtherAnswers {
+        /// The file.
+        path: PathBuf,
+        /// The image of its first row.
+        image: String,
+    },
     /// Some images could not be used; each was reported.
     #[error("{failed} of {images} images could not be used; the others are answered")]
     SomeImages {
         /// How many failed.
         failed: usize,
         /// How many there were.
-        images: usize,
+        images: u64,
     },
     /// Training was stopped on request.
     #[error("training was interrupted in epoch {epoch}; everything up to now is saved in {}", run.display())]
@@ -249,7 +293,7 @@ impl CommandError {
     /// 0 when nothing needs to be said, 1 when the work failed, 2 when the command made no sense.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Usage(_) | Self::OtherFormat { .. } => 2,
+            Self::Usage(_) | Self::OtherFormat { .. } | Self::ParquetOutput => 2,
             _ if self.is_closed_pipe() => 0,
             _ => 1,
         }

@@ -7,12 +7,14 @@ mod commands;
 mod compute;
 mod cross_validation;
 mod error;
+mod int8_cost;
 mod interrupt;
 mod metrics_file;
 mod model_card;
 mod output;
 mod panic;
 mod pictures;
+mod predictions;
 mod progress;
 mod report_runs;
 mod resampling;
@@ -26,7 +28,7 @@ use clap::Parser;
 use tracing_subscriber::EnvFilter;
 use visage_kernels::alignment::LineAligned;
 
-use crate::cli::Cli;
+use crate::cli::{Cli, Command, LogFormat};
 
 /// Kernels run on vectors that lie in one cache line each.
 #[global_allocator]
@@ -37,7 +39,11 @@ const LOG_VARIABLE: &str = "VISAGE_LOG";
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    log(cli.verbose);
+    let format = match &cli.command {
+        Command::Serve(args) => args.log,
+        _ => LogFormat::Text,
+    };
+    log(cli.verbose, format);
     match panic::caught(|| commands::run(cli.command)) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(error)) => {
@@ -54,17 +60,16 @@ fn main() -> ExitCode {
     }
 }
 
-fn log(verbose: u8) {
+fn log(verbose: u8, format: LogFormat) {
     let usual = match verbose {
-        0 => "warn",
-        1 => "warn,visage=debug",
+        0 => "warn,visage_serve=info",
+        1 => "warn,visage=debug,visage_serve=info",
         _ => "info,visage=trace",
     };
     let filter = EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new(usual));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        .without_time()
-        .init();
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    match format {
+        LogFormat::Text => lines.with_ansi(io::stderr().is_terminal()).without_time().init(),
+        LogFormat::Json => lines.json().flatten_event(true).init(),
+    }
 }

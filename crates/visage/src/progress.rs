@@ -11,11 +11,12 @@ use crate::table::duration;
 /// Between two plain lines.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// Progress through a known number of things.
+/// Progress through things.
 pub struct Progress {
     what: String,
     unit: &'static str,
-    total: u64,
+    /// How many there are, where that is known.
+    total: Option<u64>,
     /// Things done before this process began.
     first: u64,
     began: Instant,
@@ -25,15 +26,19 @@ pub struct Progress {
 
 impl Progress {
     /// Begins at none of `total` things, called `unit`.
-    pub fn new(what: &str, unit: &'static str, total: u64) -> Self {
+    pub fn new(what: &str, unit: &'static str, total: impl Into<Option<u64>>) -> Self {
         Self::resumed(what, unit, total, 0)
     }
 
     /// Begins at `first` of `total` things.
-    pub fn resumed(what: &str, unit: &'static str, total: u64, first: u64) -> Self {
+    pub fn resumed(what: &str, unit: &'static str, total: impl Into<Option<u64>>, first: u64) -> Self {
+        let total = total.into();
         let bar = io::stderr().is_terminal().then(|| {
-            let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr_with_hz(5));
-            let template = "{prefix} {wide_bar} {pos}/{len} {msg}";
+            let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr_with_hz(5));
+            let template = match total {
+                Some(_) => "{prefix} {wide_bar} {pos}/{len} {msg}",
+                None => "{prefix} {pos} {msg}",
+            };
             // The template is known to be one; if it were not, the default style would do.
             bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
             bar.set_prefix(what.to_owned());
@@ -54,10 +59,17 @@ impl Progress {
             None if self.told.elapsed() >= INTERVAL => {
                 self.told = Instant::now();
                 let Self { what, unit, total, .. } = &*self;
-                output::note(&format!("{what}: {done} of {total} {unit}, {}{}", detail(), self.pace(done)));
+                let of = total.map(|total| format!(" of {total}")).unwrap_or_default();
+                output::note(&format!("{what}: {done}{of} {unit}, {}{}", detail(), self.pace(done)));
             }
             None => {}
         }
+    }
+
+    /// `done` things are done, `first` of which took no time, being done before.
+    pub fn set_new(&mut self, done: u64, first: u64) {
+        self.first = first;
+        self.set(done, String::new);
     }
 
     /// The rate so far, and how long the rest takes at it.
@@ -68,9 +80,9 @@ impl Progress {
             return String::new();
         }
         let rate = done_here / seconds;
-        let left = duration(self.total.saturating_sub(done) as f64 / rate);
         let decimals = usize::from(rate < 10.0);
-        format!("{rate:.decimals$} {}/s, {left} left", self.unit)
+        let left = self.total.map(|total| format!(", {} left", duration(total.saturating_sub(done) as f64 / rate)));
+        format!("{rate:.decimals$} {}/s{}", self.unit, left.unwrap_or_default())
     }
 
     /// Says something without tearing the bar.

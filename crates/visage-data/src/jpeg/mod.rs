@@ -18,6 +18,7 @@ use image::RgbImage;
 
 use self::entropy::{Bits, Table};
 use self::frame::{Frame, Scan};
+use crate::size::Size;
 
 /// The most pixels that are decoded: far above any photograph.
 const MAX_PIXELS: usize = 1 << 28;
@@ -79,6 +80,21 @@ pub(crate) fn decode(file: &[u8]) -> Option<RgbImage> {
         return None;
     }
     output::image(&frame?, &tables)
+}
+
+/// The size that the first frame of a JPEG file states, of whatever kind it is.
+pub(crate) fn stated_size(file: &[u8]) -> Option<Size> {
+    let mut rest = file.strip_prefix(b"\xFF\xD8")?;
+    while let Some((marker, content, after)) = next_segment(rest) {
+        rest = after;
+        // Among the frames are tables of codes, a reserved marker and conditions for arithmetic coding.
+        if matches!(marker, 0xC0..=0xCF) && !matches!(marker, 0xC4 | 0xC8 | 0xCC) {
+            let &[_, h1, h2, w1, w2, ..] = content else { return None };
+            let side = |high, low| usize::from(u16::from_be_bytes([high, low]));
+            return Some(Size { height: side(h1, h2), width: side(w1, w2) });
+        }
+    }
+    None
 }
 
 /// The next marker, its content, and what follows; `None` at the end of the file, which may come early.

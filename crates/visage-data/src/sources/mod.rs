@@ -4,6 +4,7 @@ mod celeba;
 mod faults;
 mod images;
 mod parquet;
+mod parquet_headers;
 mod rows;
 mod spelling;
 mod table;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fs::File;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ use parquet::record::{Field, Row};
 use parquet::schema::types::Type;
 
 use super::faults::Faults;
+use super::parquet_headers;
 use super::spelling::Column;
 use super::split_of_name;
 use super::table::{Header, IDENTITY_COLUMNS, IMAGE_COLUMNS, SPLIT_COLUMNS, Table};
@@ -47,17 +49,18 @@ impl Pictures {
         let [file, group, row] = self.places[index].map(|part| part as usize);
         let (_, reader) = &self.files[file];
         let leaf = bytes_leaf(reader).ok_or(io::ErrorKind::NotFound)?;
-        let group = reader.get_row_group(group).map_err(io::Error::other)?;
-        let ColumnReader::ByteArrayColumnReader(mut column) =
-            group.get_column_reader(leaf).map_err(io::Error::other)?
-        else {
-            return Err(io::ErrorKind::InvalidData.into());
-        };
-        let (mut values, mut levels) = (Vec::with_capacity(1), Vec::new());
-        column.skip_records(row).map_err(io::Error::other)?;
-        column.read_records(1, Some(&mut levels), None, &mut values).map_err(io::Error::other)?;
+        let image = guarded(|| {
+            let group = reader.get_row_group(group)?;
+            let ColumnReader::ByteArrayColumnReader(mut column) = group.get_column_reader(leaf)? else {
+                return Err(ParquetError::General("the images are no bytes".to_owned()));
+            };
+            let (mut values, mut levels) = (Vec::with_capacity(1), Vec::new());
+            column.skip_records(row)?;
+            column.read_records(1, Some(&mut levels), None, &mut values)?;
+            Ok(values.first().map(|image| image.data().to_vec()))
+        });
         let missing = || io::Error::new(io::ErrorKind::NotFound, "the row has no image");
-        Ok(values.first().ok_or_else(missing)?.data().to_vec())
+        image.map_err(io::Error::other)?.ok_or_else(missing)
     }
 
     /// How messages name it.
@@ -124,7 +127,21 @@ pub(super) fn read(
 fn open(path: &Path) -> Result<SerializedFileReader<Bytes>, DataError> {
     let unreadable = |source| DataError::Read { path: path.to_owned(), source };
     let mapped = Mapped::whole(&File::open(path).map_err(unreadable)?).map_err(unreadable)?;
-    let reader = SerializedFileReader::new(Bytes::from_owner(mapped)).map_err(|source| damaged(path, source))?;
+    let unsound = |part: &str| damaged(path, ParquetError::General(format!("{part} is damaged")));
+    let is_parquet = mapped.as_ref().ends_with(b"PAR1");
+    if is_parquet && !parquet_headers::footer_is_sound(mapped.as_ref()) {
+        return Err(unsound("its footer"));
+    }
+    let reader = guarded(|| SerializedFileReader::new(Bytes::from_owner(mapped.clone())));
+    let reader = reader.map_err(|source| damaged(path, source))?;
+    for chunk in reader.metadata().row_groups().iter().flat_map(RowGroupMetaData::columns) {
+        let pages = guarded(|| Ok(chunk.byte_range())).map_err(|source| damaged(path, source))?;
+        let [start, length] = <[u64; 2]>::from(pages).map(|place| usize::try_from(place).unwrap_or(usize::MAX));
+        let is_sound = |pages: Mapped| parquet_headers::pages_are_sound(pages.as_ref());
+        if !mapped.part(start, length).is_some_and(is_sound) {
+            return Err(unsound("a page"));
+        }
+    }
     let groups = reader.metadata().row_groups().iter();
     match groups.flat_map(RowGroupMetaData::columns).map(ColumnChunkMetaData::compression).find(|c| !is_read(*c)) {
         Some(compression) => {
@@ -140,6 +157,12 @@ fn is_read(compression: Compression) -> bool {
         Compression::ZSTD(_) => cfg!(feature = "zstd"),
         _ => false,
     }
+}
+
+/// What `read` reads. The library takes lengths inside pages at their word, and panics where they reach past the end.
+fn guarded<T>(read: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, ParquetError> {
+    let panicked = |_| Err(ParquetError::General("a page is damaged".to_owned()));
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(panicked)
 }
 
 fn damaged(path: &Path, source: ParquetError) -> DataError {
@@ -179,11 +202,14 @@ fn read_file(
     let split = (!header.has_split()).then(|| split_of_name(name)).flatten();
     let mut line = 0;
     for group in 0..reader.num_row_groups() {
-        let rows = reader.get_row_group(group).map_err(|source| damaged(path, source))?;
-        let rows = rows.get_row_iter(Some(projection.clone())).map_err(|source| damaged(path, source))?;
-        for (row, record) in rows.enumerate() {
+        let group_reader = guarded(|| reader.get_row_group(group)).map_err(|source| damaged(path, source))?;
+        let rows = guarded(|| group_reader.get_row_iter(Some(projection.clone())));
+        let mut rows = rows.map_err(|source| damaged(path, source))?;
+        for row in 0.. {
+            let record = guarded(|| rows.next().transpose()).map_err(|source| damaged(path, source))?;
+            let Some(record) = record else { break };
             line += 1;
-            let mut fields = texts(&record.map_err(|source| damaged(path, source))?);
+            let mut fields = texts(&record);
             if columns.image.is_none() || fields[image].is_empty() {
                 fields.resize(names.len(), String::new());
                 fields[image] = format!("{stem}-{line:08}");
@@ -194,7 +220,7 @@ fn read_file(
                 table.add(sample, line)
             });
             match sample {
-                Ok(()) => places.push([number, group, row].map(|part| part as u32)),
+                Ok(()) => places.push([number, group, row].map(|part: usize| part as u32)),
                 Err(fault) => faults.take(&file, line, fault)?,
             }
         }

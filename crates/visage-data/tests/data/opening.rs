@@ -389,3 +389,13 @@ fn datasets_are_shared_between_threads() {
     fn shared<T: Send + Sync>() {}
     shared::<Dataset>();
 }
+
+/// The file is one that fuzzing found: a length inside a page reaches past the end, at which the Parquet library panics.
+#[test]
+fn a_damaged_page_of_a_parquet_file_is_an_error() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/files/damaged/page.parquet");
+    let dataset = Dataset::open(&path).unwrap();
+    let errors = (0..dataset.samples().len()).filter_map(|index| dataset.encoded_image(index).err());
+    let told: Vec<String> = errors.map(|error| format!("{error}: {:?}", error.source())).collect();
+    assert!(told.iter().any(|told| told.contains("page.parquet") && told.contains("a page is damaged")), "{told:?}");
+}

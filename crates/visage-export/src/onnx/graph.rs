@@ -21,6 +21,9 @@ pub const LOGITS: &str = "logits";
 /// Name of the output of calibrated probabilities, `[batch, attributes]`.
 pub const PROBABILITIES: &str = "probabilities";
 
+/// What the names of everything that scales and normalises begin with.
+pub(super) const PREPARATION: &str = "preparation.";
+
 /// What images the graph takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PixelInput {

@@ -4,14 +4,16 @@ mod builder;
 mod calibration;
 mod execute;
 mod graph;
+mod int8;
 mod operators;
-
+mod quantise;
+mod ranges;
 pub mod schema;
 mod tensor;
 
 pub use execute::Session;
 pub use graph::{LOGITS, PROBABILITIES, PixelInput, model_proto};
-
+pub use int8::Int8;
 pub use tensor::{Array, Values};
 
 use std::io::Write;

@@ -78,8 +78,19 @@ fn integers<const N: usize>(node: &NodeProto, name: &str) -> Result<[usize; N], 
     values.and_then(|values| values.try_into().ok()).ok_or_else(|| format!("its {name} is not {N} numbers"))
 }
 
+/// The most values an array may have: more than any network of visage makes of a batch, and a bound on what a forged file asks for.
+const MOST_VALUES: usize = 1 << 28;
+
+/// How many values an array of `shape` has.
+fn count(shape: &[usize]) -> Result<usize, Reason> {
+    let count = product(shape).filter(|&count| count <= MOST_VALUES);
+    count.ok_or_else(|| format!("an array of {shape:?} would be too large"))
+}
+
+/// The shape of a batch of maps, which has something in it.
 fn map_of(shape: &[usize]) -> Result<[usize; 4], Reason> {
-    shape.try_into().map_err(|_| format!("its input is {shape:?}, which is no batch of maps"))
+    let map = shape.try_into().ok().filter(|map: &[usize; 4]| !map.contains(&0));
+    map.ok_or_else(|| format!("its input is {shape:?}, which is no batch of maps"))
 }
 
 fn each(inputs: &Inputs<'_>, function: impl Fn(f32) -> f32 + Sync) -> Result<Array, Reason> {
@@ -110,13 +121,14 @@ fn arithmetic(inputs: &Inputs<'_>, function: impl Fn(f32, f32) -> f32 + Sync) ->
 fn broadcast(a: &[usize], b: &[usize]) -> Result<Vec<usize>, Reason> {
     let rank = a.len().max(b.len());
     let length = |shape: &[usize], axis: usize| (axis + shape.len()).checked_sub(rank).map_or(1, |axis| shape[axis]);
-    (0..rank)
+    let shape: Vec<usize> = (0..rank)
         .map(|axis| match (length(a, axis), length(b, axis)) {
             (a, b) if a == b || b == 1 => Ok(a),
             (1, b) => Ok(b),
             _ => Err(format!("its inputs are {a:?} and {b:?}, which do not go together")),
         })
-        .collect()
+        .collect::<Result<_, Reason>>()?;
+    count(&shape).map(|_| shape)
 }
 
 /// How far apart neighbours along each axis of `to` lie in an array of `shape` that is stretched to it.
@@ -134,6 +146,7 @@ fn steps(shape: &[usize], to: &[usize]) -> Vec<usize> {
 
 /// Where each element of an array of `shape` lies in `N` others, by their steps.
 fn positions<const N: usize>(shape: &[usize], steps: [&[usize]; N]) -> impl Iterator<Item = [usize; N]> {
+    // Every shape that comes here was counted before.
     let count = product(shape).unwrap_or(0);
     let mut index = vec![0; shape.len()];
     let mut at = [0; N];
@@ -242,7 +255,7 @@ fn gemm(node: &NodeProto, inputs: &Inputs<'_>) -> Result<Array, Reason> {
     if features != expected || bias.len() != outputs {
         return Err(format!("its input is {shape:?}, its weight {weight_shape:?}, its bias {}", bias.len()));
     }
-    let mut values = vec![0.0; batch * outputs];
+    let mut values = vec![0.0; count(&[batch, outputs])?];
     if outputs > 0 && features > 0 {
         values.par_chunks_mut(outputs).zip(input.par_chunks(features)).for_each(|(row, input)| {
             for ((value, weight), bias) in row.iter_mut().zip(weight.chunks(features)).zip(bias) {
@@ -276,8 +289,14 @@ fn swapped(values: &[f32], batch: usize, rows: usize, columns: usize) -> Vec<f32
 fn window(node: &NodeProto, [height, width]: [usize; 2]) -> Result<Window, Reason> {
     let [top, left, bottom, right] = integers(node, "pads")?;
     let (kernel, stride) = (integers(node, "kernel_shape")?, integers(node, "strides")?);
-    let fits = height + top + bottom >= kernel[0] && width + left + right >= kernel[1];
-    if kernel.contains(&0) || stride.contains(&0) || !fits {
+    // Padding beyond the window would be windows of nothing else.
+    let pads = [[top, bottom], [left, right]];
+    let padded = kernel.iter().zip(pads).all(|(&kernel, pads)| pads.iter().all(|&pad| pad < kernel));
+    let most = MOST_VALUES;
+    let fits = |length: usize, axis: usize| {
+        kernel[axis] <= most && stride[axis] <= most && length + pads[axis][0] + pads[axis][1] >= kernel[axis]
+    };
+    if kernel.contains(&0) || stride.contains(&0) || !padded || !fits(height, 0) || !fits(width, 1) {
         return Err(format!("a window of {kernel:?} by steps of {stride:?} on {height}x{width}"));
     }
     Ok(Window { kernel, stride, padding: Padding { top, left, bottom, right } })
@@ -288,12 +307,12 @@ fn conv(node: &NodeProto, inputs: &Inputs<'_>) -> Result<Array, Reason> {
     let ([batch, channels, in_height, in_width], [outputs, per_group, ..]) = (map_of(shape)?, map_of(weight_shape)?);
     let window = window(node, [in_height, in_width])?;
     let groups = usize::try_from(integer(node, "group", 1)).unwrap_or(0);
-    if per_group * groups != channels || weight_shape[2..] != window.kernel || bias.len() != outputs {
+    if per_group.checked_mul(groups) != Some(channels) || weight_shape[2..] != window.kernel || bias.len() != outputs {
         return Err(format!("its input is {shape:?}, its weight {weight_shape:?}, its groups {groups}"));
     }
     let out_size = [window.out_height(in_height), window.out_width(in_width)];
     let input = swapped(input, batch, channels, in_height * in_width);
-    let mut output = vec![0.0; batch * outputs * out_size[0] * out_size[1]];
+    let mut output = vec![0.0; count(&[batch, outputs, out_size[0], out_size[1]])?];
     let epilogue = Epilogue { bias: Some(bias), ..Epilogue::default() };
     let taps = window.kernel[0] * window.kernel[1];
     if groups == 1 {
@@ -316,13 +335,13 @@ fn max_pool(node: &NodeProto, inputs: &Inputs<'_>) -> Result<Array, Reason> {
     let [batch, channels, height, width] = map_of(shape)?;
     let window = window(node, [height, width])?;
     let out_size = [window.out_height(height), window.out_width(width)];
-    let mut output = Vec::with_capacity(batch * channels * out_size[0] * out_size[1]);
+    let mut output = Vec::with_capacity(count(&[batch, channels, out_size[0], out_size[1]])?);
     // The rows or columns a window covers, without padding.
     let covered = |at: usize, axis: usize, before: usize, length: usize| {
         let start = at * window.stride[axis];
-        start.saturating_sub(before)..(start + window.kernel[axis]).saturating_sub(before).min(length)
+        start.saturating_sub(before).min(length)..(start + window.kernel[axis]).saturating_sub(before).min(length)
     };
-    for map in input.chunks((height * width).max(1)) {
+    for map in input.chunks(height * width) {
         for y in 0..out_size[0] {
             let rows = covered(y, 0, window.padding.top, height);
             for x in 0..out_size[1] {
@@ -340,7 +359,7 @@ fn global_average_pool(inputs: &Inputs<'_>) -> Result<Array, Reason> {
     let [batch, channels, height, width] = map_of(shape)?;
     let positions = height * width;
     let mean = |map: &[f32]| (map.iter().map(|&value| f64::from(value)).sum::<f64>() / positions as f64) as f32;
-    let means = input.par_chunks(positions.max(1)).map(mean).collect();
+    let means = input.par_chunks(positions).map(mean).collect();
     Ok(Array::floats([batch, channels, 1, 1], means))
 }
 
@@ -372,9 +391,9 @@ fn dequantize(node: &NodeProto, inputs: &Inputs<'_>) -> Result<Array, Reason> {
     let (array, zero) = (inputs.get(0)?, inputs.get(2)?);
     let (_, scales) = inputs.floats(1)?;
     let zero = match &zero.values {
-        Values::Uint8(zero) => zero.iter().map(|&zero| i32::from(zero)).collect(),
-        Values::Int8(zero) => zero.iter().map(|&zero| i32::from(zero)).collect(),
-        Values::Int32(zero) => zero.clone(),
+        Values::Uint8(zero) => zero.iter().map(|&zero| i64::from(zero)).collect(),
+        Values::Int8(zero) => zero.iter().map(|&zero| i64::from(zero)).collect(),
+        Values::Int32(zero) => zero.iter().map(|&zero| i64::from(zero)).collect::<Vec<_>>(),
         _ => return Err("its zero point is of a type that is not known".to_owned()),
     };
     if scales.is_empty() || zero.len() != scales.len() {
@@ -389,17 +408,116 @@ fn dequantize(node: &NodeProto, inputs: &Inputs<'_>) -> Result<Array, Reason> {
         return Err(format!("{} scales along axis {axis} of {:?}", scales.len(), array.shape));
     };
     let place = |at: usize| at / run % scales.len();
-    let of = |(at, value): (usize, i32)| (value - zero[place(at)]) as f32 * scales[place(at)];
+    let of = |(at, value): (usize, i64)| (value - zero[place(at)]) as f32 * scales[place(at)];
     let values = match &array.values {
         Values::Uint8(values) if scales.len() == 1 => {
             // Activations, which are many: a table makes each value once.
-            let table: [f32; 256] = std::array::from_fn(|value| of((0, value as i32)));
+            let table: [f32; 256] = std::array::from_fn(|value| of((0, value as i64)));
             values.par_iter().with_min_len(1 << 14).map(|&value| table[usize::from(value)]).collect()
         }
-        Values::Uint8(values) => values.iter().map(|&value| i32::from(value)).enumerate().map(of).collect(),
-        Values::Int8(values) => values.iter().map(|&value| i32::from(value)).enumerate().map(of).collect(),
-        Values::Int32(values) => values.iter().copied().enumerate().map(of).collect(),
+        Values::Uint8(values) => values.iter().map(|&value| i64::from(value)).enumerate().map(of).collect(),
+        Values::Int8(values) => values.iter().map(|&value| i64::from(value)).enumerate().map(of).collect(),
+        Values::Int32(values) => values.iter().map(|&value| i64::from(value)).enumerate().map(of).collect(),
         _ => return Err("its input is not quantised".to_owned()),
     };
     Ok(Array::floats(&*array.shape, values))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::super::builder::{int, ints};
+    use super::*;
+
+    fn integers_of<T: TryFrom<i64>>(values: &Value) -> Vec<T> {
+        let values = values.as_array().unwrap().iter().map(|value| value.as_i64().unwrap());
+        values.map(|value| T::try_from(value).ok().unwrap()).collect()
+    }
+
+    fn array(told: &Value) -> Array {
+        let values = &told["values"];
+        let values = match told["type"].as_str().unwrap() {
+            "float32" => {
+                Values::Float(values.as_array().unwrap().iter().map(|value| value.as_f64().unwrap() as f32).collect())
+            }
+            "uint8" => Values::Uint8(integers_of(values)),
+            "int8" => Values::Int8(integers_of(values)),
+            "int32" => Values::Int32(integers_of(values)),
+            "int64" => Values::Int64(integers_of(values)),
+            "bool" => Values::Bool(values.as_array().unwrap().iter().map(|value| value.as_bool().unwrap()).collect()),
+            other => panic!("{other}"),
+        };
+        Array { shape: integers_of(&told["shape"]), values }
+    }
+
+    fn node(operator: &str, attributes: &Value) -> NodeProto {
+        let attribute = attributes.as_object().unwrap().iter().map(|(name, value)| match value.as_i64() {
+            Some(number) => int(name, number),
+            None => ints(name, integers_of::<usize>(value)),
+        });
+        NodeProto { op_type: Some(operator.to_owned()), attribute: attribute.collect(), ..NodeProto::default() }
+    }
+
+    /// `tests/golden/onnx_operators.py` made the numbers.
+    fn golden() -> Vec<Value> {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/onnx_operators.json");
+        let golden: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        golden["cases"].as_array().unwrap().clone()
+    }
+
+    #[test]
+    fn operators_compute_what_onnx_runtime_computes() {
+        for case in golden() {
+            let operator = case["operator"].as_str().unwrap();
+            let inputs: Vec<Array> = case["inputs"].as_array().unwrap().iter().map(array).collect();
+            let found = compute(&node(operator, &case["attributes"]), &Inputs(inputs.iter().map(Some).collect()));
+            let (found, expected) = (found.unwrap().unwrap(), array(&case["output"]));
+            let about = format!("{operator} {}", case["attributes"]);
+            assert_eq!(found.shape, expected.shape, "{about}");
+            match (&found.values, &expected.values) {
+                (Values::Float(found), Values::Float(expected)) => {
+                    let largest = expected.iter().fold(1.0_f32, |largest, value| largest.max(value.abs()));
+                    for (found, expected) in found.iter().zip(expected) {
+                        assert!((found - expected).abs() <= 2e-6 * largest, "{about}: {found} {expected}");
+                    }
+                }
+                (found, expected) => assert_eq!(found, expected, "{about}"),
+            }
+        }
+    }
+
+    #[test]
+    fn inputs_that_do_not_fit_are_told_and_not_computed() {
+        let cases = golden();
+        let mut refused = 0;
+        for case in &cases {
+            let operator = case["operator"].as_str().unwrap();
+            let node = node(operator, &case["attributes"]);
+            let inputs: Vec<Array> = case["inputs"].as_array().unwrap().iter().map(array).collect();
+            let compute = |inputs: Vec<Option<&Array>>| compute(&node, &Inputs(inputs)).unwrap();
+            assert!(compute(Vec::new()).is_err(), "{operator} of nothing");
+            // Each input in turn left out, of no dimension, empty, or of another type: an answer or a reason, never a panic.
+            let strange = [
+                None,
+                Some(Array::floats([], vec![1.0])),
+                Some(Array::floats([0, 3], Vec::new())),
+                Some(Array { shape: vec![2], values: Values::Int64(vec![-1, 9]) }),
+                Some(Array { shape: vec![1], values: Values::Uint8(vec![7]) }),
+            ];
+            for place in 0..inputs.len() {
+                for other in &strange {
+                    let mut given: Vec<Option<&Array>> = inputs.iter().map(Some).collect();
+                    given[place] = other.as_ref();
+                    refused += usize::from(compute(given).is_err());
+                }
+            }
+        }
+        assert!(refused > 2 * cases.len(), "{refused}");
+    }
+
+    #[test]
+    fn an_operator_that_visage_does_not_write_is_none() {
+        assert!(compute(&node("Softmax", &serde_json::json!({})), &Inputs(Vec::new())).is_none());
+    }
 }

@@ -1,1 +1,305 @@
-//! The graph in int8.
+//! The graph in int8: "quantise, dequantise" (QDQ) around every operation, which runtimes fuse into integer kernels.
+//!
+//! Weights are int8, symmetric, with a scale for each output; activations uint8 with one scale and zero point; biases int32 in the
+//! product of both scales (Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
+//! Inference", 2018). Between a convolution or a sum and the ReLU after it nothing is rounded, because runtimes compute both at
+//! once. Logits and what follows them stay in float.
+
+use std::collections::{HashMap, HashSet};
+
+use super::builder::{Builder, int};
+use super::graph::{LOGITS, PREPARATION};
+use super::ranges::Ranges;
+use super::schema::{DataType, GraphProto, ModelProto, NodeProto, TensorProto};
+use super::tensor::Array;
+use crate::error::GraphError;
+
+/// Steps of a symmetric int8 weight from 0.
+const WEIGHT_STEPS: f32 = 127.0;
+/// Steps of a uint8 activation.
+const STEPS: f32 = 255.0;
+/// The largest bias in its own steps: a bit less than int32 holds, so that a sum has room.
+const BIAS_STEPS: f32 = (1 << 30) as f32;
+
+/// Scale and zero point of an activation.
+#[derive(Clone, Copy, Debug)]
+struct Affine {
+    scale: f32,
+    zero_point: u8,
+}
+
+impl Affine {
+    fn of([low, high]: [f32; 2]) -> Self {
+        let (low, high) = (low.min(0.0), high.max(0.0));
+        // A tensor that is always 0 needs a scale all the same.
+        let scale = ((high - low) / STEPS).max(f32::MIN_POSITIVE * STEPS);
+        Self { scale, zero_point: (-low / scale).round_ties_even().clamp(0.0, STEPS) as u8 }
+    }
+}
+
+/// The graph of `model`, in float as visage writes it, with the network in int8, given the `ranges` of its tensors.
+///
+/// # Errors
+///
+/// [`GraphError`] where it is no such graph, or a tensor has no range.
+pub(super) fn quantised(model: &ModelProto, ranges: &Ranges) -> Result<ModelProto, GraphError> {
+    let graph = model.graph.as_ref().ok_or_else(|| GraphError::NotOnnx("it has no graph".to_owned()))?;
+    let graph = Quantiser::new(graph, ranges)?.graph()?;
+    Ok(ModelProto { graph: Some(graph), ..model.clone() })
+}
+
+struct Quantiser<'a> {
+    graph: &'a GraphProto,
+    constants: HashMap<&'a str, &'a TensorProto>,
+    /// Nodes of the network: after the preparation, up to the logits.
+    network: Vec<&'a NodeProto>,
+    /// Activations that are held in 8 bits.
+    affine: HashMap<&'a str, Affine>,
+    builder: Builder,
+    /// Constants that the network uses in another form.
+    replaced: HashSet<&'a str>,
+}
+
+impl<'a> Quantiser<'a> {
+    fn new(graph: &'a GraphProto, ranges: &Ranges) -> Result<Self, GraphError> {
+        let constants: HashMap<&str, &TensorProto> = graph.initializer.iter().map(|c| (c.name(), c)).collect();
+        let end = graph.node.iter().position(|node| node.output.iter().any(|output| output == LOGITS));
+        let end = end.ok_or_else(|| GraphError::NotOnnx("it has no logits".to_owned()))?;
+        let network = graph.node[..=end].iter().filter(|node| !node.name().starts_with(PREPARATION)).collect();
+        let mut quantiser = Self {
+            graph,
+            constants,
+            network,
+            affine: HashMap::new(),
+            builder: Builder::default(),
+            replaced: HashSet::new(),
+        };
+        quantiser.affine = quantiser.affine(ranges)?;
+        Ok(quantiser)
+    }
+
+    /// Scale and zero point of everything that is held in 8 bits: what a node of the network takes, unless it is rounded later.
+    fn affine(&self, ranges: &Ranges) -> Result<HashMap<&'a str, Affine>, GraphError> {
+        let maker: HashMap<&str, &NodeProto> = self
+            .network
+            .iter()
+            .flat_map(|&node| node.output.iter().map(move |output| (output.as_str(), node)))
+            .collect();
+        let mut affine: HashMap<&str, Affine> = HashMap::new();
+        for node in &self.network {
+            for name in node.input.iter().map(String::as_str) {
+                let made = maker.get(name);
+                let is_fused = matches!(node.op_type(), "Relu" | "Clip") && made.is_some();
+                if self.constants.contains_key(name) || is_fused || affine.contains_key(name) {
+                    continue;
+                }
+                // What only moves values keeps their steps, so that runtimes need not compute anything.
+                let moved = made.filter(|made| matches!(made.op_type(), "MaxPool" | "Flatten"));
+                let of = match (moved.and_then(|moved| affine.get(moved.input[0].as_str())), made) {
+                    (Some(&affine), _) => affine,
+                    (None, Some(made)) if made.op_type() == "Sigmoid" => Affine::of([0.0, 1.0]),
+                    _ => {
+                        let missing = || GraphError::Missing { user: "calibration".to_owned(), name: name.to_owned() };
+                        Affine::of(ranges.of(name).ok_or_else(missing)?)
+                    }
+                };
+                affine.insert(name, of);
+            }
+        }
+        Ok(affine)
+    }
+
+    fn graph(mut self) -> Result<GraphProto, GraphError> {
+        for input in &self.graph.input {
+            self.hold(input.name());
+        }
+        let network: HashSet<&str> = self.network.iter().map(|node| node.name()).collect();
+        for node in &self.graph.node {
+            let mut node = node.clone();
+            if network.contains(node.name()) {
+                self.take(&mut node)?;
+            }
+            let outputs = node.output.clone();
+            self.builder.nodes.push(node);
+            outputs.iter().for_each(|output| self.hold(output));
+        }
+        let Self { graph, mut builder, replaced, .. } = self;
+        let kept = graph.initializer.iter().filter(|constant| !replaced.contains(constant.name()));
+        builder.constants.extend(kept.cloned());
+        Ok(GraphProto { node: builder.nodes, initializer: builder.constants, ..graph.clone() })
+    }
+
+    /// Adds what holds an activation in 8 bits, where it is to be.
+    fn hold(&mut self, name: &str) {
+        let Some(&Affine { scale, zero_point }) = self.affine.get(name) else { return };
+        let scale = self.builder.floats(format!("{name}.scale"), &[], &[scale]);
+        let zero = self.builder.constant(format!("{name}.zero_point"), DataType::Uint8, &[], vec![zero_point]);
+        let held = self.builder.node("QuantizeLinear", &[name, &scale, &zero], format!("{name}.quantised"), Vec::new());
+        self.builder.node("DequantizeLinear", &[&held, &scale, &zero], dequantised(name), Vec::new());
+    }
+
+    /// Lets a node take what is held in 8 bits.
+    fn take(&mut self, node: &mut NodeProto) -> Result<(), GraphError> {
+        if matches!(node.op_type(), "Conv" | "Gemm") {
+            let [input, weight, bias] = &node.input[..] else {
+                let reason = "it has not an input, a weight and a bias".to_owned();
+                return Err(GraphError::Node { node: node.name().to_owned(), reason });
+            };
+            let scale = self.affine.get(input.as_str()).map_or(1.0, |affine| affine.scale);
+            self.weigh(weight, bias, scale)?;
+        }
+        for name in &mut node.input {
+            if self.affine.contains_key(name.as_str()) {
+                *name = dequantised(name);
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds a weight in int8 and its bias in int32, for inputs in steps of `input_scale`.
+    fn weigh(&mut self, weight: &str, bias: &str, input_scale: f32) -> Result<(), GraphError> {
+        let [(weight_name, weight), (bias_name, bias)] = [self.constant(weight)?, self.constant(bias)?];
+        let missing = |name: &str| GraphError::Constant { name: name.to_owned(), reason: "it is not float".to_owned() };
+        let weights = weight.as_floats().ok_or_else(|| missing(weight_name))?;
+        let biases = bias.as_floats().ok_or_else(|| missing(bias_name))?;
+        let outputs = biases.len();
+        let each = weights.len() / outputs.max(1);
+        let (mut scales, mut steps) = (Vec::with_capacity(outputs), Vec::with_capacity(weights.len()));
+        for (row, &bias) in weights.chunks(each.max(1)).zip(biases) {
+            let largest = row.iter().fold(0.0_f32, |largest, weight| largest.max(weight.abs()));
+            // Filters that are nearly 0 beside a bias that is not take wider steps, for the bias to fit.
+            let scale = (largest / WEIGHT_STEPS).max(bias.abs() / (input_scale * BIAS_STEPS)).max(f32::MIN_POSITIVE);
+            let step = |weight: &f32| (weight / scale).round_ties_even().clamp(-WEIGHT_STEPS, WEIGHT_STEPS) as i8;
+            steps.extend(row.iter().map(step).map(|step| step as u8));
+            scales.push(scale);
+        }
+        let bias_scales: Vec<f32> = scales.iter().map(|scale| scale * input_scale).collect();
+        let bias_step = |(bias, scale): (&f32, &f32)| (bias / scale).round_ties_even() as i32;
+        let bias_steps: Vec<u8> = biases.iter().zip(&bias_scales).map(bias_step).flat_map(i32::to_le_bytes).collect();
+        self.dequantise(weight_name, DataType::Int8, &weight.shape, steps, &scales);
+        self.dequantise(bias_name, DataType::Int32, &bias.shape, bias_steps, &bias_scales);
+        Ok(())
+    }
+
+    fn constant(&mut self, name: &str) -> Result<(&'a str, Array), GraphError> {
+        let missing = || GraphError::Missing { user: "a convolution".to_owned(), name: name.to_owned() };
+        let (&name, constant) = self.constants.get_key_value(name).ok_or_else(missing)?;
+        self.replaced.insert(name);
+        Ok((name, Array::of(constant)?))
+    }
+
+    /// Adds a constant in steps, and the node that makes the float constant `name` of it.
+    fn dequantise(&mut self, name: &str, kind: DataType, shape: &[usize], steps: Vec<u8>, scales: &[f32]) {
+        let count = scales.len();
+        let width = if kind == DataType::Int32 { 4 } else { 1 };
+        let held = self.builder.constant(format!("{name}.quantised"), kind, shape, steps);
+        let scale = self.builder.floats(format!("{name}.scale"), &[count], scales);
+        let zero = self.builder.constant(format!("{name}.zero_point"), kind, &[count], vec![0; count * width]);
+        self.builder.node("DequantizeLinear", &[&held, &scale, &zero], name, vec![int("axis", 0)]);
+    }
+}
+
+/// The name of an activation that was held in 8 bits.
+fn dequantised(name: &str) -> String {
+    format!("{name}.dequantised")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::builder::{batched, ints};
+    use super::super::execute::Session;
+    use super::super::graph::PROBABILITIES;
+    use super::*;
+
+    const FILTERS: [f32; 3] = [0.5, -2.0, 1e-30];
+    const BIASES: [f32; 3] = [0.25, 0.0, 5.0];
+
+    /// A 1x1 convolution of one channel to three, ReLU, and a product to one logit.
+    fn model() -> ModelProto {
+        let mut builder = Builder::default();
+        let weight = builder.floats("conv.weight", &[3, 1, 1, 1], &FILTERS);
+        let bias = builder.floats("conv.bias", &[3], &BIASES);
+        let window = vec![ints("kernel_shape", [1, 1]), ints("strides", [1, 1]), ints("pads", [0, 0, 0, 0])];
+        builder.node("Conv", &["images", &weight, &bias], "conv", window);
+        builder.node("Relu", &["conv"], "active", Vec::new());
+        builder.node("GlobalAveragePool", &["active"], "pool", Vec::new());
+        builder.node("Flatten", &["pool"], "features", vec![int("axis", 1)]);
+        let weight = builder.floats("fc.weight", &[1, 3], &[1.0, 0.5, -0.1]);
+        let bias = builder.floats("fc.bias", &[1], &[0.125]);
+        builder.node("Gemm", &["features", &weight, &bias], LOGITS, vec![int("transB", 1)]);
+        builder.node("Sigmoid", &[LOGITS], PROBABILITIES, Vec::new());
+        let output = |name| batched(name, DataType::Float, &[1], String::new());
+        let graph = GraphProto {
+            node: builder.nodes,
+            initializer: builder.constants,
+            input: vec![batched("images", DataType::Float, &[1, 2, 2], String::new())],
+            output: vec![output(PROBABILITIES), output(LOGITS)],
+            ..GraphProto::default()
+        };
+        ModelProto { graph: Some(graph), ..ModelProto::default() }
+    }
+
+    fn images() -> Array {
+        Array::floats([2, 1, 2, 2], vec![-1.0, 0.5, 1.0, 0.25, 2.0, -2.0, 1.5, 0.75])
+    }
+
+    fn in_int8() -> ModelProto {
+        let float = model();
+        let ranges = Ranges::seen(&Session::new(&float).unwrap(), &[images()]).unwrap();
+        quantised(&float, &ranges).unwrap()
+    }
+
+    #[test]
+    fn everything_is_held_in_eight_bits_but_what_runtimes_compute_at_once() {
+        let graph = in_int8().graph.unwrap();
+        let maker = |name: &str| graph.node.iter().find(|node| node.output[0] == name).map(NodeProto::op_type);
+        let inputs = |output: &str| &graph.node.iter().find(|node| node.output[0] == output).unwrap().input;
+        for output in ["conv", LOGITS] {
+            assert!(inputs(output).iter().all(|name| maker(name) == Some("DequantizeLinear")), "{output}");
+        }
+        assert_eq!(maker(&inputs("active")[0]), Some("Conv"), "nothing between a convolution and its ReLU");
+        assert_eq!(inputs(PROBABILITIES), &[LOGITS.to_owned()], "logits stay in float");
+        let constant = |name: &str| graph.initializer.iter().find(|constant| constant.name() == name).unwrap();
+        let kinds =
+            ["conv.weight.quantised", "conv.bias.quantised", "active.zero_point"].map(|name| constant(name).data_type);
+        assert_eq!(kinds, [DataType::Int8, DataType::Int32, DataType::Uint8].map(|kind| Some(kind.into())));
+        assert!(graph.initializer.iter().all(|constant| constant.name() != "conv.weight"), "nothing is there twice");
+        // A mean keeps neither range nor steps; what only changes the shape keeps both.
+        assert_eq!(constant("features.scale").raw_data, constant("pool.scale").raw_data);
+    }
+
+    #[test]
+    fn weights_and_biases_are_half_a_step_away_at_most() {
+        let mut seen = HashMap::new();
+        let model = in_int8();
+        let answers = Session::new(&model).unwrap().run_seen(images(), |name, array| {
+            seen.insert(name.to_owned(), array.clone());
+        });
+        let float = Session::new(&super::tests::model()).unwrap().run(images()).unwrap();
+        for (ours, float) in answers.unwrap().iter().zip(&float) {
+            for (ours, float) in ours.as_floats().unwrap().iter().zip(float.as_floats().unwrap()) {
+                assert!((ours - float).abs() < 0.02, "{ours} {float}");
+            }
+        }
+        // A filter of nearly nothing takes wider steps, for the bias beside it to fit into 32 bits.
+        let conv = seen["conv"].as_floats().unwrap();
+        assert!(conv[8..12].iter().all(|value| (value - BIASES[2]).abs() < 1e-6), "{conv:?}");
+        let step = 2.0 * 2.0 / STEPS;
+        for (place, &value) in images().as_floats().unwrap()[..4].iter().enumerate() {
+            let expected = FILTERS[1] * value;
+            assert!((conv[4 + place] - expected).abs() <= FILTERS[1].abs() * step, "{} {expected}", conv[4 + place]);
+        }
+    }
+
+    #[test]
+    fn a_range_holds_zero_exactly() {
+        for range in [[-1.0, 3.0], [0.5, 2.0], [-3.0, -1.0], [0.0, 0.0]] {
+            let Affine { scale, zero_point } = Affine::of(range);
+            let zero = f32::from(zero_point) * scale;
+            assert!(
+                scale > 0.0 && zero + range[0].min(0.0) <= scale && zero >= -range[0].min(0.0) - scale,
+                "{range:?}"
+            );
+        }
+    }
+}

@@ -1,12 +1,15 @@
 //! Gradients of the operations, for `Autodiff<Flex>`.
 //!
 //! Each operation saves for its backward step what the kernel needs and no more, and computes only the gradients
-//! somebody asked for: the images carry none, so the stem never computes its input's.
+//! somebody asked for: the images carry none, so the stem never computes its input's. Norms with their activation and gates are
+//! cheap next to convolutions: where memory is short (`GradientCheckpointing`) their outputs are not kept but made once more.
 
 use std::sync::Arc;
 
 use burn::backend::autodiff::NodeId;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::checkpoint::retro_forward::RetroForward;
+use burn::backend::autodiff::checkpoint::state::BackwardStates;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
@@ -37,11 +40,12 @@ impl<C: CheckpointStrategy> NetworkOps for Autodiff<Flex, C> {
         struct Conv2d;
 
         impl Backward<Flex, 2> for Conv2d {
-            type State = (FlexTensor, FlexTensor, Window);
+            type State = (NodeId, FlexTensor, Window);
 
-            fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+            fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, checkpointer: &mut Checkpointer) {
                 let gradient = contiguous(grads.consume::<Flex>(&ops.node));
                 let (input, weight, window) = ops.state;
+                let input = contiguous(checkpointer.retrieve_node_output(input));
                 let [input_node, weight_node] = ops.parents.map(|node| node.map(|node| node.id));
                 register(grads, weight_node, || {
                     flex::conv2d_weight_gradient(&input, weight.shape().dims(), window, &gradient)
@@ -54,11 +58,14 @@ impl<C: CheckpointStrategy> NetworkOps for Autodiff<Flex, C> {
         }
 
         let prepared = Conv2d.prepare::<C>([input.node(), weight.node()]).compute_bound().stateful();
-        let (input, weight) = (into_contiguous(input), into_contiguous(weight));
-        let output = Flex::conv2d(input.clone(), weight.clone(), window);
+        let weight = into_contiguous(weight);
         match prepared {
-            OpsKind::Tracked(prepared) => prepared.finish((input, weight, window), output),
-            OpsKind::UnTracked(prepared) => prepared.finish(output),
+            OpsKind::Tracked(mut prepared) => {
+                let kept = prepared.checkpoint(&input);
+                let output = Flex::conv2d(into_contiguous(input), weight.clone(), window);
+                prepared.finish((kept, weight, window), output)
+            }
+            OpsKind::UnTracked(prepared) => prepared.finish(Flex::conv2d(input.into_primitive(), weight, window)),
         }
     }
 
@@ -67,11 +74,12 @@ impl<C: CheckpointStrategy> NetworkOps for Autodiff<Flex, C> {
         struct DepthwiseConv2d;
 
         impl Backward<Flex, 2> for DepthwiseConv2d {
-            type State = (FlexTensor, FlexTensor, Window);
+            type State = (NodeId, FlexTensor, Window);
 
-            fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+            fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, checkpointer: &mut Checkpointer) {
                 let gradient = contiguous(grads.consume::<Flex>(&ops.node));
                 let (input, weight, window) = ops.state;
+                let input = contiguous(checkpointer.retrieve_node_output(input));
                 let [input_node, weight_node] = ops.parents.map(|node| node.map(|node| node.id));
                 register(grads, weight_node, || {
                     flex::depthwise_weight_gradient(&input, weight.shape().dims(), window, &gradient)
@@ -84,11 +92,16 @@ impl<C: CheckpointStrategy> NetworkOps for Autodiff<Flex, C> {
         }
 
         let prepared = DepthwiseConv2d.prepare::<C>([input.node(), weight.node()]).compute_bound().stateful();
-        let (input, weight) = (into_contiguous(input), into_contiguous(weight));
-        let output = Flex::depthwise_conv2d(input.clone(), weight.clone(), window);
+        let weight = into_contiguous(weight);
         match prepared {
-            OpsKind::Tracked(prepared) => prepared.finish((input, weight, window), output),
-            OpsKind::UnTracked(prepared) => prepared.finish(output),
+            OpsKind::Tracked(mut prepared) => {
+                let kept = prepared.checkpoint(&input);
+                let output = Flex::depthwise_conv2d(into_contiguous(input), weight.clone(), window);
+                prepared.finish((kept, weight, window), output)
+            }
+            OpsKind::UnTracked(prepared) => {
+                prepared.finish(Flex::depthwise_conv2d(input.into_primitive(), weight, window))
+            }
         }
     }
 
@@ -105,7 +118,7 @@ impl<C: CheckpointStrategy> NetworkOps for Autodiff<Flex, C> {
             input: FlexTensor,
             gamma: FlexTensor,
             beta: FlexTensor,
-            residual: Option<FlexTensor>,
+            residual: Option<NodeId>,
             statistics: Arc<BatchStatistics>,
             activation: Activation,
         }
@@ -116,46 +129,84 @@ impl<C: CheckpointStrategy> NetworkOps for Autodiff<Flex, C> {
         impl<const N: usize> Backward<Flex, N> for BatchNormTrain {
             type State = State;
 
-            fn backward(self, ops: Ops<State, N>, grads: &mut Gradients, _: &mut Checkpointer) {
+            fn backward(self, ops: Ops<State, N>, grads: &mut Gradients, checkpointer: &mut Checkpointer) {
                 let gradient = contiguous(grads.consume::<Flex>(&ops.node));
                 let state = ops.state;
+                let residual = state.residual.map(|node| contiguous(checkpointer.retrieve_node_output(node)));
                 let gradients = flex::batch_norm_gradients(
                     &state.input,
                     &state.gamma,
                     &state.beta,
-                    state.residual.as_ref(),
+                    residual.as_ref(),
                     &state.statistics,
                     state.activation,
                     &gradient,
                 );
                 register_norm(grads, ops.parents.map(|node| node.map(|node| node.id)), gradients);
-                [state.input, gradient].into_iter().chain(state.residual).for_each(buffers::give);
+                [state.input, gradient].into_iter().chain(residual).for_each(buffers::give);
+            }
+        }
+
+        /// The output once more, bit by bit.
+        #[derive(Debug)]
+        struct Again<const N: usize> {
+            parents: [NodeId; N],
+            statistics: Arc<BatchStatistics>,
+            activation: Activation,
+        }
+
+        impl<const N: usize> RetroForward for Again<N> {
+            fn forward(&self, states: &mut BackwardStates, output: NodeId) {
+                let parents = self.parents.each_ref().map(|node| contiguous(states.get_state(node)));
+                let (input, gamma, beta) = (&parents[0], &parents[1], &parents[2]);
+                let again =
+                    flex::batch_norm_again(input, gamma, beta, &self.statistics, parents.get(3), self.activation);
+                states.save(output, again);
+            }
+        }
+
+        fn finish<C: CheckpointStrategy, const N: usize>(
+            parents: [Tracked; N],
+            mut state: State,
+            output: FlexTensor,
+        ) -> Tracked {
+            let (statistics, activation) = (state.statistics.clone(), state.activation);
+            let again = Again { parents: parents.each_ref().map(Tracked::id), statistics, activation };
+            let prepared = BatchNormTrain.prepare::<C>(parents.each_ref().map(Tracked::node));
+            match prepared.memory_bound().retro_forward(again).parents(&parents).stateful() {
+                OpsKind::Tracked(mut prepared) => {
+                    state.residual = parents.get(3).map(|residual| prepared.checkpoint(residual));
+                    prepared.finish(state, output)
+                }
+                OpsKind::UnTracked(prepared) => prepared.finish(output),
             }
         }
 
         let residual = residual.into_option();
-        let nodes = (input.node(), gamma.node(), beta.node(), residual.as_ref().map(Tracked::node));
-        let (input, gamma, beta) = (into_contiguous(input), into_contiguous(gamma), into_contiguous(beta));
-        let residual = residual.map(into_contiguous);
-        let (output, statistics) =
-            flex::batch_norm_forward(&input, &gamma, &beta, residual.as_ref(), epsilon, activation);
+        let values = |tensor: &Tracked| contiguous(tensor.primitive().clone());
+        let [x, gamma_values, beta_values] = [&input, &gamma, &beta].map(values);
+        let (output, statistics) = flex::batch_norm_forward(
+            &x,
+            &gamma_values,
+            &beta_values,
+            residual.as_ref().map(values).as_ref(),
+            epsilon,
+            activation,
+        );
         let channels = statistics.mean.len();
         let mean = Tracked::new(tensor(statistics.mean.clone(), [channels]));
         let variance = Tracked::new(tensor(statistics.variance.clone(), [channels]));
-        let state = State { input, gamma, beta, residual, statistics: Arc::new(statistics), activation };
-        let output = match nodes {
-            (input, gamma, beta, None) => {
-                match BatchNormTrain.prepare::<C>([input, gamma, beta]).compute_bound().stateful() {
-                    OpsKind::Tracked(prepared) => prepared.finish(state, output),
-                    OpsKind::UnTracked(prepared) => prepared.finish(output),
-                }
-            }
-            (input, gamma, beta, Some(residual)) => {
-                match BatchNormTrain.prepare::<C>([input, gamma, beta, residual]).compute_bound().stateful() {
-                    OpsKind::Tracked(prepared) => prepared.finish(state, output),
-                    OpsKind::UnTracked(prepared) => prepared.finish(output),
-                }
-            }
+        let state = State {
+            input: x,
+            gamma: gamma_values,
+            beta: beta_values,
+            residual: None,
+            statistics: Arc::new(statistics),
+            activation,
+        };
+        let output = match residual {
+            None => finish::<C, 3>([input, gamma, beta], state, output),
+            Some(residual) => finish::<C, 4>([input, gamma, beta, residual], state, output),
         };
         (output, mean, variance)
     }
@@ -296,6 +347,60 @@ impl<C: CheckpointStrategy> NetworkOps for Autodiff<Flex, C> {
         }
     }
 
+    fn squeeze_excite(
+        input: Tracked,
+        reduce: Tracked,
+        reduce_bias: Tracked,
+        expand: Tracked,
+        expand_bias: Tracked,
+    ) -> Tracked {
+        #[derive(Debug)]
+        struct SqueezeExcite;
+
+        impl Backward<Flex, 5> for SqueezeExcite {
+            /// The images, and the layers in the order of the parents.
+            type State = (NodeId, [FlexTensor; 4]);
+
+            fn backward(self, ops: Ops<Self::State, 5>, grads: &mut Gradients, checkpointer: &mut Checkpointer) {
+                let gradient = contiguous(grads.consume::<Flex>(&ops.node));
+                let (input, layers) = ops.state;
+                let input = contiguous(checkpointer.retrieve_node_output(input));
+                let gradients = flex::squeeze_excite_gradients(&input, &layers, &gradient);
+                for (node, gradient) in ops.parents.into_iter().zip(gradients) {
+                    register(grads, node.map(|node| node.id), || gradient);
+                }
+                [input, gradient].into_iter().for_each(buffers::give);
+            }
+        }
+
+        /// The output once more, bit by bit.
+        #[derive(Debug)]
+        struct Again([NodeId; 5]);
+
+        impl RetroForward for Again {
+            fn forward(&self, states: &mut BackwardStates, output: NodeId) {
+                let [input, layers @ ..] = self.0.each_ref().map(|node| contiguous(states.get_state(node)));
+                states.save(output, flex::squeeze_excite_apart(&input, &layers));
+            }
+        }
+
+        let parents = [input, reduce, reduce_bias, expand, expand_bias];
+        let again = Again(parents.each_ref().map(Tracked::id));
+        let prepared = SqueezeExcite.prepare::<C>(parents.each_ref().map(Tracked::node));
+        match prepared.memory_bound().retro_forward(again).parents(&parents).stateful() {
+            OpsKind::Tracked(mut prepared) => {
+                let kept = prepared.checkpoint(&parents[0]);
+                let [input, layers @ ..] = parents.map(into_contiguous);
+                let output = flex::squeeze_excite_apart(&input, &layers);
+                prepared.finish((kept, layers), output)
+            }
+            OpsKind::UnTracked(prepared) => {
+                let [input, reduce, reduce_bias, expand, expand_bias] = parents.map(into_contiguous);
+                prepared.finish(Flex::squeeze_excite(input, reduce, reduce_bias, expand, expand_bias))
+            }
+        }
+    }
+
     // The folded operations are for inference alone.
 
     fn fold_conv2d(weight: Tracked, scale: Tracked, window: Window) -> Tracked {
@@ -337,22 +442,6 @@ impl<C: CheckpointStrategy> NetworkOps for Autodiff<Flex, C> {
         ))
     }
 
-    fn squeeze_excite(
-        input: Tracked,
-        reduce: Tracked,
-        reduce_bias: Tracked,
-        expand: Tracked,
-        expand_bias: Tracked,
-    ) -> Tracked {
-        Tracked::new(Flex::squeeze_excite(
-            input.into_primitive(),
-            reduce.into_primitive(),
-            reduce_bias.into_primitive(),
-            expand.into_primitive(),
-            expand_bias.into_primitive(),
-        ))
-    }
-
     // The step of an optimiser is no part of any graph: the results are fresh leaves.
     fn adam_step(
         parameter: Tracked,
@@ -376,6 +465,10 @@ impl<C: CheckpointStrategy> NetworkOps for Autodiff<Flex, C> {
         let (parameter, velocity) =
             Flex::sgd_step(parameter.into_primitive(), gradient.into_primitive(), velocity.into_primitive(), step);
         (Tracked::new(parameter), Tracked::new(velocity))
+    }
+
+    fn sum_of_squares(input: Tracked) -> Tracked {
+        Tracked::new(Flex::sum_of_squares(input.into_primitive()))
     }
 
     /// The gradient passes straight through, rounded as the value was: that is what computing in the type does to it.

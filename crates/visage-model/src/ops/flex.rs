@@ -1,15 +1,15 @@
 //! The operations on Burn's CPU backend: each borrows its tensors as slices and calls a kernel.
 
 use burn::backend::{Flex, TensorMetadata};
-use burn::tensor::{Shape, TensorData};
 use burn_flex::FlexTensor;
 use visage_kernels as kernels;
 use visage_kernels::{
-    Activation, BatchStatistics, ConvShape, DepthwiseShape, Epilogue, PoolShape, Window, optimizer::AdamStep,
-    optimizer::SgdStep,
+    Activation, BatchStatistics, ConvShape, DepthwiseShape, Epilogue, Excitation, ExcitationGradients, PoolShape,
+    Window, optimizer::AdamStep, optimizer::SgdStep,
 };
 
-use super::{NetworkOps, Precision, Residual, buffers};
+use super::buffers::{self, Buffer};
+use super::{NetworkOps, Precision, Residual};
 
 /// A tensor whose elements lie in one contiguous run of `f32`.
 ///
@@ -22,8 +22,14 @@ pub(super) fn slice(tensor: &FlexTensor) -> &[f32] {
     tensor.as_slice::<f32>().expect("a contiguous f32 tensor: see `contiguous`")
 }
 
-pub(super) fn tensor<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> FlexTensor {
-    FlexTensor::from_data(TensorData::new(values, Shape::from(shape)))
+/// The same of a tensor that is to be changed in place: a copy if somebody else holds it too.
+fn slice_mut(tensor: &mut FlexTensor) -> &mut [f32] {
+    let (start, end) = tensor.layout().contiguous_offsets().expect("a contiguous tensor: see `contiguous`");
+    &mut tensor.storage_mut::<f32>()[start..end]
+}
+
+pub(super) fn tensor<const D: usize>(values: impl Into<Buffer>, shape: [usize; D]) -> FlexTensor {
+    values.into().into_tensor(shape)
 }
 
 fn dims<const D: usize>(tensor: &FlexTensor) -> [usize; D] {
@@ -196,15 +202,9 @@ impl NetworkOps for Flex {
         expand_bias: FlexTensor,
     ) -> FlexTensor {
         let mut gated = contiguous(input);
-        let [reduce, reduce_bias, expand, expand_bias] = [reduce, reduce_bias, expand, expand_bias].map(contiguous);
+        let layers = [reduce, reduce_bias, expand, expand_bias].map(contiguous);
         let [batch, height, width, _] = dims(&gated);
-        let excitation = kernels::Excitation {
-            reduce: slice(&reduce),
-            reduce_bias: slice(&reduce_bias),
-            expand: slice(&expand),
-            expand_bias: slice(&expand_bias),
-        };
-        kernels::squeeze_excite(batch, height * width, excitation, gated.storage_mut::<f32>());
+        kernels::squeeze_excite(batch, height * width, excitation(&layers), slice_mut(&mut gated));
         gated
     }
 
@@ -221,10 +221,10 @@ impl NetworkOps for Flex {
         let mut second_moment = contiguous(second_moment);
         kernels::optimizer::adam_step(
             step,
-            parameter.storage_mut::<f32>(),
+            slice_mut(&mut parameter),
             slice(&gradient),
-            first_moment.storage_mut::<f32>(),
-            second_moment.storage_mut::<f32>(),
+            slice_mut(&mut first_moment),
+            slice_mut(&mut second_moment),
         );
         buffers::give(gradient);
         (parameter, first_moment, second_moment)
@@ -239,19 +239,19 @@ impl NetworkOps for Flex {
         let gradient = contiguous(gradient);
         let mut parameter = contiguous(parameter);
         let mut velocity = contiguous(velocity);
-        kernels::optimizer::sgd_step(
-            step,
-            parameter.storage_mut::<f32>(),
-            slice(&gradient),
-            velocity.storage_mut::<f32>(),
-        );
+        kernels::optimizer::sgd_step(step, slice_mut(&mut parameter), slice(&gradient), slice_mut(&mut velocity));
         buffers::give(gradient);
         (parameter, velocity)
     }
 
+    fn sum_of_squares(input: FlexTensor) -> FlexTensor {
+        let input = contiguous(input);
+        tensor(vec![kernels::optimizer::sum_of_squares(slice(&input)) as f32], [1])
+    }
+
     fn round(input: FlexTensor, precision: Precision) -> FlexTensor {
         let mut rounded = contiguous(input);
-        precision.round(rounded.storage_mut::<f32>());
+        precision.round(slice_mut(&mut rounded));
         rounded
     }
 }
@@ -276,6 +276,29 @@ pub(super) fn batch_norm_forward(
         &mut output,
     );
     (tensor(output, out), statistics)
+}
+
+/// The output of [`batch_norm_forward`] once more.
+pub(super) fn batch_norm_again(
+    input: &FlexTensor,
+    gamma: &FlexTensor,
+    beta: &FlexTensor,
+    statistics: &BatchStatistics,
+    residual: Option<&FlexTensor>,
+    activation: Activation,
+) -> FlexTensor {
+    let out: [usize; 4] = dims(input);
+    let mut output = buffers::take(out.iter().product());
+    kernels::batch_norm_apply(
+        slice(input),
+        slice(gamma),
+        slice(beta),
+        statistics,
+        activation,
+        residual.map(slice),
+        &mut output,
+    );
+    tensor(output, out)
 }
 
 /// Output, and for each of its values the position in the image it came from.
@@ -376,6 +399,61 @@ pub(super) fn channel_gate_gradients(
         &mut gate_gradient,
     );
     (tensor(input_gradient, [batch, height, width, channels]), tensor(gate_gradient, [batch, channels]))
+}
+
+/// Of the weights and biases of the two layers, all contiguous.
+fn excitation([reduce, reduce_bias, expand, expand_bias]: &[FlexTensor; 4]) -> Excitation<'_> {
+    Excitation {
+        reduce: slice(reduce),
+        reduce_bias: slice(reduce_bias),
+        expand: slice(expand),
+        expand_bias: slice(expand_bias),
+    }
+}
+
+/// Squeeze and excitation that leaves its input as it is.
+pub(super) fn squeeze_excite_apart(input: &FlexTensor, layers: &[FlexTensor; 4]) -> FlexTensor {
+    let shape: [usize; 4] = dims(input);
+    let [batch, height, width, _] = shape;
+    let mut output = buffers::take(shape.iter().product());
+    kernels::squeeze_excite_into(batch, height * width, excitation(layers), slice(input), &mut output);
+    tensor(output, shape)
+}
+
+/// Gradients of the input and of the layers.
+pub(super) fn squeeze_excite_gradients(
+    input: &FlexTensor,
+    layers: &[FlexTensor; 4],
+    output_gradient: &FlexTensor,
+) -> [FlexTensor; 5] {
+    let shape: [usize; 4] = dims(input);
+    let [batch, height, width, channels] = shape;
+    let [hidden] = dims(&layers[1]);
+    let mut input_gradient = buffers::take(shape.iter().product());
+    let [mut reduce, mut expand] = [(); 2].map(|()| buffers::take(hidden * channels));
+    let (mut reduce_bias, mut expand_bias) = (vec![0.0; hidden], vec![0.0; channels]);
+    let gradients = ExcitationGradients {
+        reduce: &mut reduce,
+        reduce_bias: &mut reduce_bias,
+        expand: &mut expand,
+        expand_bias: &mut expand_bias,
+    };
+    kernels::squeeze_excite_backward(
+        batch,
+        height * width,
+        excitation(layers),
+        slice(input),
+        slice(output_gradient),
+        &mut input_gradient,
+        gradients,
+    );
+    [
+        tensor(input_gradient, shape),
+        tensor(reduce, [hidden, channels]),
+        tensor(reduce_bias, [hidden]),
+        tensor(expand, [hidden, channels]),
+        tensor(expand_bias, [channels]),
+    ]
 }
 
 /// Gradients of a norm's input, scale (gamma), shift (beta) and residual.

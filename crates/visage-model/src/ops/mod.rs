@@ -1,20 +1,21 @@
 //! The few heavy operations of the networks, bound into Burn.
 //!
-//! [`NetworkOps`] is a Burn backend extension: on the CPU backend (`Flex`) each operation runs a kernel of
-//! [`visage_kernels`], with a hand-written gradient for `Autodiff<Flex>`. The functions of this module are what
-//! the layers call; they take and return ordinary Burn tensors.
+//! The functions of this module are what the layers call; they take and return ordinary Burn tensors. On the CPU each is
+//! one of [`NetworkOps`], a Burn backend extension: it runs a kernel of [`visage_kernels`], with a hand-written gradient
+//! for `Autodiff<Flex>`. On every other device it is made of Burn's own operations (`composed.rs`).
 //!
 //! Every feature map is `[batch, height, width, channels]` and contiguous, so that it passes from kernel to
 //! kernel without a copy, and so that a 1x1 convolution is one matrix product.
 
 mod autodiff;
 pub(crate) mod buffers;
+mod composed;
 mod flex;
 mod precision;
 
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, ExtensionType, backend_extension};
-use burn::tensor::Tensor;
+use burn::tensor::{Device, FloatDType, Tensor};
 pub use precision::Precision;
 pub use visage_kernels::optimizer::{AdamStep, SgdStep, WeightDecay};
 pub use visage_kernels::{Activation, Padding, Window};
@@ -127,8 +128,27 @@ pub trait NetworkOps: Backend {
         step: SgdStep,
     ) -> (FloatTensor<Self>, FloatTensor<Self>);
 
+    /// See [`sum_of_squares`].
+    fn sum_of_squares(input: FloatTensor<Self>) -> FloatTensor<Self>;
+
     /// See [`round`].
     fn round(input: FloatTensor<Self>, precision: Precision) -> FloatTensor<Self>;
+}
+
+/// Whether the operations on `device` are the CPU's kernels.
+#[must_use]
+pub fn has_kernels(device: &Device) -> bool {
+    *device == Device::flex()
+}
+
+fn is_composed<const D: usize>(tensor: &Tensor<D>) -> bool {
+    !has_kernels(&tensor.device())
+}
+
+/// The same values in f32, which on the CPU they are in already.
+#[must_use]
+pub fn float32<const D: usize>(input: Tensor<D>) -> Tensor<D> {
+    input.cast(FloatDType::F32)
 }
 
 /// Dense convolution without bias.
@@ -138,6 +158,9 @@ pub trait NetworkOps: Backend {
 /// - returns `[batch, out_height, out_width, out_channels]`
 #[must_use]
 pub fn conv2d(input: Tensor<4>, weight: Tensor<4>, window: Window) -> Tensor<4> {
+    if is_composed(&input) {
+        return composed::conv2d(input, weight, window);
+    }
     Tensor::from_dispatch(<Dispatch as NetworkOps>::conv2d(input.into_dispatch(), weight.into_dispatch(), window))
 }
 
@@ -148,6 +171,9 @@ pub fn conv2d(input: Tensor<4>, weight: Tensor<4>, window: Window) -> Tensor<4> 
 /// - returns `[batch, out_height, out_width, channels]`
 #[must_use]
 pub fn depthwise_conv2d(input: Tensor<4>, weight: Tensor<3>, window: Window) -> Tensor<4> {
+    if is_composed(&input) {
+        return composed::depthwise_conv2d(input, weight, window);
+    }
     Tensor::from_dispatch(<Dispatch as NetworkOps>::depthwise_conv2d(
         input.into_dispatch(),
         weight.into_dispatch(),
@@ -179,6 +205,9 @@ pub fn batch_norm_train(
     epsilon: f64,
     activation: Activation,
 ) -> BatchNormOutput {
+    if is_composed(&input) {
+        return composed::batch_norm_train(input, gamma, beta, residual, epsilon, activation);
+    }
     let (output, mean, variance) = <Dispatch as NetworkOps>::batch_norm_train(
         input.into_dispatch(),
         gamma.into_dispatch(),
@@ -206,6 +235,9 @@ pub fn scale_shift(
     residual: Option<Tensor<4>>,
     activation: Activation,
 ) -> Tensor<4> {
+    if is_composed(&input) {
+        return composed::scale_shift(input, scale, shift, residual, activation);
+    }
     Tensor::from_dispatch(<Dispatch as NetworkOps>::scale_shift(
         input.into_dispatch(),
         scale.into_dispatch(),
@@ -222,6 +254,9 @@ pub fn scale_shift(
 /// - `scale`: `[out_channels]`
 #[must_use]
 pub fn fold_conv2d(weight: Tensor<4>, scale: Tensor<1>, window: Window) -> Tensor<1> {
+    if is_composed(&weight) {
+        return composed::fold_conv2d(weight, scale);
+    }
     Tensor::from_dispatch(<Dispatch as NetworkOps>::fold_conv2d(weight.into_dispatch(), scale.into_dispatch(), window))
 }
 
@@ -240,6 +275,9 @@ pub fn folded_conv2d(
     window: Window,
     activation: Activation,
 ) -> Tensor<4> {
+    if is_composed(&input) {
+        return composed::folded_conv2d(input, filters, shift, residual, window, activation);
+    }
     Tensor::from_dispatch(<Dispatch as NetworkOps>::folded_conv2d(
         input.into_dispatch(),
         filters.into_dispatch(),
@@ -263,6 +301,9 @@ pub fn folded_depthwise_conv2d(
     window: Window,
     activation: Activation,
 ) -> Tensor<4> {
+    if is_composed(&input) {
+        return composed::folded_depthwise_conv2d(input, weight, shift, window, activation);
+    }
     Tensor::from_dispatch(<Dispatch as NetworkOps>::folded_depthwise_conv2d(
         input.into_dispatch(),
         weight.into_dispatch(),
@@ -277,23 +318,32 @@ pub fn folded_depthwise_conv2d(
 /// `[batch, height, width, channels]` to `[batch, out_height, out_width, channels]`
 #[must_use]
 pub fn max_pool2d(input: Tensor<4>, window: Window) -> Tensor<4> {
+    if is_composed(&input) {
+        return composed::max_pool2d(input, window);
+    }
     Tensor::from_dispatch(<Dispatch as NetworkOps>::max_pool2d(input.into_dispatch(), window))
 }
 
 /// Mean over height and width: `[batch, height, width, channels]` to `[batch, channels]`.
 #[must_use]
 pub fn global_average_pool(input: Tensor<4>) -> Tensor<2> {
+    if is_composed(&input) {
+        return composed::global_average_pool(input);
+    }
     Tensor::from_dispatch(<Dispatch as NetworkOps>::global_average_pool(input.into_dispatch()))
 }
 
 /// Scales every channel of every image: `[batch, height, width, channels]` by `[batch, channels]`.
 #[must_use]
 pub fn channel_gate(input: Tensor<4>, gate: Tensor<2>) -> Tensor<4> {
+    if is_composed(&input) {
+        return composed::channel_gate(input, gate);
+    }
     Tensor::from_dispatch(<Dispatch as NetworkOps>::channel_gate(input.into_dispatch(), gate.into_dispatch()))
 }
 
 /// What the channels of every image are scaled by is computed from their means: `sigmoid(silu(mean * reduce^T +
-/// reduce_bias) * expand + expand_bias)`. Carries no gradient.
+/// reduce_bias) * expand + expand_bias)` (Hu et al., 2018).
 ///
 /// - `input`: `[batch, height, width, channels]`, as the result
 /// - `reduce`, `expand`: `[hidden, channels]`
@@ -306,6 +356,9 @@ pub fn squeeze_excite(
     expand: Tensor<2>,
     expand_bias: Tensor<1>,
 ) -> Tensor<4> {
+    if is_composed(&input) {
+        return composed::squeeze_excite(input, reduce, reduce_bias, expand, expand_bias);
+    }
     Tensor::from_dispatch(<Dispatch as NetworkOps>::squeeze_excite(
         input.into_dispatch(),
         reduce.into_dispatch(),
@@ -328,6 +381,9 @@ pub struct AdamState<const D: usize> {
 /// One step of Adam or AdamW, in place where nobody else holds the tensors. None of them may carry a gradient.
 #[must_use]
 pub fn adam_step<const D: usize>(state: AdamState<D>, gradient: Tensor<D>, step: AdamStep) -> AdamState<D> {
+    if is_composed(&gradient) {
+        return composed::adam_step(state, gradient, step);
+    }
     let (parameter, first_moment, second_moment) = <Dispatch as NetworkOps>::adam_step(
         state.parameter.into_dispatch(),
         gradient.into_dispatch(),
@@ -351,6 +407,9 @@ pub fn sgd_step<const D: usize>(
     gradient: Tensor<D>,
     step: SgdStep,
 ) -> (Tensor<D>, Tensor<D>) {
+    if is_composed(&gradient) {
+        return composed::sgd_step(parameter, velocity, gradient, step);
+    }
     let (parameter, velocity) = <Dispatch as NetworkOps>::sgd_step(
         parameter.into_dispatch(),
         gradient.into_dispatch(),
@@ -360,12 +419,24 @@ pub fn sgd_step<const D: usize>(
     (Tensor::from_dispatch(parameter), Tensor::from_dispatch(velocity))
 }
 
+/// The sum of the squares of all values, `[1]`. Carries no gradient.
+#[must_use]
+pub fn sum_of_squares<const D: usize>(input: Tensor<D>) -> Tensor<1> {
+    if is_composed(&input) {
+        return composed::sum_of_squares(input);
+    }
+    Tensor::from_dispatch(<Dispatch as NetworkOps>::sum_of_squares(input.into_dispatch()))
+}
+
 /// Every value rounded to the nearest that `precision` can hold, ties to even; and in the backward pass every
 /// value of the gradient. What is too large becomes infinite, as it does in that type.
+///
+/// On the CPU the result is f32 still; on any other device it is of that type, and so are convolutions and products of it.
 #[must_use]
 pub fn round<const D: usize>(input: Tensor<D>, precision: Precision) -> Tensor<D> {
     match precision {
         Precision::F32 => input,
+        half if is_composed(&input) => composed::round(input, half),
         half => Tensor::from_dispatch(<Dispatch as NetworkOps>::round(input.into_dispatch(), half)),
     }
 }

@@ -1,5 +1,8 @@
-//! The number types a network can compute in, on a processor that computes in f32.
+//! The number types a network can compute in.
 
+use std::str::FromStr;
+
+use burn::tensor::FloatDType;
 use half::{bf16, f16};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -10,7 +13,8 @@ const BLOCK: usize = 16 * 1024;
 /// The type that activations, products and their gradients are held in. Weights and the optimiser are f32 always.
 ///
 /// On the CPU the arithmetic itself is f32 and every result is rounded to the type: the numbers are those of the type,
-/// with sums kept in f32 as tensor cores keep them, and neither time nor memory is saved.
+/// with sums kept in f32 as tensor cores keep them, and neither time nor memory is saved. On a graphics card convolutions
+/// and products are of the type, and norms and what lies between are f32.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
@@ -24,6 +28,28 @@ pub enum Precision {
 }
 
 impl Precision {
+    /// All of them, the widest first.
+    pub const ALL: [Precision; 3] = [Precision::F32, Precision::Bf16, Precision::F16];
+
+    /// The type as Burn calls it.
+    pub(crate) fn dtype(self) -> FloatDType {
+        match self {
+            Precision::F32 => FloatDType::F32,
+            Precision::Bf16 => FloatDType::BF16,
+            Precision::F16 => FloatDType::F16,
+        }
+    }
+
+    /// The name recipes use.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Precision::F32 => "f32",
+            Precision::Bf16 => "bf16",
+            Precision::F16 => "f16",
+        }
+    }
+
     /// Rounds every value to the nearest of the type, ties to even.
     pub(super) fn round(self, values: &mut [f32]) {
         if self == Precision::F32 {
@@ -34,6 +60,22 @@ impl Precision {
             Precision::Bf16 => block.iter_mut().for_each(|value| *value = bf16::from_f32(*value).to_f32()),
             Precision::F16 => block.iter_mut().for_each(|value| *value = f16::from_f32(*value).to_f32()),
         });
+    }
+}
+
+/// A name that is no type's.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("there is no type called {0:?}; there are f32, bf16 and f16")]
+pub struct UnknownPrecision(String);
+
+impl FromStr for Precision {
+    type Err = UnknownPrecision;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .into_iter()
+            .find(|precision| precision.name() == name)
+            .ok_or_else(|| UnknownPrecision(name.to_owned()))
     }
 }
 

@@ -10,7 +10,7 @@ use crate::svg::escaped;
 
 /// What a reader must know of such maps.
 const REMARK: &str = "A map says where the network found what speaks for an answer, not why, and not whether it is right. It is as coarse \
-    as the network's last feature map, and its colours run to the most of its own: they are not to be compared between maps.";
+    as the feature map it was made of, and its colours run to the most of its own: they are not to be compared between maps.";
 
 /// The page; `heats` are the attributes' pictures.
 pub fn html(explanation: &Explanation, picture: &[u8], heats: &[Vec<u8>]) -> String {

@@ -836,6 +836,9 @@ pub struct TrainingRecipe {
     pub patience: Option<u32>,
     /// An improvement of the monitor smaller than this counts as none.
     pub min_delta: f64,
+    /// Whether outputs of norms and gates are made once more on the way back, to the same bits, instead of being kept from the
+    /// way there: less memory, more time.
+    pub checkpoint_activations: bool,
     /// Saves a checkpoint this often within an epoch, besides the one after it. Absent: only after each epoch.
     pub checkpoint_minutes: Option<f64>,
 }
@@ -855,12 +858,20 @@ impl Default for TrainingRecipe {
             monitor: Monitor::ValidationLoss,
             patience: None,
             min_delta: 0.0,
+            checkpoint_activations: false,
             checkpoint_minutes: None,
         }
     }
 }
 
 impl TrainingRecipe {
+    /// `device` as training sees it: it tracks gradients.
+    #[must_use]
+    pub fn tracking(&self, device: &Device) -> Device {
+        let tracking = device.clone().autodiff();
+        if self.checkpoint_activations { tracking.gradient_checkpointing() } else { tracking }
+    }
+
     /// When to stop early.
     #[must_use]
     pub fn early_stopping(&self) -> EarlyStopping {

@@ -25,6 +25,10 @@ pub struct StepRow {
     pub gradient_norm: f64,
     /// Training images a second, since the step before.
     pub images_per_second: f64,
+    /// The part of that time in which the next batch was waited for, from 0 to 1: of a graphics card, which works behind the
+    /// processor, the most that it can have been idle for want of data. Tables of older runs lack it.
+    #[serde(default)]
+    pub waiting: f64,
 }
 
 /// One epoch.
@@ -70,7 +74,7 @@ pub trait Row: Serialize + DeserializeOwned {
 }
 
 impl Row for StepRow {
-    const HEADER: &str = "step,epoch,loss,learning_rate,gradient_norm,images_per_second";
+    const HEADER: &str = "step,epoch,loss,learning_rate,gradient_norm,images_per_second,waiting";
 
     fn number(&self) -> u64 {
         self.step
@@ -211,6 +215,7 @@ mod tests {
             learning_rate: 1e-3,
             gradient_norm: 1.0 / 3.0,
             images_per_second: 31.5,
+            waiting: 0.25,
         }
     }
 

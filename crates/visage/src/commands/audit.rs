@@ -178,9 +178,9 @@ fn cross_validated(args: &AuditArgs, folds: usize, compute: &Compute) -> Result<
 fn resume_command(args: &AuditArgs, folds: usize, folder: &Path) -> String {
     let (recipe, data, out) = (shell::path(&args.model), shell::path(&args.source.data), shell::path(folder));
     let set = args.overrides.iter().map(|change| format!(" --set {}", shell::word(change)));
-    let threads = args.compute.threads.map(|threads| format!(" --threads {threads}")).unwrap_or_default();
+    let compute = args.compute.repeated();
     let skip = if args.source.skip_bad_images { " --skip-bad-images" } else { "" };
-    format!("visage audit {recipe} --data {data} --folds {folds} --out {out}{}{threads}{skip}", set.collect::<String>())
+    format!("visage audit {recipe} --data {data} --folds {folds} --out {out}{}{compute}{skip}", set.collect::<String>())
 }
 
 /// The parts to audit: those asked for, or all the model was not trained on.

@@ -1,5 +1,6 @@
 //! `visage bench`.
 
+use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use burn::module::Module;
@@ -9,10 +10,10 @@ use serde::Serialize;
 use visage_data::random::stream;
 use visage_data::{CELEBA_ATTRIBUTES, Preparation};
 use visage_model::model_file::image_tensor;
-use visage_model::{Draws, Network, NetworkConfig, Pass};
+use visage_model::{Draws, Network, NetworkConfig, Pass, Precision, Training, device, ops, threads};
 use visage_train::optimizer::Optimizer;
-use visage_train::recipe::OptimizerRecipe;
-use visage_train::{Gradients, Loss, LossKind, Rates};
+use visage_train::recipe::{OptimizerRecipe, TrainingRecipe};
+use visage_train::{Gradients, Loss, LossKind, Rates, TrainError};
 
 use crate::cli::{BenchArgs, BenchMode};
 use crate::compute::Compute;
@@ -23,20 +24,26 @@ use crate::output;
 const WARM_UP_STEPS: u64 = 3;
 /// Fewer make no median.
 const LEAST_STEPS: usize = 5;
+/// Steps that a graphics card is given before one is waited for, as in training.
+const STEPS_AHEAD: u64 = 8;
 
 /// Measures the speed of training or inference on random pixels.
 pub fn run(args: &BenchArgs) -> Result<(), CommandError> {
     let compute = Compute::new(&args.compute)?;
+    if !device::supports(&compute.device, args.precision) {
+        let (device, precision) = (compute.name, args.precision.name());
+        return Err(TrainError::Precision { device, precision }.into());
+    }
     let mut work = Work::new(args, &compute.device);
     for step in 0..WARM_UP_STEPS {
-        work.step(step);
+        work.steps(step);
     }
     let mut seconds = Vec::new();
     let end = Instant::now() + Duration::try_from_secs_f64(args.seconds).unwrap_or_default();
     while seconds.len() < LEAST_STEPS || Instant::now() < end {
         let began = Instant::now();
-        work.step(WARM_UP_STEPS + seconds.len() as u64);
-        seconds.push(began.elapsed().as_secs_f64());
+        let steps = work.steps(WARM_UP_STEPS + seconds.len() as u64);
+        seconds.push(began.elapsed().as_secs_f64() / steps);
     }
     seconds.sort_by(f64::total_cmp);
     let step_seconds = seconds[seconds.len() / 2];
@@ -50,9 +57,11 @@ pub fn run(args: &BenchArgs) -> Result<(), CommandError> {
         width: args.size.width,
         batch: args.batch,
         device: compute.name,
+        precision: args.precision,
         threads: compute.threads,
         steps: seconds.len(),
         step_seconds,
+        slow_step_seconds: seconds[(seconds.len() - 1) * 99 / 100],
         images_per_second: f64::from(args.batch) / step_seconds,
         peak_memory_bytes: peak_memory(),
     };
@@ -67,12 +76,15 @@ struct Speed {
     height: usize,
     width: usize,
     batch: u32,
-    device: &'static str,
+    device: String,
+    precision: Precision,
     threads: usize,
     /// Steps measured.
     steps: usize,
     /// The median.
     step_seconds: f64,
+    /// What 99 of 100 steps do not exceed.
+    slow_step_seconds: f64,
     /// By the median step.
     images_per_second: f64,
     /// The most memory the process ever held, where the system says.
@@ -84,17 +96,19 @@ impl Speed {
         let memory =
             self.peak_memory_bytes.map_or_else(String::new, |bytes| format!(", peak memory {} MiB", bytes >> 20));
         format!(
-            "{} {} at {}x{}, batches of {}, {} with {} threads: {:.1} images/s ({:.1} ms a step, median of {}){memory}\n",
+            "{} {} at {}x{}, batches of {}, {} in {} with {} threads: {:.1} images/s ({:.1} ms a step, median of {}; {:.1} ms at 99 %){memory}\n",
             self.mode,
             self.architecture,
             self.height,
             self.width,
             self.batch,
             self.device,
+            self.precision.name(),
             self.threads,
             self.images_per_second,
             self.step_seconds * 1e3,
             self.steps,
+            self.slow_step_seconds * 1e3,
         )
     }
 }
@@ -121,6 +135,7 @@ struct TrainWork {
     loss: Loss,
     targets: Tensor<2>,
     mask: Tensor<2>,
+    precision: Precision,
     device: Device,
 }
 
@@ -134,9 +149,12 @@ impl Work {
         let outputs = CELEBA_ATTRIBUTES.len();
         let config = NetworkConfig::new(args.arch, outputs);
         if args.mode == BenchMode::Infer {
-            return Self::Infer { input, network: Box::new(config.init(0, device).folded()), device: device.clone() };
+            let network = Box::new(config.init(0, device).folded_in(args.precision));
+            return Self::Infer { input, network, device: device.clone() };
         }
-        let device = device.clone().autodiff();
+        let recipe =
+            TrainingRecipe { checkpoint_activations: args.checkpoint_activations, ..TrainingRecipe::default() };
+        let device = recipe.tracking(device);
         let labels: Vec<f32> = (0..images * outputs).map(|_| f32::from(u8::from(random.random::<bool>()))).collect();
         Self::Train(Box::new(TrainWork {
             input,
@@ -145,37 +163,53 @@ impl Work {
             loss: Loss::new(LossKind::Bce),
             targets: Tensor::from_data(TensorData::new(labels, [images, outputs]), &device),
             mask: Tensor::ones([images, outputs], &device),
+            precision: args.precision,
             device,
         }))
     }
 
-    /// One step, to its end: the result is read.
-    fn step(&mut self, step: u64) {
+    /// A step, or on a graphics card a few, to their end: the result is read. How many they were.
+    fn steps(&mut self, step: u64) -> f64 {
         match self {
-            Self::Train(work) => work.step(step),
+            Self::Train(work) if ops::has_kernels(&work.device) => {
+                threads::awake(|| drop(black_box(work.step(step).map(Tensor::into_data))));
+                1.0
+            }
+            Self::Train(work) => {
+                let results: Vec<_> =
+                    (0..STEPS_AHEAD).filter_map(|ahead| work.step(step * STEPS_AHEAD + ahead)).collect();
+                drop(black_box(Tensor::cat(results, 0).into_data()));
+                STEPS_AHEAD as f64
+            }
             Self::Infer { input: Input { preparation, pixels, images }, network, device } => {
-                let logits = network.forward(image_tensor(preparation, pixels, *images, device), Pass::Inference);
-                std::hint::black_box(logits.into_data());
+                let ahead = if ops::has_kernels(device) { 1 } else { STEPS_AHEAD };
+                let mut forward =
+                    |_| network.forward(image_tensor(preparation, pixels, *images, device), Pass::Inference);
+                let logits: Vec<_> = (0..ahead).map(&mut forward).collect();
+                drop(black_box(Tensor::cat(logits, 0).into_data()));
+                ahead as f64
             }
         }
     }
 }
 
 impl TrainWork {
-    fn step(&mut self, step: u64) {
-        let Some(network) = self.network.take() else { return };
+    /// The loss and what the norm of the gradient is made of.
+    fn step(&mut self, step: u64) -> Option<Tensor<1>> {
+        let network = self.network.take()?;
         let Input { preparation, pixels, images } = &self.input;
         let samples: Vec<u64> = (0..*images as u64).collect();
         let draws = Draws { seed: 0, epoch: step, samples: &samples };
         let images = image_tensor(preparation, pixels, *images, &self.device);
-        let logits = network.forward(images, Pass::Training(&draws.into()));
+        let training = Training { precision: self.precision, ..draws.into() };
+        let logits = network.forward(images, Pass::Training(&training));
         let loss = self.loss.mean(logits, self.targets.clone(), self.mask.clone());
         let mut tape = loss.backward();
-        std::hint::black_box(loss.into_scalar::<f32>());
         let gradients = Gradients::take(&network, &mut tape);
-        std::hint::black_box(gradients.norm());
+        let squares = gradients.squares()?;
         let rates = Rates { learning_rate: 1e-4, momentum: 0.9 };
         self.network = Some(self.optimizer.step(network, gradients, rates));
+        Some(Tensor::cat(vec![loss.inner(), squares], 0))
     }
 }
 

@@ -32,12 +32,18 @@ pub fn run(args: &ExplainArgs) -> Result<(), CommandError> {
     let (method, name) = match args.method {
         ExplainMethod::GradCam => (HeatMethod::GradCam, "Grad-CAM (Selvaraju et al., 2017)"),
         ExplainMethod::GradCamPlusPlus => (HeatMethod::GradCamPlusPlus, "Grad-CAM++ (Chattopadhay et al., 2018)"),
+        ExplainMethod::ScoreCam => (HeatMethod::ScoreCam, "Score-CAM (Wang et al., 2020)"),
+        ExplainMethod::LayerCam => (HeatMethod::LayerCam, "LayerCAM (Jiang et al., 2021)"),
     };
     let maps = model.heat_maps(&pixels, &asked, method, &compute.device);
     let size = card.preparation.output_size();
+    let of = match method {
+        HeatMethod::LayerCam => "the feature map before the last halving",
+        HeatMethod::GradCam | HeatMethod::GradCamPlusPlus | HeatMethod::ScoreCam => "the last feature map",
+    };
     let coarse = maps.first().map_or(size, |map| map.size);
     let about = format!(
-        "{name} of the last feature map, {coarse} positions for an image of {size} pixels, by {}: {}, trained on {}.",
+        "{name} of {of}, {coarse} positions for an image of {size} pixels, by {}: {}, trained on {}.",
         file.display(),
         card.network.architecture,
         card.origin.dataset

@@ -1,28 +1,35 @@
 //! `visage export`.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use visage_export::check::TOLERANCE;
 use visage_export::{Agreement, onnx, torch};
 use visage_model::Model;
 
-use super::read_model;
-use crate::cli::{ExportArgs, ExportFormat};
+use super::{evaluate, read_model};
+use crate::cli::{ExportArgs, ExportFormat, SourceArgs};
 use crate::compute::Compute;
 use crate::error::CommandError;
-use crate::output;
+use crate::{int8_cost, output};
 
 /// Writes a model for other programs.
 pub fn run(args: &ExportArgs) -> Result<(), CommandError> {
-    if args.raw_images && args.format != ExportFormat::Onnx {
-        return Err(CommandError::OtherFormat { option: "--raw-images", format: "onnx" });
+    for (given, option) in [(args.raw_images, "--raw-images"), (args.int8, "--int8")] {
+        if given && args.format != ExportFormat::Onnx {
+            return Err(CommandError::OtherFormat { option, format: "onnx" });
+        }
     }
     let compute = Compute::new(&args.compute)?;
     let (model, file) = read_model(&args.model, &compute)?;
     match args.format {
         ExportFormat::Onnx => {
-            let out = destination(args, &file, "onnx");
             let input = if args.raw_images { onnx::PixelInput::Raw } else { onnx::PixelInput::Normalised };
+            if let (true, Some(data)) = (args.int8, &args.data) {
+                let out = destination(args, &file, "int8.onnx");
+                return int8(&model, input, data, &out, &compute);
+            }
+            let out = destination(args, &file, "onnx");
             let agreement = onnx::write(&model, input, &out, &compute.device)?;
             told(&out, &agreement);
         }
@@ -33,6 +40,23 @@ pub fn run(args: &ExportArgs) -> Result<(), CommandError> {
             output::note(&format!("it loads into:\n{}", loading(&model, &out)));
         }
     }
+    Ok(())
+}
+
+/// Writes a model in int8, and says what that costs.
+fn int8(
+    model: &Model,
+    input: onnx::PixelInput,
+    data: &Path,
+    out: &Path,
+    compute: &Compute,
+) -> Result<(), CommandError> {
+    let source = SourceArgs { data: data.to_owned(), skip_bad_images: false };
+    let dataset = Arc::new(evaluate::open(&source, model, compute)?);
+    let (quantised, cost) = int8_cost::measured(model, input, &dataset, out, compute)?;
+    quantised.write(out)?;
+    output::result(&cost.text())?;
+    output::note(&format!("wrote {}", out.display()));
     Ok(())
 }
 

@@ -36,6 +36,7 @@ pub fn run(args: &LrFindArgs) -> Result<(), CommandError> {
         end: args.end,
         steps: args.steps,
         device: compute.device.clone(),
+        device_name: compute.name.clone(),
         workers: compute.threads,
     };
     let mut progress = Progress::new("learning rate", "steps", u64::from(args.steps));

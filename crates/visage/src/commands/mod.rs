@@ -7,7 +7,8 @@ mod card;
 pub mod compare;
 mod data;
 mod demo;
-mod evaluate;
+mod devices;
+pub mod evaluate;
 mod explain;
 mod export;
 mod lr_find;
@@ -15,6 +16,7 @@ mod predict;
 mod recipe;
 mod report;
 mod runs;
+mod serve;
 pub mod train;
 mod weights;
 
@@ -58,18 +60,26 @@ pub fn run(command: Command) -> Result<(), CommandError> {
         Command::Predict(args) => predict::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Export(args) => export::run(&args),
+        Command::Serve(args) => serve::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Devices(args) => devices::run(&args),
     }
 }
 
 /// Reads the model that `model` names, a file or the folder of a run, whose best checkpoint it is then. Also returns
 /// the file's path.
 pub fn read_model(model: &Path, compute: &Compute) -> Result<(Model, PathBuf), CommandError> {
+    let file = model_file(model)?;
+    Ok((Model::read(&file, &compute.device)?.folded(), file))
+}
+
+/// The file that `model` names.
+fn model_file(model: &Path) -> Result<PathBuf, CommandError> {
     let file = if model.is_dir() { model_of_run(model) } else { model.to_owned() };
     if model.is_dir() && !file.is_file() {
         return Err(CommandError::NoModel { folder: model.to_owned() });
     }
-    Ok((Model::read(&file, &compute.device)?.folded(), file))
+    Ok(file)
 }
 
 /// Which of a model's outputs the attributes of these names are, each once.

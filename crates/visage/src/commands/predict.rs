@@ -1,34 +1,41 @@
 //! `visage predict`.
 
-use std::fs;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rayon::prelude::*;
-use serde::ser::{Serialize, SerializeMap, SerializeStruct, Serializer};
 use visage_data::{ImageError, Preparation};
-use visage_judge::{Rules, is_positive};
-use visage_model::Card;
+use visage_model::Model;
 
 use super::{attribute_numbers, read_model, read_rules};
 use crate::cli::{PredictArgs, PredictionFormat, Threshold};
 use crate::compute::Compute;
 use crate::error::CommandError;
 use crate::output;
+use crate::predictions::annotated;
+use crate::predictions::inputs::{Input, count, inputs, no_images};
+use crate::predictions::rows::{Form, Rows};
+use crate::predictions::sink::Sink;
 use crate::progress::Progress;
 
 /// Images that are decoded, and go through the network, together: what memory holds.
 const BATCH_SIZE: usize = 64;
 
-/// What the names of images in a folder end in.
-const EXTENSIONS: [&str; 6] = ["jpg", "jpeg", "png", "webp", "bmp", "gif"];
+/// Attributes written on a copy of an image, unless --top says otherwise.
+const MOST_WORDS: usize = 10;
 
 /// Asks a model about images.
 pub fn run(args: &PredictArgs) -> Result<(), CommandError> {
     let compute = Compute::new(&args.compute)?;
-    if args.top.is_some() && args.format == PredictionFormat::Csv {
+    let format = args.format.unwrap_or_else(|| args.output.as_deref().map_or(PredictionFormat::Table, format_of));
+    let form = match format {
+        PredictionFormat::Table => Form::Table,
+        PredictionFormat::Json => Form::Json,
+        PredictionFormat::Csv | PredictionFormat::Parquet => Form::Csv,
+    };
+    if args.top.is_some() && form == Form::Csv {
         return Err(CommandError::OtherFormat { option: "--top", format: "table or json" });
     }
     let (mut model, _) = read_model(&args.model, &compute)?;
@@ -39,110 +46,131 @@ pub fn run(args: &PredictArgs) -> Result<(), CommandError> {
     if columns.is_empty() {
         columns = (0..model.card.attributes.len()).collect();
     }
-    let images = images(&args.images)?;
     let rules = read_rules(args.rules.as_deref(), &model.card.attributes)?;
     if args.consistent && rules.is_empty() {
         return Err(CommandError::NoRules);
     }
     let rules = args.consistent.then_some(rules);
-    let top = args.top.map(NonZeroUsize::get);
-    let mut writer = Writer { format: args.format, card: &model.card, columns, top, rules, header: false };
+    let rows = Rows { form, card: &model.card, columns, top: args.top.map(NonZeroUsize::get), rules };
+    let total = count(&args.images)?;
+    let mut sink = match (&args.output, format) {
+        (Some(path), format) => Sink::open(path, &rows, format == PredictionFormat::Parquet)?,
+        (None, PredictionFormat::Parquet) => return Err(CommandError::ParquetOutput),
+        (None, _) => Sink::Standard(false),
+    };
+    let asker = Asker { model: &model, rows: &rows, compute: &compute, annotate: args.annotate.as_deref() };
+    sink.check(|input| asker.row(input))?;
+
     // Where the answers themselves are seen, they show how far it is.
-    let mut progress = (!io::stdout().is_terminal()).then(|| Progress::new("predict", "images", images.len() as u64));
-    let (mut failed, mut done) = (0, 0);
-    for paths in images.chunks(BATCH_SIZE) {
-        let prepared: Vec<_> = paths.par_iter().map(|path| pixels(&model.card.preparation, path)).collect();
-        let (mut named, mut batch) = (Vec::new(), Vec::new());
-        for (path, pixels) in paths.iter().zip(prepared) {
+    let shown = args.output.is_some() || !io::stdout().is_terminal();
+    let mut progress = shown.then(|| Progress::new("predict", "images", total));
+    let (mut images, mut there, mut added, mut failed) = (0, 0, 0, 0);
+    let mut images_left = inputs(&args.images);
+    loop {
+        let mut batch = Vec::with_capacity(BATCH_SIZE);
+        while batch.len() < BATCH_SIZE
+            && let Some(input) = images_left.next()
+        {
+            let input = input?;
+            images += 1;
+            if sink.has(&input) { there += 1 } else { batch.push(input) }
+        }
+        if batch.is_empty() {
+            break;
+        }
+        let (lines, answered, faults) = asker.ask(&batch)?;
+        for fault in &faults {
+            progress.as_ref().map_or_else(|| output::note(fault), |progress| progress.note(fault));
+        }
+        added += answered as u64;
+        failed += faults.len();
+        sink.write(&rows, &lines)?;
+        progress.iter_mut().for_each(|progress| progress.set_new(images, there));
+    }
+    drop(progress);
+    if images == 0 {
+        return Err(no_images(&args.images));
+    }
+    sink.finish(&rows, added)?;
+    if failed > 0 { Err(CommandError::SomeImages { failed, images }) } else { Ok(()) }
+}
+
+/// The format that a file's name asks for.
+fn format_of(path: &Path) -> PredictionFormat {
+    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    match extension.to_ascii_lowercase().as_str() {
+        "csv" => PredictionFormat::Csv,
+        "json" | "jsonl" | "ndjson" => PredictionFormat::Json,
+        "parquet" => PredictionFormat::Parquet,
+        _ => PredictionFormat::Table,
+    }
+}
+
+/// Asks the model and puts its answers into rows.
+struct Asker<'a> {
+    model: &'a Model,
+    rows: &'a Rows<'a>,
+    compute: &'a Compute,
+    annotate: Option<&'a Path>,
+}
+
+impl Asker<'_> {
+    /// The rows about some images, in their order, how many they are, and what went wrong with the others and with copies.
+    fn ask(&self, inputs: &[Input]) -> Result<(Vec<u8>, usize, Vec<String>), CommandError> {
+        let prepared: Vec<_> = inputs.par_iter().map(|input| pixels(&self.model.card.preparation, input)).collect();
+        let (mut readable, mut batch, mut faults) = (Vec::new(), Vec::new(), Vec::new());
+        for (input, pixels) in inputs.iter().zip(prepared) {
             match pixels {
                 Ok(pixels) => {
-                    named.push(path);
+                    readable.push(input);
                     batch.extend(pixels);
                 }
-                Err(reason) => {
-                    failed += 1;
-                    let told = format!("cannot use {}: {reason}", path.display());
-                    progress.as_ref().map_or_else(|| output::note(&told), |progress| progress.note(&told));
-                }
+                Err(reason) => faults.push(format!("cannot use {}: {reason}", input.path.display())),
             }
         }
-        if !named.is_empty() {
-            let probabilities = model.probabilities(&batch, named.len(), &compute.device);
-            let rows = named.into_iter().zip(probabilities.chunks(model.card.attributes.len()));
-            output::result(&writer.lines(rows)?)?;
+        if readable.is_empty() {
+            return Ok((Vec::new(), 0, faults));
         }
-        done += paths.len() as u64;
-        progress.iter_mut().for_each(|progress| progress.set(done, String::new));
+        let probabilities = self.model.probabilities(&batch, readable.len(), &self.compute.device);
+        let answered: Vec<(&Input, &[f32])> =
+            readable.into_iter().zip(probabilities.chunks(self.model.card.attributes.len())).collect();
+        let mut lines = Vec::new();
+        if let Some(folder) = self.annotate {
+            let annotate = |&(input, probabilities): &(&Input, &[f32])| self.annotate(input, probabilities, folder);
+            faults.extend(answered.par_iter().filter_map(|answer| annotate(answer).err()).collect::<Vec<_>>());
+        }
+        for (input, probabilities) in &answered {
+            self.rows.add(&input.path, probabilities, &mut lines).map_err(CommandError::Output)?;
+        }
+        Ok((lines, answered.len(), faults))
     }
-    if failed > 0 { Err(CommandError::SomeImages { failed, images: images.len() }) } else { Ok(()) }
+
+    /// The row about one image.
+    fn row(&self, input: &Input) -> Result<Vec<u8>, CommandError> {
+        let unusable =
+            |reason: String| CommandError::Read { path: input.path.clone(), source: io::Error::other(reason) };
+        let pixels = pixels(&self.model.card.preparation, input).map_err(unusable)?;
+        let probabilities = self.model.probabilities(&pixels, 1, &self.compute.device);
+        let mut line = Vec::new();
+        self.rows.add(&input.path, &probabilities, &mut line).map_err(CommandError::Output)?;
+        Ok(line)
+    }
+
+    fn annotate(&self, input: &Input, probabilities: &[f32], folder: &Path) -> Result<(), String> {
+        let mut words = self.rows.summary(probabilities);
+        if self.rows.top.is_none() && words.len() > MOST_WORDS {
+            let more = words.len() - MOST_WORDS;
+            words.truncate(MOST_WORDS);
+            words.push(format!("and {more} more"));
+        }
+        annotated::write(input, &words, folder)
+            .map_err(|reason| format!("cannot annotate {}: {reason}", input.path.display()))
+    }
 }
 
-/// What stands for paths on standard input.
-const STANDARD_INPUT: &str = "-";
-
-/// Every file named or matched by a pattern, here or on standard input, and every image below every folder named, folders in sorted order.
-fn images(paths: &[PathBuf]) -> Result<Vec<PathBuf>, CommandError> {
-    let mut found = Vec::new();
-    for path in paths {
-        if path.as_os_str() == STANDARD_INPUT {
-            for line in io::stdin().lines() {
-                let line = line.map_err(|source| CommandError::Read { path: path.clone(), source })?;
-                if !line.is_empty() {
-                    add(Path::new(&line), &mut found)?;
-                }
-            }
-        } else {
-            add(path, &mut found)?;
-        }
-    }
-    if found.is_empty() {
-        return Err(CommandError::NoImages { paths: paths.iter().map(|path| path.display().to_string()).collect() });
-    }
-    Ok(found)
-}
-
-fn add(path: &Path, found: &mut Vec<PathBuf>) -> Result<(), CommandError> {
-    if path.is_dir() {
-        return search(path, found);
-    }
-    match path.to_str() {
-        // A pattern that no shell has expanded. A file that is called like one is that file.
-        Some(pattern) if pattern.contains(['*', '?', '[']) && !path.exists() => {
-            for path in glob::glob(pattern).map_err(CommandError::usage)? {
-                let path =
-                    path.map_err(|error| CommandError::Read { path: error.path().to_owned(), source: error.into() })?;
-                if path.is_dir() { search(&path, found)? } else { found.push(path) }
-            }
-        }
-        _ => found.push(path.to_owned()),
-    }
-    Ok(())
-}
-
-fn search(folder: &Path, found: &mut Vec<PathBuf>) -> Result<(), CommandError> {
-    let unreadable = |source| CommandError::Read { path: folder.to_owned(), source };
-    let entries = fs::read_dir(folder).and_then(Iterator::collect::<io::Result<Vec<_>>>).map_err(unreadable)?;
-    // The kind of the entry itself: a link to a folder above would lead round in circles.
-    let with_kind = |entry: fs::DirEntry| Ok((entry.path(), entry.file_type()?.is_dir()));
-    let mut entries = entries.into_iter().map(with_kind).collect::<io::Result<Vec<_>>>().map_err(unreadable)?;
-    entries.sort();
-    for (path, is_folder) in entries {
-        let is_image = |path: &Path| {
-            let extension = path.extension().and_then(|extension| extension.to_str());
-            extension.is_some_and(|extension| EXTENSIONS.iter().any(|known| known.eq_ignore_ascii_case(extension)))
-        };
-        if is_folder {
-            search(&path, found)?;
-        } else if is_image(&path) {
-            found.push(path);
-        }
-    }
-    Ok(())
-}
-
-/// The prepared pixels of an image file, or why there are none.
-fn pixels(preparation: &Preparation, path: &Path) -> Result<Vec<u8>, String> {
-    let encoded = fs::read(path).map_err(|error| error.to_string())?;
+/// The prepared pixels of an image, or why there are none.
+fn pixels(preparation: &Preparation, input: &Input) -> Result<Vec<u8>, String> {
+    let encoded = input.read().map_err(|error| error.to_string())?;
     // A decoder that gives up on one image must not take the others with it.
     catch_unwind(AssertUnwindSafe(|| preparation.pixels(&encoded))).unwrap_or(Err(ImageError::DecoderPanicked)).map_err(
         |error| match std::error::Error::source(&error) {
@@ -150,140 +178,4 @@ fn pixels(preparation: &Preparation, path: &Path) -> Result<Vec<u8>, String> {
             None => error.to_string(),
         },
     )
-}
-
-/// Turns answers into lines.
-struct Writer<'a> {
-    format: PredictionFormat,
-    card: &'a Card,
-    /// The attributes to answer about, by number.
-    columns: Vec<usize>,
-    /// How many of them, the most probable first; all of them in their order if `None`.
-    top: Option<usize>,
-    /// What answers must not break.
-    rules: Option<Rules>,
-    /// Whether the header of a CSV was written.
-    header: bool,
-}
-
-impl Writer<'_> {
-    fn lines<'p>(&mut self, rows: impl Iterator<Item = (&'p PathBuf, &'p [f32])>) -> Result<String, CommandError> {
-        let mut lines = Vec::new();
-        self.write(rows, &mut lines).map_err(CommandError::Output)?;
-        Ok(String::from_utf8_lossy(&lines).into_owned())
-    }
-
-    fn write<'p>(
-        &mut self,
-        rows: impl Iterator<Item = (&'p PathBuf, &'p [f32])>,
-        lines: &mut Vec<u8>,
-    ) -> io::Result<()> {
-        match self.format {
-            PredictionFormat::Table => {
-                for (image, probabilities) in rows {
-                    writeln!(lines, "{}  {}", image.display(), self.summary(probabilities))?;
-                }
-            }
-            PredictionFormat::Json => {
-                for (image, probabilities) in rows {
-                    let answers = self.answers(probabilities);
-                    let columns = &self.shown(probabilities);
-                    let prediction = Prediction { image, card: self.card, columns, probabilities, answers: &answers };
-                    serde_json::to_writer(&mut *lines, &prediction)?;
-                    lines.push(b'\n');
-                }
-            }
-            PredictionFormat::Csv => {
-                let mut csv = csv::Writer::from_writer(lines);
-                if !self.header {
-                    self.header = true;
-                    let names = self.columns.iter().map(|&column| self.card.attributes[column].as_str());
-                    csv.write_record(std::iter::once("image").chain(names))?;
-                }
-                for (image, probabilities) in rows {
-                    let values: Vec<String> = match &self.rules {
-                        Some(_) => {
-                            let answers = self.answers(probabilities);
-                            self.columns.iter().map(|&column| u8::from(answers[column]).to_string()).collect()
-                        }
-                        None => self.columns.iter().map(|&column| probabilities[column].to_string()).collect(),
-                    };
-                    csv.write_record(std::iter::once(image.display().to_string()).chain(values))?;
-                }
-                csv.flush()?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Which attributes an image has.
-    fn answers(&self, probabilities: &[f32]) -> Vec<bool> {
-        let thresholds = &self.card.thresholds;
-        match &self.rules {
-            Some(rules) => rules.consistent(probabilities, thresholds),
-            None => probabilities.iter().zip(thresholds).map(|(&p, &threshold)| is_positive(p, threshold)).collect(),
-        }
-    }
-
-    /// The attributes to answer about, in the order of the answer.
-    fn shown(&self, probabilities: &[f32]) -> Vec<usize> {
-        let mut shown = self.columns.clone();
-        if let Some(top) = self.top {
-            shown.sort_by(|&a, &b| probabilities[b].total_cmp(&probabilities[a]));
-            shown.truncate(top);
-        }
-        shown
-    }
-
-    /// The attributes an image has, or as many as were asked for, the surest first.
-    fn summary(&self, probabilities: &[f32]) -> String {
-        let answers = self.answers(probabilities);
-        let mut shown = self.shown(probabilities);
-        shown.retain(|&column| self.top.is_some() || answers[column]);
-        shown.sort_by(|&a, &b| probabilities[b].total_cmp(&probabilities[a]));
-        let named: Vec<String> = shown
-            .iter()
-            .map(|&column| format!("{} {:.2}", self.card.attributes[column], probabilities[column]))
-            .collect();
-        if named.is_empty() { "(none of its attributes)".to_owned() } else { named.join(", ") }
-    }
-}
-
-/// The answers about one image, as JSON.
-struct Prediction<'a> {
-    image: &'a Path,
-    card: &'a Card,
-    columns: &'a [usize],
-    probabilities: &'a [f32],
-    answers: &'a [bool],
-}
-
-impl Serialize for Prediction<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut object = serializer.serialize_struct("Prediction", 2)?;
-        object.serialize_field("image", &self.image.display().to_string())?;
-        object.serialize_field("attributes", &Answers(self))?;
-        object.end()
-    }
-}
-
-/// Each attribute's answer, by name.
-struct Answers<'a>(&'a Prediction<'a>);
-
-impl Serialize for Answers<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(serde::Serialize)]
-        struct Answer {
-            probability: f32,
-            present: bool,
-        }
-
-        let Answers(Prediction { card, columns, probabilities, answers, .. }) = self;
-        let mut object = serializer.serialize_map(Some(columns.len()))?;
-        for &column in *columns {
-            let answer = Answer { probability: probabilities[column], present: answers[column] };
-            object.serialize_entry(&card.attributes[column], &answer)?;
-        }
-        object.end()
-    }
 }

@@ -66,10 +66,10 @@ fn recipe(args: &TrainArgs) -> Result<Recipe, CommandError> {
 
 /// The command to go on with the run, with the options that it does not know by itself.
 fn resume_command(args: &TrainArgs, folder: &Path) -> String {
-    let threads = args.compute.threads.map(|threads| format!(" --threads {threads}")).unwrap_or_default();
+    let compute = args.compute.repeated();
     let skip = if args.source.skip_bad_images { " --skip-bad-images" } else { "" };
     format!(
-        "visage train --resume --out {} --data {}{threads}{skip}",
+        "visage train --resume --out {} --data {}{compute}{skip}",
         shell::path(folder),
         shell::path(&args.source.data)
     )
@@ -143,11 +143,11 @@ pub fn train(training: &Training<'_>) -> Result<Outcome, CommandError> {
         resume: *resume,
         accept_changes: *accept_changes,
         device: compute.device.clone(),
-        device_name: compute.name.to_owned(),
+        device_name: compute.name.clone(),
         workers: compute.threads,
         threads: compute.threads,
     };
-    let listening = Listening::begin();
+    let listening = Listening::begin("stopping after this step, then saving");
     let mut watch = Watch::new(recipe, dataset);
     let mut board = tensorboard.then(Board::default);
     let trained = trainer::train(&settings, listening.flag(), &mut |event| {

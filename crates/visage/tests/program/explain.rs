@@ -9,7 +9,12 @@ use crate::fixture::{folder, line, run, squares};
 fn heat_maps_are_written_as_pictures_and_as_a_page() {
     let (folder, model) = (folder(), run().0.display());
     let (image, out) = (squares().join("images/00.png"), folder.path().join("explained"));
-    for method in ["grad-cam", "grad-cam++"] {
+    for (method, named) in [
+        ("grad-cam", "Grad-CAM ("),
+        ("grad-cam++", "Grad-CAM++ ("),
+        ("score-cam", "Score-CAM ("),
+        ("layer-cam", "LayerCAM ("),
+    ] {
         let command = format!("explain {model} {} --attribute Red --attribute Bright", image.display());
         let told = line(&format!("{command} --method {method} --out {}", out.display())).done();
         let lines: Vec<&str> = told.lines().collect();
@@ -22,7 +27,7 @@ fn heat_maps_are_written_as_pictures_and_as_a_page() {
         let page = fs::read_to_string(out.join("explanation.html")).unwrap();
         assert_eq!(page.matches("<img").count(), 3);
         assert!(page.contains("default-src 'none'"), "asks for nothing");
-        assert_eq!(page.contains("Grad-CAM++"), method == "grad-cam++");
+        assert!(page.contains(named), "{method}");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::fixture::{folder, line, run};
+use crate::fixture::{folder, line, run, squares};
 
 #[test]
 fn an_onnx_file_is_checked_and_written() {
@@ -32,7 +32,7 @@ fn a_state_dict_is_what_visage_itself_reads() {
     }
     // The card is in the safetensors file, which is a model still.
     let predict = |model: &str| {
-        let image = crate::fixture::squares().join("images/00.png");
+        let image = squares().join("images/00.png");
         line(&format!("predict {model} {} --format csv", image.display())).done()
     };
     assert_eq!(predict(&folder.path().join("model.safetensors").display().to_string()), predict(&model.to_string()));
@@ -47,4 +47,40 @@ fn what_makes_no_sense_is_refused() {
     let error = line(&format!("export {model} --format torch --raw-images")).failed(2);
     assert!(error.contains("--raw-images goes with --format onnx"), "{error}");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn an_int8_graph_is_judged_beside_the_float_one() {
+    let (folder, model, data) = (folder(), run().0.display(), squares().display());
+    let [float, int8] = ["float.onnx", "int8.onnx"].map(|name| folder.path().join(name));
+    line(&format!("export {model} --format onnx --out {}", float.display())).done();
+    let told = line(&format!("export {model} --format onnx --int8 --data {data} --out {}", int8.display())).done();
+    assert!(
+        told.starts_with("in int8, calibrated on 16 images of the validation split, judged on 16 of the test split")
+    );
+    let most = told.lines().next().unwrap().rsplit(' ').nth(2).unwrap().parse::<f64>();
+    assert!(most.is_ok_and(|most| most < 0.05), "{told}");
+    let cells = |name: &str| -> Vec<f64> {
+        let row = told.lines().find(|line| line.starts_with(name)).unwrap();
+        row.split_whitespace().rev().take(3).map(|cell| cell.parse().unwrap()).collect()
+    };
+    let [difference, after, before] = cells("Accuracy")[..] else { panic!("{told}") };
+    assert!((after - before - difference).abs() < 2e-4, "{told}");
+    // Float is judged as `evaluate` judges it.
+    let evaluated = line(&format!("evaluate {model} --data {data} --json")).json();
+    let expected = evaluated["macro_average"]["accuracy"].as_f64().unwrap();
+    assert!((before - expected).abs() < 1e-4, "{told}");
+    let [float, int8] = [float, int8].map(|path| fs::read(path).unwrap());
+    assert!(int8.len() * 3 < float.len(), "{} {}", int8.len(), float.len());
+    assert!(int8.windows(16).any(|window| window == b"DequantizeLinear"));
+
+    for (options, code, expected) in [
+        (format!("--format torch --int8 --data {data}"), 2, "--int8 goes with --format onnx"),
+        ("--format onnx --int8".to_owned(), 2, "--data <PATH>"),
+        (format!("--format onnx --int8 --data {}/none.csv", folder.path().display()), 1, "none.csv"),
+    ] {
+        let error = line(&format!("export {model} {options} --out {}/x.onnx", folder.path().display())).failed(code);
+        assert!(error.contains(expected), "{error}");
+    }
+    assert!(!folder.path().join("x.onnx").exists());
 }

@@ -1,7 +1,10 @@
 //! `visage predict`.
 
 use std::fs;
+use std::io::Write as _;
 
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::record::RowAccessor;
 use serde_json::Value;
 
 use crate::fixture::{PROGRAM, folder, line, run, squares};
@@ -146,4 +149,172 @@ fn patterns_are_expanded_in_sorted_order() {
     assert!(error.contains("no images in") && error.contains("*.webp"), "{error}");
     let error = line(&format!("predict {model} {path}/a***b")).failed(2);
     assert!(error.contains("Pattern syntax error"), "{error}");
+}
+
+/// The images of the squares in an archive, without compression.
+fn archive(path: &std::path::Path, names: &[&str]) {
+    let mut zip = zip::ZipWriter::new(fs::File::create(path).unwrap());
+    for name in names {
+        zip.start_file(format!("faces/{name}"), zip::write::SimpleFileOptions::default()).unwrap();
+        zip.write_all(&fs::read(squares().join("images").join(name)).unwrap()).unwrap();
+    }
+    zip.start_file("__MACOSX/faces/._00.png", zip::write::SimpleFileOptions::default()).unwrap();
+    zip.start_file("readme.txt", zip::write::SimpleFileOptions::default()).unwrap();
+    zip.finish().unwrap();
+}
+
+#[test]
+fn images_in_an_archive_are_answered_as_those_in_a_folder() {
+    let folder = folder();
+    let zip = folder.path().join("some.zip");
+    archive(&zip, &["07.png", "03.png"]);
+    let (model, images) = (run().0.display(), squares().join("images"));
+    let rows = |what: &str| {
+        let csv = line(&format!("predict {model} {what} --format csv")).done();
+        csv.lines().skip(1).map(|row| row.split_once(',').unwrap()).map(|(a, b)| (a.to_owned(), b.to_owned())).collect()
+    };
+    let inside: Vec<(String, String)> = rows(&zip.display().to_string());
+    let beside: Vec<(String, String)> = rows(&format!("{0}/03.png {0}/07.png", images.display()));
+    let name = |name: &str| format!("{}/faces/{name}", zip.display());
+    assert_eq!(inside[0].0, name("03.png"), "sorted");
+    assert_eq!(inside[1].0, name("07.png"));
+    assert!(inside.iter().map(|row| &row.1).eq(beside.iter().map(|row| &row.1)));
+
+    // Also when rows are gone on with, for which the first of them is asked about again.
+    let command = format!("predict {model} {} --output {}", zip.display(), folder.path().join("rows.csv").display());
+    line(&command).done();
+    let told = line(&command);
+    assert!(told.stderr.contains("wrote 0 rows to the 2 that were there"), "{}", told.stderr);
+    told.done();
+
+    fs::write(&zip, b"<html>quota exceeded").unwrap();
+    let error = line(&format!("predict {model} {}", zip.display())).failed(1);
+    assert!(error.contains("some.zip"), "{error}");
+}
+
+#[test]
+fn a_file_of_rows_is_gone_on_with() {
+    let folder = folder();
+    let (model, images) = (run().0.display(), squares().join("images"));
+    for (format, ending) in [("csv", "csv"), ("json", "jsonl"), ("table", "txt")] {
+        let path = folder.path().join(format!("rows.{ending}"));
+        let whole = line(&format!("predict {model} {} --format {format}", images.display())).done();
+        // The ending says the format.
+        let command = format!("predict {model} {} --output {}", images.display(), path.display());
+        let told = line(&command);
+        assert!(told.stderr.contains("wrote 96 rows: "), "{}", told.stderr);
+        assert_eq!(told.done(), "", "rows are in the file alone");
+        assert_eq!(fs::read_to_string(&path).unwrap(), whole);
+
+        // Cut within the row of the twentieth image: that row is dropped and made anew, and no other is.
+        let cut = whole.find("19.png").unwrap() + "19.png".len() + 4;
+        fs::write(&path, &whole[..cut]).unwrap();
+        let told = line(&command);
+        assert!(told.stderr.contains("wrote 77 rows to the 19 that were there: "), "{}", told.stderr);
+        told.done();
+        assert_eq!(fs::read_to_string(&path).unwrap(), whole, "in their order");
+
+        let told = line(&command);
+        assert!(told.stderr.contains("wrote 0 rows to the 96 that were there: "), "{}", told.stderr);
+        told.done();
+        assert_eq!(fs::read_to_string(&path).unwrap(), whole);
+        assert!(fs::read_dir(folder.path()).unwrap().count() <= 3, "nothing is left beside them");
+
+        // Rows of other options must not be mixed with these.
+        let error = line(&format!("{command} --threshold 0.999 --only Red")).failed(1);
+        assert!(error.contains("other answers about") || error.contains("other columns"), "{error}");
+        fs::write(&path, "no row\n").unwrap();
+        let error = line(&command).failed(1);
+        assert!(error.contains("other columns") || error.contains("line 1: this is not a row"), "{error}");
+    }
+}
+
+#[test]
+fn new_images_and_those_that_could_not_be_read_are_added() {
+    let folder = folder();
+    let (model, path) = (run().0.display(), folder.path().join("rows.csv"));
+    let images = folder.path().join("images");
+    fs::create_dir(&images).unwrap();
+    let add = |name: &str| fs::copy(squares().join("images/05.png"), images.join(name)).map(|_| ()).unwrap();
+    add("b.png");
+    add("d, \"quoted\"\n.png");
+    fs::write(images.join("c.png"), b"no picture").unwrap();
+    let command = format!("predict {model} {} --output {}", images.display(), path.display());
+    let error = line(&command).failed(1);
+    assert!(error.contains("1 of 3 images could not be used"), "{error}");
+    add("a.png");
+    add("c.png");
+    let told = line(&command);
+    assert!(told.stderr.contains("wrote 2 rows to the 2 that were there"), "{}", told.stderr);
+    told.done();
+    let mut csv = csv::Reader::from_path(&path).unwrap();
+    let names: Vec<String> = csv.records().map(|row| row.unwrap()[0].rsplit('/').next().unwrap().to_owned()).collect();
+    assert_eq!(names, ["b.png", "d, \"quoted\"\n.png", "a.png", "c.png"]);
+}
+
+#[test]
+fn parquet_is_written_whole() {
+    let folder = folder();
+    let (model, images) = (run().0.display(), squares().join("images"));
+    let path = folder.path().join("rows.parquet");
+    let command = format!("predict {model} {} --output {}", images.display(), path.display());
+    let csv = line(&format!("predict {model} {} --format csv", images.display())).done();
+    // What a stopped command left: rows that wait.
+    let waiting = folder.path().join("rows.parquet.rows.csv");
+    fs::write(&waiting, &csv[..csv.len() / 2]).unwrap();
+    let told = line(&command);
+    assert!(told.stderr.contains("that were there: ") && told.stderr.contains("rows.parquet"), "{}", told.stderr);
+    told.done();
+    assert!(!waiting.exists());
+
+    let reader = SerializedFileReader::new(fs::File::open(&path).unwrap()).unwrap();
+    let rows: Vec<String> = reader
+        .get_row_iter(None)
+        .unwrap()
+        .map(|row| {
+            let row = row.unwrap();
+            format!("{},{},{}", row.get_string(0).unwrap(), row.get_float(1).unwrap(), row.get_float(2).unwrap())
+        })
+        .collect();
+    assert_eq!(rows, csv.lines().skip(1).collect::<Vec<_>>());
+    let names: Vec<_> =
+        reader.metadata().file_metadata().schema().get_fields().iter().map(|f| f.name().to_owned()).collect();
+    assert_eq!(names, ["image", "Red", "Bright"]);
+
+    let error = line(&command).failed(1);
+    assert!(error.contains("is there already, and is whole"), "{error}");
+    let error = line(&format!("predict {model} {} --format parquet", images.display())).failed(2);
+    assert!(error.contains("name it with --output"), "{error}");
+}
+
+#[test]
+fn copies_carry_the_answers_and_images_stay_as_they_were() {
+    let folder = folder();
+    let model = run().0.display();
+    let images = folder.path().join("images");
+    fs::create_dir(&images).unwrap();
+    fs::copy(squares().join("images/00.png"), images.join("a.png")).unwrap();
+    image::open(images.join("a.png")).unwrap().save(images.join("b.bmp")).unwrap();
+    let copies = folder.path().join("copies");
+    line(&format!("predict {model} {} --annotate {} --top 2", images.display(), copies.display())).done();
+    let below = copies.join(images.strip_prefix("/").unwrap());
+    let png = image::open(below.join("a.png")).unwrap().into_rgb8();
+    let original = image::open(images.join("a.png")).unwrap().into_rgb8();
+    // 40x36, six times as large to hold words.
+    assert_eq!((png.width(), original.width()), (240, 40));
+    assert!(png.height() > 216 + 2 * 12);
+    assert!((0..40).all(|x| (0..36).all(|y| png.get_pixel(6 * x + 3, 6 * y + 3) == original.get_pixel(x, y))));
+    assert!((216..png.height()).any(|y| (0..240).any(|x| png.get_pixel(x, y).0[0] > 200)), "words");
+    assert_eq!(image::open(below.join("b.bmp.jpg")).unwrap().width(), 240);
+
+    // A copy never takes the place of its image.
+    let bytes = fs::read(images.join("a.png")).unwrap();
+    let error = std::process::Command::new(PROGRAM)
+        .args(["predict", &fs::canonicalize(&run().0).unwrap().display().to_string(), "a.png", "--annotate", "."])
+        .current_dir(&images)
+        .output()
+        .unwrap();
+    assert_eq!(error.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&error.stderr).contains("is the image itself"));
+    assert_eq!(fs::read(images.join("a.png")).unwrap(), bytes);
 }

@@ -126,6 +126,16 @@ fn accumulated_batches_make_one_step() {
 }
 
 #[test]
+fn outputs_made_once_more_change_nothing() {
+    let folder = folder();
+    let [kept, again] = ["checkpoint_activations=false", "checkpoint_activations=true"].map(|how| {
+        let run = trained(folder.path(), how, &["epochs=1", how]);
+        tensors(&run.join("best.safetensors"))
+    });
+    assert!(kept == again, "the weights differ");
+}
+
+#[test]
 fn the_average_is_the_model_and_the_weights_go_on() {
     let folder = folder();
     let run = trained(folder.path(), "average", &["ema_decay=0.5", "epochs=1"]);

@@ -11,6 +11,7 @@ import sklearn
 import statsmodels
 from cleanlab.count import get_confident_thresholds
 from cleanlab.filter import find_label_issues
+from formula import uniform
 from scipy.optimize import minimize_scalar
 from scipy.stats import norm, spearmanr
 from sklearn import metrics
@@ -18,23 +19,6 @@ from sklearn.isotonic import IsotonicRegression
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
-
-MASK = (1 << 64) - 1
-
-
-def uniform(name, count):
-    """The formula of README.md."""
-    state = 0xCBF29CE484222325
-    for byte in name.encode():
-        state = ((state ^ byte) * 0x100000001B3) & MASK
-    values = []
-    for k in range(1, count + 1):
-        z = (state + k * 0x9E3779B97F4A7C15) & MASK
-        z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & MASK
-        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & MASK
-        z ^= z >> 31
-        values.append((z >> 40) / 2**24)
-    return np.array(values)
 
 
 def ece(probability, label, weight, bins=15):

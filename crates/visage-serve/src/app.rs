@@ -1,0 +1,93 @@
+//! What every request is answered from, and which address leads where.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{get, post};
+use tokio::sync::Semaphore;
+
+use crate::engine::Engine;
+use crate::metrics::Metrics;
+use crate::models::Models;
+use crate::options::Limits;
+use crate::problem::Problem;
+use crate::token::Token;
+use crate::{attributes, guard, heat, page, protocol, status};
+
+/// What all requests share.
+#[derive(Debug)]
+pub(crate) struct App {
+    pub(crate) models: Arc<Models>,
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) limits: Limits,
+    pub(crate) token: Option<Token>,
+    /// A permit for each thread that may decode.
+    pub(crate) decoders: Arc<Semaphore>,
+    /// A permit for each KiB of request bodies that may be held.
+    pub(crate) held: Arc<Semaphore>,
+    leaving: AtomicBool,
+    pub(crate) ids: guard::RequestIds,
+}
+
+impl App {
+    pub(crate) fn new(
+        models: Arc<Models>,
+        engine: Arc<Engine>,
+        metrics: Arc<Metrics>,
+        limits: Limits,
+        token: Option<Token>,
+        decoders: NonZeroUsize,
+    ) -> Self {
+        let kibibytes = (limits.held_bytes >> 10).clamp(1, Semaphore::MAX_PERMITS);
+        Self {
+            models,
+            engine,
+            metrics,
+            limits,
+            token,
+            decoders: Arc::new(Semaphore::new(decoders.get())),
+            held: Arc::new(Semaphore::new(kibibytes)),
+            leaving: AtomicBool::new(false),
+            ids: guard::RequestIds::new(),
+        }
+    }
+
+    /// From now on the server says that it is not ready.
+    pub(crate) fn leave(&self) {
+        self.leaving.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::Relaxed)
+    }
+}
+
+/// Every address, and what stands before all of them.
+pub(crate) fn router(app: Arc<App>) -> Router {
+    let router = Router::new();
+    #[cfg(feature = "grpc")]
+    let router = protocol::grpc::add(router);
+    router
+        .route("/", get(page::page))
+        .route("/openapi.json", get(status::openapi))
+        .route("/metrics", get(status::metrics))
+        .route("/v1/models", get(status::models))
+        .route("/v1/attributes", post(attributes::attributes))
+        .route("/v1/models/{model}/attributes", post(attributes::attributes))
+        .route("/v1/heat", post(heat::heat))
+        .route("/v1/models/{model}/heat", post(heat::heat))
+        .route("/v2", get(protocol::metadata::server))
+        .route("/v2/health/live", get(status::live))
+        .route("/v2/health/ready", get(status::ready))
+        .route("/v2/models/{model}", get(protocol::metadata::model))
+        .route("/v2/models/{model}/ready", get(status::model_ready))
+        .route("/v2/models/{model}/infer", post(protocol::infer))
+        .fallback(async || Problem::not_found("nothing is here: see /openapi.json for what there is"))
+        .method_not_allowed_fallback(async || Problem::method_not_allowed())
+        .layer(from_fn_with_state(Arc::clone(&app), guard::guard))
+        .with_state(app)
+}

@@ -1,0 +1,177 @@
+//! `visage devices` and `--device`.
+
+use crate::fixture::line;
+
+#[test]
+fn what_there_is_to_compute_on_is_listed() {
+    let listed = line("devices --json").json();
+    let devices = listed["devices"].as_array().unwrap();
+    let cpu = devices.iter().find(|device| device["device"] == "cpu").expect("a processor");
+    assert_eq!(cpu["precisions"], serde_json::json!(["f32", "bf16", "f16"]));
+    assert_eq!(cpu["broken"], serde_json::Value::Null);
+    for backend in ["cuda", "metal", "vulkan"] {
+        let compiled_in = match backend {
+            "cuda" => cfg!(feature = "cuda"),
+            "metal" => cfg!(feature = "metal"),
+            _ => cfg!(feature = "vulkan"),
+        };
+        let key = if compiled_in { "compiled_in" } else { "not_compiled_in" };
+        assert!(listed[key].as_array().unwrap().iter().any(|name| name == backend), "{listed}");
+    }
+    let table = line("devices").done();
+    assert!(table.lines().any(|line| line.starts_with("cpu") && line.contains("processor")), "{table}");
+}
+
+#[test]
+fn a_device_that_is_not_there_says_what_it_needs() {
+    let bench = |device: &str| line(&format!("bench infer --arch resnet18 --size 32 --batch 1 --device {device}"));
+    for (device, message) in [
+        ("gpu", "\"gpu\" is no device; there are auto, cpu, cuda, metal and vulkan"),
+        ("cuda:0,1", "are several devices, and visage computes on one at a time"),
+    ] {
+        let error = bench(device).failed(2);
+        assert!(error.contains(message), "{error}");
+    }
+    let error = bench("cpu:1").failed(1);
+    assert!(error.contains("there is no cpu:1: 1 device is reached by cpu"), "{error}");
+    if !cfg!(feature = "cuda") {
+        let error = bench("cuda").failed(1);
+        assert!(error.contains("built without cuda") && error.contains("--features cuda"), "{error}");
+    }
+}
+
+/// On whatever speaks Vulkan; Mesa's lavapipe does, on any processor.
+#[cfg(feature = "vulkan")]
+mod vulkan {
+    use std::fs;
+    use std::path::Path;
+
+    use serde_json::Value;
+
+    use crate::fixture::{PROGRAM, Ran, folder, line, run, squares, training_with, visage};
+
+    const DEVICE: [&str; 2] = ["--device", "vulkan"];
+
+    fn on_vulkan(arguments: Vec<String>) -> Ran {
+        visage(arguments.into_iter().chain(DEVICE.map(str::to_owned)))
+    }
+
+    /// The probabilities of every image that `predict` was asked about.
+    fn probabilities(model: &Path, options: &str) -> Vec<f64> {
+        let images = squares().join("images");
+        let asked = format!("predict {} {} --format json {options}", model.display(), images.display());
+        numbers(&line(&asked).json())
+    }
+
+    fn numbers(value: &Value) -> Vec<f64> {
+        match value {
+            Value::Number(number) => number.as_f64().into_iter().collect(),
+            Value::Array(values) => values.iter().flat_map(numbers).collect(),
+            Value::Object(values) => values.values().flat_map(numbers).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn assert_near(found: &[f64], expected: &[f64], tolerance: f64) {
+        assert!(!found.is_empty());
+        assert_eq!(found.len(), expected.len());
+        for (found, expected) in found.iter().zip(expected) {
+            assert!((found - expected).abs() <= tolerance, "{found}, not {expected}");
+        }
+    }
+
+    /// A column of `steps.csv`.
+    fn column(run: &Path, name: &str) -> Vec<f64> {
+        let text = fs::read_to_string(run.join("steps.csv")).unwrap();
+        let mut lines = text.lines().map(|line| line.split(',').collect::<Vec<_>>());
+        let place = lines.next().unwrap().iter().position(|column| *column == name).unwrap();
+        lines.map(|line| line[place].parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn a_driver_that_is_missing_is_asked_for() {
+        let asked = ["bench", "infer", "--arch", "resnet18", "--size", "32", "--batch", "1", "--device", "vulkan"];
+        let output = assert_cmd::Command::new(PROGRAM)
+            .args(asked)
+            .env("VK_ICD_FILENAMES", "/nowhere.json")
+            .env("VK_DRIVER_FILES", "/nowhere.json")
+            .output()
+            .unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{error}");
+        let error = error.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(error.contains("mesa-vulkan-drivers") && error.contains("libvulkan1"), "{error}");
+    }
+
+    #[test]
+    fn a_model_answers_there_as_on_the_processor() {
+        let (model, folder) = (&run().0, folder());
+        assert_near(&probabilities(model, "--device vulkan"), &probabilities(model, "--device cpu"), 1e-4);
+
+        let (data, out) = (squares().display(), folder.path());
+        let evaluated = |device: &str| {
+            line(&format!("evaluate {} --data {data} --json - --device {device}", model.display())).json()
+        };
+        assert_near(&numbers(&evaluated("vulkan")), &numbers(&evaluated("cpu")), 1e-3);
+
+        let image = squares().join("images/00.png");
+        let explained =
+            format!("explain {} {} --device vulkan --out {}", model.display(), image.display(), out.display());
+        assert!(line(&explained).done().contains("Red"));
+        let graph = out.join("model.onnx");
+        line(&format!("export {} --format onnx --device vulkan --out {}", model.display(), graph.display())).done();
+        assert!(graph.is_file());
+    }
+
+    /// Training there follows training on the processor, and can be stopped here and gone on with there.
+    #[test]
+    fn a_run_follows_the_processors_and_resumes_on_either() {
+        let folder = folder();
+        let changes = ["epochs=2", "clip_norm=1", "checkpoint_minutes=10"];
+        let (cpu, card, both) = (folder.path().join("cpu"), folder.path().join("card"), folder.path().join("both"));
+        visage(training_with(&cpu, &changes)).done();
+        on_vulkan(training_with(&card, &changes)).done();
+        let (expected, found) = (column(&cpu, "loss"), column(&card, "loss"));
+        assert_eq!(expected.len(), 16);
+        assert_near(&found[..4], &expected[..4], 1e-3);
+        // Rounding is amplified from step to step.
+        assert_near(&found, &expected, 0.1);
+        assert!(column(&card, "waiting").iter().all(|share| (0.0..=1.0).contains(share)));
+        let record: Value = serde_json::from_slice(&fs::read(card.join("run.json")).unwrap()).unwrap();
+        assert_eq!(record["device"], "vulkan:0");
+
+        // What was trained there says the same here.
+        assert_near(&probabilities(&card, "--device cpu"), &probabilities(&card, "--device vulkan"), 1e-4);
+
+        on_vulkan(training_with(&both, &["epochs=1", "clip_norm=1", "checkpoint_minutes=10"])).done();
+        let mut resumed = training_with(&both, &changes);
+        resumed.extend(["--resume", "--accept-changes", "--device", "cpu"].map(str::to_owned));
+        visage(resumed).done();
+        assert_eq!(column(&both, "loss").len(), 16);
+        assert_near(&column(&both, "loss")[..8], &found[..8], 1e-6);
+    }
+
+    /// The other half of the optimisers, and steps that are waited for because of the loss's scale.
+    #[test]
+    fn half_precision_is_trained_in_or_refused() {
+        let listed = line("devices --json").json();
+        let vulkan =
+            listed["devices"].as_array().unwrap().iter().find(|device| device["device"] == "vulkan:0").unwrap();
+        let folder = folder();
+        for precision in ["bf16", "f16"] {
+            let (half, full) = (folder.path().join(precision), folder.path().join(format!("{precision}-f32")));
+            let set = format!("precision={precision}");
+            let changes = ["epochs=1", "optimizer.kind=sgd", "learning_rate=0.05", "checkpoint_minutes=10"];
+            let ran = on_vulkan(training_with(&half, &[&changes[..], &[set.as_str()]].concat()));
+            if vulkan["precisions"].as_array().unwrap().iter().all(|name| name != precision) {
+                let error = ran.failed(1);
+                assert!(error.contains(&format!("vulkan:0 does not compute in {precision}")), "{error}");
+                assert!(!half.exists());
+                continue;
+            }
+            ran.done();
+            on_vulkan(training_with(&full, &changes)).done();
+            assert_near(&column(&half, "loss"), &column(&full, "loss"), 0.1);
+        }
+    }
+}
