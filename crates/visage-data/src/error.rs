@@ -193,11 +193,8 @@ pub enum DataError {
     /// A setting that makes no sense.
     #[error(transparent)]
     Setting(#[from] InvalidSetting),
-    /// The operating system gave no thread to decode on.
-    #[error("cannot start a thread that decodes images")]
-    Thread(#[source] io::Error),
-    /// The loader's threads ended without delivering what they owed.
-    #[error("the threads that decode images of dataset `{dataset}` stopped: this is a bug in visage")]
+    /// A thread panicked while it made a batch.
+    #[error("the loader of dataset `{dataset}` panicked: this is a bug in visage")]
     LoaderStopped {
         /// The dataset's name.
         dataset: String,

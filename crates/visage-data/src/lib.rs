@@ -24,7 +24,6 @@ pub mod label;
 pub mod loader;
 pub mod mixing;
 pub mod pack;
-mod parallel;
 pub mod prepare;
 pub mod preview;
 pub mod random;

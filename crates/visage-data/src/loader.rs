@@ -1,12 +1,18 @@
-//! Batches of prepared images, made ahead of time by threads of their own.
+//! Batches of prepared images, made ahead of time by rayon's threads.
+//!
+//! Every image is a task of the pool that computes, taken up by a thread which has nothing better to do: while the kernels keep
+//! every thread busy it waits, and where they leave one idle, at the end of each operation, it fills the gap. Threads of the loader's
+//! own would take processors from kernels that then wait for one another.
 
 use std::collections::BTreeMap;
 use std::iter::FusedIterator;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, unbounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
+use rayon::Yield;
 
 use crate::augment::Augmentation;
 use crate::dataset::Dataset;
@@ -32,10 +38,7 @@ pub struct LoaderOptions {
     pub augmentation: Option<Augmentation>,
     /// Mixing of the images of a batch, for training only.
     pub mixing: Option<Mixing>,
-    /// Threads that decode; 0 counts as 1. The batches do not depend on it.
-    pub workers: usize,
-    /// Batches that may lie ready beyond those being made. Memory holds at most `workers + prefetch` batches, and the
-    /// one in the caller's hands.
+    /// Batches that are made or lie ready while the caller works with one. With none of them, each is made when it is asked for.
     pub prefetch: usize,
     /// Batches at the start of the epoch that are not made: where an interrupted epoch goes on.
     pub skip_batches: usize,
@@ -46,7 +49,7 @@ pub struct LoaderOptions {
 impl LoaderOptions {
     /// Options that deliver samples as they are, once, in the order given: for evaluation.
     #[must_use]
-    pub fn in_order(batch_size: usize, workers: usize) -> Self {
+    pub fn in_order(batch_size: usize) -> Self {
         LoaderOptions {
             batch_size,
             seed: 0,
@@ -54,7 +57,6 @@ impl LoaderOptions {
             shuffle: false,
             augmentation: None,
             mixing: None,
-            workers,
             prefetch: 2,
             skip_batches: 0,
             drop_last: false,
@@ -88,17 +90,14 @@ pub struct Batch {
 
 /// Delivers the batches of one epoch in order.
 ///
-/// Its threads decode ahead of the caller, by a bounded number of batches. What a batch holds depends on the dataset, the
-/// preparation, the seed and the epoch, never on the number of threads or on where the epoch began. Dropping the
-/// loader stops its threads. After an error there are no further batches.
+/// Their images are decoded ahead of the caller, by a bounded number of batches, on the threads of the rayon pool that the caller
+/// is in, or of the global one. What a batch holds depends on the dataset, the preparation, the seed and the epoch, never on the
+/// number of threads or on where the epoch began. Once the loader is dropped no further image is begun. After an error
+/// there are no further batches.
 #[derive(Debug)]
 pub struct Loader {
-    /// The dataset's name, for a message.
-    dataset: String,
-    /// Numbers of batches to make. Taken away to tell the workers that no more will come.
-    orders: Option<Sender<usize>>,
-    /// Batches made, in the order in which they were finished.
-    made: Receiver<(usize, Result<Batch, DataError>)>,
+    maker: Arc<BatchMaker>,
+    made: Receiver<Made>,
     /// Batches that were finished before their turn.
     early: BTreeMap<usize, Result<Batch, DataError>>,
     /// The batch to deliver next.
@@ -107,16 +106,20 @@ pub struct Loader {
     next_order: usize,
     /// The number of batches of the epoch.
     end: usize,
-    stop: Arc<AtomicBool>,
-    workers: Vec<JoinHandle<()>>,
 }
+
+/// The number of a batch, and the batch.
+type Made = (usize, Result<Batch, DataError>);
+
+/// How long a thread that found no task waits for a batch before it looks again.
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
 impl Loader {
     /// Starts to load the samples `indices` of `dataset`.
     ///
     /// # Errors
     ///
-    /// When a setting makes no sense, an index names no sample, or no thread can be started.
+    /// When a setting makes no sense, or an index names no sample.
     pub fn new(
         dataset: Arc<Dataset>,
         indices: Vec<usize>,
@@ -140,45 +143,37 @@ impl Loader {
 
         let end = options.batches(indices.len());
         let next = options.skip_batches.min(end);
-        let worker_count = options.workers.max(1).min(end - next);
-        let in_flight = worker_count.saturating_add(options.prefetch);
-        let (orders, orders_of_worker) = unbounded();
-        let (made_by_worker, made) = unbounded();
-        let name = dataset.name().to_owned();
-        let maker = Arc::new(BatchMaker::new(dataset, indices, preparation, options));
-        let mut loader = Loader {
-            dataset: name,
-            orders: Some(orders),
-            made,
-            early: BTreeMap::new(),
-            next,
-            next_order: next,
-            end,
-            stop: Arc::default(),
-            workers: Vec::with_capacity(worker_count),
-        };
-        for _ in 0..worker_count {
-            let (maker, orders, made) = (Arc::clone(&maker), orders_of_worker.clone(), made_by_worker.clone());
-            let stop = Arc::clone(&loader.stop);
-            let work = move || work(&maker, &orders, &made, &stop);
-            let worker =
-                thread::Builder::new().name("visage-loader".to_owned()).spawn(work).map_err(DataError::Thread)?;
-            loader.workers.push(worker);
-        }
-        for _ in 0..in_flight.min(end - next) {
-            loader.order();
-        }
+        let prefetch = options.prefetch;
+        let (sender, made) = unbounded();
+        let maker = Arc::new(BatchMaker::new(dataset, indices, preparation, options, sender));
+        let mut loader = Loader { maker, made, early: BTreeMap::new(), next, next_order: next, end };
+        loader.order_up_to(next.saturating_add(prefetch));
         Ok(loader)
     }
 
-    /// Asks the workers for one batch more, if the epoch has one.
-    fn order(&mut self) {
-        if self.next_order < self.end
-            && let Some(orders) = &self.orders
-        {
-            // Fails only when all workers are gone, which `next` finds out and reports.
-            let _ = orders.send(self.next_order);
+    /// Has the batches before `until` made, as far as the epoch has them.
+    fn order_up_to(&mut self, until: usize) {
+        while self.next_order < until.min(self.end) {
+            BatchMaker::start(&self.maker, self.next_order);
             self.next_order += 1;
+        }
+    }
+
+    /// The next batch that is finished. A thread of the pool helps meanwhile: there may be no other.
+    fn receive(&self) -> Made {
+        loop {
+            if let Ok(made) = self.made.try_recv() {
+                return made;
+            }
+            if rayon::yield_now() == Some(Yield::Executed) {
+                continue;
+            }
+            match self.made.recv_timeout(LOOK_AGAIN) {
+                Ok(made) => return made,
+                Err(RecvTimeoutError::Timeout) => {}
+                // The maker, which is this loader's, holds a sender.
+                Err(RecvTimeoutError::Disconnected) => unreachable!("the sender is held"),
+            }
         }
     }
 }
@@ -190,23 +185,20 @@ impl Iterator for Loader {
         if self.next == self.end {
             return None;
         }
+        self.order_up_to(self.next + 1);
         let batch = loop {
             if let Some(batch) = self.early.remove(&self.next) {
                 break batch;
             }
-            match self.made.recv() {
-                Ok((number, batch)) => {
-                    self.early.insert(number, batch);
-                }
-                Err(_) => break Err(DataError::LoaderStopped { dataset: self.dataset.clone() }),
-            }
+            let (number, batch) = self.receive();
+            self.early.insert(number, batch);
         };
         if batch.is_ok() {
             self.next += 1;
-            self.order();
+            self.order_up_to(self.next.saturating_add(self.maker.options.prefetch));
         } else {
             self.next = self.end;
-            self.stop.store(true, Ordering::Relaxed);
+            self.maker.stop.store(true, Ordering::Relaxed);
         }
         Some(batch)
     }
@@ -222,31 +214,12 @@ impl FusedIterator for Loader {}
 
 impl Drop for Loader {
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        self.orders = None;
-        for worker in self.workers.drain(..) {
-            // A worker that panicked has said so; there is nothing left to do with it.
-            let _ = worker.join();
-        }
-    }
-}
-
-/// What each worker does until there are no more orders.
-fn work(
-    maker: &BatchMaker,
-    orders: &Receiver<usize>,
-    made: &Sender<(usize, Result<Batch, DataError>)>,
-    stop: &AtomicBool,
-) {
-    for number in orders {
-        let Some(batch) = maker.batch(number, stop) else { return };
-        if made.send((number, batch)).is_err() {
-            return;
-        }
+        self.maker.stop.store(true, Ordering::Relaxed);
     }
 }
 
 /// Makes any batch of an epoch.
+#[derive(Debug)]
 struct BatchMaker {
     dataset: Arc<Dataset>,
     /// The samples of the epoch in the order of delivery.
@@ -255,10 +228,29 @@ struct BatchMaker {
     repeats: Vec<u32>,
     preparation: Preparation,
     options: LoaderOptions,
+    stop: AtomicBool,
+    made: Sender<Made>,
+}
+
+/// A batch whose images are being made.
+struct Started {
+    number: usize,
+    /// Where in the epoch's order it begins.
+    start: usize,
+    /// What became of each image so far.
+    images: Vec<Mutex<Option<Result<Vec<u8>, DataError>>>>,
+    /// Images not finished yet.
+    left: AtomicUsize,
 }
 
 impl BatchMaker {
-    fn new(dataset: Arc<Dataset>, mut order: Vec<usize>, preparation: Preparation, options: LoaderOptions) -> Self {
+    fn new(
+        dataset: Arc<Dataset>,
+        mut order: Vec<usize>,
+        preparation: Preparation,
+        options: LoaderOptions,
+        made: Sender<Made>,
+    ) -> Self {
         if options.shuffle {
             shuffle(&mut order, &mut stream(options.seed, "shuffle", options.epoch, 0));
         }
@@ -268,35 +260,48 @@ impl BatchMaker {
             delivered[index] - 1
         };
         let repeats = order.iter().map(repeat).collect();
-        BatchMaker { dataset, order, repeats, preparation, options }
+        BatchMaker { dataset, order, repeats, preparation, options, stop: AtomicBool::new(false), made }
     }
 
-    /// Makes a batch, or gives up (`None`) once `stop` is set.
-    fn batch(&self, number: usize, stop: &AtomicBool) -> Option<Result<Batch, DataError>> {
-        let start = number * self.options.batch_size;
-        let end = (start + self.options.batch_size).min(self.order.len());
-        let indices = self.order[start..end].to_vec();
-        let size = self.preparation.output_size();
-        let mut pixels = Vec::with_capacity(indices.len() * size.pixels() * 3);
-        let mut labels = Vec::with_capacity(indices.len() * self.dataset.attributes().len());
-        for (&index, &repeat) in indices.iter().zip(&self.repeats[start..end]) {
-            if stop.load(Ordering::Relaxed) {
-                return None;
-            }
-            match self.image(index, repeat) {
-                Ok(image) => pixels.extend_from_slice(&image),
-                Err(error) => return Some(Err(error)),
-            }
-            labels.extend_from_slice(&self.dataset.samples()[index].labels);
+    /// Gives the images of a batch to the pool. The last of them to be finished sends the batch.
+    fn start(maker: &Arc<Self>, number: usize) {
+        let start = number * maker.options.batch_size;
+        let images = maker.options.batch_size.min(maker.order.len() - start);
+        let batch = Arc::new(Started {
+            number,
+            start,
+            images: (0..images).map(|_| Mutex::default()).collect(),
+            left: AtomicUsize::new(images),
+        });
+        for place in 0..images {
+            let (maker, batch) = (Arc::clone(maker), Arc::clone(&batch));
+            rayon::spawn_fifo(move || maker.make(&batch, place));
         }
-        let LoaderOptions { seed, epoch, .. } = self.options;
-        let mixing = self.options.mixing.as_ref();
-        let mixed = mixing.and_then(|mixing| mixing.apply(&mut pixels, size, seed, epoch, number as u64));
-        Some(Ok(Batch { number, indices, size, pixels, labels, mixed }))
     }
 
-    /// One prepared and augmented image, for the time numbered `repeat`, from 0, in this epoch.
-    fn image(&self, index: usize, repeat: u32) -> Result<Vec<u8>, DataError> {
+    /// Makes one image of a batch; no image once there is a `stop`.
+    fn make(&self, batch: &Started, place: usize) {
+        if self.stop.load(Ordering::Relaxed) {
+            return;
+        }
+        // A panic here, which would be a bug, must not end the program without a word.
+        let image = catch_unwind(AssertUnwindSafe(|| self.image(batch.start + place)));
+        let image = image.unwrap_or_else(|_| Err(self.stopped()));
+        *batch.images[place].lock().unwrap_or_else(PoisonError::into_inner) = Some(image);
+        if batch.left.fetch_sub(1, Ordering::AcqRel) == 1 {
+            let whole = catch_unwind(AssertUnwindSafe(|| self.whole(batch)));
+            // Nobody is left to tell when the loader has gone.
+            let _ = self.made.send((batch.number, whole.unwrap_or_else(|_| Err(self.stopped()))));
+        }
+    }
+
+    fn stopped(&self) -> DataError {
+        DataError::LoaderStopped { dataset: self.dataset.name().to_owned() }
+    }
+
+    /// One prepared and augmented image.
+    fn image(&self, at: usize) -> Result<Vec<u8>, DataError> {
+        let (index, repeat) = (self.order[at], self.repeats[at]);
         let mut pixels = self.dataset.pixels(index, &self.preparation)?;
         if let Some(augmentation) = &self.options.augmentation {
             let mut random =
@@ -304,5 +309,22 @@ impl BatchMaker {
             augmentation.apply(&mut pixels, self.preparation.output_size(), &mut random);
         }
         Ok(pixels)
+    }
+
+    /// The batch, of which every image is finished; the error of the first that failed.
+    fn whole(&self, batch: &Started) -> Result<Batch, DataError> {
+        let indices = self.order[batch.start..batch.start + batch.images.len()].to_vec();
+        let size = self.preparation.output_size();
+        let mut pixels = Vec::with_capacity(indices.len() * size.pixels() * 3);
+        let mut labels = Vec::with_capacity(indices.len() * self.dataset.attributes().len());
+        for (&index, image) in indices.iter().zip(&batch.images) {
+            let image = image.lock().unwrap_or_else(PoisonError::into_inner).take();
+            pixels.extend_from_slice(&image.ok_or_else(|| self.stopped())??);
+            labels.extend_from_slice(&self.dataset.samples()[index].labels);
+        }
+        let LoaderOptions { seed, epoch, .. } = self.options;
+        let mixing = self.options.mixing.as_ref();
+        let mixed = mixing.and_then(|mixing| mixing.apply(&mut pixels, size, seed, epoch, batch.number as u64));
+        Ok(Batch { number: batch.number, indices, size, pixels, labels, mixed })
     }
 }

@@ -8,13 +8,13 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::dataset::Dataset;
 use crate::error::DataError;
 use crate::files::Mapped;
 use crate::label::Label;
-use crate::parallel;
 use crate::prepare::{Filter, Preparation, Resize};
 use crate::sample::Sample;
 use crate::size::Size;
@@ -197,7 +197,7 @@ pub struct Packed {
     pub preparing: Duration,
 }
 
-/// Writes a pack of `dataset`, its images prepared by `preparation`, on `workers` threads. `progress` is told how
+/// Writes a pack of `dataset`, its images prepared by `preparation`. `progress` is told how
 /// many images are written.
 ///
 /// # Errors
@@ -206,7 +206,6 @@ pub struct Packed {
 pub fn write(
     dataset: &Dataset,
     preparation: &Preparation,
-    workers: usize,
     out: &mut dyn Write,
     mut progress: impl FnMut(usize),
 ) -> Result<Packed, PackError> {
@@ -238,10 +237,11 @@ pub fn write(
     let mut preparing = Duration::ZERO;
     for first in (0..images).step_by(CHUNK) {
         let indices: Vec<usize> = (first..images.min(first + CHUNK)).collect();
-        let prepared = parallel::map(&indices, workers, |&index| {
+        let prepared = indices.par_iter().map(|&index| {
             let began = Instant::now();
             (dataset.pixels(index, preparation), began.elapsed())
         });
+        let prepared: Vec<_> = prepared.collect();
         for (pixels, took) in prepared {
             out.write_all(&pixels?)?;
             preparing += took;

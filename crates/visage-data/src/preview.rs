@@ -30,8 +30,6 @@ pub struct Preview {
     pub augmentation: Augmentation,
     /// How they are mixed.
     pub mixing: Option<Mixing>,
-    /// Threads that decode.
-    pub workers: usize,
 }
 
 /// An HTML page of its own, images included: a row a sample with its labels, the prepared image, and what each epoch makes of it, drawn as
@@ -41,11 +39,11 @@ pub struct Preview {
 ///
 /// When an image cannot be used or a setting makes no sense.
 pub fn page(dataset: &Arc<Dataset>, preview: &Preview) -> Result<String, DataError> {
-    let Preview { indices, epochs, seed, preparation, augmentation, mixing, workers } = preview;
+    let Preview { indices, epochs, seed, preparation, augmentation, mixing } = preview;
     let load = |options: LoaderOptions| -> Result<Vec<Batch>, DataError> {
         Loader::new(Arc::clone(dataset), indices.clone(), preparation.clone(), options)?.collect()
     };
-    let plain = LoaderOptions::in_order(indices.len().max(1), *workers);
+    let plain = LoaderOptions::in_order(indices.len().max(1));
     let mut columns = load(plain.clone())?;
     for epoch in 0..*epochs {
         columns.extend(load(LoaderOptions {

@@ -5,13 +5,13 @@ use std::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
+use rayon::prelude::*;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::dataset::Dataset;
 use crate::decode::decode;
 use crate::error::{DataError, ImageError};
-use crate::parallel;
 use crate::sample::Sample;
 use crate::split::Split;
 use crate::statistics::Statistics;
@@ -63,13 +63,13 @@ enum Looked {
     Good([u8; 32], bool),
 }
 
-/// Verifies the dataset at `path` on `workers` threads: that every row can be read and has an image that decodes, that the
+/// Verifies the dataset at `path`: that every row can be read and has an image that decodes, that the
 /// splits are disjoint by identity and content, and that the labels make sense. `progress` is told how many images of how many are done.
 ///
 /// # Errors
 ///
 /// Only where nothing can be verified, because there is no dataset or it cannot be opened at all.
-pub fn verify(path: &Path, workers: usize, mut progress: impl FnMut(usize, usize)) -> Result<Verification, DataError> {
+pub fn verify(path: &Path, mut progress: impl FnMut(usize, usize)) -> Result<Verification, DataError> {
     let (dataset, faults) = Dataset::open_despite_faults(path)?;
     let samples = dataset.samples();
     let mut report = Report::default();
@@ -84,7 +84,7 @@ pub fn verify(path: &Path, workers: usize, mut progress: impl FnMut(usize, usize
     let mut decoded = 0;
     let everything: Vec<usize> = (0..samples.len()).collect();
     for indices in everything.chunks(CHUNK) {
-        let looked = parallel::map(indices, workers, |&index| look(&dataset, index));
+        let looked: Vec<Looked> = indices.par_iter().map(|&index| look(&dataset, index)).collect();
         for (&index, looked) in indices.iter().zip(looked) {
             let image = &samples[index].image;
             match looked {
@@ -125,11 +125,11 @@ pub fn verify(path: &Path, workers: usize, mut progress: impl FnMut(usize, usize
 ///
 /// `progress` is told how many images are done.
 #[must_use]
-pub fn bad_images(dataset: &Dataset, workers: usize, mut progress: impl FnMut(usize)) -> Vec<(usize, String)> {
+pub fn bad_images(dataset: &Dataset, mut progress: impl FnMut(usize)) -> Vec<(usize, String)> {
     let everything: Vec<usize> = (0..dataset.samples().len()).collect();
     let mut bad = Vec::new();
     for indices in everything.chunks(CHUNK) {
-        let looked = parallel::map(indices, workers, |&index| look(dataset, index));
+        let looked: Vec<Looked> = indices.par_iter().map(|&index| look(dataset, index)).collect();
         for (&index, looked) in indices.iter().zip(looked) {
             match looked {
                 Looked::Missing(location) => bad.push((index, format!("it is not at {location}"))),

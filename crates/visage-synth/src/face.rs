@@ -38,6 +38,14 @@ pub struct Region {
     pub bottom: f32,
 }
 
+impl Region {
+    /// Whether the point `x`, `y` lies inside.
+    #[must_use]
+    pub fn contains(&self, x: f32, y: f32) -> bool {
+        (self.left..self.right).contains(&x) && (self.top..self.bottom).contains(&y)
+    }
+}
+
 impl Face {
     /// Draws face `index` of the population that `seed` names.
     #[must_use]
@@ -58,11 +66,11 @@ impl Face {
         face
     }
 
-    /// Where `attribute` shows, in a picture of `width` by `height` pixels; `None` for one that shows all over
-    /// the face or the picture. A generous box: the attribute's own pixels lie inside it.
+    /// Where `attribute` shows, in a picture of `width` by `height` pixels: boxes that hold the attribute's own pixels, of
+    /// which two may overlap. None for an attribute that shows all over the face or the picture.
     #[must_use]
-    pub fn region(&self, attribute: Attribute, width: u32, height: u32) -> Option<Region> {
-        Geometry::of(self).region(attribute, width, height)
+    pub fn regions(&self, attribute: Attribute, width: u32, height: u32) -> Vec<Region> {
+        Geometry::of(self).regions(attribute, width, height)
     }
 }
 

@@ -16,6 +16,20 @@ pub const HEIGHT: u32 = 218;
 /// Where the point between the eyes is put, before the pose moves it.
 const ORIGIN: Pt = (89.0, 98.0);
 
+/// What a hat looks like.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hat {
+    /// A knitted cap with a turned-up edge and a bobble.
+    Knitted,
+    /// A cap with a peak.
+    Peaked,
+    /// A hat with a brim and a band.
+    Brimmed,
+}
+
+/// How far a hat stands out of the head, as [`Geometry::turned`] has it.
+pub(crate) const HAT_DEPTH: f32 = 0.2;
+
 /// The places and sizes that several parts of the drawing share.
 pub(crate) struct Geometry {
     /// How far the face turns, in pixels at the depth of the eyes.
@@ -36,6 +50,11 @@ pub(crate) struct Geometry {
     pub mouth: f32,
     pub mouth_half_width: f32,
     pub neck_half_width: f32,
+    /// The kind of hat, half its width at the rim, where the rim is, and the top of the highest.
+    pub hat: Hat,
+    pub hat_half_width: f32,
+    pub hat_rim: f32,
+    pub hat_top: f32,
     /// How much one eye and one corner of the mouth are lower than the other.
     pub skew: f32,
     /// The outline of the face, clockwise from the top of the skull.
@@ -94,6 +113,14 @@ impl Geometry {
             mouth: 46.0 + 1.2 * person.mouth_height,
             mouth_half_width: 17.0 + 1.3 * person.mouth_width + pick(Smiling, 4.5, 0.0),
             neck_half_width: pick(Male, 28.0, 20.0) + 1.5 * person.neck_width + 3.0 * heavy,
+            hat: match (shot.hat * 3.0) as u32 {
+                0 => Hat::Knitted,
+                1 => Hat::Peaked,
+                _ => Hat::Brimmed,
+            },
+            hat_half_width: cheek + 9.0,
+            hat_rim: -29.0,
+            hat_top: crown - 20.0,
             skew: pick(Attractive, 0.0, 3.6) * person.skew.signum() * (0.6 + 0.4 * person.skew.abs()),
             outline,
             shift: (4.0 * shot.shift.0, 4.0 * shot.shift.1),
@@ -115,6 +142,11 @@ impl Geometry {
         (x, y + side * self.skew * 0.5)
     }
 
+    /// Where the left (-1) or the right (1) ear hangs on the head.
+    pub(crate) fn ear(&self, side: f32) -> Pt {
+        self.turned((side * (self.cheek + 2.0), 9.0), -0.3)
+    }
+
     /// Maps the head's frame to the pixels of a picture of `width` by `height`.
     pub(crate) fn head_frame(&self, width: u32, height: u32) -> Transform {
         Transform::from_rotate(self.roll_degrees).post_concat(self.body_frame(width, height))
@@ -127,12 +159,32 @@ impl Geometry {
             .post_concat(picture_frame(width, height))
     }
 
-    /// See [`Face::region`].
-    pub(crate) fn region(&self, attribute: Attribute, width: u32, height: u32) -> Option<Region> {
+    /// See [`Face::regions`].
+    pub(crate) fn regions(&self, attribute: Attribute, width: u32, height: u32) -> Vec<Region> {
+        let frame = self.head_frame(width, height);
+        let place = |(left, top, right, bottom): Box| {
+            let mut corners =
+                [(left, top), (right, top), (left, bottom), (right, bottom)].map(|(x, y)| Point::from_xy(x, y));
+            frame.map_points(&mut corners);
+            let [xs, ys] = [corners.map(|p| p.x / width as f32), corners.map(|p| p.y / height as f32)];
+            let least = |of: [f32; 4], side: u32| of.into_iter().fold(1.0, f32::min).max(0.0) * side as f32;
+            let most = |of: [f32; 4], side: u32| of.into_iter().fold(0.0, f32::max).min(1.0) * side as f32;
+            Region { left: least(xs, width), top: least(ys, height), right: most(xs, width), bottom: most(ys, height) }
+        };
+        self.boxes(attribute).into_iter().map(place).collect()
+    }
+
+    /// The same in the head's frame.
+    fn boxes(&self, attribute: Attribute) -> Vec<Box> {
         use Attribute::*;
         let side = self.cheek + 16.0;
         let eyes = self.eye_x + self.eye_half_width;
         let (left, top, right, bottom) = match attribute {
+            WearingHat => return self.hat_boxes(),
+            WearingEarrings => {
+                let [left, right] = [-1.0, 1.0].map(|side| self.ear(side));
+                return vec![around(left, (-12.0, 6.0, 10.0, 36.0)), around(right, (-10.0, 6.0, 12.0, 36.0))];
+            }
             ArchedEyebrows | BushyEyebrows => (-eyes - 8.0, self.brow - 14.0, eyes + 8.0, self.brow + 9.0),
             NarrowEyes => (-eyes - 9.0, -22.0, eyes + 9.0, 11.0),
             BagsUnderEyes => (-eyes - 6.0, 3.0, eyes + 6.0, 22.0),
@@ -143,25 +195,36 @@ impl Geometry {
             Mustache => (-34.0, self.nose_tip - 2.0, 34.0, self.mouth + 10.0),
             Goatee => (-26.0, self.mouth + 2.0, 26.0, self.chin + 12.0),
             DoubleChin => (-46.0, self.chin - 14.0, 46.0, self.chin + 24.0),
-            WearingHat => (-80.0, -120.0, 80.0, self.brow + 2.0),
             Bangs => (-side, self.crown - 14.0, side, self.brow + 14.0),
             RecedingHairline => (-side, self.crown - 14.0, side, -24.0),
             WearingNecklace | WearingNecktie => (-46.0, self.chin - 2.0, 46.0, 130.0),
-            WearingEarrings => (-side - 6.0, 10.0, side + 6.0, 56.0),
             RosyCheeks | HighCheekbones => (-self.cheek - 2.0, -2.0, self.cheek + 2.0, 50.0),
-            _ => return None,
+            _ => return Vec::new(),
         };
-        let mut corners =
-            [(left, top), (right, top), (left, bottom), (right, bottom)].map(|(x, y)| Point::from_xy(x + self.yaw, y));
-        self.head_frame(width, height).map_points(&mut corners);
-        let fold = |of: fn(&Point) -> f32, better: fn(f32, f32) -> f32| corners.iter().map(of).reduce(better);
-        Some(Region {
-            left: fold(|p| p.x, f32::min)?.clamp(0.0, width as f32),
-            top: fold(|p| p.y, f32::min)?.clamp(0.0, height as f32),
-            right: fold(|p| p.x, f32::max)?.clamp(0.0, width as f32),
-            bottom: fold(|p| p.y, f32::max)?.clamp(0.0, height as f32),
-        })
+        vec![(left + self.yaw, top, right + self.yaw, bottom)]
     }
+
+    /// The crown of a hat with its edge or peak, and its brim.
+    fn hat_boxes(&self) -> Vec<Box> {
+        let (half, rim, top) = (self.hat_half_width, self.hat_rim, self.hat_top);
+        let at = self.turned((0.0, 0.0), HAT_DEPTH);
+        match self.hat {
+            Hat::Knitted => vec![around(at, (-half - 4.0, top - 14.0, half + 4.0, rim + 10.0))],
+            Hat::Peaked => vec![around(at, (-half - 2.0, top + 3.0, half + 2.0, rim + 14.0))],
+            Hat::Brimmed => vec![
+                around(at, (-half - 2.0, top - 1.0, half + 2.0, rim - 8.0)),
+                around(at, (-half - 25.0, rim - 8.0, half + 25.0, rim + 11.0)),
+            ],
+        }
+    }
+}
+
+/// Left, top, right and bottom in the head's frame.
+type Box = (f32, f32, f32, f32);
+
+/// A box that is told from a point.
+fn around((x, y): Pt, (left, top, right, bottom): Box) -> Box {
+    (x + left, y + top, x + right, y + bottom)
 }
 
 /// Maps a picture of [`WIDTH`] by [`HEIGHT`] to one of `width` by `height`.

@@ -9,15 +9,6 @@ use visage_model::Model;
 
 use crate::error::TrainError;
 
-/// How images go through a model.
-#[derive(Clone, Debug)]
-pub struct InferenceOptions {
-    /// Images in a batch.
-    pub batch_size: usize,
-    /// Threads that decode.
-    pub workers: usize,
-}
-
 /// Probabilities and labels of the images `indices` of `dataset`, in that order, for the model's attributes in the
 /// model's order. The images are prepared as the model's card says; nothing else can say it.
 ///
@@ -30,12 +21,12 @@ pub fn predictions(
     model: &Model,
     dataset: &Arc<Dataset>,
     indices: Vec<usize>,
-    options: &InferenceOptions,
+    batch_size: usize,
     device: &Device,
     progress: impl FnMut(usize),
 ) -> Result<Predictions, TrainError> {
     let ask = |pixels: &[u8], images: usize| Ok::<_, TrainError>(model.probabilities(pixels, images, device));
-    let (labels, probabilities) = answers(model, dataset, indices, options, ask, progress)?;
+    let (labels, probabilities) = answers(model, dataset, indices, batch_size, ask, progress)?;
     Ok(Predictions::new(model.card.attributes.clone(), labels, probabilities)?)
 }
 
@@ -48,11 +39,11 @@ pub fn logits(
     model: &Model,
     dataset: &Arc<Dataset>,
     indices: Vec<usize>,
-    options: &InferenceOptions,
+    batch_size: usize,
     device: &Device,
     progress: impl FnMut(usize),
 ) -> Result<Answers, TrainError> {
-    answers(model, dataset, indices, options, |pixels, images| Ok(model.logits(pixels, images, device)), progress)
+    answers(model, dataset, indices, batch_size, |pixels, images| Ok(model.logits(pixels, images, device)), progress)
 }
 
 /// Labels, and what a model answers to each.
@@ -67,19 +58,15 @@ pub fn answers<E: From<TrainError>>(
     model: &Model,
     dataset: &Arc<Dataset>,
     indices: Vec<usize>,
-    options: &InferenceOptions,
+    batch_size: usize,
     mut ask: impl FnMut(&[u8], usize) -> Result<Vec<f32>, E>,
     mut progress: impl FnMut(usize),
 ) -> Result<Answers, E> {
     let columns = columns(&model.card.attributes, dataset)?;
     let images = indices.len();
-    let loader = Loader::new(
-        Arc::clone(dataset),
-        indices,
-        model.card.preparation.clone(),
-        LoaderOptions::in_order(options.batch_size, options.workers),
-    )
-    .map_err(TrainError::from)?;
+    let loader =
+        Loader::new(Arc::clone(dataset), indices, model.card.preparation.clone(), LoaderOptions::in_order(batch_size))
+            .map_err(TrainError::from)?;
     let width = dataset.attributes().len();
     let mut labels = Vec::with_capacity(images * columns.len());
     let mut answered = Vec::with_capacity(images * columns.len());

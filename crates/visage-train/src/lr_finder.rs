@@ -34,8 +34,6 @@ pub struct RangeTest {
     pub device: Device,
     /// Name of the device.
     pub device_name: String,
-    /// Threads that decode images.
-    pub workers: usize,
 }
 
 /// A step of the test.
@@ -122,7 +120,7 @@ impl RangeTest {
             shuffle: true,
             augmentation: Some(self.recipe.augmentation.augmentation()),
             drop_last: images.len() % training.batch_size == 1,
-            ..LoaderOptions::in_order(training.batch_size, self.workers)
+            ..LoaderOptions::in_order(training.batch_size)
         };
         Ok(Loader::new(Arc::clone(&self.dataset), images.to_vec(), self.recipe.input.preparation(), options)?)
     }

@@ -61,8 +61,6 @@ pub struct TrainSettings {
     pub device: Device,
     /// Name of the device, for the record.
     pub device_name: String,
-    /// Threads that decode images.
-    pub workers: usize,
     /// Threads that compute, for the record.
     pub threads: usize,
 }
@@ -362,7 +360,6 @@ impl<'a> Run<'a> {
             shuffle: self.balanced.is_none(),
             augmentation: Some(self.settings.recipe.augmentation.augmentation()),
             mixing: self.settings.recipe.augmentation.mixing(),
-            workers: self.settings.workers,
             prefetch: 2,
             skip_batches: self.state.position.batch,
             drop_last: self.drop_last,
@@ -587,7 +584,7 @@ impl<'a> Run<'a> {
             Arc::clone(&self.settings.dataset),
             self.validation.clone(),
             self.preparation.clone(),
-            LoaderOptions::in_order(batch_size, self.settings.workers),
+            LoaderOptions::in_order(batch_size),
         )?;
         let (mut loss_sum, mut known) = (0.0, 0);
         let (mut labels, mut probabilities) = (Vec::new(), Vec::new());

@@ -101,7 +101,6 @@ proptest! {
             accept_changes: false,
             device: Device::flex(),
             device_name: "cpu".to_owned(),
-            workers: 1,
             threads: 1,
         };
         let outcome = train(&settings, &AtomicBool::new(false), &mut |_| {});

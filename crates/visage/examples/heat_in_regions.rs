@@ -41,7 +41,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         let Some(output) = model.card.attributes.iter().position(|name| name == attribute.name()) else { continue };
         let (mut shares, mut regions, mut correlations) = ([const { Vec::new() }; 3], Vec::new(), Vec::new());
         for face in (0..FACES).map(|index| Face::sample(SEED, index)) {
-            let Some(region) = face.region(attribute, WIDTH, HEIGHT) else { break };
+            let place = face.regions(attribute, WIDTH, HEIGHT);
+            if place.is_empty() {
+                break;
+            }
             if !face.attributes.has(attribute) || regions.len() == MOST {
                 continue;
             }
@@ -53,7 +56,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 continue;
             }
             let heat = |model: &Model, method| model.heat_maps(&pixels, &[output], method, &device).remove(0);
-            let inside = inside(region, size);
+            let inside = inside(&place, size);
             let region = inside.iter().filter(|&&inside| inside).count() as f64 / inside.len() as f64;
             regions.push(region);
             for (shares, method) in
@@ -88,12 +91,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Which pixels of the prepared image, the whole picture resized, lie in a region of the picture.
-fn inside(region: Region, size: Size) -> Vec<bool> {
+/// Which pixels of the prepared image, the whole picture resized, lie in one of the picture's `regions`.
+fn inside(regions: &[Region], size: Size) -> Vec<bool> {
     let place = |index: usize, side: usize, picture: u32| (index as f32 + 0.5) * picture as f32 / side as f32;
-    let row = |row: usize| (region.top..region.bottom).contains(&place(row, size.height, HEIGHT));
-    let column = |column: usize| (region.left..region.right).contains(&place(column, size.width, WIDTH));
-    (0..size.height).flat_map(|y| (0..size.width).map(move |x| row(y) && column(x))).collect()
+    let pixels = (0..size.height).flat_map(|y| (0..size.width).map(move |x| (x, y)));
+    let inside = |(x, y)| {
+        let (x, y) = (place(x, size.width, WIDTH), place(y, size.height, HEIGHT));
+        regions.iter().any(|region| region.contains(x, y))
+    };
+    pixels.map(inside).collect()
 }
 
 fn mean(values: &[f64]) -> f64 {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use visage_data::{Dataset, Split};
 use visage_judge::Predictions;
-use visage_train::inference::{InferenceOptions, predictions};
+use visage_train::inference::predictions;
 use visage_train::{Recipe, RunFolder};
 
 use crate::commands::{read_model, train};
@@ -70,10 +70,9 @@ impl CrossValidation<'_> {
             })?;
             let (model, _) = read_model(&run, self.compute)?;
             let indices = dataset.indices(Split::Test);
-            let options = InferenceOptions { batch_size: self.batch_size, workers: self.compute.threads };
             let mut progress = Progress::new("asking about what was left out", "images", indices.len() as u64);
             let told = |done: usize| progress.set(done as u64, String::new);
-            let part = predictions(&model, &dataset, indices.clone(), &options, &self.compute.device, told)?;
+            let part = predictions(&model, &dataset, indices.clone(), self.batch_size, &self.compute.device, told)?;
             let width = part.attributes().len();
             labels.resize(dataset.samples().len() * width, None);
             probabilities.resize(dataset.samples().len() * width, 0.0);

@@ -8,7 +8,7 @@ use visage_export::ExportError;
 use visage_export::onnx::{Int8, PixelInput};
 use visage_judge::{Evaluation, Metric, Predictions, ThresholdRule, Thresholds, evaluate};
 use visage_model::Model;
-use visage_train::inference::{InferenceOptions, answers, predictions};
+use visage_train::inference::{answers, predictions};
 
 use crate::commands::evaluate::images;
 use crate::compute::Compute;
@@ -54,15 +54,14 @@ pub fn measured(
 
     let split = if dataset.indices(Split::Test).is_empty() { Split::Validation } else { Split::Test };
     let indices = images(dataset, split)?;
-    let options = InferenceOptions { batch_size: BATCH_SIZE, workers: compute.threads };
     let mut progress = Progress::new(&format!("judging on {split}"), "images", 2 * indices.len() as u64);
     let mut told = |done: usize| progress.set(done as u64, String::new);
-    let float = predictions(model, dataset, indices.clone(), &options, &compute.device, &mut told)?;
+    let float = predictions(model, dataset, indices.clone(), BATCH_SIZE, &compute.device, &mut told)?;
     let ask = |pixels: &[u8], images: usize| {
         int8.probabilities(pixels, images).map_err(|error| CommandError::from(ExportError::from(error)))
     };
     let (labels, probabilities) =
-        answers(model, dataset, indices.clone(), &options, ask, |done| told(indices.len() + done))?;
+        answers(model, dataset, indices.clone(), BATCH_SIZE, ask, |done| told(indices.len() + done))?;
     let quantised = Predictions::new(model.card.attributes.clone(), labels, probabilities)?;
 
     let pairs = float.probabilities().iter().zip(quantised.probabilities());

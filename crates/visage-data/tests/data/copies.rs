@@ -65,7 +65,7 @@ fn what_a_layout_cannot_hold_is_said_and_nothing_is_left() {
 fn packed(dataset: &Dataset, preparation: &Preparation, home: &Path) -> PathBuf {
     let path = home.join("faces.pack");
     let mut file = fs::File::create(&path).unwrap();
-    let packed = pack::write(dataset, preparation, 3, &mut file, |_| {}).unwrap();
+    let packed = pack::write(dataset, preparation, &mut file, |_| {}).unwrap();
     assert_eq!((packed.images, packed.bytes), (dataset.samples().len(), fs::metadata(&path).unwrap().len()));
     path
 }
@@ -121,7 +121,7 @@ fn found(verification: &Verification, kind: &str) -> (usize, String) {
 #[test]
 fn a_whole_dataset_has_no_errors() {
     let (_home, path) = folder(&[celeba_tables(), celeba_images("Img/img_align_celeba/")].concat());
-    let verification = verify::verify(&path, 2, |_, _| {}).unwrap();
+    let verification = verify::verify(&path, |_, _| {}).unwrap();
     assert_eq!((verification.errors(), verification.images, verification.decoded), (0, 5, 5));
 }
 
@@ -157,7 +157,7 @@ fn verifying_reports_everything_in_one_pass() {
         entries.push((name.to_owned(), content));
     }
     let (_home, path) = folder(&entries);
-    let verification = verify::verify(&path, 2, |_, _| {}).unwrap();
+    let verification = verify::verify(&path, |_, _| {}).unwrap();
     assert_eq!((verification.images, verification.decoded), (7, 5));
     let expected = [
         ("faulty_row", 3, "line 6: `7` in column `Male`"),
@@ -179,6 +179,6 @@ fn verifying_reports_everything_in_one_pass() {
     }
     assert_eq!(verification.errors(), 9);
     let dataset = Dataset::open_despite_faults(&path).unwrap().0;
-    let bad: Vec<usize> = verify::bad_images(&dataset, 2, |_| {}).into_iter().map(|(index, _)| index).collect();
+    let bad: Vec<usize> = verify::bad_images(&dataset, |_| {}).into_iter().map(|(index, _)| index).collect();
     assert_eq!(bad, [3, 4]);
 }

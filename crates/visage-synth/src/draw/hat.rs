@@ -3,6 +3,7 @@
 use super::Scene;
 use crate::Attribute;
 use crate::canvas::{BLACK, Canvas, Colour, Pt, WHITE, blob, curve, curves, ellipse};
+use crate::geometry::{HAT_DEPTH, Hat};
 
 const HATS: [Colour; 7] = [
     Colour::rgb(178, 34, 44),
@@ -21,9 +22,8 @@ pub(super) fn paint(canvas: &mut Canvas, scene: &Scene<'_>) {
     let (geometry, shot) = (scene.geometry, &scene.face.shot);
     let colour = HATS[((shot.hat_colour * HATS.len() as f32) as usize).min(HATS.len() - 1)];
     let (dark, light) = (colour.mix(BLACK, 0.35), colour.mix(WHITE, 0.4));
-    let at = |x: f32, y: f32| -> Pt { geometry.turned((x, y), 0.2) };
-    let half = geometry.cheek + 9.0;
-    let (rim, top) = (-29.0, geometry.crown - 20.0);
+    let at = |x: f32, y: f32| -> Pt { geometry.turned((x, y), HAT_DEPTH) };
+    let (half, rim, top) = (geometry.hat_half_width, geometry.hat_rim, geometry.hat_top);
     let dome = |height: f32, square: f32| {
         blob(&[
             at(-half, rim),
@@ -36,9 +36,8 @@ pub(super) fn paint(canvas: &mut Canvas, scene: &Scene<'_>) {
             at(0.0, rim + 2.0),
         ])
     };
-    match (shot.hat * 3.0) as u32 {
-        // A knitted cap with a turned-up edge and a bobble.
-        0 => {
+    match geometry.hat {
+        Hat::Knitted => {
             canvas.fill(&ellipse(at(0.0, top - 4.0), (10.0, 9.0)), light, 1.0, None);
             canvas.fill(&dome(top, 0.72), colour, 1.0, None);
             let ribs: Vec<[Pt; 3]> = (-3..=3)
@@ -57,8 +56,7 @@ pub(super) fn paint(canvas: &mut Canvas, scene: &Scene<'_>) {
             canvas.fill(&edge, light, 1.0, None);
             canvas.stroke(&edge, 1.4, dark, 0.7, None);
         }
-        // A cap with a peak.
-        1 => {
+        Hat::Peaked => {
             canvas.fill(&dome(top + 5.0, 0.78), colour, 1.0, None);
             canvas.stroke(&curve(&[at(0.0, top + 5.0), at(0.0, rim)]), 1.6, dark, 0.8, None);
             canvas.fill(&ellipse(at(0.0, top + 29.0), (8.0, 8.0)), light, 1.0, None);
@@ -72,8 +70,7 @@ pub(super) fn paint(canvas: &mut Canvas, scene: &Scene<'_>) {
             ]);
             canvas.fill(&peak, dark, 1.0, None);
         }
-        // A hat with a brim and a band.
-        _ => {
+        Hat::Brimmed => {
             canvas.fill(&dome(top + 1.0, 0.7), colour, 1.0, None);
             canvas.stroke(
                 &curve(&[at(-half + 1.0, rim - 9.0), at(0.0, rim - 6.0), at(half - 1.0, rim - 9.0)]),

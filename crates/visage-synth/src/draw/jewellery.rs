@@ -19,7 +19,7 @@ pub(super) fn paint_earrings(canvas: &mut Canvas, scene: &Scene<'_>) {
     let (colour, style) = metal(scene.face.shot.earrings);
     let rim = colour.scaled(0.45);
     for side in SIDES {
-        let (x, y) = super::skin::ear(scene, side);
+        let (x, y) = scene.geometry.ear(side);
         let (x, y) = (x + side * 1.5, y + 12.0);
         if style < 0.4 {
             let ring = ellipse((x, y + 9.0), (7.0, 9.0));

@@ -7,14 +7,9 @@ use rand::RngExt;
 use tiny_skia::Path;
 use visage_data::random::stream;
 
-/// Where an ear hangs on the head.
-pub(super) fn ear(scene: &Scene<'_>, side: f32) -> Pt {
-    scene.geometry.turned((side * (scene.geometry.cheek + 2.0), 9.0), -0.3)
-}
-
 pub(super) fn paint_ears(canvas: &mut Canvas, scene: &Scene<'_>) {
     for side in SIDES {
-        let (x, y) = ear(scene, side);
+        let (x, y) = scene.geometry.ear(side);
         canvas.fill(&ellipse((x, y), (7.0, 13.0)), scene.palette.skin.mix(scene.palette.shade, 0.2), 1.0, None);
         canvas.fill(&ellipse((x + side, y + 1.0), (3.6, 8.0)), scene.palette.shade, 0.6, None);
     }

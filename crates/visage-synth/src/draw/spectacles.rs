@@ -46,7 +46,7 @@ pub(super) fn paint(canvas: &mut Canvas, scene: &Scene<'_>) {
         canvas.stroke(&curve(&[(x - 8.0, y + 5.0), (x + 1.0, y - 7.0)]), 2.2, WHITE, 0.4, None);
         canvas.stroke(&lens, width, colour, 1.0, None);
         let hinge = (x + side * rx, y - ry * 0.35);
-        let ear = super::skin::ear(scene, side);
+        let ear = geometry.ear(side);
         canvas.stroke(&curve(&[hinge, (ear.0, hinge.1 + 1.5)]), width * 0.8, colour, 1.0, None);
     }
     let (left, right) = (centre(-1.0), centre(1.0));

@@ -7,7 +7,7 @@ use serde::Serialize;
 use visage_data::duplicates::{Duplicate, Thumbnail, duplicates};
 use visage_data::{Dataset, Label, Loader, LoaderOptions, Split};
 use visage_judge::{AttributeAudit, LabelDoubt, Predictions};
-use visage_train::inference::{InferenceOptions, predictions};
+use visage_train::inference::predictions;
 
 use super::data::source;
 use super::evaluate::{BATCH_SIZE, images, open};
@@ -74,7 +74,7 @@ pub fn run(args: &AuditArgs) -> Result<(), CommandError> {
         None => held_out(args, &compute)?,
     };
     let audit = visage_judge::audit(&predictions)?;
-    let same = find_duplicates(&dataset, &indices, compute.threads)?;
+    let same = find_duplicates(&dataset, &indices)?;
     let same: Vec<(Duplicate, Vec<&str>)> =
         same.into_iter().map(|pair| (pair, contradiction(&dataset, &indices, &pair))).collect();
     let suspects = audit.doubts.iter().filter(|doubt| doubt.suspect).count();
@@ -126,7 +126,7 @@ pub fn run(args: &AuditArgs) -> Result<(), CommandError> {
 /// A model's word on images it was not trained on, or was.
 fn held_out(args: &AuditArgs, compute: &Compute) -> Result<Asked, CommandError> {
     let (model, file) = read_model(&args.model, compute)?;
-    let dataset = Arc::new(open(&args.source, &model, compute)?);
+    let dataset = Arc::new(open(&args.source, &model)?);
     let (mut indices, mut remarks) = (Vec::new(), Vec::new());
     let splits = splits(args, &dataset)?;
     for &split in &splits {
@@ -136,9 +136,8 @@ fn held_out(args: &AuditArgs, compute: &Compute) -> Result<Asked, CommandError> 
         }
         indices.extend(images(&dataset, split)?);
     }
-    let options = InferenceOptions { batch_size: BATCH_SIZE, workers: compute.threads };
     let mut progress = Progress::new("auditing", "images", indices.len() as u64);
-    let predictions = predictions(&model, &dataset, indices.clone(), &options, &compute.device, |done| {
+    let predictions = predictions(&model, &dataset, indices.clone(), BATCH_SIZE, &compute.device, |done| {
         progress.set(done as u64, String::new);
     })?;
     let folder = match &args.out {
@@ -156,7 +155,7 @@ fn cross_validated(args: &AuditArgs, folds: usize, compute: &Compute) -> Result<
     let mut recipe = recipe::of_name_or_run(&args.model.to_string_lossy())?;
     recipe.set_all(&args.overrides).map_err(CommandError::usage)?;
     let folder = args.out.clone().unwrap_or_else(|| PathBuf::from(FOLDER));
-    let dataset = Arc::new(source::open(&args.source, compute.threads)?);
+    let dataset = Arc::new(source::open(&args.source)?);
     let predictions = CrossValidation {
         recipe: &recipe,
         dataset: &dataset,
@@ -197,9 +196,9 @@ fn splits(args: &AuditArgs, dataset: &Dataset) -> Result<Vec<Split>, CommandErro
     Ok(held_out)
 }
 
-fn find_duplicates(dataset: &Arc<Dataset>, indices: &[usize], workers: usize) -> Result<Vec<Duplicate>, CommandError> {
+fn find_duplicates(dataset: &Arc<Dataset>, indices: &[usize]) -> Result<Vec<Duplicate>, CommandError> {
     let mut progress = Progress::new("looking for duplicates", "images", indices.len() as u64);
-    let options = LoaderOptions::in_order(BATCH_SIZE, workers);
+    let options = LoaderOptions::in_order(BATCH_SIZE);
     let loader = Loader::new(Arc::clone(dataset), indices.to_vec(), Thumbnail::preparation(), options)?;
     let mut thumbnails = Vec::with_capacity(indices.len());
     for batch in loader {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use visage_data::Split;
 use visage_judge::{Calibration, Chosen, Metric, Predictions, ThresholdRule, Thresholds, evaluate, sigmoid};
-use visage_train::inference::{InferenceOptions, logits};
+use visage_train::inference::logits;
 
 use super::evaluate::{BATCH_SIZE, images, open};
 use super::read_model;
@@ -50,11 +50,10 @@ struct Attribute {
 pub fn run(args: &CalibrateArgs) -> Result<(), CommandError> {
     let compute = Compute::new(&args.compute)?;
     let (model, file) = read_model(&args.model, &compute)?;
-    let dataset = Arc::new(open(&args.source, &model, &compute)?);
+    let dataset = Arc::new(open(&args.source, &model)?);
     let indices = images(&dataset, args.split)?;
-    let options = InferenceOptions { batch_size: BATCH_SIZE, workers: compute.threads };
     let mut progress = Progress::new(&format!("calibrating on {}", args.split), "images", indices.len() as u64);
-    let (labels, logits) = logits(&model, &dataset, indices, &options, &compute.device, |done| {
+    let (labels, logits) = logits(&model, &dataset, indices, BATCH_SIZE, &compute.device, |done| {
         progress.set(done as u64, String::new);
     })?;
     drop(progress);

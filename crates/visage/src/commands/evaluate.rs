@@ -9,7 +9,7 @@ use visage_judge::{
     SMALL_GROUP, Scores, ThresholdRule, Thresholds, judge_groups, sigmoid, widest_gaps,
 };
 use visage_model::{Model, Origin};
-use visage_train::inference::{InferenceOptions, logits, predictions};
+use visage_train::inference::{logits, predictions};
 use visage_train::{About, PredictionsFile, RunFolder};
 
 use super::data::source;
@@ -50,7 +50,7 @@ pub fn run(args: &EvaluateArgs) -> Result<(), CommandError> {
         return Err(CommandError::NoRules);
     }
     let judged = evaluate(&Judging {
-        dataset: &Arc::new(open(&args.source, &model, &compute)?),
+        dataset: &Arc::new(open(&args.source, &model)?),
         model: &model,
         model_file,
         data: &args.source.data,
@@ -86,8 +86,8 @@ pub fn run(args: &EvaluateArgs) -> Result<(), CommandError> {
 }
 
 /// Opens the dataset. Where its table assigns no splits and the model was trained on it, they are those of then.
-pub fn open(args: &SourceArgs, model: &Model, compute: &Compute) -> Result<Dataset, CommandError> {
-    let dataset = source::open(args, compute.threads)?;
+pub fn open(args: &SourceArgs, model: &Model) -> Result<Dataset, CommandError> {
+    let dataset = source::open(args)?;
     let Origin { split_seed, dataset_fingerprint, .. } = &model.card.origin;
     match split_seed {
         Some(seed) if !dataset.has_splits() => {
@@ -196,14 +196,13 @@ pub fn evaluate(judging: &Judging<'_>) -> Result<Judged, CommandError> {
 /// What the model says of the images, and what it would say without its calibration if it has one.
 fn answers(judging: &Judging<'_>, indices: &[usize]) -> Result<(Predictions, Option<Predictions>), CommandError> {
     let Judging { model, dataset, split, compute, .. } = judging;
-    let options = InferenceOptions { batch_size: BATCH_SIZE, workers: compute.threads };
     let mut progress = Progress::new(&format!("judging on {split}"), "images", indices.len() as u64);
     let told = |done: usize| progress.set(done as u64, String::new);
     let Some(calibration) = &model.card.calibration else {
-        let plain = predictions(model, dataset, indices.to_vec(), &options, &compute.device, told)?;
+        let plain = predictions(model, dataset, indices.to_vec(), BATCH_SIZE, &compute.device, told)?;
         return Ok((plain, None));
     };
-    let (labels, logits) = logits(model, dataset, indices.to_vec(), &options, &compute.device, told)?;
+    let (labels, logits) = logits(model, dataset, indices.to_vec(), BATCH_SIZE, &compute.device, told)?;
     let names = &model.card.attributes;
     let calibrated = logits.iter().enumerate();
     let calibrated = calibrated.map(|(cell, &logit)| calibration.probability(cell % names.len(), logit)).collect();

@@ -52,7 +52,7 @@ fn int8(
     compute: &Compute,
 ) -> Result<(), CommandError> {
     let source = SourceArgs { data: data.to_owned(), skip_bad_images: false };
-    let dataset = Arc::new(evaluate::open(&source, model, compute)?);
+    let dataset = Arc::new(evaluate::open(&source, model)?);
     let (quantised, cost) = int8_cost::measured(model, input, &dataset, out, compute)?;
     quantised.write(out)?;
     output::result(&cost.text())?;

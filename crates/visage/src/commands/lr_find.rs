@@ -25,7 +25,7 @@ pub fn run(args: &LrFindArgs) -> Result<(), CommandError> {
         return Err(CommandError::Usage("--start must be above 0 and below --end".into()));
     }
     let compute = Compute::new(&args.compute)?;
-    let mut dataset = source::open(&args.source, compute.threads)?;
+    let mut dataset = source::open(&args.source)?;
     if !dataset.has_splits() {
         dataset.assign_splits(recipe.training.seed);
     }
@@ -37,7 +37,6 @@ pub fn run(args: &LrFindArgs) -> Result<(), CommandError> {
         steps: args.steps,
         device: compute.device.clone(),
         device_name: compute.name.clone(),
-        workers: compute.threads,
     };
     let mut progress = Progress::new("learning rate", "steps", u64::from(args.steps));
     let mut done = 0;

@@ -28,7 +28,7 @@ const SMOOTHING: f64 = 0.05;
 pub fn run(args: &TrainArgs) -> Result<(), CommandError> {
     let recipe = recipe(args)?;
     let compute = Compute::new(&args.compute)?;
-    let mut dataset = source::open(&args.source, compute.threads)?;
+    let mut dataset = source::open(&args.source)?;
     dataset.require_images(&(0..dataset.samples().len()).collect::<Vec<_>>())?;
     let split_seed = (!dataset.has_splits()).then_some(recipe.training.seed);
     if let Some(seed) = split_seed {
@@ -144,7 +144,6 @@ pub fn train(training: &Training<'_>) -> Result<Outcome, CommandError> {
         accept_changes: *accept_changes,
         device: compute.device.clone(),
         device_name: compute.name.clone(),
-        workers: compute.threads,
         threads: compute.threads,
     };
     let listening = Listening::begin("stopping after this step, then saving");

@@ -17,7 +17,7 @@ use crate::table::{counted, duration};
 
 /// Packs a dataset.
 pub fn run(args: &PackArgs) -> Result<(), CommandError> {
-    let threads = start_threads(args.threads)?;
+    start_threads(args.threads)?;
     let mut recipe = Recipe::load(&args.recipe).map_err(CommandError::usage)?;
     recipe.set_all(&args.overrides).map_err(CommandError::usage)?;
     let dataset = Dataset::open(&args.path)?;
@@ -27,7 +27,7 @@ pub fn run(args: &PackArgs) -> Result<(), CommandError> {
     // The file appears when it is whole; what kept it from being so is told as it was.
     let written = atomic::write(&args.out, |out| {
         let preparation = recipe.input.preparation();
-        let packed = pack::write(&dataset, &preparation, threads, out, |done| progress.set(done as u64, String::new));
+        let packed = pack::write(&dataset, &preparation, out, |done| progress.set(done as u64, String::new));
         let failed = packed.is_err();
         outcome = Some(packed);
         if failed { Err(io::Error::other("an image failed")) } else { Ok(()) }

@@ -22,7 +22,7 @@ pub fn run(args: &PreviewArgs) -> Result<(), CommandError> {
             format!("{} is a page for a browser: name it .html", args.out.display()).into(),
         ));
     }
-    let threads = start_threads(args.threads)?;
+    start_threads(args.threads)?;
     let mut recipe = Recipe::load(&args.recipe).map_err(CommandError::usage)?;
     recipe.set_all(&args.overrides).map_err(CommandError::usage)?;
     let dataset = Dataset::open(&args.path)?;
@@ -37,7 +37,6 @@ pub fn run(args: &PreviewArgs) -> Result<(), CommandError> {
         preparation: recipe.input.preparation(),
         augmentation: recipe.augmentation.augmentation(),
         mixing: recipe.augmentation.mixing(),
-        workers: threads,
     };
     let html = page(&Arc::new(dataset), &preview)?;
     atomic::write(&args.out, |file| file.write_all(html.as_bytes()))

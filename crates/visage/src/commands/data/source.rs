@@ -12,14 +12,14 @@ use crate::table::{count, percent};
 const LISTED: usize = 20;
 
 /// Opens the dataset; with `--skip-bad-images` without the images that cannot be used, which are counted and listed.
-pub fn open(args: &SourceArgs, threads: usize) -> Result<Dataset, CommandError> {
+pub fn open(args: &SourceArgs) -> Result<Dataset, CommandError> {
     let mut dataset = Dataset::open(&args.data)?;
     if !args.skip_bad_images {
         return Ok(dataset);
     }
     let images = dataset.samples().len();
     let mut progress = Progress::new("looking at every image", "images", images as u64);
-    let bad = verify::bad_images(&dataset, threads, |done| progress.set(done as u64, String::new));
+    let bad = verify::bad_images(&dataset, |done| progress.set(done as u64, String::new));
     drop(progress);
     if !bad.is_empty() {
         output::warning(&format!("{} of {} images are left out", count(bad.len() as u64), count(images as u64)));

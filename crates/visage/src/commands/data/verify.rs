@@ -14,9 +14,9 @@ const SHOWN: usize = 5;
 
 /// Verifies a dataset.
 pub fn run(args: &VerifyArgs) -> Result<(), CommandError> {
-    let threads = start_threads(args.threads)?;
+    start_threads(args.threads)?;
     let mut progress: Option<Progress> = None;
-    let verification = verify::verify(&args.path, threads, |done, images| {
+    let verification = verify::verify(&args.path, |done, images| {
         let progress = progress.get_or_insert_with(|| Progress::new("verifying", "images", images as u64));
         progress.set(done as u64, String::new);
     })?;
