@@ -90,23 +90,24 @@ impl fmt::Display for Backend {
 }
 
 /// What a user asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Choice {
     /// The best device that works.
     Auto,
     /// This one: the `index`th of the backend's, from 0.
     Device(Backend, usize),
+    /// These of the backend's, two at least, to train on together.
+    Several(Backend, Vec<usize>),
 }
 
 /// A device that is not called so.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnknownDevice {
     /// No such backend, or no number behind it.
-    #[error("{0:?} is no device; there are auto, cpu, cuda, metal and vulkan, and cuda:1 is the second of CUDA's")]
+    #[error(
+        "{0:?} is no device; there are auto, cpu, cuda, metal and vulkan, cuda:1 is the second of CUDA's, and cuda:0,1 are the first two"
+    )]
     Name(String),
-    /// Several at once.
-    #[error("{0:?} are several devices, and visage computes on one at a time: name one of them")]
-    Several(String),
 }
 
 impl FromStr for Choice {
@@ -116,16 +117,15 @@ impl FromStr for Choice {
         if text == "auto" {
             return Ok(Choice::Auto);
         }
-        if text.contains(',') {
-            return Err(UnknownDevice::Several(text.to_owned()));
-        }
         let unknown = || UnknownDevice::Name(text.to_owned());
-        let (name, index) = match text.split_once(':') {
-            Some((name, index)) => (name, index.parse().map_err(|_| unknown())?),
-            None => (text, 0),
-        };
+        let (name, indices) = text.split_once(':').unwrap_or((text, "0"));
         let backend = Backend::ALL.into_iter().find(|backend| backend.name() == name).ok_or_else(unknown)?;
-        Ok(Choice::Device(backend, index))
+        let indices: Result<Vec<usize>, _> = indices.split(',').map(str::parse).collect();
+        let indices = indices.map_err(|_| unknown())?;
+        Ok(match indices[..] {
+            [index] => Choice::Device(backend, index),
+            _ => Choice::Several(backend, indices),
+        })
     }
 }
 
@@ -135,6 +135,10 @@ impl fmt::Display for Choice {
             Choice::Auto => f.write_str("auto"),
             Choice::Device(Backend::Cpu, 0) => f.write_str("cpu"),
             Choice::Device(backend, index) => write!(f, "{backend}:{index}"),
+            Choice::Several(backend, indices) => {
+                let indices: Vec<String> = indices.iter().map(usize::to_string).collect();
+                write!(f, "{backend}:{}", indices.join(","))
+            }
         }
     }
 }
@@ -164,7 +168,7 @@ pub enum DeviceError {
         devices: usize,
     },
     /// It is there and fails at a first small product.
-    #[error("{device} is there and does not compute: {reason}; its driver may be too old or damaged")]
+    #[error("{device} is there and does not compute: {reason}")]
     Broken {
         /// The device.
         device: String,
@@ -182,6 +186,8 @@ fn count(devices: usize) -> String {
 pub struct Opened {
     /// The device.
     pub device: Device,
+    /// The others, where there are several.
+    pub others: Vec<Device>,
     /// `cpu`, `vulkan:0`
     pub name: String,
     /// Its maker's name for it, where it is no processor and has one.
@@ -205,25 +211,33 @@ pub struct Found {
     pub broken: Option<String>,
 }
 
-/// Opens the device a user asks for, and tries it.
+/// Opens the device or the devices a user asks for, and tries them.
 ///
 /// # Errors
 ///
 /// If it is not compiled in, not there, or does not work. [`Choice::Auto`] always finds the processor.
-pub fn open(choice: Choice) -> Result<Opened, DeviceError> {
+pub fn open(choice: &Choice) -> Result<Opened, DeviceError> {
     match choice {
         Choice::Auto => Ok(best()),
-        Choice::Device(backend, index) => {
-            if !backend.is_compiled_in() {
-                return Err(DeviceError::NotCompiledIn(backend));
-            }
-            let devices = backend.devices();
-            match devices.get(index) {
-                Some(device) => tried(backend, index, device),
-                None if devices.is_empty() => Err(DeviceError::None { backend }),
-                None => Err(DeviceError::NoSuch { backend, index, devices: devices.len() }),
-            }
+        Choice::Device(backend, index) => named(*backend, *index),
+        Choice::Several(backend, indices) => {
+            let mut opened = indices.iter().map(|&index| named(*backend, index)).collect::<Result<Vec<_>, _>>()?;
+            let first = opened.remove(0);
+            let others = opened.into_iter().map(|opened| opened.device).collect();
+            Ok(Opened { others, name: choice.to_string(), ..first })
         }
+    }
+}
+
+fn named(backend: Backend, index: usize) -> Result<Opened, DeviceError> {
+    if !backend.is_compiled_in() {
+        return Err(DeviceError::NotCompiledIn(backend));
+    }
+    let devices = backend.devices();
+    match devices.get(index) {
+        Some(device) => tried(backend, index, device),
+        None if devices.is_empty() => Err(DeviceError::None { backend }),
+        None => Err(DeviceError::NoSuch { backend, index, devices: devices.len() }),
     }
 }
 
@@ -234,7 +248,12 @@ fn best() -> Opened {
     let all = cards.flat_map(|backend| backend.devices().into_iter().enumerate().map(move |device| (backend, device)));
     let mut hardware = all.filter(|(_, (_, device))| !is_software(device));
     let works = hardware.find_map(|(backend, (index, device))| tried(backend, index, &device).ok());
-    works.unwrap_or_else(|| Opened { device: Device::flex(), name: Backend::Cpu.to_string(), model: None })
+    works.unwrap_or_else(|| Opened {
+        device: Device::flex(),
+        others: Vec::new(),
+        name: Backend::Cpu.to_string(),
+        model: None,
+    })
 }
 
 /// Every device there is.
@@ -243,9 +262,8 @@ pub fn list() -> Vec<Found> {
     let mut found = Vec::new();
     for backend in Backend::ALL {
         for (index, device) in backend.devices().iter().enumerate() {
-            // A driver that plays a card may crash at a first product, and this program with it: it is tried when it is asked for.
             let software = is_software(device);
-            let broken = if software { None } else { tried(backend, index, device).err() };
+            let broken = tried(backend, index, device).err();
             let works = broken.is_none();
             let precisions = Precision::ALL.into_iter().filter(|&precision| works && supports(device, precision));
             found.push(Found {
@@ -268,16 +286,30 @@ pub fn supports(device: &Device, precision: Precision) -> bool {
     precision == Precision::F32 || has_kernels(device) || device.supports_dtype(precision.dtype())
 }
 
+/// Whether a driver is known to end the program. Where a card cannot lay out what a work group shares
+/// (`VK_KHR_workgroup_memory_explicit_layout`), cubecl-spirv 0.11 declares that memory as a pointer to it: not valid, and read as meant by
+/// SwiftShader alone.
+fn crashes(device: &Device) -> bool {
+    model(device).is_some_and(|name| name.starts_with("llvmpipe"))
+}
+
 /// The device, if it can multiply.
 fn tried(backend: Backend, index: usize, device: &Device) -> Result<Opened, DeviceError> {
     let name = Choice::Device(backend, index).to_string();
+    if crashes(device) {
+        let reason = "Mesa's llvmpipe crashes on kernels that Burn 0.22 writes for it; SwiftShader, another driver that \
+                      plays a card on the processor, does not";
+        return Err(DeviceError::Broken { device: name, reason: reason.to_owned() });
+    }
     let product = || {
         let ones = Tensor::<2>::ones([4, 4], device);
         ones.clone().matmul(ones).sum().into_scalar::<f32>()
     };
     let reason = match catch_unwind(AssertUnwindSafe(product)) {
-        Ok(64.0) => return Ok(Opened { device: device.clone(), model: model(device), name }),
-        Ok(sum) => format!("a product that is 64 came out as {sum}"),
+        Ok(64.0) => {
+            return Ok(Opened { device: device.clone(), others: Vec::new(), model: model(device), name });
+        }
+        Ok(sum) => format!("a product that is 64 came out as {sum}; its driver may be too old or damaged"),
         Err(panic) => panic
             .downcast_ref::<String>()
             .cloned()
@@ -338,22 +370,23 @@ mod tests {
             ("cuda:3", Choice::Device(Backend::Cuda, 3)),
             ("vulkan:1", Choice::Device(Backend::Vulkan, 1)),
             ("metal", Choice::Device(Backend::Metal, 0)),
+            ("cuda:0,2", Choice::Several(Backend::Cuda, vec![0, 2])),
         ];
         for (text, choice) in table {
             assert_eq!(text.parse(), Ok(choice));
         }
-        for text in ["", "gpu", "cuda:", "cuda:x", "cuda:-1", "CUDA"] {
+        assert_eq!("cuda:0,2".parse::<Choice>().unwrap().to_string(), "cuda:0,2");
+        for text in ["", "gpu", "cuda:", "cuda:x", "cuda:-1", "cuda:0,", "cuda:0,cuda:1", "CUDA"] {
             assert_eq!(text.parse::<Choice>(), Err(UnknownDevice::Name(text.to_owned())));
         }
-        assert_eq!("cuda:0,1".parse::<Choice>(), Err(UnknownDevice::Several("cuda:0,1".to_owned())));
     }
 
     #[test]
     fn the_processor_is_always_there() {
-        let cpu = open(Choice::Device(Backend::Cpu, 0)).unwrap();
+        let cpu = open(&Choice::Device(Backend::Cpu, 0)).unwrap();
         assert_eq!((cpu.name.as_str(), cpu.device), ("cpu", Device::flex()));
         assert_eq!(
-            open(Choice::Device(Backend::Cpu, 1)).unwrap_err(),
+            open(&Choice::Device(Backend::Cpu, 1)).unwrap_err(),
             DeviceError::NoSuch { backend: Backend::Cpu, index: 1, devices: 1 }
         );
         assert!(list().iter().any(|found| found.device == "cpu" && found.broken.is_none()));
@@ -362,7 +395,7 @@ mod tests {
     #[test]
     fn what_is_not_compiled_in_says_how_to_get_it() {
         for backend in Backend::ALL.into_iter().filter(|backend| !backend.is_compiled_in()) {
-            let error = open(Choice::Device(backend, 0)).unwrap_err();
+            let error = open(&Choice::Device(backend, 0)).unwrap_err();
             assert_eq!(error, DeviceError::NotCompiledIn(backend));
             assert!(error.to_string().contains(&format!("--features {backend}")), "{error}");
         }

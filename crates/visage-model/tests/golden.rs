@@ -18,7 +18,7 @@ fn device() -> Device {
     let choice = std::env::var("VISAGE_TEST_DEVICE").map_or(Choice::Device(Backend::Cpu, 0), |name| {
         name.parse().unwrap_or_else(|error| panic!("VISAGE_TEST_DEVICE: {error}"))
     });
-    device::open(choice).unwrap_or_else(|error| panic!("{error}")).device
+    device::open(&choice).unwrap_or_else(|error| panic!("{error}")).device
 }
 
 /// How far numbers may be from the golden ones, where the kernels are within `kernels`.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use burn::module::{Module, ModuleVisitor, Param};
-use burn::tensor::{Gradients as Tape, Tensor};
+use burn::tensor::{Device, Gradients as Tape, Tensor};
 use visage_model::network::Path;
 use visage_model::{Network, ops};
 
@@ -34,6 +34,11 @@ impl Gradients {
             self.0.insert(path, sum);
         }
         self
+    }
+
+    /// Moves every gradient to a device.
+    pub(crate) fn to_device(self, device: &Device) -> Self {
+        Self(self.0.into_iter().map(|(path, gradient)| (path, gradient.to_device(device))).collect())
     }
 
     /// Multiplies every gradient.
@@ -106,8 +111,6 @@ impl ModuleVisitor for Taker<'_> {
 
 #[cfg(test)]
 mod tests {
-    use burn::tensor::Device;
-
     use super::*;
 
     fn gradients(values: [[f32; 2]; 2]) -> Gradients {

@@ -2,10 +2,12 @@
 
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Tensor, TensorData};
-use visage_data::{Batch, Label, Preparation};
+use rayon::prelude::*;
+use visage_data::{Batch, Label, Preparation, Statistics};
 use visage_model::model_file::image_tensor;
 use visage_model::{Draws, Network, Norms, Pass, Precision, Training, ops, threads};
 
+use crate::error::TrainError;
 use crate::gradients::{Gradients, norm_of};
 use crate::loss::Loss;
 use crate::loss_scale::LossScale;
@@ -19,13 +21,74 @@ use crate::schedule::Rates;
 pub(crate) struct Learner<'a> {
     pub recipe: &'a Recipe,
     pub preparation: Preparation,
-    pub loss: Loss,
-    /// One that tracks gradients.
-    pub device: Device,
+    /// Where the weights are and move.
+    pub place: Place,
+    /// What every batch is shared with: each step they are sent the weights, and send back gradients.
+    pub others: Vec<Place>,
     /// Out only during a step, so that the optimiser holds the only handle and works in place.
     pub network: Option<Network>,
     pub optimizer: Optimizer,
     pub loss_scale: LossScale,
+}
+
+/// Where batches, or parts of them, go through a network.
+#[derive(Debug)]
+pub(crate) struct Place {
+    /// As it is.
+    device: Device,
+    /// As training sees it: it tracks gradients.
+    tracking: Device,
+    loss: Loss,
+}
+
+impl Place {
+    /// # Errors
+    ///
+    /// If the recipe's loss makes no sense.
+    pub fn new(recipe: &Recipe, statistics: &Statistics, device: &Device) -> Result<Self, TrainError> {
+        let tracking = recipe.training.tracking(device);
+        let loss = recipe.loss.loss(statistics, &tracking)?.smoothed(recipe.loss.label_smoothing);
+        Ok(Self { device: device.clone(), tracking, loss })
+    }
+}
+
+/// What one device is given of a batch.
+#[derive(Clone, Copy, Debug)]
+struct Share<'a> {
+    indices: &'a [usize],
+    pixels: &'a [u8],
+    labels: &'a [Label],
+    /// The labels of the images that are mixed into these, and how much of each image is its own.
+    partners: Option<(&'a [Label], f32)>,
+}
+
+impl<'a> Share<'a> {
+    /// Cuts a batch into at most so many parts of about as many images, two at least: one alone has no variance.
+    fn cut(batch: &'a Batch, partners: Option<(&'a [Label], f32)>, parts: usize) -> Vec<Self> {
+        let images = batch.indices.len();
+        let parts = parts.min(images / 2).max(1);
+        let (values, attributes) = (batch.size.pixels() * 3, batch.labels.len() / images.max(1));
+        let part = |part: usize| {
+            let (from, to) = (images * part / parts, images * (part + 1) / parts);
+            let labels = from * attributes..to * attributes;
+            Self {
+                indices: &batch.indices[from..to],
+                pixels: &batch.pixels[from * values..to * values],
+                labels: &batch.labels[labels.clone()],
+                partners: partners.map(|(partners, share)| (&partners[labels], share)),
+            }
+        };
+        (0..parts).map(part).collect()
+    }
+}
+
+/// What a share came to.
+#[derive(Debug)]
+struct Back {
+    gradients: Gradients,
+    /// The mean loss, and how many labels it is of.
+    loss: Tensor<1>,
+    labels: u64,
 }
 
 /// What the batches of one step add up to.
@@ -86,48 +149,78 @@ impl Learner<'_> {
 
     /// Takes a batch of `epoch`, counted from 0, through the network and back.
     pub fn gather(&self, gathered: &mut Gathered, batch: &Batch, epoch: u64) {
-        if ops::has_kernels(&self.device) {
-            threads::awake(|| self.forward_and_back(gathered, batch, epoch));
-        } else {
-            self.forward_and_back(gathered, batch, epoch);
+        let partners = batch.mixed.as_ref().map(|mixed| (mixed.partner_labels(&batch.labels), mixed.share));
+        let partners = partners.as_ref().map(|(labels, share)| (labels.as_slice(), *share));
+        let shares = Share::cut(batch, partners, 1 + self.others.len());
+        let backs = match shares[..] {
+            [whole] if ops::has_kernels(&self.place.device) => {
+                vec![threads::awake(|| self.forward_and_back(self.network(), &self.place, whole, epoch))]
+            }
+            [whole] => vec![self.forward_and_back(self.network(), &self.place, whole, epoch)],
+            // Each on a thread of its own, so that none waits for another to be told what to do.
+            _ => shares.into_par_iter().enumerate().with_max_len(1).map(|part| self.shared(part, epoch)).collect(),
+        };
+        for Back { gradients, loss, labels } in backs {
+            // Parts of a step count by their known labels, as if they had been one batch.
+            let gradients = if self.is_in_parts() { gradients.times(labels as f64) } else { gradients };
+            gathered.gradients = std::mem::take(&mut gathered.gradients).plus(gradients);
+            gathered.losses.push((loss, labels));
         }
+        gathered.batches += 1;
+        gathered.images.extend(&batch.indices);
+    }
+
+    /// Whether a step is computed in parts that add up.
+    fn is_in_parts(&self) -> bool {
+        self.recipe.training.accumulate > 1 || !self.others.is_empty()
+    }
+
+    /// A share of a batch, by its number; what comes of it is where the weights are.
+    fn shared(&self, (number, share): (usize, Share<'_>), epoch: u64) -> Back {
+        let Some(place) = number.checked_sub(1).map(|other| &self.others[other]) else {
+            return self.forward_and_back(self.network(), &self.place, share, epoch);
+        };
+        // What its norms gather is left behind: running statistics are those of the first device, as in PyTorch.
+        let network = tracked(self.network().valid().to_device(&place.device), &place.tracking);
+        let Back { gradients, loss, labels } = self.forward_and_back(&network, place, share, epoch);
+        let home = &self.place.device;
+        Back { gradients: gradients.to_device(home), loss: loss.to_device(home), labels }
     }
 
     /// Whether a step need not be waited for: a graphics card does it beside the processor, and no scale of the loss depends on
     /// what comes of it.
     pub fn runs_ahead(&self) -> bool {
-        !ops::has_kernels(&self.device) && self.recipe.training.precision != Precision::F16
+        !ops::has_kernels(&self.place.device) && self.recipe.training.precision != Precision::F16
     }
 
-    fn forward_and_back(&self, gathered: &mut Gathered, batch: &Batch, epoch: u64) {
+    /// The mean loss of a share and its gradients, by a network that is where the `place` says.
+    fn forward_and_back(&self, network: &Network, place: &Place, share: Share<'_>, epoch: u64) -> Back {
         let training = &self.recipe.training;
-        let samples: Vec<u64> = batch.indices.iter().map(|&index| index as u64).collect();
+        let device = &place.tracking;
+        let samples: Vec<u64> = share.indices.iter().map(|&index| index as u64).collect();
         let draws = Draws { seed: training.seed, epoch, samples: &samples };
         let head = Training { draws, norms: Norms::Batch, precision: training.precision };
         let norms = if training.freeze_norms { Norms::Frozen } else { Norms::Batch };
         let backbone = Training { norms, ..head };
-        let images = image_tensor(&self.preparation, &batch.pixels, samples.len(), &self.device);
-        let (targets, mask, labels) = label_tensors(&batch.labels, samples.len(), &self.device);
+        let images = image_tensor(&self.preparation, share.pixels, samples.len(), device);
+        let (targets, mask, labels) = label_tensors(share.labels, samples.len(), device);
 
-        let network = self.network();
         let features = if epoch < u64::from(training.freeze_backbone_epochs) {
             network.features(images, Pass::Inference).detach()
         } else {
             network.features(images, Pass::Training(&backbone))
         };
         let logits = network.classify(features, Pass::Training(&head));
-        let loss = match &batch.mixed {
-            Some(mixed) => mixed_loss(&self.loss, logits, &batch.labels, mixed, &self.device),
-            None => self.loss.mean(logits, targets, mask),
+        let loss = match share.partners {
+            Some((partners, own)) => {
+                let partners = label_tensors(partners, samples.len(), device);
+                mixed_loss(&place.loss, logits, (targets, mask), (partners.0, partners.1), own)
+            }
+            None => place.loss.mean(logits, targets, mask),
         };
         let mut tape = (loss.clone() * self.scale()).backward();
         let gradients = Gradients::take(network, &mut tape);
-        // Batches of a step count by their known labels, as if they had been one batch.
-        let gradients = if training.accumulate > 1 { gradients.times(labels as f64) } else { gradients };
-        gathered.gradients = std::mem::take(&mut gathered.gradients).plus(gradients);
-        gathered.losses.push((loss.inner(), labels));
-        gathered.batches += 1;
-        gathered.images.extend(&batch.indices);
+        Back { gradients, loss: loss.inner(), labels }
     }
 
     /// What the loss is multiplied by before the way back.
@@ -165,7 +258,7 @@ impl Learner<'_> {
     fn finished(&self, gathered: &mut Gathered) -> (Gradients, Unread) {
         let losses = std::mem::take(&mut gathered.losses);
         let known = losses.iter().map(|(_, labels)| labels).sum::<u64>().max(1) as f64;
-        let weights = if self.recipe.training.accumulate > 1 { known } else { 1.0 };
+        let weights = if self.is_in_parts() { known } else { 1.0 };
         let gradients = std::mem::take(&mut gathered.gradients).times(1.0 / (self.scale() * weights));
         let squares = gradients.squares();
         (gradients, Unread { losses, squares })

@@ -7,7 +7,7 @@ use serde::Serialize;
 use visage_data::{Dataset, Loader, LoaderOptions, Split, Statistics};
 
 use crate::error::TrainError;
-use crate::learner::{Gathered, Learner, Outcome};
+use crate::learner::{Gathered, Learner, Outcome, Place, tracked};
 use crate::optimizer::Optimizer;
 use crate::recipe::Recipe;
 use crate::schedule::Rates;
@@ -72,16 +72,15 @@ impl RangeTest {
             1 => return Err(TrainError::TooFewImages),
             _ => {}
         }
-        let tracking = recipe.training.tracking(device);
         let statistics = Statistics::of(dataset, Split::Train);
         let config = recipe.model.network(dataset.attributes().len());
         let (network, _) = first_weights(recipe, &config, device)?;
         let mut learner = Learner {
             recipe,
             preparation: recipe.input.preparation(),
-            loss: recipe.loss.loss(&statistics, &tracking)?.smoothed(recipe.loss.label_smoothing),
-            device: tracking,
-            network: Some(burn::module::Module::train(network)),
+            place: Place::new(recipe, &statistics, device)?,
+            others: Vec::new(),
+            network: Some(tracked(network, &recipe.training.tracking(device))),
             optimizer: Optimizer::new(recipe.optimizer),
             loss_scale: Default::default(),
         };

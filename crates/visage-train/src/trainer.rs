@@ -22,7 +22,7 @@ use crate::average::Average;
 use crate::checkpoint::{self, Checkpoint, Position};
 use crate::early_stopping::Monitor;
 use crate::error::{Divergence, NotANumber, TrainError};
-use crate::learner::{self, Gathered, Learner, label_tensors, tracked};
+use crate::learner::{self, Gathered, Learner, Place, label_tensors, tracked};
 use crate::loss::Loss;
 use crate::optimizer::Optimizer;
 use crate::pretrained;
@@ -59,7 +59,10 @@ pub struct TrainSettings {
     pub accept_changes: bool,
     /// Where to compute.
     pub device: Device,
-    /// Name of the device, for the record.
+    /// Devices of the same kind that every batch is shared with: each computes the gradients of its part, and norms by the
+    /// images of that part.
+    pub other_devices: Vec<Device>,
+    /// Name of the device or devices, for the record.
     pub device_name: String,
     /// Threads that compute, for the record.
     pub threads: usize,
@@ -204,8 +207,9 @@ impl<'a> Run<'a> {
         // A last batch of one image has no variance to normalise by.
         let drop_last = training.len() % recipe.training.batch_size == 1;
         let statistics = Statistics::of(dataset, Split::Train);
-        let tracking = recipe.training.tracking(device);
-        let loss = recipe.loss.loss(&statistics, &tracking)?.smoothed(recipe.loss.label_smoothing);
+        let place = Place::new(recipe, &statistics, device)?;
+        let others = settings.other_devices.iter().map(|device| Place::new(recipe, &statistics, device));
+        let others = others.collect::<Result<_, _>>()?;
         let validation_loss = recipe.loss.loss(&statistics, device)?;
 
         let attributes = dataset.attributes().to_vec();
@@ -214,9 +218,9 @@ impl<'a> Run<'a> {
         let learner = |network: Network, optimizer: Optimizer| Learner {
             recipe,
             preparation: preparation.clone(),
-            loss,
-            device: tracking.clone(),
-            network: Some(tracked(network, &tracking)),
+            network: Some(tracked(network, &recipe.training.tracking(device))),
+            place,
+            others,
             optimizer,
             loss_scale: Default::default(),
         };

@@ -100,6 +100,7 @@ proptest! {
             resume: false,
             accept_changes: false,
             device: Device::flex(),
+            other_devices: Vec::new(),
             device_name: "cpu".to_owned(),
             threads: 1,
         };

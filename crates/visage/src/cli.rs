@@ -86,7 +86,7 @@ pub struct SourceArgs {
 #[derive(Clone, Debug, Args)]
 pub struct ComputeArgs {
     /// The device to compute on: cpu, cuda, metal or vulkan, with a number (cuda:1) where there are several, as `visage devices`
-    /// lists them; auto is the best that works.
+    /// lists them; auto is the best that works. `visage train` may share its batches between several (cuda:0,1).
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub device: Choice,
     /// Threads to compute and to decode with [default: one a processor].

@@ -14,9 +14,11 @@ use crate::output;
 pub struct Compute {
     /// The device.
     pub device: Device,
+    /// Those that share batches with it when it trains.
+    pub others: Vec<Device>,
     /// Its name, such as `cpu` or `cuda:0`.
     pub name: String,
-    /// Threads that compute, and as many that decode.
+    /// Threads that compute and decode.
     pub threads: usize,
 }
 
@@ -25,10 +27,22 @@ impl Compute {
     ///
     /// # Errors
     ///
-    /// When the threads cannot be started, or the device that was asked for is not there.
+    /// When the threads cannot be started, several devices are asked for, or the one is not there.
     pub fn new(args: &ComputeArgs) -> Result<Self, CommandError> {
+        match &args.device {
+            several @ Choice::Several(..) => Err(CommandError::usage(OneDevice(several.clone()))),
+            _ => Self::for_training(args),
+        }
+    }
+
+    /// The same of several devices too.
+    ///
+    /// # Errors
+    ///
+    /// When the threads cannot be started, or a device that was asked for is not there.
+    pub fn for_training(args: &ComputeArgs) -> Result<Self, CommandError> {
         let threads = start_threads(args.threads)?;
-        let opened = device::open(args.device)?;
+        let opened = device::open(&args.device)?;
         let cards = Backend::ALL.into_iter().filter(|backend| *backend != Backend::Cpu && backend.is_compiled_in());
         let cards: Vec<&str> = cards.map(Backend::name).collect();
         // Where there is a choice, it is told.
@@ -40,9 +54,14 @@ impl Compute {
                 }
             });
         }
-        Ok(Self { device: opened.device, name: opened.name, threads })
+        Ok(Self { device: opened.device, others: opened.others, name: opened.name, threads })
     }
 }
+
+/// Several devices for what one does.
+#[derive(Debug, thiserror::Error)]
+#[error("{0} are several devices, which only `visage train` can use together: name one of them")]
+struct OneDevice(Choice);
 
 /// Starts the threads that everything parallel runs on, and says how many there are.
 ///

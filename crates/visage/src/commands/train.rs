@@ -27,7 +27,7 @@ const SMOOTHING: f64 = 0.05;
 /// Trains a model.
 pub fn run(args: &TrainArgs) -> Result<(), CommandError> {
     let recipe = recipe(args)?;
-    let compute = Compute::new(&args.compute)?;
+    let compute = Compute::for_training(&args.compute)?;
     let mut dataset = source::open(&args.source)?;
     dataset.require_images(&(0..dataset.samples().len()).collect::<Vec<_>>())?;
     let split_seed = (!dataset.has_splits()).then_some(recipe.training.seed);
@@ -143,6 +143,7 @@ pub fn train(training: &Training<'_>) -> Result<Outcome, CommandError> {
         resume: *resume,
         accept_changes: *accept_changes,
         device: compute.device.clone(),
+        other_devices: compute.others.clone(),
         device_name: compute.name.clone(),
         threads: compute.threads,
     };

@@ -1,6 +1,11 @@
 //! `visage devices` and `--device`.
 
-use crate::fixture::line;
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::fixture::{Ran, folder, line, squares, training_with, visage};
 
 #[test]
 fn what_there_is_to_compute_on_is_listed() {
@@ -27,7 +32,7 @@ fn a_device_that_is_not_there_says_what_it_needs() {
     let bench = |device: &str| line(&format!("bench infer --arch resnet18 --size 32 --batch 1 --device {device}"));
     for (device, message) in [
         ("gpu", "\"gpu\" is no device; there are auto, cpu, cuda, metal and vulkan"),
-        ("cuda:0,1", "are several devices, and visage computes on one at a time"),
+        ("cuda:0,1", "cuda:0,1 are several devices, which only `visage train` can use together"),
     ] {
         let error = bench(device).failed(2);
         assert!(error.contains(message), "{error}");
@@ -40,20 +45,78 @@ fn a_device_that_is_not_there_says_what_it_needs() {
     }
 }
 
-/// On whatever speaks Vulkan; Mesa's lavapipe does, on any processor.
+/// A column of `steps.csv`.
+fn column(run: &Path, name: &str) -> Vec<f64> {
+    let text = fs::read_to_string(run.join("steps.csv")).unwrap();
+    let mut lines = text.lines().map(|line| line.split(',').collect::<Vec<_>>());
+    let place = lines.next().unwrap().iter().position(|column| *column == name).unwrap();
+    lines.map(|line| line[place].parse().unwrap()).collect()
+}
+
+fn assert_near(found: &[f64], expected: &[f64], tolerance: f64) {
+    assert!(!found.is_empty());
+    assert_eq!(found.len(), expected.len());
+    for (found, expected) in found.iter().zip(expected) {
+        assert!((found - expected).abs() <= tolerance, "{found}, not {expected}");
+    }
+}
+
+fn trained_on(device: &str, arguments: Vec<String>) -> Ran {
+    visage(arguments.into_iter().chain(["--device", device].map(str::to_owned)))
+}
+
+/// A batch that devices share is what it would be on one: the loss and the step are those of the whole. Only norms are of the
+/// images of one device, as they are where batches of that size are accumulated.
+fn assert_shares_batches(backend: &str, tolerance: f64) {
+    let folder = folder();
+    let one = folder.path().join("one");
+    let changes =
+        |batch: &'static str, accumulate: &'static str| ["epochs=1", "checkpoint_minutes=10", batch, accumulate];
+    trained_on(&format!("{backend}:0"), training_with(&one, &changes("batch_size=8", "accumulate=2"))).done();
+    let (losses, norms) = (column(&one, "loss"), column(&one, "gradient_norm"));
+    assert_eq!(losses.len(), 4);
+
+    let two = folder.path().join("two");
+    let devices = format!("{backend}:0,0");
+    trained_on(&devices, training_with(&two, &changes("batch_size=16", "accumulate=1"))).done();
+    assert_near(&column(&two, "loss"), &losses, tolerance);
+    assert_near(&column(&two, "gradient_norm"), &norms, tolerance * 10.0);
+    let record: Value = serde_json::from_slice(&fs::read(two.join("run.json")).unwrap()).unwrap();
+    assert_eq!(record["device"], devices.as_str());
+    // Its model is asked on one.
+    let asked = format!("predict {} {}", two.display(), squares().join("images/00.png").display());
+    line(&format!("{asked} --device {backend}")).done();
+    let error = line(&format!("{asked} --device {devices}")).failed(2);
+    assert!(error.contains("are several devices"), "{error}");
+
+    // Images that are mixed come with their partners' labels; an odd one out is not left alone.
+    let mixed = folder.path().join("mixed");
+    let changes = ["epochs=1", "batch_size=9", "augmentation.mixup=0.5", "augmentation.cutmix=0.5"];
+    trained_on(&devices, training_with(&mixed, &changes)).done();
+    assert!(column(&mixed, "loss").iter().all(|loss| loss.is_finite()));
+}
+
+#[test]
+fn several_devices_share_batches() {
+    assert_shares_batches("cpu", 1e-5);
+    let missing = folder();
+    let error = trained_on("cpu:0,1", training_with(&missing.path().join("run"), &[])).failed(1);
+    assert!(error.contains("there is no cpu:1: 1 device is reached by cpu"), "{error}");
+}
+
+/// On whatever speaks Vulkan, a program that plays a card on the processor included.
 #[cfg(feature = "vulkan")]
 mod vulkan {
-    use std::fs;
-    use std::path::Path;
-
-    use serde_json::Value;
-
-    use crate::fixture::{PROGRAM, Ran, folder, line, run, squares, training_with, visage};
-
-    const DEVICE: [&str; 2] = ["--device", "vulkan"];
+    use super::*;
+    use crate::fixture::{PROGRAM, run};
 
     fn on_vulkan(arguments: Vec<String>) -> Ran {
-        visage(arguments.into_iter().chain(DEVICE.map(str::to_owned)))
+        trained_on("vulkan", arguments)
+    }
+
+    #[test]
+    fn several_devices_share_batches() {
+        assert_shares_batches("vulkan", 1e-3);
     }
 
     /// The probabilities of every image that `predict` was asked about.
@@ -70,22 +133,6 @@ mod vulkan {
             Value::Object(values) => values.values().flat_map(numbers).collect(),
             _ => Vec::new(),
         }
-    }
-
-    fn assert_near(found: &[f64], expected: &[f64], tolerance: f64) {
-        assert!(!found.is_empty());
-        assert_eq!(found.len(), expected.len());
-        for (found, expected) in found.iter().zip(expected) {
-            assert!((found - expected).abs() <= tolerance, "{found}, not {expected}");
-        }
-    }
-
-    /// A column of `steps.csv`.
-    fn column(run: &Path, name: &str) -> Vec<f64> {
-        let text = fs::read_to_string(run.join("steps.csv")).unwrap();
-        let mut lines = text.lines().map(|line| line.split(',').collect::<Vec<_>>());
-        let place = lines.next().unwrap().iter().position(|column| *column == name).unwrap();
-        lines.map(|line| line[place].parse().unwrap()).collect()
     }
 
     #[test]
