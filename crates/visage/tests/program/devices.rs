@@ -158,7 +158,7 @@ mod vulkan {
 
         let (data, out) = (squares().display(), folder.path());
         let evaluated = |device: &str| {
-            line(&format!("evaluate {} --data {data} --json - --device {device}", model.display())).json()
+            line(&format!("evaluate {} --data {data} --json --device {device}", model.display())).json()
         };
         assert_near(&numbers(&evaluated("vulkan")), &numbers(&evaluated("cpu")), 1e-3);
 
