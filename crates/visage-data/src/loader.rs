@@ -232,13 +232,16 @@ struct BatchMaker {
     made: Sender<Made>,
 }
 
+/// The pixels of an image, unless it cannot be used.
+type Image = Result<Vec<u8>, DataError>;
+
 /// A batch whose images are being made.
 struct Started {
     number: usize,
     /// Where in the epoch's order it begins.
     start: usize,
     /// What became of each image so far.
-    images: Vec<Mutex<Option<Result<Vec<u8>, DataError>>>>,
+    images: Vec<Mutex<Option<Image>>>,
     /// Images not finished yet.
     left: AtomicUsize,
 }
@@ -300,7 +303,7 @@ impl BatchMaker {
     }
 
     /// One prepared and augmented image.
-    fn image(&self, at: usize) -> Result<Vec<u8>, DataError> {
+    fn image(&self, at: usize) -> Image {
         let (index, repeat) = (self.order[at], self.repeats[at]);
         let mut pixels = self.dataset.pixels(index, &self.preparation)?;
         if let Some(augmentation) = &self.options.augmentation {

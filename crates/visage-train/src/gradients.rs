@@ -37,7 +37,7 @@ impl Gradients {
     }
 
     /// Moves every gradient to a device.
-    pub(crate) fn to_device(self, device: &Device) -> Self {
+    pub(crate) fn moved_to(self, device: &Device) -> Self {
         Self(self.0.into_iter().map(|(path, gradient)| (path, gradient.to_device(device))).collect())
     }
 

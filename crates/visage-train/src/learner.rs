@@ -184,7 +184,7 @@ impl Learner<'_> {
         let network = tracked(self.network().valid().to_device(&place.device), &place.tracking);
         let Back { gradients, loss, labels } = self.forward_and_back(&network, place, share, epoch);
         let home = &self.place.device;
-        Back { gradients: gradients.to_device(home), loss: loss.to_device(home), labels }
+        Back { gradients: gradients.moved_to(home), loss: loss.to_device(home), labels }
     }
 
     /// Whether a step need not be waited for: a graphics card does it beside the processor, and no scale of the loss depends on

@@ -157,9 +157,8 @@ mod vulkan {
         assert_near(&probabilities(model, "--device vulkan"), &probabilities(model, "--device cpu"), 1e-4);
 
         let (data, out) = (squares().display(), folder.path());
-        let evaluated = |device: &str| {
-            line(&format!("evaluate {} --data {data} --json --device {device}", model.display())).json()
-        };
+        let evaluated =
+            |device: &str| line(&format!("evaluate {} --data {data} --json --device {device}", model.display())).json();
         assert_near(&numbers(&evaluated("vulkan")), &numbers(&evaluated("cpu")), 1e-3);
 
         let image = squares().join("images/00.png");
