@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
+use crossbeam_channel::{Receiver, Sender, unbounded};
 use rayon::Yield;
 
 use crate::augment::Augmentation;
@@ -168,11 +168,9 @@ impl Loader {
             if rayon::yield_now() == Some(Yield::Executed) {
                 continue;
             }
-            match self.made.recv_timeout(LOOK_AGAIN) {
-                Ok(made) => return made,
-                Err(RecvTimeoutError::Timeout) => {}
-                // The maker, which is this loader's, holds a sender.
-                Err(RecvTimeoutError::Disconnected) => unreachable!("the sender is held"),
+            // It fails only for want of time: this loader's maker holds a sender.
+            if let Ok(made) = self.made.recv_timeout(LOOK_AGAIN) {
+                return made;
             }
         }
     }

@@ -162,7 +162,7 @@ impl Geometry {
     /// See [`Face::regions`].
     pub(crate) fn regions(&self, attribute: Attribute, width: u32, height: u32) -> Vec<Region> {
         let frame = self.head_frame(width, height);
-        let place = |(left, top, right, bottom): Box| {
+        let place = |(left, top, right, bottom): Bounds| {
             let mut corners =
                 [(left, top), (right, top), (left, bottom), (right, bottom)].map(|(x, y)| Point::from_xy(x, y));
             frame.map_points(&mut corners);
@@ -175,7 +175,7 @@ impl Geometry {
     }
 
     /// The same in the head's frame.
-    fn boxes(&self, attribute: Attribute) -> Vec<Box> {
+    fn boxes(&self, attribute: Attribute) -> Vec<Bounds> {
         use Attribute::*;
         let side = self.cheek + 16.0;
         let eyes = self.eye_x + self.eye_half_width;
@@ -205,7 +205,7 @@ impl Geometry {
     }
 
     /// The crown of a hat with its edge or peak, and its brim.
-    fn hat_boxes(&self) -> Vec<Box> {
+    fn hat_boxes(&self) -> Vec<Bounds> {
         let (half, rim, top) = (self.hat_half_width, self.hat_rim, self.hat_top);
         let at = self.turned((0.0, 0.0), HAT_DEPTH);
         match self.hat {
@@ -220,10 +220,10 @@ impl Geometry {
 }
 
 /// Left, top, right and bottom in the head's frame.
-type Box = (f32, f32, f32, f32);
+type Bounds = (f32, f32, f32, f32);
 
 /// A box that is told from a point.
-fn around((x, y): Pt, (left, top, right, bottom): Box) -> Box {
+fn around((x, y): Pt, (left, top, right, bottom): Bounds) -> Bounds {
     (x + left, y + top, x + right, y + bottom)
 }
 

@@ -50,6 +50,23 @@ impl Place {
         let loss = recipe.loss.loss(statistics, &tracking)?.smoothed(recipe.loss.label_smoothing);
         Ok(Self { device: device.clone(), tracking, loss })
     }
+
+    /// The network ready to be trained here, wherever its tensors were made: burn keeps the strategy of checkpointing with
+    /// each of them, and they may not differ.
+    pub fn tracked(&self, network: Network) -> Network {
+        struct Strategy<'a>(&'a Device);
+
+        impl ModuleMapper for Strategy<'_> {
+            fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+                param.map(|tensor| match self.0.gradient_checkpointing_strategy() {
+                    Some(strategy) if tensor.is_autodiff() => tensor.with_gradient_checkpointing_strategy(strategy),
+                    _ => tensor,
+                })
+            }
+        }
+
+        network.train().map(&mut Strategy(&self.tracking))
+    }
 }
 
 /// What one device is given of a batch.
@@ -153,10 +170,10 @@ impl Learner<'_> {
         let partners = partners.as_ref().map(|(labels, share)| (labels.as_slice(), *share));
         let shares = Share::cut(batch, partners, 1 + self.others.len());
         let backs = match shares[..] {
-            [whole] if ops::has_kernels(&self.place.device) => {
-                vec![threads::awake(|| self.forward_and_back(self.network(), &self.place, whole, epoch))]
+            [whole] => {
+                let back = || self.shared((0, whole), epoch);
+                vec![if ops::has_kernels(&self.place.device) { threads::awake(back) } else { back() }]
             }
-            [whole] => vec![self.forward_and_back(self.network(), &self.place, whole, epoch)],
             // Each on a thread of its own, so that none waits for another to be told what to do.
             _ => shares.into_par_iter().enumerate().with_max_len(1).map(|part| self.shared(part, epoch)).collect(),
         };
@@ -181,7 +198,7 @@ impl Learner<'_> {
             return self.forward_and_back(self.network(), &self.place, share, epoch);
         };
         // What its norms gather is left behind: running statistics are those of the first device, as in PyTorch.
-        let network = tracked(self.network().valid().to_device(&place.device), &place.tracking);
+        let network = place.tracked(self.network().valid().to_device(&place.device));
         let Back { gradients, loss, labels } = self.forward_and_back(&network, place, share, epoch);
         let home = &self.place.device;
         Back { gradients: gradients.moved_to(home), loss: loss.to_device(home), labels }
@@ -282,23 +299,6 @@ impl Learner<'_> {
             _ => Outcome::Diverged,
         }
     }
-}
-
-/// The network ready to be trained on `device`, wherever its tensors were made: burn keeps the strategy of checkpointing with
-/// each of them, and they may not differ.
-pub(crate) fn tracked(network: Network, device: &Device) -> Network {
-    struct Strategy<'a>(&'a Device);
-
-    impl ModuleMapper for Strategy<'_> {
-        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-            param.map(|tensor| match self.0.gradient_checkpointing_strategy() {
-                Some(strategy) if tensor.is_autodiff() => tensor.with_gradient_checkpointing_strategy(strategy),
-                _ => tensor,
-            })
-        }
-    }
-
-    network.train().map(&mut Strategy(device))
 }
 
 /// Targets and mask `[images, attributes]`, and how many labels are known.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use visage_data::{Dataset, Loader, LoaderOptions, Split, Statistics};
 
 use crate::error::TrainError;
-use crate::learner::{Gathered, Learner, Outcome, Place, tracked};
+use crate::learner::{Gathered, Learner, Outcome, Place};
 use crate::optimizer::Optimizer;
 use crate::recipe::Recipe;
 use crate::schedule::Rates;
@@ -75,12 +75,13 @@ impl RangeTest {
         let statistics = Statistics::of(dataset, Split::Train);
         let config = recipe.model.network(dataset.attributes().len());
         let (network, _) = first_weights(recipe, &config, device)?;
+        let place = Place::new(recipe, &statistics, device)?;
         let mut learner = Learner {
             recipe,
             preparation: recipe.input.preparation(),
-            place: Place::new(recipe, &statistics, device)?,
+            network: Some(place.tracked(network)),
+            place,
             others: Vec::new(),
-            network: Some(tracked(network, &recipe.training.tracking(device))),
             optimizer: Optimizer::new(recipe.optimizer),
             loss_scale: Default::default(),
         };

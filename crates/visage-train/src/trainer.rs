@@ -22,7 +22,7 @@ use crate::average::Average;
 use crate::checkpoint::{self, Checkpoint, Position};
 use crate::early_stopping::Monitor;
 use crate::error::{Divergence, NotANumber, TrainError};
-use crate::learner::{self, Gathered, Learner, Place, label_tensors, tracked};
+use crate::learner::{self, Gathered, Learner, Place, label_tensors};
 use crate::loss::Loss;
 use crate::optimizer::Optimizer;
 use crate::pretrained;
@@ -218,7 +218,7 @@ impl<'a> Run<'a> {
         let learner = |network: Network, optimizer: Optimizer| Learner {
             recipe,
             preparation: preparation.clone(),
-            network: Some(tracked(network, &recipe.training.tracking(device))),
+            network: Some(place.tracked(network)),
             place,
             others,
             optimizer,
