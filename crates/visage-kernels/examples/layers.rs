@@ -89,6 +89,36 @@ fn depthwise(total: &mut Total, batch: usize, count: usize, size: usize, channel
     total.add(&label, count, 2.0 * (shape.output_len() * taps) as f64, seconds);
 }
 
+/// The two convolutions an inverted residual block begins with, one after the other and in one, as inference has them.
+fn expanded(batch: usize, size: usize, channels: [usize; 2], window: Window, activation: Activation) {
+    let [in_channels, channels] = channels;
+    let shape = DepthwiseShape { batch, in_height: size, in_width: size, channels, window };
+    let point = Window::square(1, 1, 0);
+    let dense =
+        ConvShape { batch, in_height: size, in_width: size, in_channels, out_channels: channels, window: point };
+    let taps = window.kernel[0] * window.kernel[1];
+    let (input, weight, bias) = (noise(dense.input_len()), noise(taps * channels), noise(channels));
+    let filters = pack_conv2d(dense, &noise(dense.weight_len()));
+    let epilogue = Epilogue { bias: Some(&bias), residual: None, activation };
+    let (mut map, mut output) = (vec![0.0; dense.output_len()], vec![0.0; shape.output_len()]);
+    let seconds = [
+        best(|| conv2d_packed(dense, &input, &filters, epilogue, &mut map)),
+        best(|| depthwise_conv2d(shape, &map, &weight, epilogue, &mut output)),
+        best(|| {
+            conv2d_packed(dense, &input, &filters, epilogue, &mut map);
+            depthwise_conv2d(shape, &map, &weight, epilogue, &mut output);
+        }),
+        best(|| {
+            let expansion = Expansion { in_channels, filters: &filters, bias: &bias, activation };
+            expanded_depthwise_conv2d(shape, &input, expansion, &weight, epilogue, &mut output);
+        }),
+    ];
+    let [expand, depthwise, both, one] = seconds.map(|s| s * 1e3);
+    let label =
+        format!("{size}x{size} {in_channels}>{channels} {}x{0}/{} {activation:?}", window.kernel[0], window.stride[0]);
+    println!("     {label:<34} {expand:>7.2} {depthwise:>7.2} {both:>7.2} {one:>7.2} ms {:>7.2}", both / one);
+}
+
 fn norm(batch: usize, size: usize, channels: usize, activation: Activation, with_residual: bool) {
     let len = batch * size * size * channels;
     let (input, gradient) = (noise(len), noise(len));
@@ -191,6 +221,21 @@ fn main() {
         depthwise(&mut total, batch, count, size, channels, Window::square(kernel, stride, kernel / 2));
     }
     total.print("EfficientNet-B0, depthwise");
+
+    println!("     expansion, depthwise convolution, both, both in one");
+    for activation in [Activation::Relu6, Activation::Silu] {
+        for (size, channels, kernel, stride) in [
+            (64, [16, 96], 3, 2),
+            (32, [24, 144], 3, 1),
+            (32, [24, 144], 5, 2),
+            (16, [40, 240], 5, 1),
+            (16, [40, 240], 3, 2),
+            (8, [80, 480], 3, 1),
+            (8, [112, 672], 5, 1),
+        ] {
+            expanded(batch, size, channels, Window::square(kernel, stride, kernel / 2), activation);
+        }
+    }
 
     norm(batch, 64, 64, Activation::Relu, false);
     norm(batch, 32, 64, Activation::Relu, true);

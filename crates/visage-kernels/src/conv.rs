@@ -22,6 +22,7 @@ use crate::gather::Gather;
 use crate::geometry::{self, Grid, Tap};
 use crate::outer::Outer;
 use crate::panel::{self, Source};
+use crate::parallel;
 use crate::scratch;
 use crate::shape::{ConvShape, Padding, expect_len};
 use crate::simd::{self, Level};
@@ -105,7 +106,7 @@ fn forward(level: Level, shape: ConvShape, input: &[f32], weight: &[f32], epilog
     with_gather(shape, input, |gather| multiply(level, gather, &Source::ColumnMajor(weight), epilogue, output));
 }
 
-fn filters_len(shape: ConvShape, level: Level) -> usize {
+pub(crate) fn filters_len(shape: ConvShape, level: Level) -> usize {
     let ConvShape { in_channels, out_channels, window, .. } = shape;
     if winograd::pays_when_ready(window, in_channels, out_channels) {
         winograd::filters_len(in_channels, out_channels, level)
@@ -114,7 +115,7 @@ fn filters_len(shape: ConvShape, level: Level) -> usize {
     }
 }
 
-fn pack_filters(level: Level, shape: ConvShape, weight: &[f32], filters: &mut [f32]) {
+pub(crate) fn pack_filters(level: Level, shape: ConvShape, weight: &[f32], filters: &mut [f32]) {
     let ConvShape { in_channels, out_channels, window, .. } = shape;
     if winograd::pays_when_ready(window, in_channels, out_channels) {
         winograd::transform_filters(level, Direction::Forward, [in_channels, out_channels], weight, filters);
@@ -263,7 +264,8 @@ fn with_taps(shape: ConvShape, input: &[f32], body: impl FnOnce(Reading)) {
     let [height, width] = [top + in_height + bottom, left + in_width + right];
     let (row, padded_row) = (in_width * in_channels, width * in_channels);
     scratch::with_buffer(batch * height * padded_row, |padded| {
-        padded.par_chunks_mut(padded_row.max(1)).with_min_len(16).enumerate().for_each(|(index, to)| {
+        let rows = padded.par_chunks_mut(padded_row.max(1)).with_min_len(parallel::least(batch * height).max(16));
+        rows.enumerate().for_each(|(index, to)| {
             let (image, y) = (index / height, index % height);
             let inside = y.checked_sub(top).filter(|y| *y < in_height);
             let Some(y) = inside else {

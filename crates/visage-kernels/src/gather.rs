@@ -28,8 +28,6 @@ use crate::simd::{self, Kernel, Level, Vector};
 const CHUNK: usize = 24 * 1024;
 /// Values of source pixels a block of target pixels covers, about; they stay in the second-level cache.
 const BLOCK: usize = 64 * 1024;
-/// Tasks a product is cut into where its size allows: enough to keep a few threads evenly busy.
-const TASKS: usize = 16;
 
 /// A product's operands but for the weight.
 pub(crate) struct Gather<'a> {
@@ -67,15 +65,16 @@ impl Gather<'_> {
         // Every tap's run of values must end within its row of the source.
         assert!(self.depth <= self.source_pixel || self.runs_fit(), "taps overrun the source");
         assert!(packed.len() >= self.total_depth() * self.columns.next_multiple_of(level.lanes()));
-        let pixels = self.grid.pixels();
+        let (pixels, tasks) = (self.grid.pixels(), parallel::tasks());
         let mut block = (BLOCK / self.depth.max(1)).clamp(32, 1024);
         if pixels * (self.depth + self.columns) > self.total_depth() * self.columns {
             // Sooner many blocks than many groups: a thread then reads what it has written itself.
-            block = block.min(pixels.div_ceil(TASKS)).max(32);
+            block = block.min(pixels.div_ceil(tasks)).max(32);
         }
-        let block = block.next_multiple_of(level.tile_rows());
+        // As even as whole tiles allow.
+        let block = pixels.div_ceil(pixels.div_ceil(block)).next_multiple_of(level.tile_rows());
         let blocks = pixels.div_ceil(block);
-        let groups = TASKS.div_ceil(blocks).min(panels.len());
+        let groups = tasks.div_ceil(blocks).min(panels.len());
         let zeros = vec![0.0; self.depth];
         let target = SharedMut::new(target);
         parallel::for_each(blocks * groups, |task| {
@@ -169,16 +168,11 @@ impl Block<'_> {
                 }
             }
             targets.push(places.map(|place| gather.grid.target_pixel(place) * gather.columns));
-            for tap in &gather.taps {
-                sources.push(places.map(|place| match gather.grid.source_pixel(place, *tap) {
-                    Some(pixel) => gather.source[pixel * gather.source_pixel..].as_ptr(),
-                    None => self.zeros.as_ptr(),
-                }));
-            }
+            sources.extend(gather.taps.iter().map(|tap| self.sources(places, *tap)));
         }
 
         let last_column = self.panels.last().map_or(0, |panel| panel.column + panel.vectors * V::LANES);
-        // What this group has of it.
+        // What this group has of it: the next one's may be another thread's.
         let packed = &self.packed[..last_column * gather.total_depth()];
         let mut rest = self.panels;
         while !rest.is_empty() {
@@ -199,6 +193,9 @@ impl Block<'_> {
                 let bounds = if taps.end < tap_count { Some(UNBOUNDED) } else { self.epilogue.bounds() };
                 let mut ahead = Ahead::new(&packed[packed_first..], packed_len, tiles.count() * stretch.len());
                 for index in 0..tiles.count() {
+                    if pointwise && first_column == self.panels[0].column {
+                        self.fetch(tiles.first(index + 1), ROWS);
+                    }
                     let rows = tiles.height(index).min(self.pixels.len() - tiles.first(index));
                     let sources = &sources[index * tap_count..][taps.clone()];
                     for panel in stretch {
@@ -261,36 +258,74 @@ impl Block<'_> {
     }
 }
 
+impl Block<'_> {
+    /// What a tap reads for the pixels of a tile.
+    #[inline(always)]
+    fn sources<const ROWS: usize>(&self, places: [[usize; 3]; ROWS], tap: [isize; 2]) -> [*const f32; ROWS] {
+        let Gather { grid, source, source_pixel, .. } = self.gather;
+        let pointer = |pixel: Option<usize>| match pixel {
+            Some(pixel) => source[pixel * source_pixel..].as_ptr(),
+            None => self.zeros.as_ptr(),
+        };
+        let ends = [places[0], places[ROWS - 1]];
+        if ends[1] == [ends[0][0], ends[0][1], ends[0][2] + ROWS - 1] {
+            // Most tiles are a part of one row, and most taps of them inside the image: there they are evenly spaced.
+            let Some(row) = grid.source_row(ends[0][0], ends[0][1], tap[0]) else { return [self.zeros.as_ptr(); ROWS] };
+            let columns = ends.map(|[_, _, x]| (x * grid.source_step[1]).checked_add_signed(tap[1]));
+            if let [Some(first), Some(last)] = columns
+                && last < grid.source_size[1]
+            {
+                let pixels = &source[(row * grid.source_size[1] + first) * source_pixel..];
+                let step = grid.source_step[1] * source_pixel;
+                assert!((ROWS - 1) * step < pixels.len(), "taps overrun the source");
+                return std::array::from_fn(|row| pixels.as_ptr().wrapping_add(row * step));
+            }
+        }
+        places.map(|place| pointer(grid.source_pixel(place, tap)))
+    }
+
+    /// Asks for `count` source pixels from the `first` of the block on, which a tile will read. Of a map that has left the second-level
+    /// cache, rows would be waited for otherwise: they are too short for the processor to guess the next.
+    #[inline(always)]
+    fn fetch(&self, first: usize, count: usize) {
+        let Gather { source, source_pixel, .. } = *self.gather;
+        let pixels = self.pixels.start + first..self.pixels.end.min(self.pixels.start + first + count);
+        if !pixels.is_empty() {
+            source[pixels.start * source_pixel..pixels.end * source_pixel].chunks(simd::LINE).for_each(simd::prefetch);
+        }
+    }
+}
+
 /// Rows of the tiles that a block of pixels may end with.
-const SHORT: usize = 4;
+pub(crate) const SHORT: usize = 4;
 
 /// How the pixels of a block are shared out among tiles: most are as high as registers allow, the last few [`SHORT`] where that
 /// computes fewer rows that nobody asked for.
 #[derive(Clone, Copy)]
-struct Heights {
+pub(crate) struct Heights {
     height: usize,
     full: usize,
     short: usize,
 }
 
 impl Heights {
-    fn of(pixels: usize, height: usize) -> Self {
+    pub(crate) fn of(pixels: usize, height: usize) -> Self {
         let full = |short: usize| pixels.saturating_sub(short * SHORT).div_ceil(height);
         let most = if height > SHORT { 2 } else { 0 };
         let short = (0..=most).min_by_key(|&short| full(short) * height + short * SHORT).unwrap_or(0);
         Self { height, full: full(short), short }
     }
 
-    fn count(self) -> usize {
+    pub(crate) fn count(self) -> usize {
         self.full + self.short
     }
 
     /// The first pixel of a tile.
-    fn first(self, tile: usize) -> usize {
+    pub(crate) fn first(self, tile: usize) -> usize {
         tile.min(self.full) * self.height + tile.saturating_sub(self.full) * SHORT
     }
 
-    fn height(self, tile: usize) -> usize {
+    pub(crate) fn height(self, tile: usize) -> usize {
         if tile < self.full { self.height } else { SHORT }
     }
 }

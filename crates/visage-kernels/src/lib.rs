@@ -16,6 +16,7 @@
 //! | [`conv`] | dense convolution, its input gradient and its weight gradient |
 //! | [`depthwise`] | the same three for one filter per channel |
 //! | [`epilogue`] | bias, residual sum and activation at a convolution's end |
+//! | [`expansion`] | a pointwise and a depthwise convolution in one, at inference |
 //! | [`norm`] | batch norm and per-channel scale and shift, with activation and residual sum |
 //! | [`pool`] | maximum pooling, global average pooling |
 //! | [`gate`] | per-image channel gates (squeeze and excitation) |
@@ -28,6 +29,7 @@ pub mod alignment;
 pub mod conv;
 pub mod depthwise;
 pub mod epilogue;
+pub mod expansion;
 pub mod gate;
 pub mod norm;
 pub mod optimizer;
@@ -52,10 +54,12 @@ pub use activation::Activation;
 pub use conv::{conv2d, conv2d_input_gradient, conv2d_packed, conv2d_weight_gradient, pack_conv2d};
 pub use depthwise::{depthwise_conv2d, depthwise_conv2d_input_gradient, depthwise_conv2d_weight_gradient};
 pub use epilogue::Epilogue;
+pub use expansion::{Expansion, expanded_depthwise_conv2d};
 pub use gate::{channel_gate, channel_gate_backward};
 pub use norm::{
     BatchStatistics, batch_norm_apply, batch_norm_train, batch_norm_train_backward, scale_shift, scale_shift_backward,
 };
+pub use parallel::alone;
 pub use pool::{global_average_pool, global_average_pool_backward, max_pool2d, max_pool2d_backward};
 pub use shape::{ConvShape, DepthwiseShape, Padding, PoolShape, Window};
 pub use squeeze::{Excitation, squeeze_excite, squeeze_excite_into};

@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 
+use crate::parallel;
 use crate::shape::{PoolShape, expect_len};
 use crate::simd::vectorized;
 
@@ -19,7 +20,9 @@ pub fn max_pool2d(shape: PoolShape, input: &[f32], output: &mut [f32], winners: 
     if output.is_empty() {
         return;
     }
-    output.par_chunks_mut(row).zip(winners.par_chunks_mut(row)).enumerate().for_each(|(index, (output, winners))| {
+    let rows = output.par_chunks_mut(row).zip(winners.par_chunks_mut(row));
+    let least = parallel::least(shape.batch * shape.out_height());
+    rows.with_min_len(least).enumerate().for_each(|(index, (output, winners))| {
         let (image, y) = (index / shape.out_height(), index % shape.out_height());
         let image_len = shape.in_height * shape.in_width * shape.channels;
         vectorized(
@@ -109,7 +112,8 @@ pub fn global_average_pool(batch: usize, rows: usize, channels: usize, input: &[
         return;
     }
     let image_len = rows * channels;
-    output.par_chunks_mut(channels).zip(input.par_chunks(image_len)).for_each(|(mean, image)| {
+    let images = output.par_chunks_mut(channels).zip(input.par_chunks(image_len));
+    images.with_min_len(parallel::least(batch)).for_each(|(mean, image)| {
         vectorized(
             #[inline(always)]
             || {

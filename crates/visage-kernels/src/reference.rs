@@ -29,17 +29,15 @@ pub(crate) fn assert_close(name: &str, actual: &[f32], expected: &[f64], toleran
     }
 }
 
-/// Runs `body` in pools of one, two and three threads and asserts equal bits.
+/// Runs `body` in pools of one, two and three threads, and alone, and asserts equal bits.
 #[track_caller]
 pub(crate) fn assert_same_on_any_threads(body: impl Fn() -> Vec<f32> + Send + Sync) {
-    let results: Vec<Vec<u32>> = [1, 2, 3]
-        .iter()
-        .map(|threads| {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(*threads).build().expect("a pool");
-            pool.install(&body).iter().map(|value| value.to_bits()).collect()
-        })
-        .collect();
-    assert!(results[0] == results[1] && results[0] == results[2], "the number of threads changed the result");
+    let bits = |values: Vec<f32>| -> Vec<u32> { values.iter().map(|value| value.to_bits()).collect() };
+    let alone = bits(crate::alone(&body));
+    for threads in 1..=3 {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
+        assert!(bits(pool.install(&body)) == alone, "{threads} threads change the result");
+    }
 }
 
 prop_compose! {

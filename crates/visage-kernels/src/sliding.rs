@@ -28,7 +28,7 @@ use crate::parallel::{self, SharedMut};
 use crate::shape::DepthwiseShape;
 use crate::simd::{self, Kernel, Level, Vector};
 
-/// Output values of a task, about.
+/// Fewest output values of a task, about.
 const TASK: usize = 8 * 1024;
 
 /// Whether [`forward`] knows the window, and what follows the sums.
@@ -51,7 +51,7 @@ pub(crate) fn forward(
         return;
     }
     let rows = shape.batch * size[0];
-    let step = TASK.div_ceil(size[1] * shape.channels);
+    let step = rows.div_ceil(parallel::tasks()).max(TASK.div_ceil(size[1] * shape.channels));
     let zeros = vec![0.0; shape.channels];
     let output = SharedMut::new(output);
     parallel::for_each(rows.div_ceil(step), |task| {
@@ -73,8 +73,37 @@ struct Slide<'a> {
     rows: Range<usize>,
 }
 
+/// The source's columns under one row of the kernel.
+pub(crate) trait Columns: Copy {
+    /// The first value of a column.
+    fn at(&self, column: usize) -> *const f32;
+}
+
+/// Columns wherever they lie.
+impl<const COLUMNS: usize> Columns for [*const f32; COLUMNS] {
+    #[inline(always)]
+    fn at(&self, column: usize) -> *const f32 {
+        self[column]
+    }
+}
+
+/// Columns one behind the other.
+#[derive(Clone, Copy)]
+pub(crate) struct Evenly {
+    pub(crate) first: *const f32,
+    /// Values from one column to the next.
+    pub(crate) step: usize,
+}
+
+impl Columns for Evenly {
+    #[inline(always)]
+    fn at(&self, column: usize) -> *const f32 {
+        self.first.wrapping_add(column * self.step)
+    }
+}
+
 /// What one row of the kernel reads for a span: the source's columns and the weight's row, `[kernel_width, channels]`.
-type KernelRow<const COLUMNS: usize> = ([*const f32; COLUMNS], *const f32);
+type KernelRow<C> = (C, *const f32);
 
 impl Kernel for Slide<'_> {
     type Output = ();
@@ -165,7 +194,8 @@ impl Slide<'_> {
         [image, y, x]: [usize; 3],
     ) {
         let DepthwiseShape { in_height, in_width, channels, window, .. } = self.shape;
-        let mut rows: [KernelRow<COLUMNS>; KERNEL] = [([self.zeros.as_ptr(); COLUMNS], self.weight.as_ptr()); KERNEL];
+        let mut rows: [KernelRow<[*const f32; COLUMNS]>; KERNEL] =
+            [([self.zeros.as_ptr(); COLUMNS], self.weight.as_ptr()); KERNEL];
         let mut count = 0;
         for r in 0..KERNEL {
             let inside = (y * STRIDE + r).checked_sub(window.padding.top).filter(|row| *row < in_height);
@@ -188,65 +218,97 @@ impl Slide<'_> {
         unsafe {
             let target = self.output.at(pixel * channels);
             let mut channel = 0;
-            while channel + V::LANES <= channels {
-                self.block::<V, F, KERNEL, STRIDE, PIXELS, COLUMNS, true>(&rows[..count], target, channel);
+            while channel < channels {
+                let place = Place { column: channel, channel, channels, target };
+                block::<V, F, _, KERNEL, STRIDE, PIXELS>(&rows[..count], self.epilogue.bias, place);
                 channel += V::LANES;
-            }
-            if channel < channels {
-                self.block::<V, F, KERNEL, STRIDE, PIXELS, COLUMNS, false>(&rows[..count], target, channel);
             }
         }
     }
+}
 
-    /// One vector of channels from `channel` on; those that exist, where it is not `WHOLE`.
-    ///
-    /// # Safety
-    /// As [`span`](Self::span). Columns and target's pixels have the shape's channels, weights `KERNEL` times as many.
-    #[inline(always)]
-    unsafe fn block<
-        V: Vector,
-        F: Function,
-        const KERNEL: usize,
-        const STRIDE: usize,
-        const PIXELS: usize,
-        const COLUMNS: usize,
-        const WHOLE: bool,
-    >(
-        &self,
-        rows: &[KernelRow<COLUMNS>],
-        target: *mut f32,
-        channel: usize,
-    ) {
-        let channels = self.shape.channels;
-        // SAFETY: all pointers stay within what the caller vouches for.
-        unsafe {
-            let load = |from: *const f32| {
-                let from = from.add(channel);
-                if WHOLE { V::load(from) } else { V::load_first(from, channels - channel) }
-            };
-            let start = self.epilogue.bias.map_or(V::splat(0.0), |bias| load(bias.as_ptr()));
-            let mut sums = [start; PIXELS];
-            for (columns, weight) in rows {
-                let mut weights = [start; KERNEL];
+/// The channels of a [`block`].
+#[derive(Clone, Copy)]
+pub(crate) struct Place {
+    /// Where in a column their values begin.
+    pub(crate) column: usize,
+    /// The first of them.
+    pub(crate) channel: usize,
+    /// Channels of the weight, the bias and the target.
+    pub(crate) channels: usize,
+    /// The span's first pixel.
+    pub(crate) target: *mut f32,
+}
+
+/// `PIXELS` output pixels of one vector of channels, or of those that are left.
+///
+/// # Safety
+/// The processor has `V`'s instructions. Each of `(PIXELS - 1) * STRIDE + KERNEL` columns has these channels, each weight
+/// `KERNEL` times all of them, and so has the bias; the target's pixels exist and no other task writes them.
+#[inline(always)]
+pub(crate) unsafe fn block<
+    V: Vector,
+    F: Function,
+    C: Columns,
+    const KERNEL: usize,
+    const STRIDE: usize,
+    const PIXELS: usize,
+>(
+    rows: &[KernelRow<C>],
+    bias: Option<&[f32]>,
+    place: Place,
+) {
+    // SAFETY: passed on.
+    unsafe {
+        if place.channel + V::LANES <= place.channels {
+            lanes::<V, F, C, KERNEL, STRIDE, PIXELS, true>(rows, bias, place);
+        } else {
+            lanes::<V, F, C, KERNEL, STRIDE, PIXELS, false>(rows, bias, place);
+        }
+    }
+}
+
+/// # Safety
+/// As [`block`], and `WHOLE` where there is a vector of channels.
+#[inline(always)]
+unsafe fn lanes<
+    V: Vector,
+    F: Function,
+    C: Columns,
+    const KERNEL: usize,
+    const STRIDE: usize,
+    const PIXELS: usize,
+    const WHOLE: bool,
+>(
+    rows: &[KernelRow<C>],
+    bias: Option<&[f32]>,
+    Place { column: first, channel, channels, target }: Place,
+) {
+    // SAFETY: all pointers stay within what the caller vouches for.
+    unsafe {
+        let load = |from: *const f32| if WHOLE { V::load(from) } else { V::load_first(from, channels - channel) };
+        let start = bias.map_or(V::splat(0.0), |bias| load(bias.as_ptr().add(channel)));
+        let mut sums = [start; PIXELS];
+        for (columns, weight) in rows {
+            let mut weights = [start; KERNEL];
+            for s in 0..KERNEL {
+                weights[s] = load(weight.add(s * channels + channel));
+            }
+            for column in 0..(PIXELS - 1) * STRIDE + KERNEL {
+                let value = load(columns.at(column).add(first));
                 for s in 0..KERNEL {
-                    weights[s] = load(weight.add(s * channels));
-                }
-                for column in 0..COLUMNS {
-                    let value = load(columns[column]);
-                    for s in 0..KERNEL {
-                        // The pixel whose tap `s` lies on the column, if there is one.
-                        if column >= s && (column - s) % STRIDE == 0 && (column - s) / STRIDE < PIXELS {
-                            let pixel = (column - s) / STRIDE;
-                            sums[pixel] = value.mul_add(weights[s], sums[pixel]);
-                        }
+                    // The pixel whose tap `s` lies on the column, if there is one.
+                    if column >= s && (column - s) % STRIDE == 0 && (column - s) / STRIDE < PIXELS {
+                        let pixel = (column - s) / STRIDE;
+                        sums[pixel] = value.mul_add(weights[s], sums[pixel]);
                     }
                 }
             }
-            for pixel in 0..PIXELS {
-                let sum = F::lanes(sums[pixel]);
-                let to = target.add(pixel * channels + channel);
-                if WHOLE { sum.store(to) } else { sum.store_first(to, channels - channel) }
-            }
+        }
+        for pixel in 0..PIXELS {
+            let sum = F::lanes(sums[pixel]);
+            let to = target.add(pixel * channels + channel);
+            if WHOLE { sum.store(to) } else { sum.store_first(to, channels - channel) }
         }
     }
 }

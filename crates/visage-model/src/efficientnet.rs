@@ -281,10 +281,9 @@ impl Block {
         // Where there is none, the expansion is the last that holds the input, and its memory goes on.
         let shortcut = self.residual.then(|| input.clone());
         let mut x = match &self.expand {
-            Some(expand) => expand.forward(input, None, activation, pass),
-            None => input,
+            Some(expand) => self.depthwise.forward_expanded(expand, input, activation, pass),
+            None => self.depthwise.forward(input, activation, pass),
         };
-        x = self.depthwise.forward(x, activation, pass);
         if let Some(gate) = &self.gate {
             x = gate.forward(x, pass);
         }

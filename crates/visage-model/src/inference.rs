@@ -7,20 +7,30 @@
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 
-/// Images that go through a network together. More would leave the cache; fewer read the filters more often.
-const TOGETHER: usize = 2;
-
-/// `features` of all images, computed for a few at a time and joined in their order. What is computed together depends on the
-/// batch alone and not on the threads.
-pub(crate) fn few_at_a_time(images: Tensor<4>, features: impl Fn(Tensor<4>) -> Tensor<2> + Sync) -> Tensor<2> {
-    let batch = images.dims()[0];
-    if batch <= TOGETHER {
-        return features(images);
+/// `part` of all images, computed for at most `together` at a time, and joined in their order.
+///
+/// Where that would leave threads idle for more than a quarter of the time, all threads share every operation instead. No
+/// operation's result depends on the images it is computed with, so that this depends on neither.
+pub(crate) fn few_at_a_time<const D: usize>(
+    input: Tensor<4>,
+    together: usize,
+    part: impl Fn(Tensor<4>) -> Tensor<D> + Sync,
+) -> Tensor<D> {
+    let (batch, threads) = (input.dims()[0], rayon::current_num_threads());
+    let together = together.min(batch.div_ceil(threads)).max(1);
+    let parts = batch.div_ceil(together);
+    let places = parts.next_multiple_of(threads);
+    if 4 * parts < 3 * places {
+        return part(input);
     }
-    let parts: Vec<Tensor<2>> = (0..batch.div_ceil(TOGETHER))
+    let parts: Vec<Tensor<D>> = (0..parts)
         .into_par_iter()
         .with_max_len(1)
-        .map(|part| features(images.clone().narrow(0, part * TOGETHER, TOGETHER.min(batch - part * TOGETHER))))
+        .map(|index| {
+            let first = index * together;
+            let images = input.clone().narrow(0, first, together.min(batch - first));
+            visage_kernels::alone(|| part(images))
+        })
         .collect();
     Tensor::cat(parts, 0)
 }

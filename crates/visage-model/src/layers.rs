@@ -8,7 +8,7 @@ use burn::tensor::{Device, Tensor, TensorData, activation};
 use rand::RngExt;
 use visage_data::random::stream;
 
-use crate::ops::{self, Activation, Padding, Precision, Window};
+use crate::ops::{self, Activation, POINT, Padding, Precision, Window};
 use crate::plan::{Operation, Planned, Planner, windowed};
 use crate::state::{float_values, to_file};
 
@@ -389,6 +389,26 @@ impl DepthwiseNorm {
         }
     }
 
+    /// `forward` of what `expand`, whose filters are of one pixel, makes of the input, with the same activation.
+    #[must_use]
+    pub fn forward_expanded(
+        &self,
+        expand: &ConvNorm,
+        input: Tensor<4>,
+        activation: Activation,
+        pass: Pass<'_>,
+    ) -> Tensor<4> {
+        match (&expand.folded, &self.folded, pass) {
+            (Some(dense), Some(depthwise), Pass::Inference) => {
+                let window = self.conv.window(&input);
+                let dense = (dense.filters.clone(), dense.shift.clone());
+                let depthwise = (depthwise.filters.clone(), depthwise.shift.clone());
+                ops::folded_expansion(input, dense, depthwise, window, activation)
+            }
+            _ => self.forward(expand.forward(input, None, activation, pass), activation, pass),
+        }
+    }
+
     /// Adds it to a plan.
     pub(crate) fn plan(&self, planner: &mut Planner, name: &str, input: Planned, activation: Activation) -> Planned {
         let weight = self.conv.weight.val();
@@ -415,10 +435,6 @@ impl DepthwiseNorm {
         self.folded = Some(Folded { filters, shift });
     }
 }
-
-/// The window of a single position.
-const POINT: Window =
-    Window { kernel: [1, 1], stride: [1, 1], padding: Padding { top: 0, left: 0, bottom: 0, right: 0 } };
 
 /// `input * weight^T + bias`; the weight is `[outputs, inputs]` as in PyTorch.
 #[derive(Module, Debug)]

@@ -150,15 +150,17 @@ impl Network {
     /// The backbone: normalised images `[batch, height, width, 3]` to features `[batch, features]`.
     #[must_use]
     pub fn features(&self, images: Tensor<4>, pass: Pass<'_>) -> Tensor<2> {
-        let features = |images| pass.round(ops::global_average_pool(self.feature_map(images, pass)));
+        let early = |images| self.early_map(images, pass);
+        let late = |map| pass.round(ops::global_average_pool(self.late_map(map, pass)));
         match (self, pass) {
-            // ResNet-18 has few and small feature maps, and filters that are better read once.
+            // Early maps are large, and two images' leave the cache; late ones are small beside their filters, which are better
+            // read once. ResNet-18's filters are large and its maps small throughout.
             (Network::EfficientNet(network), Pass::Inference)
                 if network.is_folded() && ops::has_kernels(&images.device()) =>
             {
-                inference::few_at_a_time(images, features)
+                inference::few_at_a_time(inference::few_at_a_time(images, 1, early), 8, late)
             }
-            _ => features(images),
+            _ => late(early(images)),
         }
     }
 

@@ -442,6 +442,26 @@ impl<C: CheckpointStrategy> NetworkOps for Autodiff<Flex, C> {
         ))
     }
 
+    fn folded_expansion(
+        input: Tracked,
+        filters: Tracked,
+        filters_shift: Tracked,
+        weight: Tracked,
+        shift: Tracked,
+        window: Window,
+        activation: Activation,
+    ) -> Tracked {
+        Tracked::new(Flex::folded_expansion(
+            input.into_primitive(),
+            filters.into_primitive(),
+            filters_shift.into_primitive(),
+            weight.into_primitive(),
+            shift.into_primitive(),
+            window,
+            activation,
+        ))
+    }
+
     // The step of an optimiser is no part of any graph: the results are fresh leaves.
     fn adam_step(
         parameter: Tracked,

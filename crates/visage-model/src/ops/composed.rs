@@ -9,7 +9,7 @@ use burn::tensor::{Tensor, activation, module};
 use visage_kernels::optimizer::{AdamStep, SgdStep, WeightDecay};
 use visage_kernels::{Activation, Padding, Window};
 
-use super::{AdamState, BatchNormOutput, Precision, float32};
+use super::{AdamState, BatchNormOutput, POINT, Precision, float32};
 
 /// Feature maps lie as `[batch, height, width, channels]`, and Burn names them in another order. Its kernels for graphics
 /// cards want them as they lie, so nothing is copied.
@@ -113,6 +113,17 @@ pub(super) fn folded_depthwise_conv2d(
     let dtype = weight.dtype();
     let output = depthwise_conv2d(input.cast(dtype), weight, window);
     activated(float32(output) + shift.unsqueeze(), activation).cast(dtype)
+}
+
+pub(super) fn folded_expansion(
+    input: Tensor<4>,
+    (filters, filters_shift): (Tensor<1>, Tensor<1>),
+    (weight, shift): (Tensor<3>, Tensor<1>),
+    window: Window,
+    activation: Activation,
+) -> Tensor<4> {
+    let expanded = folded_conv2d(input, filters, filters_shift, None, POINT, activation);
+    folded_depthwise_conv2d(expanded, weight, shift, window, activation)
 }
 
 pub(super) fn max_pool2d(input: Tensor<4>, window: Window) -> Tensor<4> {
@@ -345,8 +356,15 @@ mod tests {
         assert_close("folded convolution", &values(kernels), &values(composed));
         let (weight, shift) = (tensor("filters", [3, 3, 4]).inner(), tensor("shift", [4]).inner());
         let kernels = ops::folded_depthwise_conv2d(input.clone(), weight.clone(), shift.clone(), window, silu);
-        let composed = folded_depthwise_conv2d(input, weight, shift, window, silu);
+        let composed = folded_depthwise_conv2d(input.clone(), weight, shift, window, silu);
         assert_close("folded depthwise convolution", &values(kernels), &values(composed));
+        let (dense, scale) = (plain(tensor("dense", [12, 1, 1, 4])), tensor("scale of dense", [12]).inner());
+        let of = |filters| (filters, tensor("shift of dense", [12]).inner());
+        let depthwise = (tensor("depthwise", [3, 3, 12]).inner(), tensor("shift of depthwise", [12]).inner());
+        let filters = of(ops::fold_conv2d(dense.clone(), scale.clone(), POINT));
+        let kernels = ops::folded_expansion(input.clone(), filters, depthwise.clone(), window, silu);
+        let composed = folded_expansion(input, of(fold_conv2d(dense, scale)), depthwise, window, silu);
+        assert_close("folded expansion", &values(kernels), &values(composed));
     }
 
     #[test]

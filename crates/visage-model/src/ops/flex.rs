@@ -4,8 +4,8 @@ use burn::backend::{Flex, TensorMetadata};
 use burn_flex::FlexTensor;
 use visage_kernels as kernels;
 use visage_kernels::{
-    Activation, BatchStatistics, ConvShape, DepthwiseShape, Epilogue, Excitation, ExcitationGradients, PoolShape,
-    Window, optimizer::AdamStep, optimizer::SgdStep,
+    Activation, BatchStatistics, ConvShape, DepthwiseShape, Epilogue, Excitation, ExcitationGradients, Expansion,
+    PoolShape, Window, optimizer::AdamStep, optimizer::SgdStep,
 };
 
 use super::buffers::{self, Buffer};
@@ -168,6 +168,29 @@ impl NetworkOps for Flex {
         let mut output = buffers::take(out.iter().product());
         let epilogue = Epilogue { bias: Some(slice(&shift)), residual: None, activation };
         kernels::depthwise_conv2d(shape, slice(&input), slice(&weight), epilogue, &mut output);
+        buffers::give(input);
+        tensor(output, out)
+    }
+
+    fn folded_expansion(
+        input: FlexTensor,
+        filters: FlexTensor,
+        filters_shift: FlexTensor,
+        weight: FlexTensor,
+        shift: FlexTensor,
+        window: Window,
+        activation: Activation,
+    ) -> FlexTensor {
+        let input = contiguous(input);
+        let [filters, filters_shift, weight, shift] = [filters, filters_shift, weight, shift].map(contiguous);
+        let [batch, in_height, in_width, in_channels] = dims(&input);
+        let [channels] = dims(&shift);
+        let shape = DepthwiseShape { batch, in_height, in_width, channels, window };
+        let out = [batch, shape.out_height(), shape.out_width(), channels];
+        let mut output = buffers::take(out.iter().product());
+        let expansion = Expansion { in_channels, filters: slice(&filters), bias: slice(&filters_shift), activation };
+        let epilogue = Epilogue { bias: Some(slice(&shift)), residual: None, activation };
+        kernels::expanded_depthwise_conv2d(shape, slice(&input), expansion, slice(&weight), epilogue, &mut output);
         buffers::give(input);
         tensor(output, out)
     }

@@ -93,6 +93,17 @@ pub trait NetworkOps: Backend {
         activation: Activation,
     ) -> FloatTensor<Self>;
 
+    /// See [`folded_expansion`].
+    fn folded_expansion(
+        input: FloatTensor<Self>,
+        filters: FloatTensor<Self>,
+        filters_shift: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        shift: FloatTensor<Self>,
+        window: Window,
+        activation: Activation,
+    ) -> FloatTensor<Self>;
+
     /// See [`max_pool2d`].
     fn max_pool2d(input: FloatTensor<Self>, window: Window) -> FloatTensor<Self>;
 
@@ -134,6 +145,10 @@ pub trait NetworkOps: Backend {
     /// See [`round`].
     fn round(input: FloatTensor<Self>, precision: Precision) -> FloatTensor<Self>;
 }
+
+/// The window of a single position.
+pub const POINT: Window =
+    Window { kernel: [1, 1], stride: [1, 1], padding: Padding { top: 0, left: 0, bottom: 0, right: 0 } };
 
 /// Whether the operations on `device` are the CPU's kernels.
 #[must_use]
@@ -306,6 +321,34 @@ pub fn folded_depthwise_conv2d(
     }
     Tensor::from_dispatch(<Dispatch as NetworkOps>::folded_depthwise_conv2d(
         input.into_dispatch(),
+        weight.into_dispatch(),
+        shift.into_dispatch(),
+        window,
+        activation,
+    ))
+}
+
+/// A [`folded_conv2d`] of one pixel and the [`folded_depthwise_conv2d`] behind it, `activation` after each: what lies between
+/// need never be whole. Carries no gradient.
+///
+/// - `input`: `[batch, height, width, in_channels]`
+/// - `filters`, `filters_shift`: of the first
+/// - `weight`, `shift`, `window`: of the second
+#[must_use]
+pub fn folded_expansion(
+    input: Tensor<4>,
+    (filters, filters_shift): (Tensor<1>, Tensor<1>),
+    (weight, shift): (Tensor<3>, Tensor<1>),
+    window: Window,
+    activation: Activation,
+) -> Tensor<4> {
+    if is_composed(&input) {
+        return composed::folded_expansion(input, (filters, filters_shift), (weight, shift), window, activation);
+    }
+    Tensor::from_dispatch(<Dispatch as NetworkOps>::folded_expansion(
+        input.into_dispatch(),
+        filters.into_dispatch(),
+        filters_shift.into_dispatch(),
         weight.into_dispatch(),
         shift.into_dispatch(),
         window,
