@@ -26,3 +26,26 @@ fn images_of_a_folded_network_keep_their_order_and_their_answers() {
         assert!(first.iter().zip(last).any(|(a, b)| (a - b).abs() > 1e-3 * largest), "the images are told apart");
     }
 }
+
+#[test]
+fn neither_threads_nor_neighbours_change_a_bit() {
+    let device = Device::flex();
+    let (most, [height, width]) = (19, [40, 33]);
+    let pixels: Vec<f32> = (0..most * height * width * 3).map(|i| (i as f32 * 0.37).sin()).collect();
+    let images = Tensor::<4>::from_data(TensorData::new(pixels, [most, height, width, 3]), &device);
+    for architecture in [Architecture::ResNet18, Architecture::EfficientNetB0, Architecture::EfficientNetLite0] {
+        let network = NetworkConfig::new(architecture, 7).init(3, &device).folded();
+        let bits = |images: Tensor<4>| -> Vec<u32> {
+            let features = network.features(images, Pass::Inference).into_data().try_into_vec::<f32>().expect("f32");
+            features.iter().map(|value| value.to_bits()).collect()
+        };
+        let each: Vec<Vec<u32>> = (0..most).map(|image| bits(images.clone().narrow(0, image, 1))).collect();
+        for threads in 1..=4 {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
+            for batch in [1, 2, 3, 5, 8, most] {
+                let together = pool.install(|| bits(images.clone().narrow(0, 0, batch)));
+                assert!(together == each[..batch].concat(), "{architecture:?}: {batch} images on {threads} threads");
+            }
+        }
+    }
+}

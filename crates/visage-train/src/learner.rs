@@ -111,6 +111,8 @@ struct Back {
 /// What the batches of one step add up to.
 #[derive(Debug, Default)]
 pub(crate) struct Gathered {
+    /// The network where the [`others`](Learner::others) are, from the first batch on until the step.
+    copies: Vec<Network>,
     gradients: Gradients,
     /// The mean loss of each batch, and how many labels it is of.
     losses: Vec<(Tensor<1>, u64)>,
@@ -169,13 +171,19 @@ impl Learner<'_> {
         let partners = batch.mixed.as_ref().map(|mixed| (mixed.partner_labels(&batch.labels), mixed.share));
         let partners = partners.as_ref().map(|(labels, share)| (labels.as_slice(), *share));
         let shares = Share::cut(batch, partners, 1 + self.others.len());
+        if gathered.copies.is_empty() {
+            // What their norms gather is left behind: running statistics are those of the first device, as in PyTorch.
+            let copy = |place: &Place| place.tracked(self.network().valid().to_device(&place.device));
+            gathered.copies = self.others.iter().map(copy).collect();
+        }
+        let shared = |part| self.shared(part, &gathered.copies, epoch);
         let backs = match shares[..] {
             [whole] => {
-                let back = || self.shared((0, whole), epoch);
+                let back = || shared((0, whole));
                 vec![if ops::has_kernels(&self.place.device) { threads::awake(back) } else { back() }]
             }
             // Each on a thread of its own, so that none waits for another to be told what to do.
-            _ => shares.into_par_iter().enumerate().with_max_len(1).map(|part| self.shared(part, epoch)).collect(),
+            _ => shares.into_par_iter().enumerate().with_max_len(1).map(shared).collect(),
         };
         for Back { gradients, loss, labels } in backs {
             // Parts of a step count by their known labels, as if they had been one batch.
@@ -193,13 +201,11 @@ impl Learner<'_> {
     }
 
     /// A share of a batch, by its number; what comes of it is where the weights are.
-    fn shared(&self, (number, share): (usize, Share<'_>), epoch: u64) -> Back {
-        let Some(place) = number.checked_sub(1).map(|other| &self.others[other]) else {
+    fn shared(&self, (number, share): (usize, Share<'_>), copies: &[Network], epoch: u64) -> Back {
+        let Some(other) = number.checked_sub(1) else {
             return self.forward_and_back(self.network(), &self.place, share, epoch);
         };
-        // What its norms gather is left behind: running statistics are those of the first device, as in PyTorch.
-        let network = place.tracked(self.network().valid().to_device(&place.device));
-        let Back { gradients, loss, labels } = self.forward_and_back(&network, place, share, epoch);
+        let Back { gradients, loss, labels } = self.forward_and_back(&copies[other], &self.others[other], share, epoch);
         let home = &self.place.device;
         Back { gradients: gradients.moved_to(home), loss: loss.to_device(home), labels }
     }
@@ -273,6 +279,8 @@ impl Learner<'_> {
 
     /// The gradients of all that was gathered, and what is to be known of them.
     fn finished(&self, gathered: &mut Gathered) -> (Gradients, Unread) {
+        // Those on the same device hold the weights, which are to move in place.
+        gathered.copies.clear();
         let losses = std::mem::take(&mut gathered.losses);
         let known = losses.iter().map(|(_, labels)| labels).sum::<u64>().max(1) as f64;
         let weights = if self.is_in_parts() { known } else { 1.0 };
