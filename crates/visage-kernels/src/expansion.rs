@@ -34,7 +34,8 @@ use crate::sliding::{self, Evenly, Place};
 
 /// Fewest output rows of a task, where an image is cut at all.
 const BAND: usize = 8;
-/// Values of an image's expanded map from which on it is better not made: less stays in the second-level cache.
+/// Values of an image's expanded map from which on it is better not made: less stays in the second-level cache. Where threads share
+/// the work it never is, and they wait for one another once.
 const LARGE: usize = 32 * 1024;
 
 /// The first of the two convolutions: of one pixel, to the channels of the second.
@@ -84,7 +85,8 @@ pub fn expanded_depthwise_conv2d(
     expect_len("output", output.len(), shape.output_len());
     expansion.epilogue().check(shape.channels, dense.output_len());
     epilogue.check(shape.channels, output.len());
-    if shape.in_height * shape.in_width * shape.channels >= LARGE && sliding::applies(shape, &epilogue) {
+    let is_large = shape.in_height * shape.in_width * shape.channels >= LARGE;
+    if (is_large || parallel::tasks() > 1) && sliding::applies(shape, &epilogue) {
         forward(simd::level(), shape, input, &expansion, weight, &epilogue, output);
         return;
     }
@@ -410,6 +412,7 @@ mod tests {
                 output
             };
             assert_finished(&run(), &sums, &epilogue, 1e-5);
+            assert_finished(&parallel::alone(run), &sums, &epilogue, 1e-5);
             assert_same_on_any_threads(run);
         }
     }

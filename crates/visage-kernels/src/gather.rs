@@ -210,8 +210,13 @@ impl Block<'_> {
                         let packed_first = panel.column * gather.total_depth() + taps.start * gather.depth * width;
                         let packed = packed[packed_first..].as_ptr();
                         ahead.fetch();
-                        // SAFETY: offsets are of pixels of the target and one of its columns.
-                        let targets = targets[index].map(|offset| unsafe { self.target.at(offset + panel.column) });
+                        // Not `map`, which the compiler makes a call of.
+                        let mut places = [std::ptr::null_mut(); ROWS];
+                        for row in 0..ROWS {
+                            // SAFETY: offsets are of pixels of the target and one of its columns.
+                            places[row] = unsafe { self.target.at(targets[index][row] + panel.column) };
+                        }
+                        let targets = places;
                         // SAFETY: `multiply` has checked that every source pointer has `depth` values, and that `packed`
                         // holds `width` values for each of them; a bias has the panel's columns; the targets have
                         // `last_lanes` valid lanes in their last vector, and this task alone writes them.

@@ -142,7 +142,12 @@ impl Source {
         {
             return Self { name: name.to_owned(), path: path.into() };
         }
-        let path = PathBuf::from(text);
+        Self::of(PathBuf::from(text))
+    }
+
+    /// A path, by its own name.
+    #[must_use]
+    pub fn of(path: PathBuf) -> Self {
         let own = if path.is_dir() {
             path.canonicalize().ok().as_deref().and_then(file_name)
         } else {

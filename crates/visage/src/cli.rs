@@ -399,7 +399,7 @@ pub struct EvaluateArgs {
     /// `visage predict --consistent` gives.
     #[arg(long)]
     pub consistent: bool,
-    /// Print JSON instead of tables, or write it to FILE.
+    /// Print JSON instead of tables, or write it to FILE ("-" is standard output).
     #[arg(long, value_name = "FILE", num_args = 0..=1)]
     pub json: Option<Option<PathBuf>>,
     /// Where to write the metrics [default: metrics-SPLIT.json in the run folder].
@@ -730,8 +730,8 @@ pub enum ExportFormat {
 /// Options of `visage serve`.
 #[derive(Debug, Args)]
 pub struct ServeArgs {
-    /// Model files, or folders of runs; each is asked for by the name of its file or run, or by another: NAME=PATH. The first
-    /// answers where none is named. A file that changes is read anew.
+    /// Model files, folders of runs, or folders of either; each is asked for by the name of its file or run, or by another:
+    /// NAME=PATH. The first answers where none is named. A file that changes is read anew.
     #[arg(required = true, value_name = "[NAME=]MODEL")]
     pub models: Vec<String>,
     /// The host to listen on: 0.0.0.0 for everybody.

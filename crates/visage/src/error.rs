@@ -132,6 +132,16 @@ pub enum CommandError {
         /// The folder named.
         folder: PathBuf,
     },
+    /// A name for a folder of several models.
+    #[error("{} holds {count} models, which cannot all be called {name}", folder.display())]
+    OneNameForModels {
+        /// The name.
+        name: String,
+        /// The folder.
+        folder: PathBuf,
+        /// How many there are.
+        count: usize,
+    },
     /// A split to judge on that has no images.
     #[error("{dataset} has no {split} images to judge on")]
     EmptySplit {
@@ -310,6 +320,9 @@ impl CommandError {
             Self::NoModel { .. } => Some(
                 "name a model file, or the folder of a run in which an epoch or a checkpoint was finished".to_owned(),
             ),
+            Self::OneNameForModels { name, .. } => {
+                Some(format!("name one of them, or leave {name}= out: each then has the name of its file or run"))
+            }
             Self::EmptySplit { other: Some(other), .. } => Some(format!("judge on the {other} split: --split {other}")),
             Self::EmptySplit { other: None, .. } => {
                 Some("add a `split` column with train, validation and test to its table".to_owned())

@@ -61,19 +61,21 @@ pub fn run(args: &EvaluateArgs) -> Result<(), CommandError> {
         consistent: args.consistent,
         compute: &compute,
     })?;
+    // "-" is standard output, as it is for many programs.
+    let json = args.json.as_ref().map(|file| file.as_deref().filter(|file| *file != Path::new("-")));
     let mut written = Vec::new();
     match &args.out {
         Some(file) => written.extend(judged.write(file)?),
-        None if RunFolder::holds_run(&args.model) && !matches!(args.json, Some(Some(_))) => {
+        None if RunFolder::holds_run(&args.model) && !matches!(json, Some(Some(_))) => {
             written.extend(judged.write(&args.model.join(MetricsFile::name(args.split)))?);
         }
         None => {}
     }
-    if let Some(Some(file)) = &args.json {
+    if let Some(Some(file)) = json {
         judged.metrics.write(file)?;
         written.push(file.display().to_string());
     }
-    if matches!(args.json, Some(None)) {
+    if json == Some(None) {
         output::result(&judged.metrics.to_json())?;
     } else {
         output::result(&report(&judged.metrics))?;

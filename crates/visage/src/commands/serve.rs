@@ -1,9 +1,12 @@
 //! `visage serve`.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{env, fs};
 
 use visage_serve::{Addresses, Batching, Limits, Options, Source, Token};
+
+use visage_train::trainer::model_of_run;
 
 use super::model_file;
 use crate::cli::ServeArgs;
@@ -20,8 +23,7 @@ pub fn run(args: &ServeArgs) -> Result<(), CommandError> {
     let compute = Compute::new(&args.compute)?;
     let mut sources = Vec::new();
     for model in &args.models {
-        let source = Source::parse(model);
-        sources.push(Source { path: model_file(&source.path)?, ..source });
+        sources.extend(models(model)?);
     }
     let usual = Options::default();
     let options = Options {
@@ -50,6 +52,36 @@ pub fn run(args: &ServeArgs) -> Result<(), CommandError> {
         let _ = output::result(&format!("serving {}: {grpc}http://{}\n", names.join(", "), heard.http));
     };
     Ok(visage_serve::serve(sources, &options, &compute.device, listening.flag(), &mut ready)?)
+}
+
+/// The model that is named, or those in the folder that is.
+fn models(named: &str) -> Result<Vec<Source>, CommandError> {
+    let source = Source::parse(named);
+    let mut inside = models_in(&source.path)?;
+    let has_name = source.path != Path::new(named);
+    match inside.len() {
+        0 => Ok(vec![Source { path: model_file(&source.path)?, ..source }]),
+        1 if has_name => Ok(vec![Source { path: inside.remove(0).path, ..source }]),
+        count if has_name => Err(CommandError::OneNameForModels { name: source.name, folder: source.path, count }),
+        _ => Ok(inside),
+    }
+}
+
+/// The model files and runs in a folder that is no run itself, in the order of their names.
+fn models_in(folder: &Path) -> Result<Vec<Source>, CommandError> {
+    if !folder.is_dir() || model_of_run(folder).is_file() {
+        return Ok(Vec::new());
+    }
+    let unreadable = |source| CommandError::Read { path: folder.to_owned(), source };
+    let entries = fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>).map_err(unreadable)?;
+    let mut paths: Vec<PathBuf> = entries.into_iter().map(|entry| entry.path()).collect();
+    paths.sort();
+    let source = |path: PathBuf| {
+        let is_model = path.extension().is_some_and(|extension| extension == "safetensors");
+        let file = if path.is_dir() { model_of_run(&path) } else { path.clone() };
+        (file.is_file() && (is_model || path.is_dir())).then(|| Source { path: file, ..Source::of(path) })
+    };
+    Ok(paths.into_iter().filter_map(source).collect())
 }
 
 /// The token that requests must carry, if any.

@@ -45,6 +45,8 @@ fn evaluation_prints_a_table_and_writes_the_metrics() {
     let written: Value = serde_json::from_slice(&fs::read(run.join("metrics-test.json")).unwrap()).unwrap();
     let printed = line(&format!("evaluate {} --data {data} --json --threads 1", run.display())).json();
     assert_eq!(written, printed, "whatever the number of threads");
+    let dash = line(&format!("evaluate {} --data {data} --json -", run.display())).json();
+    assert_eq!(written, dash);
     assert_eq!(written["images"], 16);
     assert!(run.join("predictions-test.safetensors").is_file());
     let recall = &written["macro_average"]["recall"];

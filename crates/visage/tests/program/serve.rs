@@ -432,6 +432,30 @@ fn what_was_accepted_is_finished_before_it_stops() {
 }
 
 #[test]
+fn a_folder_of_models_is_served_whole() {
+    let (folder, best) = (folder(), run().0.join("best.safetensors"));
+    let models = folder.path();
+    let error = line(&format!("serve {} --port 0", models.display())).failed(1);
+    assert!(error.contains("there is no model in"), "{error}");
+    fs::create_dir(models.join("night")).unwrap();
+    fs::copy(&best, models.join("night/best.safetensors")).unwrap();
+    fs::write(models.join("notes.txt"), "no model").unwrap();
+    let names = |server: &Server| -> Vec<String> {
+        let listed = server.get("/v1/models").json();
+        listed["models"].as_array().unwrap().iter().map(|model| model["name"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(names(&Server::start(models, "")), ["night"]);
+    let named = format!("mine={}", models.display());
+    assert_eq!(names(&Server::start(Path::new(&named), "")), ["mine"], "as KServe names what it has fetched");
+    fs::copy(&best, models.join("day.safetensors")).unwrap();
+    let server = Server::start(models, "");
+    assert_eq!(names(&server), ["day", "night"]);
+    server.still_answers();
+    let error = line(&format!("serve {named} --port 0")).failed(1);
+    assert!(error.contains("holds 2 models, which cannot all be called mine") && error.contains("leave mine= out"));
+}
+
+#[test]
 fn a_server_that_cannot_start_says_why() {
     let model = run().0.display();
     let error = line(&format!("serve {model} {model} --port 0")).failed(1);
