@@ -10,8 +10,8 @@
 //!                         [0] c c c c c 0      window needs any more         ------------>  y
 //! ```
 //!
-//! The expanded map is six times as large as the input and is read once: whole, it would leave the cache between the two. So it
-//! never exists as a whole. A panel of its channels, as wide as a register tile of the product, is made row by row, in a ring
+//! The expanded map is six times as large as the input and is read once: whole, it would leave the cache between the two. So one
+//! that is large never exists as a whole. A panel of its channels, as wide as a register tile of the product, is made row by row, in a ring
 //! of as many rows as the window has, and the depthwise convolution follows it down the image. Columns of zeros on both sides
 //! of the ring are the padding.
 //!
@@ -24,13 +24,13 @@ use crate::activation::{Activation, Function, with_activation};
 use crate::conv::{self, conv2d_packed};
 use crate::depthwise::depthwise_conv2d;
 use crate::epilogue::{Epilogue, UNBOUNDED};
-use crate::gather::{Ends, Heights, SHORT, Start, tile};
+use crate::gather::{Ends, Heights, Start, Tile};
 use crate::panel::{self, Panel};
 use crate::parallel::{self, SharedMut};
 use crate::scratch;
-use crate::shape::{ConvShape, DepthwiseShape, Padding, Window, expect_len};
+use crate::shape::{ConvShape, DepthwiseShape, Padding, Window, covered, expect_len};
 use crate::simd::{self, Kernel, Level, Vector};
-use crate::sliding::{self, Evenly, Place};
+use crate::sliding::{self, Evenly, KernelRow, Span, each_span, with_window};
 
 /// Fewest output rows of a task, where an image is cut at all.
 const BAND: usize = 8;
@@ -54,7 +54,7 @@ pub struct Expansion<'a> {
 impl Expansion<'_> {
     fn shape(&self, shape: DepthwiseShape) -> ConvShape {
         let DepthwiseShape { batch, in_height, in_width, channels, .. } = shape;
-        let window = Window { kernel: [1, 1], stride: [1, 1], padding: Padding::default() };
+        let window = Window::square(1, 1, 0);
         ConvShape { batch, in_height, in_width, in_channels: self.in_channels, out_channels: channels, window }
     }
 
@@ -158,16 +158,10 @@ impl Kernel for Task<'_> {
     #[inline(always)]
     unsafe fn run<V: Vector>(self) {
         with_activation!(self.epilogue.activation, F => {
-            // SAFETY: the caller vouches for the instructions; `sliding::applies` knows no other windows. Spans are as wide as those of
-            // `sliding.rs`.
-            unsafe {
-                match (self.shape.window.kernel[1], self.shape.window.stride[1]) {
-                    (3, 1) => self.panels::<V, F, 3, 1, 8>(),
-                    (3, _) => self.panels::<V, F, 3, 2, 4>(),
-                    (_, 1) => self.panels::<V, F, 5, 1, 8>(),
-                    _ => self.panels::<V, F, 5, 2, 4>(),
-                }
-            }
+            with_window!(self.shape.window, KERNEL, STRIDE, WIDE => {
+                // SAFETY: the caller vouches for the instructions.
+                unsafe { self.panels::<V, F, KERNEL, STRIDE, WIDE>() }
+            });
         });
     }
 }
@@ -177,16 +171,16 @@ impl Task<'_> {
     /// The processor has `V`'s instructions, and the window is of `KERNEL` and `STRIDE`.
     #[inline(always)]
     unsafe fn panels<V: Vector, F: Function, const KERNEL: usize, const STRIDE: usize, const WIDE: usize>(mut self) {
-        let top = self.shape.window.padding.top;
+        let DepthwiseShape { in_height, window, .. } = self.shape;
+        let inside = |y| covered(y, KERNEL, STRIDE, window.padding.top, in_height);
         for panel in self.panels {
             // The padding, and the lanes that are no channels.
             self.ring.fill(0.0);
-            let mut next = (self.rows.start * STRIDE).saturating_sub(top);
+            let mut next = inside(self.rows.start).start;
             for y in self.rows.clone() {
-                let needed = (y * STRIDE + KERNEL).saturating_sub(top).min(self.shape.in_height);
-                // SAFETY: passed on; the rows exist, and those in the ring are the last `KERNEL` before `needed`.
+                // SAFETY: passed on; the rows exist, and the ring then has the last `KERNEL` of them.
                 unsafe {
-                    while next < needed {
+                    while next < inside(y).end {
                         match V::TILE_ROWS {
                             8 => self.expand::<V, 8>(*panel, next),
                             6 => self.expand::<V, 6>(*panel, next),
@@ -224,7 +218,6 @@ impl Task<'_> {
         let epilogue = self.expansion.epilogue();
         let bounds = epilogue.bounds();
         let ends = Ends { start: Start::Bias(bias.as_ptr()), bounds: bounds.unwrap_or(UNBOUNDED) };
-        let last_lanes = panel.last_lanes(V::LANES, channels);
         let tiles = Heights::of(in_width, ROWS);
         for index in 0..tiles.count() {
             let first = tiles.first(index);
@@ -234,17 +227,16 @@ impl Task<'_> {
             // SAFETY: pixels are of the row, in the source and in the ring; `packed` has `width` values for each of the `depth`, the bias
             // the panel's channels.
             unsafe {
-                let sources = &[pixels.map(|pixel| source.as_ptr().add(pixel * depth))];
-                let targets = &pixels.map(|pixel| to.as_mut_ptr().add(pixel * width));
-                let packed = packed.as_ptr();
-                match (panel.vectors.min(V::TILE_VECTORS), tiles.height(index) == SHORT) {
-                    (1, false) => tile::<V, ROWS, 1, _>(sources, depth, packed, ends, targets, rows, last_lanes),
-                    (2, false) => tile::<V, ROWS, 2, _>(sources, depth, packed, ends, targets, rows, last_lanes),
-                    (_, false) => tile::<V, ROWS, 3, _>(sources, depth, packed, ends, targets, rows, last_lanes),
-                    (1, true) => tile::<V, SHORT, 1, _>(sources, depth, packed, ends, targets, rows, last_lanes),
-                    (2, true) => tile::<V, SHORT, 2, _>(sources, depth, packed, ends, targets, rows, last_lanes),
-                    (_, true) => tile::<V, SHORT, 3, _>(sources, depth, packed, ends, targets, rows, last_lanes),
-                }
+                let tile = Tile {
+                    sources: &[pixels.map(|pixel| source.as_ptr().add(pixel * depth))],
+                    depth,
+                    packed: packed.as_ptr(),
+                    ends,
+                    targets: pixels.map(|pixel| to.as_mut_ptr().add(pixel * width)),
+                    rows,
+                    last_lanes: panel.last_lanes(V::LANES, channels),
+                };
+                tile.multiply::<V>(panel.vectors, tiles.height(index));
             }
         }
         if bounds.is_none() {
@@ -265,48 +257,51 @@ impl Task<'_> {
         y: usize,
     ) {
         let DepthwiseShape { in_height, channels, window, .. } = self.shape;
-        let width = panel.vectors * V::LANES;
-        let row = self.ring_row(width);
-        let mut rows = [(Evenly { first: self.ring.as_ptr(), step: width }, self.weight.as_ptr()); KERNEL];
-        let mut count = 0;
-        for r in 0..KERNEL {
-            let Some(source) = (y * STRIDE + r).checked_sub(window.padding.top).filter(|row| *row < in_height) else {
-                continue;
-            };
-            let first = self.ring[source % KERNEL * row..][..row].as_ptr();
-            rows[count] = (Evenly { first, step: width }, self.weight[r * KERNEL * channels..].as_ptr());
-            count += 1;
+        let (step, out_width) = (panel.vectors * V::LANES, self.shape.out_width());
+        let len = self.ring_row(step);
+        let mut rows = [(Evenly { first: self.ring.as_ptr(), step }, self.weight.as_ptr()); KERNEL];
+        let inside = covered(y, KERNEL, STRIDE, window.padding.top, in_height);
+        let count = inside.len();
+        for ((columns, weight), row) in rows.iter_mut().zip(inside) {
+            columns.first = self.ring[row % KERNEL * len..][..len].as_ptr();
+            let r = row + window.padding.top - y * STRIDE;
+            *weight = self.weight[r * KERNEL * channels..][..KERNEL * channels].as_ptr();
         }
-        let out_width = self.shape.out_width();
-        let pixel = (self.image * self.shape.out_height() + y) * out_width;
-        let mut x = 0;
-        while x < out_width {
-            let span = match out_width - x {
-                left if left >= WIDE => WIDE,
-                4.. => 4,
-                _ => 1,
-            };
-            let mut rows = rows;
-            for (columns, _) in &mut rows {
-                columns.first = columns.first.wrapping_add(x * STRIDE * width);
-            }
-            let rows = &rows[..count];
+        let (rows, pixel) = (&rows[..count], (self.image * self.shape.out_height() + y) * out_width);
+        // SAFETY: passed on; a row of the ring has a column for every one that the last pixel's window reaches.
+        each_span::<WIDE>(
+            out_width,
+            #[inline(always)]
+            |x| unsafe { self.span::<V, F, KERNEL, STRIDE, WIDE>(panel, rows, pixel, x) },
+            #[inline(always)]
+            |x| unsafe { self.span::<V, F, KERNEL, STRIDE, 4>(panel, rows, pixel, x) },
+            #[inline(always)]
+            |x| unsafe { self.span::<V, F, KERNEL, STRIDE, 1>(panel, rows, pixel, x) },
+        );
+    }
+
+    /// `PIXELS` pixels from the `x`-th of a row on, which begins at `pixel`, of the panel's channels.
+    ///
+    /// # Safety
+    /// As [`slide`](Self::slide), the pixels exist, and `rows` are those of the ring under them.
+    #[inline(always)]
+    unsafe fn span<V: Vector, F: Function, const KERNEL: usize, const STRIDE: usize, const PIXELS: usize>(
+        &self,
+        panel: Panel,
+        rows: &[KernelRow<Evenly>],
+        pixel: usize,
+        x: usize,
+    ) {
+        let (bias, channels) = (self.epilogue.bias, self.shape.channels);
+        // SAFETY: every column has the panel's lanes, weights and bias have all channels, and this task alone writes the panel's.
+        unsafe {
+            let target = self.output.at((pixel + x) * channels);
+            let span = Span::<_, KERNEL, STRIDE, PIXELS> { rows, bias, channels, target };
             for vector in 0..panel.vectors {
                 let column = vector * V::LANES;
-                // SAFETY: a row of the ring has a column for every one that the last pixel's window reaches, each with the panel's lanes;
-                // weights and bias have all channels; this task alone writes these pixels' channels.
-                unsafe {
-                    let target = self.output.at((pixel + x) * channels);
-                    let place = Place { column, channel: panel.column + column, channels, target };
-                    let bias = self.epilogue.bias;
-                    match span {
-                        4 => sliding::block::<V, F, _, KERNEL, STRIDE, 4>(rows, bias, place),
-                        1 => sliding::block::<V, F, _, KERNEL, STRIDE, 1>(rows, bias, place),
-                        _ => sliding::block::<V, F, _, KERNEL, STRIDE, WIDE>(rows, bias, place),
-                    }
-                }
+                let at = x * STRIDE * panel.vectors * V::LANES + column;
+                span.vector::<V, F>(at, panel.column + column);
             }
-            x += span;
         }
     }
 }
@@ -317,38 +312,22 @@ mod tests {
 
     use super::*;
     use crate::conv::pack_filters;
-    use crate::reference::{assert_finished, assert_same_on_any_threads, pairs, values};
+    use crate::reference::{assert_finished, assert_same_on_any_threads, depthwise_sums, finished, values};
 
     const ACTIVATIONS: [Activation; 4] = [Activation::Identity, Activation::Relu, Activation::Relu6, Activation::Silu];
-
-    fn activated(activation: Activation, z: f64) -> f64 {
-        match activation {
-            Activation::Identity => z,
-            Activation::Relu => z.max(0.0),
-            Activation::Relu6 => z.clamp(0.0, 6.0),
-            Activation::Silu => z / (1.0 + (-z).exp()),
-        }
-    }
 
     /// The definition: the depthwise sums, in f64.
     fn sums(shape: DepthwiseShape, depth: usize, activation: Activation, operands: [&[f32]; 4]) -> Vec<f64> {
         let [input, filter, filter_bias, weight] = operands;
         let channels = shape.channels;
-        let expanded: Vec<f64> = (0..shape.input_len())
+        let products: Vec<f64> = (0..shape.input_len())
             .map(|index| {
                 let (pixel, c) = (index / channels, index % channels);
-                let products =
-                    (0..depth).map(|i| f64::from(input[pixel * depth + i]) * f64::from(filter[c * depth + i]));
-                activated(activation, products.sum::<f64>() + f64::from(filter_bias[c]))
+                (0..depth).map(|i| f64::from(input[pixel * depth + i]) * f64::from(filter[c * depth + i])).sum()
             })
             .collect();
-        let mut sums = vec![0.0; shape.output_len()];
-        for [to, tap, from] in pairs(shape.batch, shape.in_height, shape.in_width, shape.window) {
-            for c in 0..channels {
-                sums[to * channels + c] += expanded[from * channels + c] * f64::from(weight[tap * channels + c]);
-            }
-        }
-        sums
+        let epilogue = Epilogue { bias: Some(filter_bias), residual: None, activation };
+        depthwise_sums(shape, &finished(&products, &epilogue), weight)
     }
 
     proptest! {

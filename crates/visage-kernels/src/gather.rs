@@ -210,38 +210,17 @@ impl Block<'_> {
                         let packed_first = panel.column * gather.total_depth() + taps.start * gather.depth * width;
                         let packed = packed[packed_first..].as_ptr();
                         ahead.fetch();
-                        // Not `map`, which the compiler makes a call of.
                         let mut places = [std::ptr::null_mut(); ROWS];
                         for row in 0..ROWS {
+                            // Not by `map`, which the compiler makes a call of.
                             // SAFETY: offsets are of pixels of the target and one of its columns.
                             places[row] = unsafe { self.target.at(targets[index][row] + panel.column) };
                         }
-                        let targets = places;
+                        let tile = Tile { sources, depth, packed, ends, targets: places, rows, last_lanes };
                         // SAFETY: `multiply` has checked that every source pointer has `depth` values, and that `packed`
                         // holds `width` values for each of them; a bias has the panel's columns; the targets have
                         // `last_lanes` valid lanes in their last vector, and this task alone writes them.
-                        unsafe {
-                            match (panel.vectors.min(V::TILE_VECTORS), tiles.height(index) == SHORT) {
-                                (1, false) => {
-                                    tile::<V, ROWS, 1, _>(sources, depth, packed, ends, &targets, rows, last_lanes)
-                                }
-                                (2, false) => {
-                                    tile::<V, ROWS, 2, _>(sources, depth, packed, ends, &targets, rows, last_lanes)
-                                }
-                                (_, false) => {
-                                    tile::<V, ROWS, 3, _>(sources, depth, packed, ends, &targets, rows, last_lanes)
-                                }
-                                (1, true) => {
-                                    tile::<V, SHORT, 1, _>(sources, depth, packed, ends, &targets, rows, last_lanes)
-                                }
-                                (2, true) => {
-                                    tile::<V, SHORT, 2, _>(sources, depth, packed, ends, &targets, rows, last_lanes)
-                                }
-                                (_, true) => {
-                                    tile::<V, SHORT, 3, _>(sources, depth, packed, ends, &targets, rows, last_lanes)
-                                }
-                            }
-                        }
+                        unsafe { tile.multiply::<V>(panel.vectors, tiles.height(index)) };
                     }
                     if bounds.is_some() {
                         continue;
@@ -261,32 +240,24 @@ impl Block<'_> {
             }
         }
     }
-}
 
-impl Block<'_> {
     /// What a tap reads for the pixels of a tile.
     #[inline(always)]
     fn sources<const ROWS: usize>(&self, places: [[usize; 3]; ROWS], tap: [isize; 2]) -> [*const f32; ROWS] {
         let Gather { grid, source, source_pixel, .. } = self.gather;
-        let pointer = |pixel: Option<usize>| match pixel {
+        // Most tiles are a part of one row, and most taps of them inside the image: there they are evenly spaced.
+        let [image, y, x] = places[0];
+        if places[ROWS - 1] == [image, y, x + ROWS - 1]
+            && let [Some(first), Some(last)] = [places[0], places[ROWS - 1]].map(|place| grid.source_pixel(place, tap))
+        {
+            let pixels = source[first * source_pixel..=last * source_pixel].as_ptr();
+            let step = grid.source_step[1] * source_pixel;
+            return std::array::from_fn(|row| pixels.wrapping_add(row * step));
+        }
+        places.map(|place| match grid.source_pixel(place, tap) {
             Some(pixel) => source[pixel * source_pixel..].as_ptr(),
             None => self.zeros.as_ptr(),
-        };
-        let ends = [places[0], places[ROWS - 1]];
-        if ends[1] == [ends[0][0], ends[0][1], ends[0][2] + ROWS - 1] {
-            // Most tiles are a part of one row, and most taps of them inside the image: there they are evenly spaced.
-            let Some(row) = grid.source_row(ends[0][0], ends[0][1], tap[0]) else { return [self.zeros.as_ptr(); ROWS] };
-            let columns = ends.map(|[_, _, x]| (x * grid.source_step[1]).checked_add_signed(tap[1]));
-            if let [Some(first), Some(last)] = columns
-                && last < grid.source_size[1]
-            {
-                let pixels = &source[(row * grid.source_size[1] + first) * source_pixel..];
-                let step = grid.source_step[1] * source_pixel;
-                assert!((ROWS - 1) * step < pixels.len(), "taps overrun the source");
-                return std::array::from_fn(|row| pixels.as_ptr().wrapping_add(row * step));
-            }
-        }
-        places.map(|place| pointer(grid.source_pixel(place, tap)))
+        })
     }
 
     /// Asks for `count` source pixels from the `first` of the block on, which a tile will read. Of a map that has left the second-level
@@ -302,7 +273,7 @@ impl Block<'_> {
 }
 
 /// Rows of the tiles that a block of pixels may end with.
-pub(crate) const SHORT: usize = 4;
+const SHORT: usize = 4;
 
 /// How the pixels of a block are shared out among tiles: most are as high as registers allow, the last few [`SHORT`] where that
 /// computes fewer rows that nobody asked for.
@@ -359,73 +330,104 @@ impl<'a> Ahead<'a> {
     }
 }
 
-/// The register tile: `ROWS` target pixels, of as many `POINTERS` or the first of them, by `VECTORS` vectors of columns.
-///
-/// # Safety
-/// The processor has `V`'s instructions. Every source pointer has `depth` values, `packed` has `VECTORS` vectors for each
-/// of them, the first `rows` targets have `VECTORS` vectors, of the last of which `last_lanes` lanes exist.
-#[inline(always)]
-pub(crate) unsafe fn tile<V: Vector, const ROWS: usize, const VECTORS: usize, const POINTERS: usize>(
-    sources: &[[*const f32; POINTERS]],
-    depth: usize,
-    packed: *const f32,
-    ends: Ends,
-    targets: &[*mut f32; POINTERS],
-    rows: usize,
-    last_lanes: usize,
-) {
-    // SAFETY: all pointers are read and written within what the caller vouches for.
-    unsafe {
-        let mut sums = [[V::splat(0.0); VECTORS]; ROWS];
-        match ends.start {
-            Start::Zero => {}
-            Start::Bias(bias) => {
-                for vector in 0..VECTORS {
-                    let lanes = if vector + 1 == VECTORS { last_lanes } else { V::LANES };
-                    let value = V::load_first(bias.add(vector * V::LANES), lanes);
-                    for sums in &mut sums {
-                        sums[vector] = value;
+/// A register tile: target pixels by vectors of columns.
+pub(crate) struct Tile<'a, const POINTERS: usize> {
+    /// Where the pixels' values are, for each tap.
+    pub(crate) sources: &'a [[*const f32; POINTERS]],
+    /// Values that each of them points to.
+    pub(crate) depth: usize,
+    /// The panel of the weight.
+    pub(crate) packed: *const f32,
+    pub(crate) ends: Ends,
+    /// Where the pixels' sums go.
+    pub(crate) targets: [*mut f32; POINTERS],
+    /// How many of the pixels exist.
+    pub(crate) rows: usize,
+    /// Lanes of the last vector that are columns.
+    pub(crate) last_lanes: usize,
+}
+
+impl<const POINTERS: usize> Tile<'_, POINTERS> {
+    /// The product of the first `height` pixels, [`SHORT`] or all of the pointers, by a panel of `vectors`.
+    ///
+    /// # Safety
+    /// The processor has `V`'s instructions. Every source pointer has `depth` values, `packed` has the panel's vectors for each
+    /// of them, the first `rows` targets have as many, of the last of which `last_lanes` lanes exist.
+    #[inline(always)]
+    pub(crate) unsafe fn multiply<V: Vector>(&self, vectors: usize, height: usize) {
+        // SAFETY: passed on.
+        unsafe {
+            match (vectors.min(V::TILE_VECTORS), height == SHORT) {
+                (1, false) => self.of::<V, POINTERS, 1>(),
+                (2, false) => self.of::<V, POINTERS, 2>(),
+                (_, false) => self.of::<V, POINTERS, 3>(),
+                (1, true) => self.of::<V, SHORT, 1>(),
+                (2, true) => self.of::<V, SHORT, 2>(),
+                (_, true) => self.of::<V, SHORT, 3>(),
+            }
+        }
+    }
+
+    /// `ROWS` pixels by `VECTORS` vectors.
+    ///
+    /// # Safety
+    /// As [`multiply`](Self::multiply).
+    #[inline(always)]
+    unsafe fn of<V: Vector, const ROWS: usize, const VECTORS: usize>(&self) {
+        let Self { sources, depth, packed, ends, ref targets, rows, last_lanes } = *self;
+        // SAFETY: all pointers are read and written within what the caller vouches for.
+        unsafe {
+            let mut sums = [[V::splat(0.0); VECTORS]; ROWS];
+            match ends.start {
+                Start::Zero => {}
+                Start::Bias(bias) => {
+                    for vector in 0..VECTORS {
+                        let lanes = if vector + 1 == VECTORS { last_lanes } else { V::LANES };
+                        let value = V::load_first(bias.add(vector * V::LANES), lanes);
+                        for sums in &mut sums {
+                            sums[vector] = value;
+                        }
                     }
                 }
-            }
-            Start::Target => {
-                for row in 0..ROWS {
-                    if row < rows {
-                        for vector in 0..VECTORS {
-                            let lanes = if vector + 1 == VECTORS { last_lanes } else { V::LANES };
-                            sums[row][vector] = V::load_first(targets[row].add(vector * V::LANES), lanes);
+                Start::Target => {
+                    for row in 0..ROWS {
+                        if row < rows {
+                            for vector in 0..VECTORS {
+                                let lanes = if vector + 1 == VECTORS { last_lanes } else { V::LANES };
+                                sums[row][vector] = V::load_first(targets[row].add(vector * V::LANES), lanes);
+                            }
                         }
                     }
                 }
             }
-        }
-        let mut packed = packed;
-        for sources in sources {
-            let sources = *sources;
-            for k in 0..depth {
-                let mut weights = [V::splat(0.0); VECTORS];
-                for vector in 0..VECTORS {
-                    weights[vector] = V::load(packed.add(vector * V::LANES));
-                }
-                for row in 0..ROWS {
-                    let value = V::splat(sources[row].add(k).read());
+            let mut packed = packed;
+            for sources in sources {
+                let sources = *sources;
+                for k in 0..depth {
+                    let mut weights = [V::splat(0.0); VECTORS];
                     for vector in 0..VECTORS {
-                        sums[row][vector] = value.mul_add(weights[vector], sums[row][vector]);
+                        weights[vector] = V::load(packed.add(vector * V::LANES));
                     }
+                    for row in 0..ROWS {
+                        let value = V::splat(sources[row].add(k).read());
+                        for vector in 0..VECTORS {
+                            sums[row][vector] = value.mul_add(weights[vector], sums[row][vector]);
+                        }
+                    }
+                    packed = packed.add(VECTORS * V::LANES);
                 }
-                packed = packed.add(VECTORS * V::LANES);
             }
-        }
-        let [least, greatest] = ends.bounds.map(|bound| V::splat(bound));
-        for row in 0..ROWS {
-            if row < rows {
-                for vector in 0..VECTORS {
-                    let to = targets[row].add(vector * V::LANES);
-                    let sum = sums[row][vector].at_least(least).at_most(greatest);
-                    if vector + 1 == VECTORS && last_lanes < V::LANES {
-                        sum.store_first(to, last_lanes);
-                    } else {
-                        sum.store(to);
+            let [least, greatest] = ends.bounds.map(|bound| V::splat(bound));
+            for row in 0..ROWS {
+                if row < rows {
+                    for vector in 0..VECTORS {
+                        let to = targets[row].add(vector * V::LANES);
+                        let sum = sums[row][vector].at_least(least).at_most(greatest);
+                        if vector + 1 == VECTORS && last_lanes < V::LANES {
+                            sum.store_first(to, last_lanes);
+                        } else {
+                            sum.store(to);
+                        }
                     }
                 }
             }

@@ -5,8 +5,8 @@
 //!
 //! Three promises hold for every function:
 //!
-//! - **Same bits on any number of threads.** Work is cut into tiles, and sums are folded, in an order that depends on
-//!   the shape alone. Threads come from rayon's current pool.
+//! - **Same bits on any number of threads.** Sums are folded in an order that depends on the shape alone; into how many tasks
+//!   the rest is cut is left to the threads there are. They come from rayon's current pool; [`alone`] does without.
 //! - **The widest instructions the processor has**, chosen at run time: AVX-512, AVX2 with FMA, or portable code. The
 //!   environment variable `VISAGE_SIMD` (`portable`, `avx2`, `avx512`) lowers the choice.
 //! - **A mismatch of shapes is a programming error** and panics with the name of the slice; nothing else panics.

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use crate::parallel;
-use crate::shape::{PoolShape, expect_len};
+use crate::shape::{PoolShape, covered, expect_len};
 use crate::simd::vectorized;
 
 /// Maximum of every window, and where it lies: `winners` holds `row * in_width + column` within the image.
@@ -53,11 +53,6 @@ fn max_pool_row(shape: PoolShape, image: &[f32], y: usize, output: &mut [f32], w
             }
         }
     }
-}
-
-/// The rows or columns of the image that window `index` covers.
-fn covered(index: usize, kernel: usize, stride: usize, padding: usize, size: usize) -> std::ops::Range<usize> {
-    (index * stride).saturating_sub(padding)..(index * stride + kernel).saturating_sub(padding).min(size)
 }
 
 /// Gradient of [`max_pool2d`]: each output gradient goes to its winner. `input_gradient` is overwritten.

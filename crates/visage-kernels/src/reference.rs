@@ -122,6 +122,18 @@ pub(crate) fn convolution(shape: ConvShape, input: &[f32], weight: &[f32], gradi
     Convolution { output, input_gradient, weight_gradient }
 }
 
+/// A depthwise convolution's sums by their definition.
+pub(crate) fn depthwise_sums(shape: DepthwiseShape, input: &[f64], weight: &[f32]) -> Vec<f64> {
+    let channels = shape.channels;
+    let mut sums = vec![0.0; shape.output_len()];
+    for [to, tap, from] in pairs(shape.batch, shape.in_height, shape.in_width, shape.window) {
+        for c in 0..channels {
+            sums[to * channels + c] += input[from * channels + c] * f64::from(weight[tap * channels + c]);
+        }
+    }
+    sums
+}
+
 /// Asserts that every output is what the epilogue makes of the sums, within `tolerance` times the largest sum.
 #[track_caller]
 pub(crate) fn assert_finished(actual: &[f32], sums: &[f64], epilogue: &Epilogue, tolerance: f64) {
@@ -131,7 +143,7 @@ pub(crate) fn assert_finished(actual: &[f32], sums: &[f64], epilogue: &Epilogue,
 }
 
 /// What an epilogue makes of sums.
-fn finished(sums: &[f64], epilogue: &Epilogue) -> Vec<f64> {
+pub(crate) fn finished(sums: &[f64], epilogue: &Epilogue) -> Vec<f64> {
     let bias = |index: usize| epilogue.bias.map_or(0.0, |bias| f64::from(bias[index % bias.len()]));
     let residual = |index: usize| epilogue.residual.map_or(0.0, |residual| f64::from(residual[index]));
     let values = sums.iter().enumerate().map(|(index, sum)| {

@@ -184,6 +184,17 @@ per_channel_shape! {
     PoolShape
 }
 
+/// The rows or columns of an image that window `index` covers.
+pub(crate) fn covered(
+    index: usize,
+    kernel: usize,
+    stride: usize,
+    padding: usize,
+    size: usize,
+) -> std::ops::Range<usize> {
+    (index * stride).saturating_sub(padding)..(index * stride + kernel).saturating_sub(padding).min(size)
+}
+
 /// Panics naming the slice when its length is not what the shape asks for.
 #[track_caller]
 pub(crate) fn expect_len(name: &str, actual: usize, expected: usize) {

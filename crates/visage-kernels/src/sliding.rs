@@ -25,7 +25,7 @@ use std::ops::Range;
 use crate::activation::{Function, with_activation};
 use crate::epilogue::Epilogue;
 use crate::parallel::{self, SharedMut};
-use crate::shape::DepthwiseShape;
+use crate::shape::{DepthwiseShape, covered};
 use crate::simd::{self, Kernel, Level, Vector};
 
 /// Fewest output values of a task, about.
@@ -103,7 +103,65 @@ impl Columns for Evenly {
 }
 
 /// What one row of the kernel reads for a span: the source's columns and the weight's row, `[kernel_width, channels]`.
-type KernelRow<C> = (C, *const f32);
+pub(crate) type KernelRow<C> = (C, *const f32);
+
+/// Evaluates an expression with kernel and stride of a window that [`applies`](crate::sliding::applies) knows bound to names, and
+/// with how many pixels its widest spans have.
+macro_rules! with_window {
+    ($window:expr, $kernel:ident, $stride:ident, $wide:ident => $body:expr) => {
+        match ($window.kernel[1], $window.stride[1]) {
+            (3, 1) => {
+                const $kernel: usize = 3;
+                const $stride: usize = 1;
+                const $wide: usize = 8;
+                $body
+            }
+            (3, _) => {
+                const $kernel: usize = 3;
+                const $stride: usize = 2;
+                const $wide: usize = 4;
+                $body
+            }
+            (_, 1) => {
+                const $kernel: usize = 5;
+                const $stride: usize = 1;
+                const $wide: usize = 8;
+                $body
+            }
+            _ => {
+                const $kernel: usize = 5;
+                const $stride: usize = 2;
+                const $wide: usize = 4;
+                $body
+            }
+        }
+    };
+}
+pub(crate) use with_window;
+
+/// Covers `width` pixels with spans of `WIDE`, four and single ones, each told where it begins.
+#[inline(always)]
+pub(crate) fn each_span<const WIDE: usize>(
+    width: usize,
+    wide: impl Fn(usize),
+    four: impl Fn(usize),
+    one: impl Fn(usize),
+) {
+    let mut x = 0;
+    while x < width {
+        let left = width - x;
+        x += if left >= WIDE {
+            wide(x);
+            WIDE
+        } else if left >= 4 {
+            four(x);
+            4
+        } else {
+            one(x);
+            1
+        };
+    }
+}
 
 impl Kernel for Slide<'_> {
     type Output = ();
@@ -111,204 +169,130 @@ impl Kernel for Slide<'_> {
     #[inline(always)]
     unsafe fn run<V: Vector>(self) {
         with_activation!(self.epilogue.activation, F => {
-            // SAFETY: the caller vouches for the instructions. The last number is `(pixels - 1) * stride + kernel`.
-            unsafe {
-                match (self.shape.window.kernel[1], self.shape.window.stride[1]) {
-                    (3, 1) => self.rows::<8>(
+            with_window!(self.shape.window, KERNEL, STRIDE, WIDE => {
+                for row in self.rows.clone() {
+                    let place = [row / self.size[0], row % self.size[0]];
+                    // SAFETY: the caller vouches for the instructions; the row is this task's alone.
+                    each_span::<WIDE>(
+                        self.size[1],
                         #[inline(always)]
-                        |place| self.span::<V, F, 3, 1, 8, 10>(place),
+                        |x| unsafe { self.span::<V, F, KERNEL, STRIDE, WIDE>(place, x) },
                         #[inline(always)]
-                        |place| self.span::<V, F, 3, 1, 4, 6>(place),
+                        |x| unsafe { self.span::<V, F, KERNEL, STRIDE, 4>(place, x) },
                         #[inline(always)]
-                        |place| self.span::<V, F, 3, 1, 1, 3>(place),
-                    ),
-                    (3, _) => self.rows::<4>(
-                        #[inline(always)]
-                        |place| self.span::<V, F, 3, 2, 4, 9>(place),
-                        #[inline(always)]
-                        |place| self.span::<V, F, 3, 2, 4, 9>(place),
-                        #[inline(always)]
-                        |place| self.span::<V, F, 3, 2, 1, 3>(place),
-                    ),
-                    (_, 1) => self.rows::<8>(
-                        #[inline(always)]
-                        |place| self.span::<V, F, 5, 1, 8, 12>(place),
-                        #[inline(always)]
-                        |place| self.span::<V, F, 5, 1, 4, 8>(place),
-                        #[inline(always)]
-                        |place| self.span::<V, F, 5, 1, 1, 5>(place),
-                    ),
-                    _ => self.rows::<4>(
-                        #[inline(always)]
-                        |place| self.span::<V, F, 5, 2, 4, 11>(place),
-                        #[inline(always)]
-                        |place| self.span::<V, F, 5, 2, 4, 11>(place),
-                        #[inline(always)]
-                        |place| self.span::<V, F, 5, 2, 1, 5>(place),
-                    ),
+                        |x| unsafe { self.span::<V, F, KERNEL, STRIDE, 1>(place, x) },
+                    );
                 }
-            }
+            });
         });
     }
 }
 
-impl Slide<'_> {
-    /// Covers the rows with spans of `WIDE`, four and single pixels; `[image, y, x]` is where one begins.
-    #[inline(always)]
-    fn rows<const WIDE: usize>(&self, wide: impl Fn([usize; 3]), four: impl Fn([usize; 3]), one: impl Fn([usize; 3])) {
-        let [height, width] = self.size;
-        for row in self.rows.clone() {
-            let (image, y) = (row / height, row % height);
-            let mut x = 0;
-            while x < width {
-                let left = width - x;
-                x += if left >= WIDE {
-                    wide([image, y, x]);
-                    WIDE
-                } else if left >= 4 {
-                    four([image, y, x]);
-                    4
-                } else {
-                    one([image, y, x]);
-                    1
-                };
-            }
-        }
-    }
+/// Most columns under a span: of eight pixels, with a kernel of five.
+const COLUMNS: usize = 12;
 
-    /// `PIXELS` output pixels, all their channels.
+impl Slide<'_> {
+    /// `PIXELS` pixels of a row of an image's output, all their channels.
     ///
     /// # Safety
-    /// The processor has `V`'s instructions; the pixels exist and no other task writes them; `COLUMNS` is
-    /// `(PIXELS - 1) * STRIDE + KERNEL`, of the shape's window.
+    /// The processor has `V`'s instructions; the pixels exist and no other task writes them; the window is of `KERNEL` and `STRIDE`.
     #[inline(always)]
-    unsafe fn span<
-        V: Vector,
-        F: Function,
-        const KERNEL: usize,
-        const STRIDE: usize,
-        const PIXELS: usize,
-        const COLUMNS: usize,
-    >(
+    unsafe fn span<V: Vector, F: Function, const KERNEL: usize, const STRIDE: usize, const PIXELS: usize>(
         &self,
-        [image, y, x]: [usize; 3],
+        [image, y]: [usize; 2],
+        x: usize,
     ) {
         let DepthwiseShape { in_height, in_width, channels, window, .. } = self.shape;
         let mut rows: [KernelRow<[*const f32; COLUMNS]>; KERNEL] =
             [([self.zeros.as_ptr(); COLUMNS], self.weight.as_ptr()); KERNEL];
-        let mut count = 0;
-        for r in 0..KERNEL {
-            let inside = (y * STRIDE + r).checked_sub(window.padding.top).filter(|row| *row < in_height);
-            let Some(row) = inside else { continue };
+        let inside = covered(y, KERNEL, STRIDE, window.padding.top, in_height);
+        let count = inside.len();
+        for ((columns, weight), row) in rows.iter_mut().zip(inside) {
             let first = (image * in_height + row) * in_width;
-            let (columns, weight) = &mut rows[count];
-            for column in 0..COLUMNS {
+            for column in 0..(PIXELS - 1) * STRIDE + KERNEL {
                 let inside = (x * STRIDE + column).checked_sub(window.padding.left).filter(|column| *column < in_width);
                 columns[column] = match inside {
                     Some(column) => self.input[(first + column) * channels..][..channels].as_ptr(),
                     None => self.zeros.as_ptr(),
                 };
             }
+            let r = row + window.padding.top - y * STRIDE;
             *weight = self.weight[r * KERNEL * channels..][..KERNEL * channels].as_ptr();
-            count += 1;
         }
         let pixel = (image * self.size[0] + y) * self.size[1] + x;
         // SAFETY: the slices above have shown that every column has `channels` values and every weight `KERNEL` times as
         // many; the output's pixels exist, as the caller vouches.
         unsafe {
             let target = self.output.at(pixel * channels);
-            let mut channel = 0;
-            while channel < channels {
-                let place = Place { column: channel, channel, channels, target };
-                block::<V, F, _, KERNEL, STRIDE, PIXELS>(&rows[..count], self.epilogue.bias, place);
-                channel += V::LANES;
+            let span =
+                Span::<_, KERNEL, STRIDE, PIXELS> { rows: &rows[..count], bias: self.epilogue.bias, channels, target };
+            for channel in (0..channels).step_by(V::LANES) {
+                span.vector::<V, F>(channel, channel);
             }
         }
     }
 }
 
-/// The channels of a [`block`].
-#[derive(Clone, Copy)]
-pub(crate) struct Place {
-    /// Where in a column their values begin.
-    pub(crate) column: usize,
-    /// The first of them.
-    pub(crate) channel: usize,
+/// `PIXELS` neighbouring pixels of the output.
+pub(crate) struct Span<'a, C, const KERNEL: usize, const STRIDE: usize, const PIXELS: usize> {
+    /// Of `(PIXELS - 1) * STRIDE + KERNEL` columns each.
+    pub(crate) rows: &'a [KernelRow<C>],
+    pub(crate) bias: Option<&'a [f32]>,
     /// Channels of the weight, the bias and the target.
     pub(crate) channels: usize,
-    /// The span's first pixel.
+    /// The first pixel.
     pub(crate) target: *mut f32,
 }
 
-/// `PIXELS` output pixels of one vector of channels, or of those that are left.
-///
-/// # Safety
-/// The processor has `V`'s instructions. Each of `(PIXELS - 1) * STRIDE + KERNEL` columns has these channels, each weight
-/// `KERNEL` times all of them, and so has the bias; the target's pixels exist and no other task writes them.
-#[inline(always)]
-pub(crate) unsafe fn block<
-    V: Vector,
-    F: Function,
-    C: Columns,
-    const KERNEL: usize,
-    const STRIDE: usize,
-    const PIXELS: usize,
->(
-    rows: &[KernelRow<C>],
-    bias: Option<&[f32]>,
-    place: Place,
-) {
-    // SAFETY: passed on.
-    unsafe {
-        if place.channel + V::LANES <= place.channels {
-            lanes::<V, F, C, KERNEL, STRIDE, PIXELS, true>(rows, bias, place);
-        } else {
-            lanes::<V, F, C, KERNEL, STRIDE, PIXELS, false>(rows, bias, place);
+impl<C: Columns, const KERNEL: usize, const STRIDE: usize, const PIXELS: usize> Span<'_, C, KERNEL, STRIDE, PIXELS> {
+    /// One vector of channels from `channel` on, or those that are left; in the columns they begin at value `at`.
+    ///
+    /// # Safety
+    /// The processor has `V`'s instructions. Each column has these channels, each weight `KERNEL` times all of them, and so
+    /// has the bias; the target's pixels exist and no other task writes them.
+    #[inline(always)]
+    pub(crate) unsafe fn vector<V: Vector, F: Function>(&self, at: usize, channel: usize) {
+        // SAFETY: passed on.
+        unsafe {
+            if channel + V::LANES <= self.channels {
+                self.lanes::<V, F, true>(at, channel);
+            } else {
+                self.lanes::<V, F, false>(at, channel);
+            }
         }
     }
-}
 
-/// # Safety
-/// As [`block`], and `WHOLE` where there is a vector of channels.
-#[inline(always)]
-unsafe fn lanes<
-    V: Vector,
-    F: Function,
-    C: Columns,
-    const KERNEL: usize,
-    const STRIDE: usize,
-    const PIXELS: usize,
-    const WHOLE: bool,
->(
-    rows: &[KernelRow<C>],
-    bias: Option<&[f32]>,
-    Place { column: first, channel, channels, target }: Place,
-) {
-    // SAFETY: all pointers stay within what the caller vouches for.
-    unsafe {
-        let load = |from: *const f32| if WHOLE { V::load(from) } else { V::load_first(from, channels - channel) };
-        let start = bias.map_or(V::splat(0.0), |bias| load(bias.as_ptr().add(channel)));
-        let mut sums = [start; PIXELS];
-        for (columns, weight) in rows {
-            let mut weights = [start; KERNEL];
-            for s in 0..KERNEL {
-                weights[s] = load(weight.add(s * channels + channel));
-            }
-            for column in 0..(PIXELS - 1) * STRIDE + KERNEL {
-                let value = load(columns.at(column).add(first));
+    /// # Safety
+    /// As [`vector`](Self::vector), and `WHOLE` where there is a vector of channels.
+    #[inline(always)]
+    unsafe fn lanes<V: Vector, F: Function, const WHOLE: bool>(&self, at: usize, channel: usize) {
+        let channels = self.channels;
+        // SAFETY: all pointers stay within what the caller vouches for.
+        unsafe {
+            let load = |from: *const f32| if WHOLE { V::load(from) } else { V::load_first(from, channels - channel) };
+            let start = self.bias.map_or(V::splat(0.0), |bias| load(bias.as_ptr().add(channel)));
+            let mut sums = [start; PIXELS];
+            for (columns, weight) in self.rows {
+                let mut weights = [start; KERNEL];
                 for s in 0..KERNEL {
-                    // The pixel whose tap `s` lies on the column, if there is one.
-                    if column >= s && (column - s) % STRIDE == 0 && (column - s) / STRIDE < PIXELS {
-                        let pixel = (column - s) / STRIDE;
-                        sums[pixel] = value.mul_add(weights[s], sums[pixel]);
+                    weights[s] = load(weight.add(s * channels + channel));
+                }
+                for column in 0..(PIXELS - 1) * STRIDE + KERNEL {
+                    let value = load(columns.at(column).add(at));
+                    for s in 0..KERNEL {
+                        // The pixel whose tap `s` lies on the column, if there is one.
+                        if column >= s && (column - s) % STRIDE == 0 && (column - s) / STRIDE < PIXELS {
+                            let pixel = (column - s) / STRIDE;
+                            sums[pixel] = value.mul_add(weights[s], sums[pixel]);
+                        }
                     }
                 }
             }
-        }
-        for pixel in 0..PIXELS {
-            let sum = F::lanes(sums[pixel]);
-            let to = target.add(pixel * channels + channel);
-            if WHOLE { sum.store(to) } else { sum.store_first(to, channels - channel) }
+            for pixel in 0..PIXELS {
+                let sum = F::lanes(sums[pixel]);
+                let to = self.target.add(pixel * channels + channel);
+                if WHOLE { sum.store(to) } else { sum.store_first(to, channels - channel) }
+            }
         }
     }
 }
@@ -319,7 +303,7 @@ mod tests {
 
     use super::*;
     use crate::activation::Activation;
-    use crate::reference::{assert_finished, pairs, values};
+    use crate::reference::{assert_finished, depthwise_sums, values};
     use crate::shape::{Padding, Window};
 
     proptest! {
@@ -340,13 +324,8 @@ mod tests {
             let shape = DepthwiseShape { batch, in_height, in_width, channels, window };
             let (input, weight) = (values(1, shape.input_len()), values(2, window.taps() * channels));
             let bias = values(3, channels);
-            let mut sums = vec![0.0; shape.output_len()];
-            for [to, tap, from] in pairs(batch, in_height, in_width, window) {
-                for c in 0..channels {
-                    sums[to * channels + c] +=
-                        f64::from(input[from * channels + c]) * f64::from(weight[tap * channels + c]);
-                }
-            }
+            let wide: Vec<f64> = input.iter().copied().map(f64::from).collect();
+            let sums = depthwise_sums(shape, &wide, &weight);
             for activation in [Activation::Identity, Activation::Relu, Activation::Relu6, Activation::Silu] {
                 for bias in [None, Some(&bias[..])] {
                     let epilogue = Epilogue { bias, residual: None, activation };

@@ -25,7 +25,7 @@
 use std::ops::Range;
 
 use crate::epilogue::{Epilogue, UNBOUNDED};
-use crate::gather::{self, Ends, Start};
+use crate::gather::{Ends, Start, Tile};
 use crate::outer::{Run, Strip};
 use crate::panel::{self, Panel};
 use crate::parallel::{self, SharedMut};
@@ -470,11 +470,8 @@ impl Product<'_> {
                 // task's part with the panel's columns.
                 unsafe {
                     let targets = index.map(|index| target.at(first + index * columns + panel.column));
-                    match panel.vectors.min(V::TILE_VECTORS) {
-                        1 => gather::tile::<V, ROWS, 1, _>(&sources, depth, packed, ends, &targets, rows, last_lanes),
-                        2 => gather::tile::<V, ROWS, 2, _>(&sources, depth, packed, ends, &targets, rows, last_lanes),
-                        _ => gather::tile::<V, ROWS, 3, _>(&sources, depth, packed, ends, &targets, rows, last_lanes),
-                    }
+                    let sources = &sources;
+                    Tile { sources, depth, packed, ends, targets, rows, last_lanes }.multiply::<V>(panel.vectors, ROWS);
                 }
             }
         }

@@ -147,8 +147,7 @@ pub trait NetworkOps: Backend {
 }
 
 /// The window of a single position.
-pub const POINT: Window =
-    Window { kernel: [1, 1], stride: [1, 1], padding: Padding { top: 0, left: 0, bottom: 0, right: 0 } };
+pub const POINT: Window = Window::square(1, 1, 0);
 
 /// Whether the operations on `device` are the CPU's kernels.
 #[must_use]

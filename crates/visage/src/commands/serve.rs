@@ -5,7 +5,6 @@ use std::time::Duration;
 use std::{env, fs};
 
 use visage_serve::{Addresses, Batching, Limits, Options, Source, Token};
-
 use visage_train::trainer::model_of_run;
 
 use super::model_file;
@@ -77,9 +76,12 @@ fn models_in(folder: &Path) -> Result<Vec<Source>, CommandError> {
     let mut paths: Vec<PathBuf> = entries.into_iter().map(|entry| entry.path()).collect();
     paths.sort();
     let source = |path: PathBuf| {
-        let is_model = path.extension().is_some_and(|extension| extension == "safetensors");
-        let file = if path.is_dir() { model_of_run(&path) } else { path.clone() };
-        (file.is_file() && (is_model || path.is_dir())).then(|| Source { path: file, ..Source::of(path) })
+        let file = match path.extension() {
+            _ if path.is_dir() => model_of_run(&path),
+            Some(extension) if extension == "safetensors" => path.clone(),
+            _ => return None,
+        };
+        file.is_file().then(|| Source { path: file, ..Source::of(path) })
     };
     Ok(paths.into_iter().filter_map(source).collect())
 }
