@@ -7,8 +7,8 @@
 //!
 //! - **Same bits on any number of threads.** Sums are folded in an order that depends on the shape alone; into how many tasks
 //!   the rest is cut is left to the threads there are. They come from rayon's current pool; [`alone`] does without.
-//! - **The widest instructions the processor has**, chosen at run time: AVX-512, AVX2 with FMA, or portable code. The
-//!   environment variable `VISAGE_SIMD` (`portable`, `avx2`, `avx512`) lowers the choice.
+//! - **The widest instructions the processor has**, chosen at run time: AVX-512, AVX2 with FMA, NEON, or portable code. The
+//!   environment variable `VISAGE_SIMD` (`portable`, `avx2` and so on) lowers the choice.
 //! - **A mismatch of shapes is a programming error** and panics with the name of the slice; nothing else panics.
 //!
 //! | module | operation |
