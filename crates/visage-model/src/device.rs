@@ -167,6 +167,17 @@ pub enum DeviceError {
         /// How many there are.
         devices: usize,
     },
+    /// It is there and lacks a type.
+    #[error(
+        "{device} does not compute in {precision}: take f32 (visage train --set training.precision=f32, else --precision), or another \
+         device; `visage devices` lists what each can"
+    )]
+    Precision {
+        /// The device.
+        device: String,
+        /// The type.
+        precision: &'static str,
+    },
     /// It is there and fails at a first small product.
     #[error("{device} is there and does not compute: {reason}")]
     Broken {
@@ -205,7 +216,7 @@ pub struct Found {
     pub software: bool,
     /// All of its memory in bytes, where the driver says.
     pub memory_bytes: Option<u64>,
-    /// The types that `training.precision` may name on it.
+    /// The types that `training.precision` and `--precision` may name on it.
     pub precisions: Vec<Precision>,
     /// Why it cannot be used, if it cannot.
     pub broken: Option<String>,
@@ -279,9 +290,19 @@ pub fn list() -> Vec<Found> {
     found
 }
 
-/// Whether networks can be trained in `precision` on `device`.
-#[must_use]
-pub fn supports(device: &Device, precision: Precision) -> bool {
+/// Refuses a type in which networks cannot be computed on `device`, which is called `name`.
+///
+/// # Errors
+///
+/// If it lacks the type.
+pub fn check_precision(device: &Device, name: &str, precision: Precision) -> Result<(), DeviceError> {
+    if supports(device, precision) {
+        return Ok(());
+    }
+    Err(DeviceError::Precision { device: name.to_owned(), precision: precision.name() })
+}
+
+fn supports(device: &Device, precision: Precision) -> bool {
     // The CPU's kernels compute in f32 and round.
     precision == Precision::F32 || has_kernels(device) || device.supports_dtype(precision.dtype())
 }

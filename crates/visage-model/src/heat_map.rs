@@ -80,10 +80,10 @@ impl Network {
     #[must_use]
     pub fn heat_maps(&self, image: Tensor<4>, attributes: &[usize], method: HeatMethod) -> Vec<HeatMap> {
         if method == HeatMethod::LayerCam {
-            let map = self.early_map(image, Pass::Inference);
+            let map = ops::float32(self.early_map(image, Pass::Inference));
             return attributes.iter().map(|&attribute| self.layer_cam(&map, attribute)).collect();
         }
-        let map = self.feature_map(image.clone(), Pass::Inference);
+        let map = ops::float32(self.feature_map(image.clone(), Pass::Inference));
         let [images, height, width, channels] = map.dims();
         assert_eq!(images, 1, "one image");
         let features = ops::global_average_pool(map.clone());

@@ -16,7 +16,7 @@ use visage_weights::TensorFile;
 use crate::error::ModelError;
 use crate::layers::Pass;
 use crate::network::{Network, NetworkConfig};
-use crate::ops::{buffers, has_kernels};
+use crate::ops::{Precision, buffers, has_kernels};
 
 /// Metadata key of the card.
 const CARD: &str = "visage";
@@ -184,10 +184,10 @@ impl Model {
         Ok(Self { card, network })
     }
 
-    /// The model made ready to be asked: see [`Network::folded`].
+    /// The model made ready to be asked: see [`Network::folded_in`].
     #[must_use]
-    pub fn folded(self) -> Self {
-        Self { network: self.network.folded(), ..self }
+    pub fn folded_in(self, precision: Precision) -> Self {
+        Self { network: self.network.folded_in(precision), ..self }
     }
 
     /// Writes the model file, whole or not at all: to a temporary file beside `path`, which then takes its place.

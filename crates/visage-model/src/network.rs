@@ -207,8 +207,8 @@ impl Network {
         self.folded_in(Precision::F32)
     }
 
-    /// The same with convolutions and products in `precision`, on a graphics card that [supports](crate::device::supports) it. On
-    /// the CPU only the filters are rounded.
+    /// The same with convolutions and products in `precision`, on a graphics card that has the type
+    /// ([`check_precision`](crate::device::check_precision)). On the CPU only the filters are rounded.
     #[must_use]
     pub fn folded_in(mut self, precision: Precision) -> Self {
         match &mut self {

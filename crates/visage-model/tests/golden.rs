@@ -9,7 +9,7 @@ use visage_model::device::{self, Backend, Choice};
 use visage_model::network::Path;
 use visage_model::ops::{self, AdamState, AdamStep, WeightDecay, adam_step};
 use visage_model::state::Naming;
-use visage_model::{Architecture, Draws, HeatMethod, Kind, Network, NetworkConfig, Pass};
+use visage_model::{Architecture, Draws, HeatMethod, Kind, Network, NetworkConfig, Pass, Precision};
 use visage_weights::{Tensor as FileTensor, TensorFile};
 
 /// Where the networks are computed. `VISAGE_TEST_DEVICE` names another device than the processor, whose sums are ordered
@@ -267,9 +267,14 @@ fn inference_matches<'a>(network: &Network, cases: impl Iterator<Item = (&'a Str
     for (name, case) in cases {
         let shape: [usize; 4] = serde_json::from_value(case["shape"].clone()).expect("a shape");
         let images = image(case["input"].as_str().expect("a name"), shape, &device);
-        for network in [network.clone(), network.clone().folded()] {
-            let found = values(network.forward(images.clone(), Pass::Inference));
-            assert_close(name, &found, &floats(&case["logits"]), 1e-4);
+        let (found, expected) = (values(network.forward(images.clone(), Pass::Inference)), floats(&case["logits"]));
+        assert_close(name, &found, &expected, 1e-4);
+        for (precision, tolerance) in [(Precision::F32, 1e-4), (Precision::F16, 0.015), (Precision::Bf16, 0.1)] {
+            if device::check_precision(&device, "", precision).is_ok() {
+                let folded = network.clone().folded_in(precision);
+                let found = values(folded.forward(images.clone(), Pass::Inference));
+                assert_close(&format!("{name} in {}", precision.name()), &found, &expected, tolerance);
+            }
         }
     }
 }

@@ -329,7 +329,7 @@ mod tests {
     use tokio::runtime;
     use visage_data::{Preparation, Size};
     use visage_model::model_file::{USES_TO_AVOID, card_format};
-    use visage_model::{Architecture, Card, Model, NetworkConfig, Origin};
+    use visage_model::{Architecture, Card, Model, NetworkConfig, Origin, Precision};
 
     use super::*;
 
@@ -364,7 +364,7 @@ mod tests {
             origin,
             uses_to_avoid: USES_TO_AVOID.to_owned(),
         };
-        let model = Model { card, network: network.init(1, &Device::flex()) }.folded();
+        let model = Model { card, network: network.init(1, &Device::flex()) }.folded_in(Precision::F32);
         Arc::new(Loaded { name: name.to_owned(), model })
     }
 

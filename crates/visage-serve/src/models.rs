@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use burn::tensor::Device;
-use visage_model::{Model, Prepared};
+use visage_model::{Model, Precision, Prepared};
 
 use crate::error::ServeError;
 use crate::problem::Problem;
@@ -30,10 +30,10 @@ pub(crate) struct Loaded {
 
 impl Loaded {
     /// Reads a model and asks it about a black image, which it must survive.
-    pub(crate) fn read(source: &Source, device: &Device) -> Result<Self, ServeError> {
+    fn read(source: &Source, device: &Device, precision: Precision) -> Result<Self, ServeError> {
         let model = Model::read(&source.path, device)
             .map_err(|error| ServeError::Model { name: source.name.clone(), source: Box::new(error) })?
-            .folded();
+            .folded_in(precision);
         let black = vec![0; model.card.preparation.output_size().pixels() * 3];
         let answers = catch_unwind(AssertUnwindSafe(|| model.answers_to(&[Prepared::Pixels(&black)], device)));
         let unfit = |reason: &str| ServeError::Unfit { path: source.path.clone(), reason: reason.to_owned() };
@@ -77,13 +77,17 @@ impl Slot {
     }
 }
 
-/// All models, in the order in which they were named.
+/// All models, in the order in which they were named, and what they compute on and in.
 #[derive(Debug)]
-pub(crate) struct Models(Vec<Slot>);
+pub(crate) struct Models {
+    slots: Vec<Slot>,
+    device: Device,
+    precision: Precision,
+}
 
 impl Models {
     /// Reads every model.
-    pub(crate) fn read(sources: Vec<Source>, device: &Device) -> Result<Self, ServeError> {
+    pub(crate) fn read(sources: Vec<Source>, device: &Device, precision: Precision) -> Result<Self, ServeError> {
         if sources.is_empty() {
             return Err(ServeError::NoModel);
         }
@@ -99,29 +103,35 @@ impl Models {
             }
         }
         let slot = |source: Source| {
-            let loaded = Arc::new(Loaded::read(&source, device)?);
+            let loaded = Arc::new(Loaded::read(&source, device, precision)?);
             Ok(Slot { source, current: RwLock::new(loaded) })
         };
-        Ok(Self(sources.into_iter().map(slot).collect::<Result<_, ServeError>>()?))
+        let slots = sources.into_iter().map(slot).collect::<Result<_, ServeError>>()?;
+        Ok(Self { slots, device: device.clone(), precision })
     }
 
     #[cfg(test)]
     pub(crate) fn none() -> Self {
-        Self(Vec::new())
+        Self { slots: Vec::new(), device: Device::flex(), precision: Precision::F32 }
     }
 
     pub(crate) fn slots(&self) -> &[Slot] {
-        &self.0
+        &self.slots
+    }
+
+    /// What the file of a slot holds now.
+    pub(crate) fn read_anew(&self, slot: &Slot) -> Result<Loaded, ServeError> {
+        Loaded::read(&slot.source, &self.device, self.precision)
     }
 
     /// The model of this name; without one, the first.
     pub(crate) fn get(&self, name: Option<&str>) -> Result<Arc<Loaded>, Problem> {
         let slot = match name {
-            None => self.0.first(),
-            Some(name) => self.0.iter().find(|slot| slot.source.name == name),
+            None => self.slots.first(),
+            Some(name) => self.slots.iter().find(|slot| slot.source.name == name),
         };
         slot.map(Slot::current).ok_or_else(|| {
-            let names: Vec<&str> = self.0.iter().map(|slot| slot.source.name.as_str()).collect();
+            let names: Vec<&str> = self.slots.iter().map(|slot| slot.source.name.as_str()).collect();
             Problem::not_found(format!(
                 "no model is called {:?}: there are {}",
                 name.unwrap_or_default(),
@@ -190,7 +200,7 @@ mod tests {
     fn names_must_be_fit_for_an_address_and_differ() {
         let named = |names: &[&str]| {
             let sources = names.iter().map(|&name| Source { name: name.into(), path: "none".into() }).collect();
-            Models::read(sources, &Device::flex()).unwrap_err()
+            Models::read(sources, &Device::flex(), Precision::F32).unwrap_err()
         };
         for bad in ["", "..", "a b", "a/b", "ä"] {
             assert!(matches!(named(&[bad]), ServeError::BadName { .. }), "{bad:?}");

@@ -3,6 +3,8 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use visage_model::Precision;
+
 use crate::token::Token;
 
 /// Everything that can be chosen about a server.
@@ -15,6 +17,8 @@ pub struct Options {
     /// Port for gRPC, which is another; none if `None`.
     #[cfg(feature = "grpc")]
     pub grpc_port: Option<u16>,
+    /// The type that models compute in, which the device must have.
+    pub precision: Precision,
     /// What requests must carry, if anything.
     pub token: Option<Token>,
     /// How requests are put together.
@@ -64,6 +68,7 @@ impl Default for Options {
             port: 8080,
             #[cfg(feature = "grpc")]
             grpc_port: None,
+            precision: Precision::F32,
             token: None,
             batching: Batching::default(),
             limits: Limits::default(),

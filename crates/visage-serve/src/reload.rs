@@ -6,10 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use burn::tensor::Device;
-
 use crate::metrics::Metrics;
-use crate::models::{Loaded, Models};
+use crate::models::Models;
 
 /// How long it takes at most to notice that the server ends.
 const NAP: Duration = Duration::from_millis(50);
@@ -28,14 +26,7 @@ pub(crate) fn stamps(sources: &[crate::Source]) -> Vec<Stamp> {
 }
 
 /// Looks at the files every so often until the server ends. `known` is what they looked like before they were read.
-pub(crate) fn watch(
-    models: &Models,
-    mut known: Vec<Stamp>,
-    every: Duration,
-    device: &Device,
-    metrics: &Metrics,
-    ended: &AtomicBool,
-) {
+pub(crate) fn watch(models: &Models, mut known: Vec<Stamp>, every: Duration, metrics: &Metrics, ended: &AtomicBool) {
     let mut next = Instant::now() + every;
     while !ended.load(Ordering::Relaxed) {
         if Instant::now() < next {
@@ -51,7 +42,7 @@ pub(crate) fn watch(
             // A file that is still being written fails now, and changes again.
             *known = now;
             let (name, path) = (slot.source.name.as_str(), slot.source.path.display());
-            let loaded = Loaded::read(&slot.source, device);
+            let loaded = models.read_anew(slot);
             metrics.loaded(name, loaded.is_ok());
             match loaded {
                 Ok(loaded) => {

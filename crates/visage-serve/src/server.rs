@@ -52,7 +52,7 @@ pub fn serve(
     }
 
     let stamps = reload::stamps(&sources);
-    let models = Arc::new(Models::read(sources, device)?);
+    let models = Arc::new(Models::read(sources, device, options.precision)?);
     let metrics = Arc::new(Metrics::new());
     let engine = Arc::new(Engine::new(options.batching, device.clone(), Arc::clone(&metrics)));
     let app = App::new(
@@ -72,7 +72,7 @@ pub fn serve(
     let ended = AtomicBool::new(false);
     thread::scope(|scope| {
         let watcher = thread::Builder::new().name("visage-reload".to_owned()).spawn_scoped(scope, || {
-            reload::watch(&models, stamps, options.reload_every, device, &metrics, &ended);
+            reload::watch(&models, stamps, options.reload_every, &metrics, &ended);
         });
         let watcher = watcher.map(drop).map_err(ServeError::Start);
         let network = thread::Builder::new().name("visage-http".to_owned()).spawn_scoped(scope, || {

@@ -36,18 +36,9 @@ pub enum TrainError {
     /// The judge.
     #[error(transparent)]
     Judge(#[from] visage_judge::Error),
-
-    /// A type that the device does not compute in.
-    #[error(
-        "{device} does not compute in {precision}: train with --set training.precision=f32, or on another device; \
-         `visage devices` lists what each can"
-    )]
-    Precision {
-        /// The device.
-        device: String,
-        /// The type.
-        precision: &'static str,
-    },
+    /// The device.
+    #[error(transparent)]
+    Device(#[from] visage_model::device::DeviceError),
 
     /// A checkpoint that cannot be resumed from.
     #[error("{}: cannot resume from this checkpoint: {reason}", path.display())]

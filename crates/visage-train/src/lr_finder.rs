@@ -5,13 +5,14 @@ use std::sync::Arc;
 use burn::tensor::Device;
 use serde::Serialize;
 use visage_data::{Dataset, Loader, LoaderOptions, Split, Statistics};
+use visage_model::device::check_precision;
 
 use crate::error::TrainError;
 use crate::learner::{Gathered, Learner, Outcome, Place};
 use crate::optimizer::Optimizer;
 use crate::recipe::Recipe;
 use crate::schedule::Rates;
-use crate::trainer::{check_precision, first_weights};
+use crate::trainer::first_weights;
 
 /// How much of the smoothed loss is kept from step to step, and how often its lowest value ends the test: fastai's.
 const SMOOTHING: f64 = 0.98;
@@ -65,7 +66,7 @@ impl RangeTest {
     pub fn run(&self, mut observe: impl FnMut(&Point)) -> Result<Curve, TrainError> {
         let Self { recipe, dataset, device, .. } = self;
         recipe.validate()?;
-        check_precision(recipe, device, &self.device_name)?;
+        check_precision(device, &self.device_name, recipe.training.precision)?;
         let images = dataset.indices(Split::Train);
         match images.len() {
             0 => return Err(TrainError::EmptySplit { dataset: dataset.name().to_owned(), split: Split::Train.name() }),

@@ -13,6 +13,7 @@ use burn::tensor::{Device, activation};
 use jiff::Timestamp;
 use visage_data::{Dataset, Loader, LoaderOptions, Preparation, Split, Statistics};
 use visage_judge::{Evaluation, Predictions, Thresholds};
+use visage_model::device::check_precision;
 use visage_model::model_file::{TRAINING_PREFIX, USES_TO_AVOID, card_format, image_tensor};
 use visage_model::state::Loaded;
 use visage_model::{Architecture, Card, Kind, Model, Network, NetworkConfig, Origin, Pass};
@@ -189,7 +190,7 @@ impl<'a> Run<'a> {
     fn prepare(settings: &'a TrainSettings) -> Result<(Self, Logs), TrainError> {
         let TrainSettings { recipe, dataset, device, .. } = settings;
         recipe.validate()?;
-        check_precision(recipe, device, &settings.device_name)?;
+        check_precision(device, &settings.device_name, recipe.training.precision)?;
         let fingerprint = dataset.fingerprint();
         // First, so that resuming with other data or another recipe is called that and not by what follows from it.
         let folder = if settings.resume { Some(open(settings, &fingerprint)?) } else { None };
@@ -778,15 +779,6 @@ impl<'a> State<'a> {
             },
         })
     }
-}
-
-/// Refuses a type that the device does not compute in.
-pub(crate) fn check_precision(recipe: &Recipe, device: &Device, name: &str) -> Result<(), TrainError> {
-    let precision = recipe.training.precision;
-    if visage_model::device::supports(device, precision) {
-        return Ok(());
-    }
-    Err(TrainError::Precision { device: name.to_owned(), precision: precision.name() })
 }
 
 /// The network a run begins with, and what was loaded into it. Random where the recipe names no weights.

@@ -14,7 +14,7 @@ use burn::tensor::Device;
 use image::ImageFormat;
 use visage_data::Size;
 use visage_judge::is_positive;
-use visage_model::{HeatMethod, Model};
+use visage_model::{HeatMethod, Model, Precision};
 use visage_synth::{Attribute, Face, HEIGHT, Region, WIDTH};
 
 /// A population no model was trained on.
@@ -30,7 +30,7 @@ const LEAST: usize = 5;
 fn main() -> Result<(), Box<dyn Error>> {
     let path = std::env::args().nth(1).ok_or("name a model file")?;
     let device = Device::flex();
-    let model = Model::read(Path::new(&path), &device)?.folded();
+    let model = Model::read(Path::new(&path), &device)?.folded_in(Precision::F32);
     let with_random_weights =
         |seed| Model { network: model.card.network.init(seed, &device).folded(), ..model.clone() };
     let random: Vec<Model> = (0..RANDOM).map(with_random_weights).collect();

@@ -103,6 +103,17 @@ impl ComputeArgs {
     }
 }
 
+/// Where to ask a model, and in which type.
+#[derive(Clone, Debug, Args)]
+pub struct AskArgs {
+    /// The type to compute convolutions and products in: f32, bf16 or f16. The narrower two are faster on many graphics cards; on
+    /// the processor they round the weights.
+    #[arg(long, value_name = "TYPE", default_value = "f32")]
+    pub precision: Precision,
+    #[command(flatten)]
+    pub compute: ComputeArgs,
+}
+
 /// Options of `visage devices`.
 #[derive(Debug, Args)]
 pub struct DevicesArgs {
@@ -406,7 +417,7 @@ pub struct EvaluateArgs {
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     #[command(flatten)]
-    pub compute: ComputeArgs,
+    pub ask: AskArgs,
 }
 
 /// Which thresholds turn probabilities into answers.
@@ -455,7 +466,7 @@ pub struct CalibrateArgs {
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
-    pub compute: ComputeArgs,
+    pub ask: AskArgs,
 }
 
 /// Where a model's calibration is to come from.
@@ -639,7 +650,7 @@ pub struct PredictArgs {
     #[arg(long, value_name = "DIR")]
     pub annotate: Option<PathBuf>,
     #[command(flatten)]
-    pub compute: ComputeArgs,
+    pub ask: AskArgs,
 }
 
 /// How predictions are written.
@@ -672,7 +683,7 @@ pub struct ExplainArgs {
     #[arg(long, value_name = "FOLDER", default_value = "visage-explanation")]
     pub out: PathBuf,
     #[command(flatten)]
-    pub compute: ComputeArgs,
+    pub ask: AskArgs,
 }
 
 /// Ways to make heat maps.
@@ -778,7 +789,7 @@ pub struct ServeArgs {
     #[arg(long, value_name = "S", default_value_t = 30)]
     pub grace: u64,
     #[command(flatten)]
-    pub compute: ComputeArgs,
+    pub ask: AskArgs,
 }
 
 /// How a server's log is written.
@@ -804,9 +815,6 @@ pub struct BenchArgs {
     /// Images in a batch.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub batch: u32,
-    /// The type to compute in: f32, bf16 or f16. Training is that of the recipe key of this name.
-    #[arg(long, value_name = "TYPE", default_value = "f32")]
-    pub precision: Precision,
     /// Train as with the recipe key of this name: less memory, more time.
     #[arg(long)]
     pub checkpoint_activations: bool,
@@ -817,7 +825,7 @@ pub struct BenchArgs {
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
-    pub compute: ComputeArgs,
+    pub ask: AskArgs,
 }
 
 /// What `visage bench` measures.

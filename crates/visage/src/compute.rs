@@ -3,9 +3,10 @@
 use std::num::NonZeroUsize;
 
 use burn::tensor::Device;
+use visage_model::Precision;
 use visage_model::device::{self, Backend, Choice};
 
-use crate::cli::ComputeArgs;
+use crate::cli::{AskArgs, ComputeArgs};
 use crate::error::CommandError;
 use crate::output;
 
@@ -20,6 +21,8 @@ pub struct Compute {
     pub name: String,
     /// Threads that compute and decode.
     pub threads: usize,
+    /// The type that models are asked in.
+    pub precision: Precision,
 }
 
 impl Compute {
@@ -33,6 +36,17 @@ impl Compute {
             several @ Choice::Several(..) => Err(CommandError::usage(OneDevice(several.clone()))),
             _ => Self::for_training(args),
         }
+    }
+
+    /// The same for models that are asked in a type of one's choice.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new), or if the device lacks the type.
+    pub fn for_asking(args: &AskArgs) -> Result<Self, CommandError> {
+        let compute = Self { precision: args.precision, ..Self::new(&args.compute)? };
+        device::check_precision(&compute.device, &compute.name, compute.precision)?;
+        Ok(compute)
     }
 
     /// The same of several devices too.
@@ -54,7 +68,7 @@ impl Compute {
                 }
             });
         }
-        Ok(Self { device: opened.device, others: opened.others, name: opened.name, threads })
+        Ok(Self { device: opened.device, others: opened.others, name: opened.name, threads, precision: Precision::F32 })
     }
 }
 

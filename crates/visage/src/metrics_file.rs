@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use visage_data::Split;
 use visage_judge::{Consistency, ConsistentScores, Evaluation, Gap, Group, Intervals};
+use visage_model::Precision;
 use visage_weights::atomic;
 
 use crate::error::CommandError;
@@ -28,6 +29,9 @@ pub struct MetricsFile {
     pub dataset_fingerprint: String,
     /// The part of the dataset.
     pub split: Split,
+    /// The type that the network computed in.
+    #[serde(default)]
+    pub precision: Precision,
     /// How the model's probabilities are calibrated, if they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calibration: Option<String>,

@@ -10,10 +10,10 @@ use serde::Serialize;
 use visage_data::random::stream;
 use visage_data::{CELEBA_ATTRIBUTES, Preparation};
 use visage_model::model_file::image_tensor;
-use visage_model::{Draws, Network, NetworkConfig, Pass, Precision, Training, device, ops, threads};
+use visage_model::{Draws, Network, NetworkConfig, Pass, Precision, Training, ops, threads};
 use visage_train::optimizer::Optimizer;
 use visage_train::recipe::{OptimizerRecipe, TrainingRecipe};
-use visage_train::{Gradients, Loss, LossKind, Rates, TrainError};
+use visage_train::{Gradients, Loss, LossKind, Rates};
 
 use crate::cli::{BenchArgs, BenchMode};
 use crate::compute::Compute;
@@ -29,11 +29,7 @@ const STEPS_AHEAD: u64 = 8;
 
 /// Measures the speed of training or inference on random pixels.
 pub fn run(args: &BenchArgs) -> Result<(), CommandError> {
-    let compute = Compute::new(&args.compute)?;
-    if !device::supports(&compute.device, args.precision) {
-        let (device, precision) = (compute.name, args.precision.name());
-        return Err(TrainError::Precision { device, precision }.into());
-    }
+    let compute = Compute::for_asking(&args.ask)?;
     let mut work = Work::new(args, &compute.device);
     for step in 0..WARM_UP_STEPS {
         work.steps(step);
@@ -57,7 +53,7 @@ pub fn run(args: &BenchArgs) -> Result<(), CommandError> {
         width: args.size.width,
         batch: args.batch,
         device: compute.name,
-        precision: args.precision,
+        precision: args.ask.precision,
         threads: compute.threads,
         steps: seconds.len(),
         step_seconds,
@@ -149,7 +145,7 @@ impl Work {
         let outputs = CELEBA_ATTRIBUTES.len();
         let config = NetworkConfig::new(args.arch, outputs);
         if args.mode == BenchMode::Infer {
-            let network = Box::new(config.init(0, device).folded_in(args.precision));
+            let network = Box::new(config.init(0, device).folded_in(args.ask.precision));
             return Self::Infer { input, network, device: device.clone() };
         }
         let recipe =
@@ -163,7 +159,7 @@ impl Work {
             loss: Loss::new(LossKind::Bce),
             targets: Tensor::from_data(TensorData::new(labels, [images, outputs]), &device),
             mask: Tensor::ones([images, outputs], &device),
-            precision: args.precision,
+            precision: args.ask.precision,
             device,
         }))
     }

@@ -48,7 +48,7 @@ struct Attribute {
 
 /// Fits a model's calibration and thresholds, and writes it anew.
 pub fn run(args: &CalibrateArgs) -> Result<(), CommandError> {
-    let compute = Compute::new(&args.compute)?;
+    let compute = Compute::for_asking(&args.ask)?;
     let (model, file) = read_model(&args.model, &compute)?;
     let dataset = Arc::new(open(&args.source, &model)?);
     let indices = images(&dataset, args.split)?;

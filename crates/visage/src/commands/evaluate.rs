@@ -8,7 +8,7 @@ use visage_judge::{
     Consistency, ConsistentScores, Evaluation, Gap, Grouping, Interval, Intervals, Metric, Predictions, Rules,
     SMALL_GROUP, Scores, ThresholdRule, Thresholds, judge_groups, sigmoid, widest_gaps,
 };
-use visage_model::{Model, Origin};
+use visage_model::{Model, Origin, Precision};
 use visage_train::inference::{logits, predictions};
 use visage_train::{About, PredictionsFile, RunFolder};
 
@@ -43,7 +43,7 @@ const COLUMNS: [(Metric, &str); 10] = [
 
 /// Judges a model on a part of a dataset.
 pub fn run(args: &EvaluateArgs) -> Result<(), CommandError> {
-    let compute = Compute::new(&args.compute)?;
+    let compute = Compute::for_asking(&args.ask)?;
     let (model, model_file) = read_model(&args.model, &compute)?;
     let rules = read_rules(args.rules.as_deref(), &model.card.attributes)?;
     if args.consistent && rules.is_empty() {
@@ -171,6 +171,7 @@ pub fn evaluate(judging: &Judging<'_>) -> Result<Judged, CommandError> {
         visage_version: env!("CARGO_PKG_VERSION").to_owned(),
         model: model_file.clone(),
         architecture: model.card.network.architecture.to_string(),
+        precision: judging.compute.precision,
         calibration: model.card.calibration.as_ref().map(|calibration| calibration.method().to_string()),
         dataset: dataset.name().to_owned(),
         data: data.to_path_buf(),
@@ -286,8 +287,12 @@ pub fn report(metrics: &MetricsFile) -> String {
         }
     }
     let calibration = metrics.calibration.as_ref().map(|method| format!("; calibration: {method}")).unwrap_or_default();
+    let precision = match metrics.precision {
+        Precision::F32 => String::new(),
+        narrower => format!("; computed in {}", narrower.name()),
+    };
     let mut text = format!(
-        "{} of the {} split of {}; thresholds: {}{calibration}\n\n{}",
+        "{} of the {} split of {}; thresholds: {}{calibration}{precision}\n\n{}",
         counted(metrics.evaluation.images as u64, "image"),
         metrics.split,
         metrics.dataset,

@@ -16,7 +16,7 @@ use crate::table::{Columns, score};
 
 /// Shows where in an image a model sees what.
 pub fn run(args: &ExplainArgs) -> Result<(), CommandError> {
-    let compute = Compute::new(&args.compute)?;
+    let compute = Compute::for_asking(&args.ask)?;
     let (model, file) = read_model(&args.model, &compute)?;
     let card = &model.card;
     let named = attribute_numbers(&args.attributes, card)?;

@@ -70,7 +70,7 @@ pub fn run(command: Command) -> Result<(), CommandError> {
 /// the file's path.
 pub fn read_model(model: &Path, compute: &Compute) -> Result<(Model, PathBuf), CommandError> {
     let file = model_file(model)?;
-    Ok((Model::read(&file, &compute.device)?.folded(), file))
+    Ok((Model::read(&file, &compute.device)?.folded_in(compute.precision), file))
 }
 
 /// The file that `model` names.

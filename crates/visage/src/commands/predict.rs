@@ -28,7 +28,7 @@ const MOST_WORDS: usize = 10;
 
 /// Asks a model about images.
 pub fn run(args: &PredictArgs) -> Result<(), CommandError> {
-    let compute = Compute::new(&args.compute)?;
+    let compute = Compute::for_asking(&args.ask)?;
     let format = args.format.unwrap_or_else(|| args.output.as_deref().map_or(PredictionFormat::Table, format_of));
     let form = match format {
         PredictionFormat::Table => Form::Table,

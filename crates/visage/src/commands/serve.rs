@@ -19,7 +19,7 @@ const TOKEN_VARIABLE: &str = "VISAGE_TOKEN";
 
 /// Answers about images over HTTP until it is asked to stop.
 pub fn run(args: &ServeArgs) -> Result<(), CommandError> {
-    let compute = Compute::new(&args.compute)?;
+    let compute = Compute::for_asking(&args.ask)?;
     let mut sources = Vec::new();
     for model in &args.models {
         sources.extend(models(model)?);
@@ -30,6 +30,7 @@ pub fn run(args: &ServeArgs) -> Result<(), CommandError> {
         port: args.port,
         #[cfg(feature = "grpc")]
         grpc_port: args.grpc_port,
+        precision: compute.precision,
         token: token(args)?,
         batching: Batching { images: args.batch, delay: Duration::from_millis(args.batch_delay), queue: args.queue },
         limits: Limits {

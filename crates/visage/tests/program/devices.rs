@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::fixture::{Ran, folder, line, squares, training_with, visage};
+use crate::fixture::{Ran, folder, line, run, squares, training_with, visage};
 
 #[test]
 fn what_there_is_to_compute_on_is_listed() {
@@ -14,12 +14,9 @@ fn what_there_is_to_compute_on_is_listed() {
     let cpu = devices.iter().find(|device| device["device"] == "cpu").expect("a processor");
     assert_eq!(cpu["precisions"], serde_json::json!(["f32", "bf16", "f16"]));
     assert_eq!(cpu["broken"], serde_json::Value::Null);
-    for backend in ["cuda", "metal", "vulkan"] {
-        let compiled_in = match backend {
-            "cuda" => cfg!(feature = "cuda"),
-            "metal" => cfg!(feature = "metal"),
-            _ => cfg!(feature = "vulkan"),
-        };
+    let cards =
+        [("cuda", cfg!(feature = "cuda")), ("metal", cfg!(feature = "metal")), ("vulkan", cfg!(feature = "vulkan"))];
+    for (backend, compiled_in) in cards {
         let key = if compiled_in { "compiled_in" } else { "not_compiled_in" };
         assert!(listed[key].as_array().unwrap().iter().any(|name| name == backend), "{listed}");
     }
@@ -104,11 +101,66 @@ fn several_devices_share_batches() {
     assert!(error.contains("there is no cpu:1: 1 device is reached by cpu"), "{error}");
 }
 
+/// The probabilities of every image that `predict` was asked about.
+fn probabilities(model: &Path, options: &str) -> Vec<f64> {
+    let images = squares().join("images");
+    let asked = format!("predict {} {} --format json {options}", model.display(), images.display());
+    let rows = line(&asked).done();
+    rows.lines().flat_map(|row| numbers(&serde_json::from_str(row).expect("JSON"))).collect()
+}
+
+fn numbers(value: &Value) -> Vec<f64> {
+    match value {
+        Value::Number(number) => number.as_f64().into_iter().collect(),
+        Value::Array(values) => values.iter().flat_map(numbers).collect(),
+        Value::Object(values) => values.values().flat_map(numbers).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// How far a probability may be from that in f32, by the type: as docs/devices.md states it.
+const NARROWER: [(&str, f64); 2] = [("f16", 0.005), ("bf16", 0.03)];
+
+fn precisions(device: &str) -> Vec<Value> {
+    let listed = line("devices --json").json();
+    let found = listed["devices"].as_array().unwrap().iter().find(|found| found["device"] == device);
+    found.unwrap()["precisions"].as_array().unwrap().clone()
+}
+
+/// A model is asked in every type that the device computes in, and in no other.
+fn assert_asked_in_half(device: &str) {
+    let (model, folder) = (&run().0, folder());
+    let full = probabilities(model, &format!("--device {device}"));
+    for (precision, tolerance) in NARROWER {
+        let how = format!("--device {device} --precision {precision}");
+        let evaluate = format!("evaluate {} --data {} --json {how}", model.display(), squares().display());
+        let image = squares().join("images/00.png");
+        let heat = folder.path().join(precision);
+        let explain =
+            format!("explain {} {} --attribute Red --out {} {how}", model.display(), image.display(), heat.display());
+        if !precisions(device).iter().any(|name| name == precision) {
+            let error = line(&evaluate).failed(1);
+            assert!(error.contains(&format!("{device} does not compute in {precision}")), "{error}");
+            continue;
+        }
+        let half = probabilities(model, &how);
+        assert_ne!(half, full);
+        assert_near(&half, &full, tolerance);
+        assert_eq!(line(&evaluate).json()["precision"], precision);
+        assert!(line(&explain).done().contains("Red"));
+    }
+}
+
+#[test]
+fn a_model_is_asked_in_half_precision() {
+    assert_asked_in_half("cpu");
+}
+
 /// On whatever speaks Vulkan, a program that plays a card on the processor included.
 #[cfg(feature = "vulkan")]
 mod vulkan {
     use super::*;
-    use crate::fixture::{PROGRAM, run};
+    use crate::fixture::PROGRAM;
 
     fn on_vulkan(arguments: Vec<String>) -> Ran {
         trained_on("vulkan", arguments)
@@ -119,21 +171,9 @@ mod vulkan {
         assert_shares_batches("vulkan", 1e-3);
     }
 
-    /// The probabilities of every image that `predict` was asked about.
-    fn probabilities(model: &Path, options: &str) -> Vec<f64> {
-        let images = squares().join("images");
-        let asked = format!("predict {} {} --format json {options}", model.display(), images.display());
-        let rows = line(&asked).done();
-        rows.lines().flat_map(|row| numbers(&serde_json::from_str(row).expect("JSON"))).collect()
-    }
-
-    fn numbers(value: &Value) -> Vec<f64> {
-        match value {
-            Value::Number(number) => number.as_f64().into_iter().collect(),
-            Value::Array(values) => values.iter().flat_map(numbers).collect(),
-            Value::Object(values) => values.values().flat_map(numbers).collect(),
-            _ => Vec::new(),
-        }
+    #[test]
+    fn a_model_is_asked_in_half_precision() {
+        assert_asked_in_half("vulkan:0");
     }
 
     #[test]
@@ -205,16 +245,13 @@ mod vulkan {
     /// The other half of the optimisers, and steps that are waited for because of the loss's scale.
     #[test]
     fn half_precision_is_trained_in_or_refused() {
-        let listed = line("devices --json").json();
-        let vulkan =
-            listed["devices"].as_array().unwrap().iter().find(|device| device["device"] == "vulkan:0").unwrap();
-        let folder = folder();
+        let (precisions, folder) = (precisions("vulkan:0"), folder());
         for precision in ["bf16", "f16"] {
             let (half, full) = (folder.path().join(precision), folder.path().join(format!("{precision}-f32")));
             let set = format!("precision={precision}");
             let changes = [&CALM[..], &["epochs=2", "optimizer.kind=sgd", "learning_rate=1e-3"]].concat();
             let ran = on_vulkan(training_with(&half, &[&changes[..], &[set.as_str()]].concat()));
-            if vulkan["precisions"].as_array().unwrap().iter().all(|name| name != precision) {
+            if precisions.iter().all(|name| name != precision) {
                 let error = ran.failed(1);
                 assert!(error.contains(&format!("vulkan:0 does not compute in {precision}")), "{error}");
                 assert!(!half.exists());
