@@ -54,13 +54,16 @@ pub const PROGRAM: &str = env!("CARGO_BIN_EXE_visage");
 /// A folder for the whole test process. A static is never dropped, so it is removed when the process ends.
 static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
     let parent = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
-    // What earlier test processes left.
+    // What earlier test processes left, but not what one leaves that runs beside this one, where the system tells.
+    let is_left = |entry: &fs::DirEntry| {
+        let name = entry.file_name();
+        let process = name.to_str().and_then(|name| name.strip_prefix("program-"));
+        process.is_some_and(|process| !Path::new("/proc").join(process).exists())
+    };
     if let Ok(entries) = fs::read_dir(&parent) {
-        entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with("program-")).for_each(
-            |entry| {
-                let _ = fs::remove_dir_all(entry.path());
-            },
-        );
+        entries.flatten().filter(is_left).for_each(|entry| {
+            let _ = fs::remove_dir_all(entry.path());
+        });
     }
     let folder = parent.join(format!("program-{}", process::id()));
     fs::create_dir_all(&folder).expect("a folder");
