@@ -174,12 +174,12 @@ impl Model {
     pub fn from_file(path: &Path, mut file: TensorFile, device: &Device) -> Result<Self, ModelError> {
         file.tensors.retain(|name, _| !name.starts_with(TRAINING_PREFIX));
         let card = read_card(path, &file)?;
-        let (network, loaded) = card.network.zeroed(device).load(card.network.architecture, &file)?;
+        let bad = |reason| ModelError::BadCard { path: path.to_owned(), reason };
+        let loaded = card.network.zeroed(device).load(card.network.architecture, &file);
+        let (network, loaded) =
+            loaded.map_err(|error| bad(format!("it is not of the weights beside it: {}", error.brief())))?;
         if loaded.classifier_replaced {
-            return Err(ModelError::BadCard {
-                path: path.to_owned(),
-                reason: format!("its classifier does not answer the card's {} attributes", card.attributes.len()),
-            });
+            return Err(bad(format!("its classifier does not answer the card's {} attributes", card.attributes.len())));
         }
         Ok(Self { card, network })
     }

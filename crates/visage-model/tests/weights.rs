@@ -129,3 +129,26 @@ fn a_weight_file_is_no_model_and_garbage_is_neither() {
         assert!(error.contains("weights.safetensors"), "{what}: {error}");
     }
 }
+
+/// As `fuzz/fuzz_targets/read_model.rs`, without a fuzzer.
+#[test]
+fn a_damaged_card_is_an_error() {
+    let card = include_bytes!("../../../fuzz/seeds/read_model/card");
+    let path = std::path::Path::new("damaged.safetensors");
+    let read = |card: &[u8]| {
+        let text = String::from_utf8_lossy(card).into_owned();
+        let metadata = [("visage".to_owned(), text)].into();
+        // Of a whole card it is the weights that are missing.
+        Model::from_file(path, TensorFile { metadata, ..TensorFile::default() }, &Device::flex()).map(drop)
+    };
+    let whole = read(card).expect_err("no weights").to_string();
+    assert!(whole.contains("missing (such as"), "{whole}");
+    for at in (0..card.len()).step_by(17) {
+        for byte in [b'0', b'9', b'-', b'"', b'{', b']', 0xFF] {
+            let mut damaged = card.to_vec();
+            damaged[at] = byte;
+            assert!(read(&damaged).expect_err("damaged").to_string().contains("damaged.safetensors"));
+        }
+        read(&card[..at]).expect_err("cut short");
+    }
+}
