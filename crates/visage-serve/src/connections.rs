@@ -21,8 +21,8 @@ use tower::ServiceExt;
 
 use crate::app::App;
 
-/// How often the server looks whether it is to stop.
-const LOOK: Duration = Duration::from_millis(50);
+/// How often the server looks whether it is to stop. Each look takes a processor from a network that may be computing.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// Bytes that are read ahead of a request, and the most that its head may have.
 const HEAD_BYTES: usize = 16 << 10;

@@ -9,9 +9,6 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::metrics::Metrics;
 use crate::models::Models;
 
-/// How long it takes at most to notice that the server ends.
-const NAP: Duration = Duration::from_millis(50);
-
 /// What a file looks like from outside: when it was written, and its length.
 type Stamp = Option<(SystemTime, u64)>;
 
@@ -25,12 +22,13 @@ pub(crate) fn stamps(sources: &[crate::Source]) -> Vec<Stamp> {
     sources.iter().map(|source| stamp(&source.path)).collect()
 }
 
-/// Looks at the files every so often until the server ends. `known` is what they looked like before they were read.
+/// Looks at the files every so often until the server ends, at which this thread is to be unparked. `known` is what they looked like
+/// before they were read.
 pub(crate) fn watch(models: &Models, mut known: Vec<Stamp>, every: Duration, metrics: &Metrics, ended: &AtomicBool) {
     let mut next = Instant::now() + every;
     while !ended.load(Ordering::Relaxed) {
         if Instant::now() < next {
-            thread::sleep(NAP.min(every));
+            thread::park_timeout(next.saturating_duration_since(Instant::now()));
             continue;
         }
         for (slot, known) in models.slots().iter().zip(&mut known) {

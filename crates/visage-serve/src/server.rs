@@ -3,7 +3,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
+use std::thread::{self, Thread};
 
 use burn::tensor::Device;
 use futures_util::future::join_all;
@@ -74,10 +74,11 @@ pub fn serve(
         let watcher = thread::Builder::new().name("visage-reload".to_owned()).spawn_scoped(scope, || {
             reload::watch(&models, stamps, options.reload_every, &metrics, &ended);
         });
-        let watcher = watcher.map(drop).map_err(ServeError::Start);
-        let network = thread::Builder::new().name("visage-http".to_owned()).spawn_scoped(scope, || {
-            // Whatever becomes of this thread, the others end with it.
-            let _end = End { engine: &engine, ended: &ended };
+        let watcher = watcher.map_err(ServeError::Start)?;
+        let end = End { engine: &engine, ended: &ended, watcher: watcher.thread().clone() };
+        let network = thread::Builder::new().name("visage-http".to_owned()).spawn_scoped(scope, move || {
+            // Whatever becomes of this thread, also if it never begins, the others end with it.
+            let _end = end;
             runtime.block_on(async {
                 let app = Arc::new(app);
                 let router = router(Arc::clone(&app));
@@ -95,11 +96,7 @@ pub fn serve(
             });
             runtime.shutdown_timeout(options.grace);
         });
-        let started = watcher.and(network.map(drop).map_err(ServeError::Start));
-        if started.is_err() {
-            drop(End { engine: &engine, ended: &ended });
-            return started;
-        }
+        network.map_err(ServeError::Start)?;
         if let Some(&http) = heard.first() {
             ready(Addresses { http, grpc: heard.get(1).copied() });
         }
@@ -121,11 +118,13 @@ fn listen(host: &str, port: u16) -> Result<(TcpListener, SocketAddr), ServeError
 struct End<'a> {
     engine: &'a Engine,
     ended: &'a AtomicBool,
+    watcher: Thread,
 }
 
 impl Drop for End<'_> {
     fn drop(&mut self) {
-        self.ended.store(true, Ordering::Relaxed);
+        self.ended.store(true, Ordering::Release);
+        self.watcher.unpark();
         self.engine.close();
     }
 }
