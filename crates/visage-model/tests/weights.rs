@@ -138,9 +138,9 @@ fn a_damaged_card_is_an_error() {
     let read = |card: &[u8]| {
         let text = String::from_utf8_lossy(card).into_owned();
         let metadata = [("visage".to_owned(), text)].into();
-        // Of a whole card it is the weights that are missing.
         Model::from_file(path, TensorFile { metadata, ..TensorFile::default() }, &Device::flex()).map(drop)
     };
+    // Of the whole card it is the weights that are missing.
     let whole = read(card).expect_err("no weights").to_string();
     assert!(whole.contains("missing (such as"), "{whole}");
     for at in (0..card.len()).step_by(17) {
