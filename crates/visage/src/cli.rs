@@ -106,8 +106,8 @@ impl ComputeArgs {
 /// Where to ask a model, and in which type.
 #[derive(Clone, Debug, Args)]
 pub struct AskArgs {
-    /// The type to compute convolutions and products in: f32, bf16 or f16. The narrower two are faster on many graphics cards; on
-    /// the processor they round the weights.
+    /// The type to compute convolutions and products in: f32, bf16 or f16. The narrower two are faster on many graphics cards; the
+    /// processor computes in f32 and rounds.
     #[arg(long, value_name = "TYPE", default_value = "f32")]
     pub precision: Precision,
     #[command(flatten)]

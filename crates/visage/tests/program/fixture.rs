@@ -51,7 +51,7 @@ pub fn line(arguments: &str) -> Ran {
 /// The program.
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_visage");
 
-/// A folder for the whole test process. A static is never dropped, so it is removed when the process ends.
+/// A folder for the whole test process. A static is never dropped, so a later process removes it.
 static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
     let parent = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
     // What earlier test processes left, but not what one leaves that runs beside this one, where the system tells.
