@@ -156,57 +156,71 @@ fn a_model_is_asked_in_half_precision() {
     assert_asked_in_half("cpu");
 }
 
-/// On whatever speaks Vulkan, a program that plays a card on the processor included.
 #[cfg(feature = "vulkan")]
-mod vulkan {
-    use super::*;
-    use crate::fixture::PROGRAM;
+#[test]
+fn a_driver_that_is_missing_is_asked_for() {
+    let asked = ["bench", "infer", "--arch", "resnet18", "--size", "32", "--batch", "1", "--device", "vulkan"];
+    let output = assert_cmd::Command::new(crate::fixture::PROGRAM)
+        .args(asked)
+        .env("VK_ICD_FILENAMES", "/nowhere.json")
+        .env("VK_DRIVER_FILES", "/nowhere.json")
+        .output()
+        .unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    let error = error.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(error.contains("mesa-vulkan-drivers") && error.contains("libvulkan1"), "{error}");
+}
 
-    fn on_vulkan(arguments: Vec<String>) -> Ran {
-        trained_on("vulkan", arguments)
+/// On a graphics card, or a program that plays one on the processor.
+#[cfg(any(feature = "cuda", feature = "metal", feature = "vulkan"))]
+mod card {
+    use super::*;
+
+    /// The card by the name that `VISAGE_TEST_DEVICE` gives it; without one, that of a backend which is compiled in.
+    fn card() -> String {
+        let backend = if cfg!(feature = "cuda") {
+            "cuda"
+        } else if cfg!(feature = "metal") {
+            "metal"
+        } else {
+            "vulkan"
+        };
+        let named = std::env::var("VISAGE_TEST_DEVICE").unwrap_or_else(|_| backend.to_owned());
+        if named.contains(':') { named } else { format!("{named}:0") }
+    }
+
+    fn on_card(arguments: Vec<String>) -> Ran {
+        trained_on(&card(), arguments)
     }
 
     #[test]
     fn several_devices_share_batches() {
-        assert_shares_batches("vulkan", 1e-3);
+        let card = card();
+        assert_shares_batches(card.split(':').next().unwrap(), 1e-3);
     }
 
     #[test]
     fn a_model_is_asked_in_half_precision() {
-        assert_asked_in_half("vulkan:0");
-    }
-
-    #[test]
-    fn a_driver_that_is_missing_is_asked_for() {
-        let asked = ["bench", "infer", "--arch", "resnet18", "--size", "32", "--batch", "1", "--device", "vulkan"];
-        let output = assert_cmd::Command::new(PROGRAM)
-            .args(asked)
-            .env("VK_ICD_FILENAMES", "/nowhere.json")
-            .env("VK_DRIVER_FILES", "/nowhere.json")
-            .output()
-            .unwrap();
-        let error = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(1), "{error}");
-        let error = error.split_whitespace().collect::<Vec<_>>().join(" ");
-        assert!(error.contains("mesa-vulkan-drivers") && error.contains("libvulkan1"), "{error}");
+        assert_asked_in_half(&card());
     }
 
     #[test]
     fn a_model_answers_there_as_on_the_processor() {
-        let (model, folder) = (&run().0, folder());
-        assert_near(&probabilities(model, "--device vulkan"), &probabilities(model, "--device cpu"), 1e-4);
+        let (model, folder, card) = (&run().0, folder(), card());
+        let on_card = format!("--device {card}");
+        assert_near(&probabilities(model, &on_card), &probabilities(model, "--device cpu"), 1e-4);
 
         let (data, out) = (squares().display(), folder.path());
         let evaluated =
             |device: &str| line(&format!("evaluate {} --data {data} --json --device {device}", model.display())).json();
-        assert_near(&numbers(&evaluated("vulkan")), &numbers(&evaluated("cpu")), 1e-3);
+        assert_near(&numbers(&evaluated(&card)), &numbers(&evaluated("cpu")), 1e-3);
 
         let image = squares().join("images/00.png");
-        let explained =
-            format!("explain {} {} --device vulkan --out {}", model.display(), image.display(), out.display());
+        let explained = format!("explain {} {} {on_card} --out {}", model.display(), image.display(), out.display());
         assert!(line(&explained).done().contains("Red"));
         let graph = out.join("model.onnx");
-        line(&format!("export {} --format onnx --device vulkan --out {}", model.display(), graph.display())).done();
+        line(&format!("export {} --format onnx {on_card} --out {}", model.display(), graph.display())).done();
         assert!(graph.is_file());
     }
 
@@ -218,21 +232,22 @@ mod vulkan {
     fn a_run_follows_the_processors_and_resumes_on_either() {
         let folder = folder();
         let changes = |epochs| [&CALM[..], &[epochs, "clip_norm=1"]].concat();
-        let (cpu, card, both) = (folder.path().join("cpu"), folder.path().join("card"), folder.path().join("both"));
+        let (cpu, there, both) = (folder.path().join("cpu"), folder.path().join("there"), folder.path().join("both"));
         visage(training_with(&cpu, &changes("epochs=2"))).done();
-        on_vulkan(training_with(&card, &changes("epochs=2"))).done();
-        let (expected, found) = (column(&cpu, "loss"), column(&card, "loss"));
+        on_card(training_with(&there, &changes("epochs=2"))).done();
+        let (expected, found) = (column(&cpu, "loss"), column(&there, "loss"));
         assert_eq!(expected.len(), 8);
         assert_near(&found[..1], &expected[..1], 1e-3);
         assert_near(&found, &expected, 0.1);
-        assert!(column(&card, "waiting").iter().all(|share| (0.0..=1.0).contains(share)));
-        let record: Value = serde_json::from_slice(&fs::read(card.join("run.json")).unwrap()).unwrap();
-        assert_eq!(record["device"], "vulkan:0");
+        assert!(column(&there, "waiting").iter().all(|share| (0.0..=1.0).contains(share)));
+        let record: Value = serde_json::from_slice(&fs::read(there.join("run.json")).unwrap()).unwrap();
+        assert_eq!(record["device"], card());
 
         // What was trained there says the same here.
-        assert_near(&probabilities(&card, "--device cpu"), &probabilities(&card, "--device vulkan"), 1e-4);
+        let answers = |device: &str| probabilities(&there, &format!("--device {device}"));
+        assert_near(&answers("cpu"), &answers(&card()), 1e-4);
 
-        on_vulkan(training_with(&both, &changes("epochs=1"))).done();
+        on_card(training_with(&both, &changes("epochs=1"))).done();
         let mut resumed = training_with(&both, &changes("epochs=2"));
         resumed.extend(["--resume", "--accept-changes", "--device", "cpu"].map(str::to_owned));
         visage(resumed).done();
@@ -245,20 +260,21 @@ mod vulkan {
     /// The other half of the optimisers, and steps that are waited for because of the loss's scale.
     #[test]
     fn half_precision_is_trained_in_or_refused() {
-        let (precisions, folder) = (precisions("vulkan:0"), folder());
+        let (card, folder) = (card(), folder());
+        let precisions = precisions(&card);
         for precision in ["bf16", "f16"] {
             let (half, full) = (folder.path().join(precision), folder.path().join(format!("{precision}-f32")));
             let set = format!("precision={precision}");
             let changes = [&CALM[..], &["epochs=2", "optimizer.kind=sgd", "learning_rate=1e-3"]].concat();
-            let ran = on_vulkan(training_with(&half, &[&changes[..], &[set.as_str()]].concat()));
+            let ran = on_card(training_with(&half, &[&changes[..], &[set.as_str()]].concat()));
             if precisions.iter().all(|name| name != precision) {
                 let error = ran.failed(1);
-                assert!(error.contains(&format!("vulkan:0 does not compute in {precision}")), "{error}");
+                assert!(error.contains(&format!("{card} does not compute in {precision}")), "{error}");
                 assert!(!half.exists());
                 continue;
             }
             ran.done();
-            on_vulkan(training_with(&full, &changes)).done();
+            on_card(training_with(&full, &changes)).done();
             // In f16 the first steps overflow and are left out, until the scale of the loss is low enough.
             assert_near(&column(&half, "loss"), &column(&full, "loss"), 0.15);
         }
