@@ -69,9 +69,22 @@ impl App {
     }
 }
 
-/// Every address, as it is described, and what stands before all of them.
+/// What is asked goes from here to its handler, past the guard.
 pub(crate) fn router(app: Arc<App>) -> Router {
-    let (router, described) = OpenApiRouter::with_openapi(Description::openapi())
+    let (router, described) = addresses().split_for_parts();
+    #[cfg(feature = "grpc")]
+    let router = protocol::grpc::add(router);
+    router
+        .layer(Extension(Arc::new(described)))
+        .fallback(async || Problem::not_found("nothing is here: see /openapi.json for what there is"))
+        .method_not_allowed_fallback(async || Problem::method_not_allowed())
+        .layer(from_fn_with_state(Arc::clone(&app), guard::guard))
+        .with_state(app)
+}
+
+/// Every address with its description.
+fn addresses() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(page::page))
         .routes(routes!(description::openapi))
         .routes(routes!(status::metrics))
@@ -86,13 +99,22 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .routes(routes!(protocol::metadata::model))
         .routes(routes!(status::model_ready))
         .routes(routes!(protocol::infer))
-        .split_for_parts();
-    #[cfg(feature = "grpc")]
-    let router = protocol::grpc::add(router);
-    router
-        .layer(Extension(Arc::new(described)))
-        .fallback(async || Problem::not_found("nothing is here: see /openapi.json for what there is"))
-        .method_not_allowed_fallback(async || Problem::method_not_allowed())
-        .layer(from_fn_with_state(Arc::clone(&app), guard::guard))
-        .with_state(app)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_needs_no_token_is_described_so() {
+        let described = serde_json::to_value(addresses().into_openapi()).unwrap();
+        let paths = described["paths"].as_object().unwrap();
+        let open: Vec<&str> = paths
+            .iter()
+            .filter(|(_, path)| path["get"]["security"] == serde_json::json!([{}]))
+            .map(|(address, _)| address.as_str())
+            .collect();
+        assert_eq!(open, guard::OPEN);
+        assert_eq!(described["info"]["version"], env!("CARGO_PKG_VERSION"));
+    }
 }
