@@ -4,11 +4,14 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{get, post};
+use axum::{Extension, Router};
 use tokio::sync::Semaphore;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
+use crate::description::{self, Description};
 use crate::engine::Engine;
 use crate::metrics::Metrics;
 use crate::models::Models;
@@ -66,28 +69,52 @@ impl App {
     }
 }
 
-/// Every address, and what stands before all of them.
+/// What is asked goes from here to its handler, past the guard.
 pub(crate) fn router(app: Arc<App>) -> Router {
-    let router = Router::new();
+    let (router, described) = addresses().split_for_parts();
     #[cfg(feature = "grpc")]
     let router = protocol::grpc::add(router);
     router
-        .route("/", get(page::page))
-        .route("/openapi.json", get(status::openapi))
-        .route("/metrics", get(status::metrics))
-        .route("/v1/models", get(status::models))
-        .route("/v1/attributes", post(attributes::attributes))
-        .route("/v1/models/{model}/attributes", post(attributes::attributes))
-        .route("/v1/heat", post(heat::heat))
-        .route("/v1/models/{model}/heat", post(heat::heat))
-        .route("/v2", get(protocol::metadata::server))
-        .route("/v2/health/live", get(status::live))
-        .route("/v2/health/ready", get(status::ready))
-        .route("/v2/models/{model}", get(protocol::metadata::model))
-        .route("/v2/models/{model}/ready", get(status::model_ready))
-        .route("/v2/models/{model}/infer", post(protocol::infer))
+        .layer(Extension(Arc::new(described)))
         .fallback(async || Problem::not_found("nothing is here: see /openapi.json for what there is"))
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
         .layer(from_fn_with_state(Arc::clone(&app), guard::guard))
         .with_state(app)
+}
+
+/// Every address with its description.
+fn addresses() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::with_openapi(Description::openapi())
+        .routes(routes!(page::page))
+        .routes(routes!(description::openapi))
+        .routes(routes!(status::metrics))
+        .routes(routes!(status::models))
+        .routes(routes!(attributes::attributes))
+        .routes(routes!(attributes::attributes_of_model))
+        .routes(routes!(heat::heat))
+        .routes(routes!(heat::heat_of_model))
+        .routes(routes!(protocol::metadata::server))
+        .routes(routes!(status::live))
+        .routes(routes!(status::ready))
+        .routes(routes!(protocol::metadata::model))
+        .routes(routes!(status::model_ready))
+        .routes(routes!(protocol::infer))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_needs_no_token_is_described_so() {
+        let described = serde_json::to_value(addresses().into_openapi()).unwrap();
+        let paths = described["paths"].as_object().unwrap();
+        let open: Vec<&str> = paths
+            .iter()
+            .filter(|(_, path)| path["get"]["security"] == serde_json::json!([{}]))
+            .map(|(address, _)| address.as_str())
+            .collect();
+        assert_eq!(open, guard::OPEN);
+        assert_eq!(described["info"]["version"], env!("CARGO_PKG_VERSION"));
+    }
 }

@@ -5,10 +5,21 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::request::Parts;
+use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::models::Loaded;
 use crate::problem::Problem;
+
+/// Name of a model; the server fills in those it has.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it is only described")]
+pub(crate) struct ModelName(String);
+
+/// Name of an attribute; the server fills in those its models have.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it is only described")]
+pub(crate) struct AttributeName(String);
 
 /// The model that an address names, in its path or as `?model=`; the first where it names none.
 pub(crate) struct Asked {

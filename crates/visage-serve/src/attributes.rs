@@ -6,39 +6,61 @@ use axum::extract::{Request, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 use visage_judge::is_positive;
 
 use crate::app::App;
-use crate::asked::Asked;
-use crate::body::{self, Kind};
+use crate::asked::{Asked, ModelName};
+use crate::body::{self, Form, Kind, Octets};
 use crate::decode;
 use crate::engine::Images;
-use crate::problem::Problem;
+use crate::problem::{Problem, Refused};
 
-#[derive(Serialize)]
-struct Answer<'a> {
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Answer<'a> {
     model: &'a str,
     images: Vec<Image<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Image<'a> {
-    /// What the client calls it.
+    /// The file name in the form.
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<&'a str>,
-    /// In the card's order.
     attributes: Vec<Attribute<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Attribute<'a> {
     name: &'a str,
+    #[schema(minimum = 0, maximum = 1)]
     probability: f32,
+    #[schema(minimum = 0, maximum = 1)]
     threshold: f32,
+    /// Whether the probability reaches the threshold.
     present: bool,
 }
 
-/// Answers about the image, or the images, in the body.
+/// As the body of a request is described.
+const BODY: &str =
+    "The file of an image: JPEG, PNG, WebP, BMP or GIF, told apart by content. Or several, as the parts of a form.";
+/// As an answer is.
+const ANSWERS: &str = "The answers, images in their order, attributes in the model's.";
+
+/// Every attribute of an image, or of several
+#[utoipa::path(
+    post,
+    path = "/v1/attributes",
+    params(("model" = Option<ModelName>, Query, description = "Name of a model; the first if none is named.")),
+    request_body(
+        description = BODY,
+        content((Octets = "application/octet-stream"), (Octets = "image/*"), (Form = "multipart/form-data")),
+    ),
+    responses(
+        (status = 200, body = Answer, description = ANSWERS),
+        Refused,
+    ),
+)]
 pub(crate) async fn attributes(
     State(app): State<Arc<App>>,
     asked: Asked,
@@ -69,6 +91,28 @@ pub(crate) async fn attributes(
 
 fn attribute<'a>(((name, &probability), &threshold): ((&'a String, &f32), &f32)) -> Attribute<'a> {
     Attribute { name, probability, threshold, present: is_positive(probability, threshold) }
+}
+
+/// Every attribute of an image, or of several, by a model that is named
+#[utoipa::path(
+    post,
+    path = "/v1/models/{model}/attributes",
+    params(("model" = ModelName, Path, description = "Name of a model, as /v1/models lists it.")),
+    request_body(
+        description = BODY,
+        content((Octets = "application/octet-stream"), (Octets = "image/*"), (Form = "multipart/form-data")),
+    ),
+    responses(
+        (status = 200, body = Answer, description = ANSWERS),
+        Refused,
+    ),
+)]
+pub(crate) async fn attributes_of_model(
+    app: State<Arc<App>>,
+    asked: Asked,
+    request: Request,
+) -> Result<Response, Problem> {
+    attributes(app, asked, request).await
 }
 
 /// A JSON answer.

@@ -1,5 +1,6 @@
 //! The body of a request, read within the limits.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,12 +12,24 @@ use futures_util::stream;
 use http_body_util::BodyExt;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
+use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::problem::Problem;
 
 /// What a body may take in memory before any of it has come.
 const AT_FIRST: usize = 1 << 20;
+
+/// Bytes as they are.
+#[derive(ToSchema)]
+#[schema(value_type = String, content_media_type = "application/octet-stream")]
+#[expect(dead_code, reason = "it is only described")]
+pub(crate) struct Octets(Vec<u8>);
+
+/// A form with a file in each of its parts, of any name.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it is only described")]
+pub(crate) struct Form(BTreeMap<String, Octets>);
 
 /// The whole body of a request, which counts among those that are held until it is dropped.
 pub(crate) struct Held {

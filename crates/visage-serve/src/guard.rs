@@ -24,7 +24,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const LONGEST_ID: usize = 64;
 
 /// What may be asked without the token: the page, which asks for it, what is public anyway, and what a cluster probes.
-const OPEN: [&str; 4] = ["/", "/openapi.json", "/v2/health/live", "/v2/health/ready"];
+pub(crate) const OPEN: [&str; 4] = ["/", "/openapi.json", "/v2/health/live", "/v2/health/ready"];
 
 /// What clusters and Prometheus ask all the time.
 const PROBES: [&str; 4] = ["/metrics", "/v2/health/live", "/v2/health/ready", "/v2/models/{model}/ready"];

@@ -12,6 +12,7 @@ mod attributes;
 mod body;
 mod connections;
 mod decode;
+mod description;
 mod engine;
 mod error;
 mod guard;

@@ -27,7 +27,13 @@ static PAGE: LazyLock<(String, HeaderValue)> = LazyLock::new(|| {
     (html, HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'")))
 });
 
-/// `GET /`.
+/// A page to ask about pictures
+#[utoipa::path(
+    get,
+    path = "/",
+    responses((status = 200, body = String, content_type = "text/html", description = "The page.")),
+    security(()),
+)]
 pub(crate) async fn page() -> Response {
     let (html, policy) = &*PAGE;
     let headers = [

@@ -1,9 +1,14 @@
 //! What is wrong with a request, as its sender is told: JSON after RFC 9457, with the member `error` that the Open Inference
 //! Protocol asks for.
 
-use axum::http::{HeaderValue, StatusCode, header};
+use std::collections::BTreeMap;
+
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::{Content, Header, Ref, RefOr, Response as Described, ResponseBuilder};
+use utoipa::{IntoResponses, ToSchema};
 
 /// Seconds after which a client that was turned away may come again.
 const RETRY_AFTER: u64 = 1;
@@ -108,17 +113,92 @@ impl Problem {
     }
 }
 
+/// What is wrong (RFC 9457); `error` is what the Open Inference Protocol calls `detail`.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(crate) struct Body<'a> {
+    #[schema(format = "uri")]
+    r#type: String,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    error: &'a str,
+}
+
+/// Every status that a problem comes with, as it is described: when, and with which header.
+const DESCRIBED: [(StatusCode, &str, Option<HeaderName>); 10] = [
+    (StatusCode::BAD_REQUEST, "The request is not as it should be; the answer says where.", None),
+    (StatusCode::UNAUTHORIZED, "No or the wrong token.", Some(header::WWW_AUTHENTICATE)),
+    (StatusCode::NOT_FOUND, "There is no such model or attribute.", None),
+    (StatusCode::REQUEST_TIMEOUT, "The request did not arrive in time.", None),
+    (
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "The body has more bytes, or the images are more or have more pixels, than the server takes.",
+        None,
+    ),
+    (StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body is of another type than is read here.", None),
+    (StatusCode::UNPROCESSABLE_ENTITY, "No image that can be read, or one nothing can be said of.", None),
+    (
+        StatusCode::TOO_MANY_REQUESTS,
+        "The queue is full: come again after as many seconds as `Retry-After` says.",
+        Some(header::RETRY_AFTER),
+    ),
+    (StatusCode::INTERNAL_SERVER_ERROR, "A bug in visage.", None),
+    (StatusCode::SERVICE_UNAVAILABLE, "The server is shutting down.", Some(header::RETRY_AFTER)),
+];
+
+fn described(statuses: &[StatusCode]) -> BTreeMap<String, RefOr<Described>> {
+    let content = Content::new(Some(Ref::from_schema_name(Body::name())));
+    let described = DESCRIBED.into_iter().filter(|(status, ..)| statuses.contains(status));
+    let described = described.map(|(status, when, header)| {
+        let response = ResponseBuilder::new().description(when).content("application/problem+json", content.clone());
+        let response = match header {
+            Some(name) => response.header(name.as_str(), Header::new(ObjectBuilder::new().schema_type(Type::String))),
+            None => response,
+        };
+        (status.as_str().to_owned(), response.build().into())
+    });
+    described.collect()
+}
+
+/// What asking about images may be answered with instead.
+pub(crate) struct Refused;
+
+impl IntoResponses for Refused {
+    fn responses() -> BTreeMap<String, RefOr<Described>> {
+        described(&DESCRIBED.map(|(status, ..)| status))
+    }
+}
+
+/// What asking about a model may be answered with instead.
+pub(crate) struct Unknown;
+
+impl IntoResponses for Unknown {
+    fn responses() -> BTreeMap<String, RefOr<Described>> {
+        described(&[StatusCode::BAD_REQUEST, StatusCode::UNAUTHORIZED, StatusCode::NOT_FOUND])
+    }
+}
+
+/// What asking about the server may be answered with instead.
+pub(crate) struct Guarded;
+
+impl IntoResponses for Guarded {
+    fn responses() -> BTreeMap<String, RefOr<Described>> {
+        described(&[StatusCode::UNAUTHORIZED])
+    }
+}
+
+/// What asking whether it takes requests may be answered with instead.
+pub(crate) struct NotReady;
+
+impl IntoResponses for NotReady {
+    fn responses() -> BTreeMap<String, RefOr<Described>> {
+        described(&[StatusCode::SERVICE_UNAVAILABLE])
+    }
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        #[derive(Serialize)]
-        struct Body<'a> {
-            r#type: String,
-            title: &'a str,
-            status: u16,
-            detail: &'a str,
-            error: &'a str,
-        }
-
         let body = Body {
             r#type: format!("urn:visage:{}", self.kind),
             title: self.status.canonical_reason().unwrap_or_default(),

@@ -2,12 +2,14 @@
 
 use axum::response::Response;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::OUTPUTS;
 use super::tensors::{FILES, NORMALISED, PIXELS};
-use crate::asked::Asked;
+use crate::asked::{Asked, ModelName};
 use crate::attributes::json;
 use crate::models::Loaded;
+use crate::problem::{Guarded, Unknown};
 
 /// The server's name.
 pub(crate) const SERVER: &str = "visage";
@@ -18,20 +20,27 @@ pub(crate) const EXTENSIONS: [&str; 1] = ["binary_tensor_data"];
 /// What models run on.
 pub(crate) const PLATFORM: &str = "visage";
 
-/// `GET /v2`.
-pub(crate) async fn server() -> Response {
-    #[derive(Serialize)]
-    struct Server {
-        name: &'static str,
-        version: &'static str,
-        extensions: [&'static str; 1],
-    }
+#[derive(Serialize, ToSchema)]
+#[schema(as = ServerMetadata)]
+struct Server {
+    name: &'static str,
+    version: &'static str,
+    extensions: [&'static str; 1],
+}
 
+/// Open Inference Protocol: the server
+#[utoipa::path(
+    get,
+    path = "/v2",
+    responses((status = 200, body = Server, description = "Name, version and extensions."), Guarded),
+)]
+pub(crate) async fn server() -> Response {
     json(&Server { name: SERVER, version: VERSION, extensions: EXTENSIONS })
 }
 
 /// A tensor that a model takes or gives; -1 is any number of images.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = TensorMetadata)]
 pub(crate) struct Tensor {
     pub(crate) name: &'static str,
     pub(crate) datatype: &'static str,
@@ -55,27 +64,43 @@ pub(crate) fn outputs(model: &Loaded) -> [Tensor; 2] {
     OUTPUTS.map(|wanted| Tensor { name: wanted.output.name(), datatype: "FP32", shape: vec![-1, attributes] })
 }
 
-/// `GET /v2/models/{model}`: beside what the protocol has, the names of the outputs' columns, and the model's notice.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ModelMetadata)]
+struct Model<'a> {
+    name: &'a str,
+    versions: [&'static str; 0],
+    platform: &'static str,
+    inputs: [Tensor; 3],
+    outputs: [Tensor; 2],
+    parameters: Parameters<'a>,
+}
+
+/// Beside what the protocol has: the names of the outputs' columns, how images are prepared, and the model's notice.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ModelParameters)]
+struct Parameters<'a> {
+    attributes: &'a [String],
+    thresholds: &'a [f32],
+    mean: [f32; 3],
+    std: [f32; 3],
+    uses_to_avoid: &'a str,
+}
+
+/// Open Inference Protocol: a model
+#[utoipa::path(
+    get,
+    path = "/v2/models/{model}",
+    params(("model" = ModelName, Path, description = "Name of a model, as /v1/models lists it.")),
+    responses(
+        (
+            status = 200,
+            body = Model,
+            description = "Its inputs, of which a request gives one, its outputs, and the names of their columns.",
+        ),
+        Unknown,
+    ),
+)]
 pub(crate) async fn model(asked: Asked) -> Response {
-    #[derive(Serialize)]
-    struct Model<'a> {
-        name: &'a str,
-        versions: [&'static str; 0],
-        platform: &'static str,
-        inputs: [Tensor; 3],
-        outputs: [Tensor; 2],
-        parameters: Parameters<'a>,
-    }
-
-    #[derive(Serialize)]
-    struct Parameters<'a> {
-        attributes: &'a [String],
-        thresholds: &'a [f32],
-        mean: [f32; 3],
-        std: [f32; 3],
-        uses_to_avoid: &'a str,
-    }
-
     let model = &asked.model;
     let card = &model.model.card;
     json(&Model {

@@ -21,17 +21,43 @@ use axum::response::Response;
 use self::outputs::Wanted;
 use self::tensors::Given;
 use crate::app::App;
-use crate::asked::Asked;
-use crate::body;
+use crate::asked::{Asked, ModelName};
+use crate::body::{self, Octets};
 use crate::decode;
 use crate::engine::Images;
 use crate::models::Loaded;
-use crate::problem::Problem;
+use crate::problem::{Problem, Refused};
 
 /// How many bytes of a body are JSON: binary tensors follow.
 const JSON_LENGTH: &str = "inference-header-content-length";
 
-/// `POST /v2/models/{model}/infer`.
+/// Open Inference Protocol: inference
+///
+/// With the binary tensor extension. Give one of the inputs `images` (BYTES [images]: files, in JSON as base64), `pixels`
+/// (UINT8 [images, height, width, 3]: RGB of the model's size) and `normalised` (FP32 [images, height, width, 3] or
+/// [images, 3, height, width]).
+#[utoipa::path(
+    post,
+    path = "/v2/models/{model}/infer",
+    params(
+        ("model" = ModelName, Path, description = "Name of a model, as /v1/models lists it."),
+        (
+            "Inference-Header-Content-Length" = Option<usize>,
+            Header,
+            description = "How many bytes of the body are JSON, where binary tensors follow.",
+        ),
+    ),
+    request_body(content((request::Request = "application/json"), (Octets = "application/octet-stream"))),
+    responses(
+        (
+            status = 200,
+            description = "The outputs that were asked for; all if none was.",
+            content((outputs::Body = "application/json"), (Octets = "application/octet-stream")),
+            headers(("Inference-Header-Content-Length" = usize, description = "How many bytes are JSON, where binary tensors follow.")),
+        ),
+        Refused,
+    ),
+)]
 pub(crate) async fn infer(State(app): State<Arc<App>>, asked: Asked, request: Request) -> Result<Response, Problem> {
     let headers = request.headers();
     let kind = headers.get(header::CONTENT_TYPE).map(|kind| kind.to_str().unwrap_or("?").to_ascii_lowercase());

@@ -3,6 +3,7 @@
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 use visage_model::Answers;
 
 use super::request::Request;
@@ -72,6 +73,34 @@ pub(crate) fn wanted(request: &Request) -> Result<Vec<Wanted>, Problem> {
     wanted.collect()
 }
 
+/// The JSON of an answer.
+#[derive(Serialize, ToSchema)]
+#[schema(as = InferResponse)]
+pub(crate) struct Body<'a> {
+    model_name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a str>,
+    outputs: Vec<Tensor<'a>>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = OutputTensor)]
+struct Tensor<'a> {
+    name: &'static str,
+    datatype: &'static str,
+    shape: [usize; 2],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parameters: Option<Parameters>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<&'a [f32]>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = OutputParameters)]
+struct Parameters {
+    binary_data_size: usize,
+}
+
 /// The answer about `images` images.
 pub(crate) fn response(
     model: &Loaded,
@@ -80,30 +109,6 @@ pub(crate) fn response(
     answers: &Answers,
     wanted: &[Wanted],
 ) -> Result<Response, Problem> {
-    #[derive(Serialize)]
-    struct Body<'a> {
-        model_name: &'a str,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        id: Option<&'a str>,
-        outputs: Vec<Tensor<'a>>,
-    }
-
-    #[derive(Serialize)]
-    struct Tensor<'a> {
-        name: &'static str,
-        datatype: &'static str,
-        shape: [usize; 2],
-        #[serde(skip_serializing_if = "Option::is_none")]
-        parameters: Option<Parameters>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        data: Option<&'a [f32]>,
-    }
-
-    #[derive(Serialize)]
-    struct Parameters {
-        binary_data_size: usize,
-    }
-
     let shape = [images, model.model.card.attributes.len()];
     let tensor = |&Wanted { output, is_binary }: &Wanted| {
         let values = output.of(answers);

@@ -1,29 +1,40 @@
 //! An inference request as it comes: JSON, and behind it the tensors that are given as bytes.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use axum::body::Bytes;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, SeqAccess, Visitor};
+use utoipa::openapi::schema::{AnyOfBuilder, ArrayBuilder, ObjectBuilder, Type};
+use utoipa::openapi::{Ref, RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::problem::Problem;
 
 /// What is asked.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = InferRequest)]
 pub(crate) struct Request {
     pub(crate) id: Option<String>,
     #[serde(default)]
     pub(crate) parameters: Parameters,
+    #[schema(min_items = 1, max_items = 1)]
     pub(crate) inputs: Vec<Input>,
     #[serde(default)]
+    #[schema(max_items = 2)]
     pub(crate) outputs: Vec<Output>,
 }
 
 /// A tensor that is given.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = RequestInput)]
 pub(crate) struct Input {
+    #[schema(pattern = "^(images|pixels|normalised)$")]
     pub(crate) name: String,
+    #[schema(min_items = 1)]
     pub(crate) shape: Vec<usize>,
+    #[schema(pattern = "^(BYTES|UINT8|FP32)$")]
     pub(crate) datatype: String,
     #[serde(default)]
     pub(crate) parameters: Parameters,
@@ -35,15 +46,18 @@ pub(crate) struct Input {
 }
 
 /// A tensor that is asked for.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = RequestOutput)]
 pub(crate) struct Output {
+    #[schema(pattern = "^(probabilities|logits)$")]
     pub(crate) name: String,
     #[serde(default)]
     pub(crate) parameters: Parameters,
 }
 
 /// The parameters that mean something here; others are passed over, but for those that would change the answer.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[schema(as = RequestParameters)]
 pub(crate) struct Parameters {
     /// Of an input: how many bytes of those behind the JSON are its.
     #[serde(default)]
@@ -56,9 +70,11 @@ pub(crate) struct Parameters {
     pub(crate) binary_data_output: Option<bool>,
     /// Triton's own.
     #[serde(default)]
+    #[schema(ignore)]
     shared_memory_region: Option<serde::de::IgnoredAny>,
     /// Triton's own.
     #[serde(default)]
+    #[schema(ignore)]
     classification: Option<serde::de::IgnoredAny>,
 }
 
@@ -127,6 +143,22 @@ impl<'de> Deserialize<'de> for Data {
             (true, false) => Ok(Self::Texts(values.texts)),
             (false, false) => Err(Error::custom("numbers and texts in one tensor")),
         }
+    }
+}
+
+impl PartialSchema for Data {
+    fn schema() -> RefOr<Schema> {
+        let one = |kind| ObjectBuilder::new().schema_type(kind);
+        let row = Ref::from_schema_name(Self::name());
+        let items = AnyOfBuilder::new().item(one(Type::Number)).item(one(Type::String)).item(row);
+        let described = "Values, flat or in rows of rows: numbers, or texts in base64.";
+        ArrayBuilder::new().items(items).description(Some(described)).into()
+    }
+}
+
+impl ToSchema for Data {
+    fn name() -> Cow<'static, str> {
+        "Data".into()
     }
 }
 

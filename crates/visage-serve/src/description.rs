@@ -1,0 +1,64 @@
+//! `GET /openapi.json`: what can be asked, as OpenAPI 3.1. It is put together from what stands at each handler, and from the types that
+//! requests are read into and answers written from.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+
+use crate::app::App;
+use crate::attributes::json as answer;
+use crate::models::{Loaded, Slot};
+use crate::problem::{Body, Problem};
+
+/// What stands above the addresses.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "visage",
+        description = "Many yes/no questions about one image, answered by a model. Images are answered about and forgotten.",
+    ),
+    components(schemas(Body)),
+    security(("token" = []), ()),
+    modifiers(&Token),
+)]
+pub(crate) struct Description;
+
+struct Token;
+
+impl Modify for Token {
+    fn modify(&self, described: &mut utoipa::openapi::OpenApi) {
+        let mut bearer = Http::new(HttpAuthScheme::Bearer);
+        bearer.description = Some("Needed where the server was started with a token.".to_owned());
+        let components = described.components.get_or_insert_default();
+        components.add_security_scheme("token", SecurityScheme::Http(bearer));
+    }
+}
+
+/// This description
+#[utoipa::path(
+    get,
+    path = "/openapi.json",
+    responses((status = 200, body = Object, content_type = "application/json", description = "OpenAPI 3.1.")),
+    security(()),
+)]
+pub(crate) async fn openapi(
+    State(app): State<Arc<App>>,
+    Extension(described): Extension<Arc<utoipa::openapi::OpenApi>>,
+) -> Response {
+    let Ok(mut described) = serde_json::to_value(&*described) else { return Problem::bug().into_response() };
+    // The names of the models and attributes that there are now.
+    let loaded: Vec<Arc<Loaded>> = app.models.slots().iter().map(Slot::current).collect();
+    let names: Vec<&str> = loaded.iter().map(|loaded| loaded.name.as_str()).collect();
+    let attributes: BTreeSet<&str> =
+        loaded.iter().flat_map(|loaded| loaded.model.card.attributes.iter().map(String::as_str)).collect();
+    let schemas = &mut described["components"]["schemas"];
+    schemas["ModelName"]["enum"] = json!(names);
+    schemas["AttributeName"]["enum"] = json!(attributes);
+    answer(&described)
+}
