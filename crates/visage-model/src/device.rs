@@ -57,7 +57,9 @@ impl Backend {
     fn driver(self) -> &'static str {
         match self {
             Backend::Cpu => "a processor",
-            Backend::Cuda => "an NVIDIA card, its driver (libcuda) and the CUDA toolkit's compiler library (libnvrtc)",
+            Backend::Cuda => {
+                "an NVIDIA card, its driver (libcuda) and the CUDA toolkit (nvvm/libdevice in CUDA_PATH or /usr/local/cuda)"
+            }
             Backend::Metal => "a Mac with Metal",
             Backend::Vulkan => {
                 "a card and its Vulkan driver (on Debian and Ubuntu the package mesa-vulkan-drivers, or NVIDIA's driver) and \

@@ -12,6 +12,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use crate::app::App;
+use crate::asked::{AttributeName, ModelName};
 use crate::attributes::json as answer;
 use crate::models::{Loaded, Slot};
 use crate::problem::{Body, Problem};
@@ -23,7 +24,7 @@ use crate::problem::{Body, Problem};
         title = "visage",
         description = "Many yes/no questions about one image, answered by a model. Images are answered about and forgotten.",
     ),
-    components(schemas(Body)),
+    components(schemas(AttributeName, Body, ModelName)),
     security(("token" = []), ()),
     modifiers(&Token),
 )]
