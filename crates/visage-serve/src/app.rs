@@ -117,4 +117,16 @@ mod tests {
         assert_eq!(open, guard::OPEN);
         assert_eq!(described["info"]["version"], env!("CARGO_PKG_VERSION"));
     }
+
+    #[test]
+    fn what_the_description_refers_to_is_in_it() {
+        let described = serde_json::to_value(addresses().into_openapi()).unwrap();
+        let text = described.to_string();
+        let references: Vec<&str> =
+            text.split("\"$ref\":\"#").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+        assert!(!references.is_empty());
+        for reference in references {
+            assert!(described.pointer(reference).is_some(), "{reference}");
+        }
+    }
 }

@@ -26,6 +26,7 @@ pub(crate) struct Answer<'a> {
 struct Image<'a> {
     /// The file name in the form.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String)]
     name: Option<&'a str>,
     attributes: Vec<Attribute<'a>>,
 }
@@ -97,6 +98,7 @@ fn attribute<'a>(((name, &probability), &threshold): ((&'a String, &f32), &f32))
 #[utoipa::path(
     post,
     path = "/v1/models/{model}/attributes",
+    operation_id = "attributesOfModel",
     params(("model" = ModelName, Path, description = "Name of a model, as /v1/models lists it.")),
     request_body(
         description = BODY,

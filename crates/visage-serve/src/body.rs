@@ -1,6 +1,5 @@
 //! The body of a request, read within the limits.
 
-use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +11,9 @@ use futures_util::stream;
 use http_body_util::BodyExt;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
-use utoipa::ToSchema;
+use utoipa::openapi::schema::ObjectBuilder;
+use utoipa::openapi::{Ref, RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::app::App;
 use crate::problem::Problem;
@@ -26,10 +27,18 @@ const AT_FIRST: usize = 1 << 20;
 #[expect(dead_code, reason = "it is only described")]
 pub(crate) struct Octets(Vec<u8>);
 
-/// A form with a file in each of its parts, of any name.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "it is only described")]
-pub(crate) struct Form(BTreeMap<String, Octets>);
+/// A form, as it is described.
+pub(crate) struct Form;
+
+impl PartialSchema for Form {
+    fn schema() -> RefOr<Schema> {
+        let part = Ref::from_schema_name(Octets::name());
+        let form = ObjectBuilder::new().min_properties(Some(1)).additional_properties(Some(part));
+        form.description(Some("A form with a file in each of its parts, of any name.")).into()
+    }
+}
+
+impl ToSchema for Form {}
 
 /// The whole body of a request, which counts among those that are held until it is dropped.
 pub(crate) struct Held {

@@ -8,6 +8,7 @@ use axum::Extension;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
+use utoipa::openapi::schema::{Array, ArrayBuilder, Object, ObjectBuilder, Type};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
@@ -62,4 +63,26 @@ pub(crate) async fn openapi(
     schemas["ModelName"]["enum"] = json!(names);
     schemas["AttributeName"]["enum"] = json!(attributes);
     answer(&described)
+}
+
+/// Bounds that no type states: a flag that is never down.
+pub(crate) fn always() -> Object {
+    ObjectBuilder::new().schema_type(Type::Boolean).enum_values(Some([true])).build()
+}
+
+/// A number from 0 to 1 for each attribute.
+pub(crate) fn probabilities() -> Array {
+    let one = ObjectBuilder::new().schema_type(Type::Number).minimum(Some(0)).maximum(Some(1));
+    ArrayBuilder::new().items(one).build()
+}
+
+/// A tensor's shape, with -1 for any number of images.
+pub(crate) fn any_shape() -> Array {
+    ArrayBuilder::new().items(ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(-1))).build()
+}
+
+/// The shape of a tensor with something in it.
+pub(crate) fn whole_shape() -> Array {
+    let side = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1));
+    ArrayBuilder::new().items(side).min_items(Some(1)).build()
 }

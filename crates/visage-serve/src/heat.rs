@@ -65,6 +65,7 @@ pub(crate) async fn heat(State(app): State<Arc<App>>, asked: Asked, request: Req
 #[utoipa::path(
     post,
     path = "/v1/models/{model}/heat",
+    operation_id = "heatOfModel",
     params(
         ("model" = ModelName, Path, description = "Name of a model, as /v1/models lists it."),
         ("attribute" = AttributeName, Query, description = "Name of an attribute, as /v1/models lists it."),

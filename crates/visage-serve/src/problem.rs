@@ -126,9 +126,9 @@ pub(crate) struct Body<'a> {
 }
 
 /// Every status that a problem comes with, as it is described: when, and with which header.
-const DESCRIBED: [(StatusCode, &str, Option<HeaderName>); 10] = [
+const DESCRIBED: [(StatusCode, &str, Option<(HeaderName, Type)>); 10] = [
     (StatusCode::BAD_REQUEST, "The request is not as it should be; the answer says where.", None),
-    (StatusCode::UNAUTHORIZED, "No or the wrong token.", Some(header::WWW_AUTHENTICATE)),
+    (StatusCode::UNAUTHORIZED, "No or the wrong token.", Some((header::WWW_AUTHENTICATE, Type::String))),
     (StatusCode::NOT_FOUND, "There is no such model or attribute.", None),
     (StatusCode::REQUEST_TIMEOUT, "The request did not arrive in time.", None),
     (
@@ -141,10 +141,10 @@ const DESCRIBED: [(StatusCode, &str, Option<HeaderName>); 10] = [
     (
         StatusCode::TOO_MANY_REQUESTS,
         "The queue is full: come again after as many seconds as `Retry-After` says.",
-        Some(header::RETRY_AFTER),
+        Some((header::RETRY_AFTER, Type::Integer)),
     ),
     (StatusCode::INTERNAL_SERVER_ERROR, "A bug in visage.", None),
-    (StatusCode::SERVICE_UNAVAILABLE, "The server is shutting down.", Some(header::RETRY_AFTER)),
+    (StatusCode::SERVICE_UNAVAILABLE, "The server is shutting down.", Some((header::RETRY_AFTER, Type::Integer))),
 ];
 
 fn described(statuses: &[StatusCode]) -> BTreeMap<String, RefOr<Described>> {
@@ -153,7 +153,7 @@ fn described(statuses: &[StatusCode]) -> BTreeMap<String, RefOr<Described>> {
     let described = described.map(|(status, when, header)| {
         let response = ResponseBuilder::new().description(when).content("application/problem+json", content.clone());
         let response = match header {
-            Some(name) => response.header(name.as_str(), Header::new(ObjectBuilder::new().schema_type(Type::String))),
+            Some((name, kind)) => response.header(name.as_str(), Header::new(ObjectBuilder::new().schema_type(kind))),
             None => response,
         };
         (status.as_str().to_owned(), response.build().into())

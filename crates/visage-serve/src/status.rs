@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 use crate::app::App;
 use crate::asked::{Asked, ModelName};
 use crate::attributes::json as answer;
+use crate::description::always;
 use crate::metrics::CONTENT_TYPE;
 use crate::models::{Loaded, Slot};
 use crate::problem::{Guarded, NotReady, Problem, Unknown};
@@ -30,6 +31,7 @@ pub(crate) async fn metrics(State(app): State<Arc<App>>) -> Response {
 
 #[derive(Serialize, ToSchema)]
 struct Live {
+    #[schema(schema_with = always)]
     live: bool,
 }
 
@@ -46,6 +48,7 @@ pub(crate) async fn live() -> Response {
 
 #[derive(Serialize, ToSchema)]
 struct Ready {
+    #[schema(schema_with = always)]
     ready: bool,
 }
 
@@ -63,6 +66,7 @@ pub(crate) async fn ready(State(app): State<Arc<App>>) -> Response {
 #[derive(Serialize, ToSchema)]
 struct ModelReady<'a> {
     name: &'a str,
+    #[schema(schema_with = always)]
     ready: bool,
 }
 
@@ -70,6 +74,7 @@ struct ModelReady<'a> {
 #[utoipa::path(
     get,
     path = "/v2/models/{model}/ready",
+    operation_id = "modelReady",
     params(("model" = ModelName, Path, description = "Name of a model, as /v1/models lists it.")),
     responses((status = 200, body = ModelReady, description = "It does."), Unknown, NotReady),
 )]

@@ -8,6 +8,7 @@ use super::OUTPUTS;
 use super::tensors::{FILES, NORMALISED, PIXELS};
 use crate::asked::{Asked, ModelName};
 use crate::attributes::json;
+use crate::description::{any_shape, probabilities};
 use crate::models::Loaded;
 use crate::problem::{Guarded, Unknown};
 
@@ -44,6 +45,7 @@ pub(crate) async fn server() -> Response {
 pub(crate) struct Tensor {
     pub(crate) name: &'static str,
     pub(crate) datatype: &'static str,
+    #[schema(schema_with = any_shape)]
     pub(crate) shape: Vec<i64>,
 }
 
@@ -80,6 +82,7 @@ struct Model<'a> {
 #[schema(as = ModelParameters)]
 struct Parameters<'a> {
     attributes: &'a [String],
+    #[schema(schema_with = probabilities)]
     thresholds: &'a [f32],
     mean: [f32; 3],
     std: [f32; 3],

@@ -79,6 +79,7 @@ pub(crate) fn wanted(request: &Request) -> Result<Vec<Wanted>, Problem> {
 pub(crate) struct Body<'a> {
     model_name: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String)]
     id: Option<&'a str>,
     outputs: Vec<Tensor<'a>>,
 }
@@ -87,11 +88,15 @@ pub(crate) struct Body<'a> {
 #[schema(as = OutputTensor)]
 struct Tensor<'a> {
     name: &'static str,
+    #[schema(pattern = "^FP32$")]
     datatype: &'static str,
+    #[schema(min_items = 2, max_items = 2)]
     shape: [usize; 2],
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Parameters)]
     parameters: Option<Parameters>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Vec<f32>)]
     data: Option<&'a [f32]>,
 }
 

@@ -10,12 +10,14 @@ use utoipa::openapi::schema::{AnyOfBuilder, ArrayBuilder, ObjectBuilder, Type};
 use utoipa::openapi::{Ref, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
+use crate::description::whole_shape;
 use crate::problem::Problem;
 
 /// What is asked.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = InferRequest)]
 pub(crate) struct Request {
+    #[schema(value_type = String, required = false)]
     pub(crate) id: Option<String>,
     #[serde(default)]
     pub(crate) parameters: Parameters,
@@ -32,13 +34,14 @@ pub(crate) struct Request {
 pub(crate) struct Input {
     #[schema(pattern = "^(images|pixels|normalised)$")]
     pub(crate) name: String,
-    #[schema(min_items = 1)]
+    #[schema(schema_with = whole_shape)]
     pub(crate) shape: Vec<usize>,
     #[schema(pattern = "^(BYTES|UINT8|FP32)$")]
     pub(crate) datatype: String,
     #[serde(default)]
     pub(crate) parameters: Parameters,
     #[serde(default)]
+    #[schema(value_type = Data)]
     pub(crate) data: Option<Data>,
     /// What follows the JSON, where the tensor is given so.
     #[serde(skip)]
@@ -61,12 +64,15 @@ pub(crate) struct Output {
 pub(crate) struct Parameters {
     /// Of an input: how many bytes of those behind the JSON are its.
     #[serde(default)]
+    #[schema(value_type = usize)]
     pub(crate) binary_data_size: Option<usize>,
     /// Of an output: whether it is wanted as bytes.
     #[serde(default)]
+    #[schema(value_type = bool)]
     pub(crate) binary_data: Option<bool>,
     /// Of a request: whether outputs are wanted as bytes.
     #[serde(default)]
+    #[schema(value_type = bool)]
     pub(crate) binary_data_output: Option<bool>,
     /// Triton's own.
     #[serde(default)]
