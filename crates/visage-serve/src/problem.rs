@@ -125,8 +125,11 @@ pub(crate) struct Body<'a> {
     error: &'a str,
 }
 
-/// Every status that a problem comes with, as it is described: when, and with which header.
-const DESCRIBED: [(StatusCode, &str, Option<(HeaderName, Type)>); 10] = [
+/// A status that problems come with, as it is described: when, and with which header.
+type When = (StatusCode, &'static str, Option<(HeaderName, Type)>);
+
+/// Every one.
+const DESCRIBED: [When; 10] = [
     (StatusCode::BAD_REQUEST, "The request is not as it should be; the answer says where.", None),
     (StatusCode::UNAUTHORIZED, "No or the wrong token.", Some((header::WWW_AUTHENTICATE, Type::String))),
     (StatusCode::NOT_FOUND, "There is no such model or attribute.", None),
