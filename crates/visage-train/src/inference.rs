@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use burn::tensor::Device;
 use visage_data::{Dataset, Label, Loader, LoaderOptions};
 use visage_judge::Predictions;
-use visage_model::Model;
+use visage_model::{Card, Predictor};
 
 use crate::error::TrainError;
 
@@ -18,16 +17,15 @@ use crate::error::TrainError;
 ///
 /// [`TrainError::UnknownAttributes`] when the dataset lacks an attribute of the model; an image that cannot be read.
 pub fn predictions(
-    model: &Model,
+    model: &Predictor,
     dataset: &Arc<Dataset>,
     indices: Vec<usize>,
     batch_size: usize,
-    device: &Device,
     progress: impl FnMut(usize),
 ) -> Result<Predictions, TrainError> {
-    let ask = |pixels: &[u8], images: usize| Ok::<_, TrainError>(model.probabilities(pixels, images, device));
-    let (labels, probabilities) = answers(model, dataset, indices, batch_size, ask, progress)?;
-    Ok(Predictions::new(model.card.attributes.clone(), labels, probabilities)?)
+    let ask = |pixels: &[u8], _: usize| Ok::<_, TrainError>(model.probabilities(pixels));
+    let (labels, probabilities) = answers(model.card(), dataset, indices, batch_size, ask, progress)?;
+    Ok(Predictions::new(model.card().attributes.clone(), labels, probabilities)?)
 }
 
 /// Labels and logits, before any calibration, of the same images: both row-major, `images x attributes`.
@@ -36,14 +34,13 @@ pub fn predictions(
 ///
 /// As [`predictions`].
 pub fn logits(
-    model: &Model,
+    model: &Predictor,
     dataset: &Arc<Dataset>,
     indices: Vec<usize>,
     batch_size: usize,
-    device: &Device,
     progress: impl FnMut(usize),
 ) -> Result<Answers, TrainError> {
-    answers(model, dataset, indices, batch_size, |pixels, images| Ok(model.logits(pixels, images, device)), progress)
+    answers(model.card(), dataset, indices, batch_size, |pixels, _| Ok(model.logits(pixels)), progress)
 }
 
 /// Labels, and what a model answers to each.
@@ -55,17 +52,17 @@ pub type Answers = (Vec<Option<bool>>, Vec<f32>);
 ///
 /// As [`predictions`], and what `ask` returns.
 pub fn answers<E: From<TrainError>>(
-    model: &Model,
+    card: &Card,
     dataset: &Arc<Dataset>,
     indices: Vec<usize>,
     batch_size: usize,
     mut ask: impl FnMut(&[u8], usize) -> Result<Vec<f32>, E>,
     mut progress: impl FnMut(usize),
 ) -> Result<Answers, E> {
-    let columns = columns(&model.card.attributes, dataset)?;
+    let columns = columns(&card.attributes, dataset)?;
     let images = indices.len();
     let loader =
-        Loader::new(Arc::clone(dataset), indices, model.card.preparation.clone(), LoaderOptions::in_order(batch_size))
+        Loader::new(Arc::clone(dataset), indices, card.preparation.clone(), LoaderOptions::in_order(batch_size))
             .map_err(TrainError::from)?;
     let width = dataset.attributes().len();
     let mut labels = Vec::with_capacity(images * columns.len());

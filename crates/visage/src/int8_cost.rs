@@ -7,7 +7,7 @@ use visage_data::{Dataset, Split};
 use visage_export::ExportError;
 use visage_export::onnx::{Int8, PixelInput};
 use visage_judge::{Evaluation, Metric, Predictions, ThresholdRule, Thresholds, evaluate};
-use visage_model::Model;
+use visage_model::{Model, Precision, Predictor};
 use visage_train::inference::{answers, predictions};
 
 use crate::commands::evaluate::images;
@@ -56,12 +56,18 @@ pub fn measured(
     let indices = images(dataset, split)?;
     let mut progress = Progress::new(&format!("judging on {split}"), "images", 2 * indices.len() as u64);
     let mut told = |done: usize| progress.set(done as u64, String::new);
-    let float = predictions(model, dataset, indices.clone(), BATCH_SIZE, &compute.device, &mut told)?;
+    let float = predictions(
+        &Predictor::new(model, &compute.device, Precision::F32),
+        dataset,
+        indices.clone(),
+        BATCH_SIZE,
+        &mut told,
+    )?;
     let ask = |pixels: &[u8], images: usize| {
         int8.probabilities(pixels, images).map_err(|error| CommandError::from(ExportError::from(error)))
     };
     let (labels, probabilities) =
-        answers(model, dataset, indices.clone(), BATCH_SIZE, ask, |done| told(indices.len() + done))?;
+        answers(&model.card, dataset, indices.clone(), BATCH_SIZE, ask, |done| told(indices.len() + done))?;
     let quantised = Predictions::new(model.card.attributes.clone(), labels, probabilities)?;
 
     let pairs = float.probabilities().iter().zip(quantised.probabilities());
