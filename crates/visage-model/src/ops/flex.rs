@@ -32,18 +32,15 @@ pub(super) fn tensor<const D: usize>(values: impl Into<Buffer>, shape: [usize; D
     values.into().into_tensor(shape)
 }
 
+/// A tensor of the shape of another, whose values `fill` writes.
+fn like(tensor: &FlexTensor, fill: impl FnOnce(&mut [f32])) -> FlexTensor {
+    let mut values = buffers::take(tensor.shape().num_elements());
+    fill(&mut values);
+    values.into_tensor(tensor.shape())
+}
+
 fn dims<const D: usize>(tensor: &FlexTensor) -> [usize; D] {
     tensor.shape().dims()
-}
-
-fn conv_shape(input: [usize; 4], weight: [usize; 4], window: Window) -> ConvShape {
-    let [batch, in_height, in_width, in_channels] = input;
-    ConvShape { batch, in_height, in_width, in_channels, out_channels: weight[0], window }
-}
-
-fn depthwise_shape(input: [usize; 4], window: Window) -> DepthwiseShape {
-    let [batch, in_height, in_width, channels] = input;
-    DepthwiseShape { batch, in_height, in_width, channels, window }
 }
 
 fn pool_shape(input: [usize; 4], window: Window) -> PoolShape {
@@ -53,23 +50,11 @@ fn pool_shape(input: [usize; 4], window: Window) -> PoolShape {
 
 impl NetworkOps for Flex {
     fn conv2d(input: FlexTensor, weight: FlexTensor, window: Window) -> FlexTensor {
-        let (input, weight) = (contiguous(input), contiguous(weight));
-        let shape = conv_shape(dims(&input), dims(&weight), window);
-        let out = [shape.batch, shape.out_height(), shape.out_width(), shape.out_channels];
-        let mut output = buffers::take(out.iter().product());
-        kernels::conv2d(shape, slice(&input), slice(&weight), Epilogue::default(), &mut output);
-        buffers::give(input);
-        tensor(output, out)
+        Dense::forward(input, weight, window)
     }
 
     fn depthwise_conv2d(input: FlexTensor, weight: FlexTensor, window: Window) -> FlexTensor {
-        let (input, weight) = (contiguous(input), contiguous(weight));
-        let shape = depthwise_shape(dims(&input), window);
-        let out = [shape.batch, shape.out_height(), shape.out_width(), shape.channels];
-        let mut output = buffers::take(out.iter().product());
-        kernels::depthwise_conv2d(shape, slice(&input), slice(&weight), Epilogue::default(), &mut output);
-        buffers::give(input);
-        tensor(output, out)
+        Depthwise::forward(input, weight, window)
     }
 
     fn batch_norm_train(
@@ -259,52 +244,74 @@ pub(super) fn max_pool_forward(input: FlexTensor, window: Window) -> (FlexTensor
     (tensor(output, out), winners)
 }
 
-pub(super) fn conv2d_input_gradient(
-    input: [usize; 4],
-    weight: &FlexTensor,
-    window: Window,
-    output_gradient: &FlexTensor,
-) -> FlexTensor {
-    let shape = conv_shape(input, dims(weight), window);
-    let mut gradient = buffers::take(input.iter().product());
-    kernels::conv2d_input_gradient(shape, slice(weight), slice(output_gradient), &mut gradient);
-    tensor(gradient, input)
+/// The kernels of dense or of depthwise convolutions. Operands of gradients are contiguous.
+pub(super) trait ConvolutionKind: std::fmt::Debug + Send + Sync + 'static {
+    /// The sizes of a convolution, as its kernels take them.
+    type Shape: Copy;
+
+    const FORWARD: fn(Self::Shape, &[f32], &[f32], Epilogue<'_>, &mut [f32]);
+    /// Of weight and output gradient.
+    const INPUT_GRADIENT: fn(Self::Shape, &[f32], &[f32], &mut [f32]);
+    /// Of input and output gradient.
+    const WEIGHT_GRADIENT: fn(Self::Shape, &[f32], &[f32], &mut [f32]);
+
+    /// The sizes, and the shape of the output.
+    fn shapes(input: &FlexTensor, weight: &FlexTensor, window: Window) -> (Self::Shape, [usize; 4]);
+
+    fn forward(input: FlexTensor, weight: FlexTensor, window: Window) -> FlexTensor {
+        let (input, weight) = (contiguous(input), contiguous(weight));
+        let (shape, out) = Self::shapes(&input, &weight, window);
+        let mut output = buffers::take(out.iter().product());
+        (Self::FORWARD)(shape, slice(&input), slice(&weight), Epilogue::default(), &mut output);
+        buffers::give(input);
+        tensor(output, out)
+    }
+
+    fn input_gradient(input: &FlexTensor, weight: &FlexTensor, window: Window, output: &FlexTensor) -> FlexTensor {
+        let (shape, _) = Self::shapes(input, weight, window);
+        like(input, |gradient| (Self::INPUT_GRADIENT)(shape, slice(weight), slice(output), gradient))
+    }
+
+    fn weight_gradient(input: &FlexTensor, weight: &FlexTensor, window: Window, output: &FlexTensor) -> FlexTensor {
+        let (shape, _) = Self::shapes(input, weight, window);
+        like(weight, |gradient| (Self::WEIGHT_GRADIENT)(shape, slice(input), slice(output), gradient))
+    }
 }
 
-pub(super) fn conv2d_weight_gradient(
-    input: &FlexTensor,
-    weight: [usize; 4],
-    window: Window,
-    output_gradient: &FlexTensor,
-) -> FlexTensor {
-    let shape = conv_shape(dims(input), weight, window);
-    let mut gradient = buffers::take(weight.iter().product());
-    kernels::conv2d_weight_gradient(shape, slice(input), slice(output_gradient), &mut gradient);
-    tensor(gradient, weight)
+/// Weights are `[out_channels, kernel_height, kernel_width, in_channels]`.
+#[derive(Debug)]
+pub(super) struct Dense;
+
+impl ConvolutionKind for Dense {
+    type Shape = ConvShape;
+
+    const FORWARD: fn(ConvShape, &[f32], &[f32], Epilogue<'_>, &mut [f32]) = kernels::conv2d;
+    const INPUT_GRADIENT: fn(ConvShape, &[f32], &[f32], &mut [f32]) = kernels::conv2d_input_gradient;
+    const WEIGHT_GRADIENT: fn(ConvShape, &[f32], &[f32], &mut [f32]) = kernels::conv2d_weight_gradient;
+
+    fn shapes(input: &FlexTensor, weight: &FlexTensor, window: Window) -> (ConvShape, [usize; 4]) {
+        let ([batch, in_height, in_width, in_channels], [out_channels, ..]) = (dims(input), dims::<4>(weight));
+        let shape = ConvShape { batch, in_height, in_width, in_channels, out_channels, window };
+        (shape, [batch, shape.out_height(), shape.out_width(), out_channels])
+    }
 }
 
-pub(super) fn depthwise_input_gradient(
-    input: [usize; 4],
-    weight: &FlexTensor,
-    window: Window,
-    output_gradient: &FlexTensor,
-) -> FlexTensor {
-    let shape = depthwise_shape(input, window);
-    let mut gradient = buffers::take(input.iter().product());
-    kernels::depthwise_conv2d_input_gradient(shape, slice(weight), slice(output_gradient), &mut gradient);
-    tensor(gradient, input)
-}
+/// Weights are `[kernel_height, kernel_width, channels]`.
+#[derive(Debug)]
+pub(super) struct Depthwise;
 
-pub(super) fn depthwise_weight_gradient(
-    input: &FlexTensor,
-    weight: [usize; 3],
-    window: Window,
-    output_gradient: &FlexTensor,
-) -> FlexTensor {
-    let shape = depthwise_shape(dims(input), window);
-    let mut gradient = buffers::take(weight.iter().product());
-    kernels::depthwise_conv2d_weight_gradient(shape, slice(input), slice(output_gradient), &mut gradient);
-    tensor(gradient, weight)
+impl ConvolutionKind for Depthwise {
+    type Shape = DepthwiseShape;
+
+    const FORWARD: fn(DepthwiseShape, &[f32], &[f32], Epilogue<'_>, &mut [f32]) = kernels::depthwise_conv2d;
+    const INPUT_GRADIENT: fn(DepthwiseShape, &[f32], &[f32], &mut [f32]) = kernels::depthwise_conv2d_input_gradient;
+    const WEIGHT_GRADIENT: fn(DepthwiseShape, &[f32], &[f32], &mut [f32]) = kernels::depthwise_conv2d_weight_gradient;
+
+    fn shapes(input: &FlexTensor, _: &FlexTensor, window: Window) -> (DepthwiseShape, [usize; 4]) {
+        let [batch, in_height, in_width, channels] = dims(input);
+        let shape = DepthwiseShape { batch, in_height, in_width, channels, window };
+        (shape, [batch, shape.out_height(), shape.out_width(), channels])
+    }
 }
 
 pub(super) fn max_pool_gradient(
