@@ -11,9 +11,9 @@ use visage_data::random::stream;
 use visage_data::{CELEBA_ATTRIBUTES, Preparation};
 use visage_model::model_file::image_tensor;
 use visage_model::{Draws, Network, NetworkConfig, Pass, Precision, Training, ops, threads};
+use visage_run::{LossKind, OptimizerRecipe, TrainingRecipe};
 use visage_train::optimizer::Optimizer;
-use visage_train::recipe::{OptimizerRecipe, TrainingRecipe};
-use visage_train::{Gradients, Loss, LossKind, Rates};
+use visage_train::{Gradients, Loss, Rates, tracking};
 
 use crate::cli::{BenchArgs, BenchMode};
 use crate::compute::Compute;
@@ -150,7 +150,7 @@ impl Work {
         }
         let recipe =
             TrainingRecipe { checkpoint_activations: args.checkpoint_activations, ..TrainingRecipe::default() };
-        let device = recipe.tracking(device);
+        let device = tracking(&recipe, device);
         let labels: Vec<f32> = (0..images * outputs).map(|_| f32::from(u8::from(random.random::<bool>()))).collect();
         Self::Train(Box::new(TrainWork {
             input,

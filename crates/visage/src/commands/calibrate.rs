@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use visage_data::Split;
 use visage_judge::{Calibration, Chosen, Metric, Predictions, ThresholdRule, Thresholds, evaluate, sigmoid};
-use visage_train::inference::logits;
+use visage_run::predict::{LabelledOutputs, logits};
 
 use super::evaluate::{BATCH_SIZE, images, open};
 use super::read_model;
@@ -53,9 +53,10 @@ pub fn run(args: &CalibrateArgs) -> Result<(), CommandError> {
     let dataset = Arc::new(open(&args.source, &model)?);
     let indices = images(&dataset, args.split)?;
     let mut progress = Progress::new(&format!("calibrating on {}", args.split), "images", indices.len() as u64);
-    let (labels, logits) = logits(&model, &dataset, indices, BATCH_SIZE, &compute.device, |done| {
-        progress.set(done as u64, String::new);
-    })?;
+    let LabelledOutputs { labels, outputs: logits } =
+        logits(&model, &dataset, indices, BATCH_SIZE, &compute.device, |done| {
+            progress.set(done as u64, String::new);
+        })?;
     drop(progress);
 
     let mut card = model.card.clone();
