@@ -7,7 +7,7 @@ use rand::RngExt;
 use visage_data::random::stream;
 use visage_data::{Preparation, Size};
 use visage_judge::sigmoid;
-use visage_model::Model;
+use visage_model::{Model, Precision, Predictor};
 
 use crate::error::{ExportError, GraphError};
 use crate::onnx::{Array, PixelInput, Session, Values};
@@ -135,7 +135,7 @@ pub fn graph_agreement(
     let card = &model.card;
     let (pixels, images) = sample_pixels(&card.preparation);
     let (probabilities, theirs) = graph_answers(session, &card.preparation, input, &pixels, images)?;
-    let ours = model.logits(&pixels, images, device);
+    let ours = Predictor::new(model, device, Precision::F32).logits(&pixels);
     if theirs.len() != ours.len() || probabilities.len() != ours.len() {
         return Err(GraphError::NotOnnx(format!("it gives {} answers for {}", theirs.len(), ours.len())));
     }

@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use burn::tensor::Device;
 use thiserror::Error;
 use visage_data::{DataError, Dataset, Label, Loader, LoaderOptions, Preparation};
-use visage_judge::Predictions;
-use visage_model::Model;
+use visage_judge::{Predictions, probabilities};
+use visage_model::Predictor;
 
 /// Why a model cannot be run over a dataset.
 #[derive(Debug, Error)]
@@ -45,18 +44,16 @@ pub struct LabelledOutputs {
 ///
 /// [`PredictError::MissingAttributes`], or an image that cannot be read.
 pub fn predictions(
-    model: &Model,
+    predictor: &Predictor,
     dataset: &Arc<Dataset>,
     indices: Vec<usize>,
     batch_size: usize,
-    device: &Device,
     progress: impl FnMut(usize),
 ) -> Result<Predictions, PredictError> {
-    let card = &model.card;
-    let network = |pixels: &[u8], images: usize| Ok::<_, PredictError>(model.probabilities(pixels, images, device));
-    let images = Images { attributes: &card.attributes, preparation: &card.preparation, dataset, indices, batch_size };
-    let LabelledOutputs { labels, outputs } = images.outputs(network, progress)?;
-    Ok(Predictions::new(card.attributes.clone(), labels, outputs)?)
+    let card = predictor.card();
+    let LabelledOutputs { labels, outputs } = logits(predictor, dataset, indices, batch_size, progress)?;
+    let probabilities = probabilities(card.calibration.as_ref(), &outputs);
+    Ok(Predictions::new(card.attributes.clone(), labels, probabilities)?)
 }
 
 /// Logits, before any calibration, and labels of the same images.
@@ -65,17 +62,15 @@ pub fn predictions(
 ///
 /// As [`predictions`].
 pub fn logits(
-    model: &Model,
+    predictor: &Predictor,
     dataset: &Arc<Dataset>,
     indices: Vec<usize>,
     batch_size: usize,
-    device: &Device,
     progress: impl FnMut(usize),
 ) -> Result<LabelledOutputs, PredictError> {
-    let card = &model.card;
-    let network = |pixels: &[u8], images: usize| Ok(model.logits(pixels, images, device));
+    let card = predictor.card();
     let images = Images { attributes: &card.attributes, preparation: &card.preparation, dataset, indices, batch_size };
-    images.outputs(network, progress)
+    images.outputs(|pixels, _| Ok(predictor.logits(pixels)), progress)
 }
 
 /// Images of a dataset, and how they are prepared for a network.

@@ -8,9 +8,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use burn::tensor::Device;
 use tokio::sync::oneshot;
-use visage_model::{Answers, HeatMethod, Prepared};
+use visage_model::{HeatMethod, ModelOutput, Prepared, heat_maps};
 
 use crate::metrics::Metrics;
 use crate::models::Loaded;
@@ -38,7 +37,7 @@ impl Images {
 /// What is asked, and where the answer goes.
 #[derive(Debug)]
 enum Work {
-    Answer { images: Images, reply: oneshot::Sender<Result<Answers, Problem>> },
+    Answer { images: Images, reply: oneshot::Sender<Result<ModelOutput, Problem>> },
     Heat { pixels: Vec<u8>, attribute: usize, reply: oneshot::Sender<Result<Vec<f32>, Problem>> },
 }
 
@@ -78,7 +77,6 @@ pub(crate) struct Engine {
     state: Mutex<State>,
     changed: Condvar,
     batching: Batching,
-    device: Device,
     metrics: Arc<Metrics>,
 }
 
@@ -103,8 +101,8 @@ impl Drop for Place {
 }
 
 impl Engine {
-    pub(crate) fn new(batching: Batching, device: Device, metrics: Arc<Metrics>) -> Self {
-        Self { state: Mutex::default(), changed: Condvar::new(), batching, device, metrics }
+    pub(crate) fn new(batching: Batching, metrics: Arc<Metrics>) -> Self {
+        Self { state: Mutex::default(), changed: Condvar::new(), batching, metrics }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -131,7 +129,12 @@ impl Engine {
     }
 
     /// What the model says of images that have a place.
-    pub(crate) async fn answers(&self, model: Arc<Loaded>, images: Images, place: Place) -> Result<Answers, Problem> {
+    pub(crate) async fn answers(
+        &self,
+        model: Arc<Loaded>,
+        images: Images,
+        place: Place,
+    ) -> Result<ModelOutput, Problem> {
         let (reply, answer) = oneshot::channel();
         self.push(model, Work::Answer { images, reply }, place);
         answer.await.unwrap_or_else(|_| Err(Problem::leaving()))
@@ -241,7 +244,7 @@ impl Engine {
                 for job in batch {
                     let cells = rows * outputs..(rows + job.place.images) * outputs;
                     rows += job.place.images;
-                    job.answer(Ok(Answers {
+                    job.answer(Ok(ModelOutput {
                         logits: answers.logits[cells.clone()].to_vec(),
                         probabilities: answers.probabilities[cells].to_vec(),
                     }));
@@ -253,26 +256,27 @@ impl Engine {
     }
 
     /// A request of more images than a batch has goes through in several.
-    fn answers_to(&self, model: &Loaded, parts: &[Prepared<'_>]) -> Answers {
+    fn answers_to(&self, model: &Loaded, parts: &[Prepared<'_>]) -> ModelOutput {
         let size = model.model.card.preparation.output_size().pixels() * 3;
         let most = self.batching.images.get() * size;
         match parts {
             [Prepared::Pixels(pixels)] if pixels.len() > most => {
-                joined(pixels.chunks(most).map(|part| model.model.answers_to(&[Prepared::Pixels(part)], &self.device)))
+                joined(pixels.chunks(most).map(|part| model.predictor.predict(&[Prepared::Pixels(part)])))
             }
             [Prepared::Normalised(values)] if values.len() > most => {
-                let part = |part| model.model.answers_to(&[Prepared::Normalised(part)], &self.device);
+                let part = |part| model.predictor.predict(&[Prepared::Normalised(part)]);
                 joined(values.chunks(most).map(part))
             }
-            parts => model.model.answers_to(parts, &self.device),
+            parts => model.predictor.predict(parts),
         }
     }
 
     fn heat_of(&self, job: Job) {
         let Work::Heat { pixels, attribute, reply } = job.work else { return };
-        let model = &job.model.model;
+        let Loaded { model, predictor, .. } = &*job.model;
         let heat = caught(|| {
-            let maps = model.heat_maps(&pixels, &[attribute], HeatMethod::GradCam, &self.device);
+            let (image, method) = (Prepared::Pixels(&pixels), HeatMethod::GradCam);
+            let maps = heat_maps(&model.network, predictor.engine(), image, &[attribute], method);
             maps.first().map(|map| map.resized(model.card.preparation.output_size()))
         });
         drop(job.place);
@@ -295,7 +299,7 @@ impl Job {
         }
     }
 
-    fn answer(self, answers: Result<Answers, Problem>) {
+    fn answer(self, answers: Result<ModelOutput, Problem>) {
         drop(self.place);
         if let Work::Answer { reply, .. } = self.work {
             // Nobody is left to tell where the client has gone.
@@ -304,8 +308,8 @@ impl Job {
     }
 }
 
-fn joined(parts: impl Iterator<Item = Answers>) -> Answers {
-    parts.fold(Answers::default(), |mut all, part| {
+fn joined(parts: impl Iterator<Item = ModelOutput>) -> ModelOutput {
+    parts.fold(ModelOutput::default(), |mut all, part| {
         all.logits.extend(part.logits);
         all.probabilities.extend(part.probabilities);
         all
@@ -325,11 +329,13 @@ mod tests {
     use std::thread;
     use std::time::Duration;
 
+    use burn::tensor::Device;
     use futures_util::future::{join, join_all};
     use tokio::runtime;
     use visage_data::{Preparation, Size};
-    use visage_model::model_file::{USES_TO_AVOID, card_format};
-    use visage_model::{Architecture, Card, Model, NetworkConfig, Origin, Precision};
+    use visage_model::{
+        Architecture, Card, Model, NetworkConfig, Origin, Precision, Predictor, USES_TO_AVOID, card_format,
+    };
 
     use super::*;
 
@@ -364,8 +370,9 @@ mod tests {
             origin,
             uses_to_avoid: USES_TO_AVOID.to_owned(),
         };
-        let model = Model { card, network: network.init(1, &Device::flex()) }.folded_in(Precision::F32);
-        Arc::new(Loaded { name: name.to_owned(), model })
+        let model = Model { card, network: network.init(1, &Device::flex()) };
+        let predictor = Predictor::new(&model, &Device::flex(), Precision::F32);
+        Arc::new(Loaded { name: name.to_owned(), model, predictor })
     }
 
     fn images(shade: u8, images: usize) -> Images {
@@ -378,7 +385,7 @@ mod tests {
         let metrics = Arc::new(Metrics::new());
         let number = |number| NonZeroUsize::new(number).unwrap();
         let batching = Batching { images: number(batch), delay, queue: number(8) };
-        let engine = Arc::new(Engine::new(batching, Device::flex(), Arc::clone(&metrics)));
+        let engine = Arc::new(Engine::new(batching, Arc::clone(&metrics)));
         let computing = thread::spawn({
             let engine = Arc::clone(&engine);
             move || engine.run()
@@ -407,7 +414,7 @@ mod tests {
         assert!(batches.contains("sum{model=\"m\"} 3.0") && batches.contains("count{model=\"m\"} 1"), "{batches}");
         // Each has its own answers.
         let alone = |shade, count| match &images(shade, count) {
-            Images::Pixels(pixels) => model.model.probabilities(pixels, count, &Device::flex()),
+            Images::Pixels(pixels) => model.predictor.probabilities(pixels),
             Images::Normalised(_) => Vec::new(),
         };
         for (answers, alone) in [(answers.0, alone(1, 1)), (answers.1, alone(2, 2))] {
@@ -446,11 +453,8 @@ mod tests {
     #[test]
     fn room_is_limited_and_given_back() {
         let metrics = Arc::new(Metrics::new());
-        let engine = Arc::new(Engine::new(
-            Batching { queue: NonZeroUsize::new(3).unwrap(), ..Batching::default() },
-            Device::flex(),
-            metrics,
-        ));
+        let engine =
+            Arc::new(Engine::new(Batching { queue: NonZeroUsize::new(3).unwrap(), ..Batching::default() }, metrics));
         let two = engine.admit(2).unwrap();
         assert!(engine.admit(2).unwrap_err().detail().contains("2 of 3"));
         let one = engine.admit(1).unwrap();

@@ -121,7 +121,6 @@ mod tests {
     use axum::http::StatusCode;
     use axum::middleware::from_fn_with_state;
     use axum::routing::get;
-    use burn::tensor::Device;
     use tower::ServiceExt;
 
     use super::*;
@@ -137,7 +136,7 @@ mod tests {
         }
 
         let metrics = Arc::new(Metrics::new());
-        let engine = Arc::new(Engine::new(Batching::default(), Device::flex(), Arc::clone(&metrics)));
+        let engine = Arc::new(Engine::new(Batching::default(), Arc::clone(&metrics)));
         let models = Arc::new(Models::none());
         let app = Arc::new(App::new(models, engine, metrics, Limits::default(), None, NonZeroUsize::MIN));
         let router: Router = Router::new()

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use burn::tensor::Device;
-use visage_model::{Model, Precision, Prepared};
+use visage_model::{Model, Precision, Predictor, Prepared};
 
 use crate::error::ServeError;
 use crate::problem::Problem;
@@ -24,25 +24,27 @@ pub struct Source {
 pub(crate) struct Loaded {
     /// The name it is asked for by.
     pub(crate) name: String,
-    /// The model, ready to be asked.
+    /// What heat maps take gradients of.
     pub(crate) model: Model,
+    /// What answers.
+    pub(crate) predictor: Predictor,
 }
 
 impl Loaded {
     /// Reads a model and asks it about a black image, which it must survive.
     fn read(source: &Source, device: &Device, precision: Precision) -> Result<Self, ServeError> {
         let model = Model::read(&source.path, device)
-            .map_err(|error| ServeError::Model { name: source.name.clone(), source: Box::new(error) })?
-            .folded_in(precision);
+            .map_err(|error| ServeError::Model { name: source.name.clone(), source: Box::new(error) })?;
+        let predictor = Predictor::new(&model, device, precision);
         let black = vec![0; model.card.preparation.output_size().pixels() * 3];
-        let answers = catch_unwind(AssertUnwindSafe(|| model.answers_to(&[Prepared::Pixels(&black)], device)));
+        let answers = catch_unwind(AssertUnwindSafe(|| predictor.predict(&[Prepared::Pixels(&black)])));
         let unfit = |reason: &str| ServeError::Unfit { path: source.path.clone(), reason: reason.to_owned() };
         match answers {
             Err(_) => Err(unfit("its network cannot take an image of the size that its card says")),
             Ok(answers) if answers.probabilities.iter().any(|p| !p.is_finite()) => {
                 Err(unfit("its answers are no numbers"))
             }
-            Ok(_) => Ok(Self { name: source.name.clone(), model }),
+            Ok(_) => Ok(Self { name: source.name.clone(), model, predictor }),
         }
     }
 

@@ -54,7 +54,7 @@ pub fn serve(
     let stamps = reload::stamps(&sources);
     let models = Arc::new(Models::read(sources, device, options.precision)?);
     let metrics = Arc::new(Metrics::new());
-    let engine = Arc::new(Engine::new(options.batching, device.clone(), Arc::clone(&metrics)));
+    let engine = Arc::new(Engine::new(options.batching, Arc::clone(&metrics)));
     let app = App::new(
         Arc::clone(&models),
         Arc::clone(&engine),

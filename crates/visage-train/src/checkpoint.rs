@@ -10,7 +10,7 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
-use visage_model::model_file::TRAINING_PREFIX;
+use visage_model::TRAINING_PREFIX;
 use visage_model::{Model, Network};
 use visage_run::OptimizerRecipe;
 use visage_weights::{Tensor as FileTensor, TensorFile};

@@ -4,8 +4,7 @@ use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use rayon::prelude::*;
 use visage_data::{Batch, Label, Preparation, Statistics};
-use visage_model::model_file::image_tensor;
-use visage_model::{Draws, Network, Norms, Pass, Precision, Training, ops, threads};
+use visage_model::{Draws, Network, Norms, Pass, Precision, Training, image_tensor, ops, threads};
 use visage_run::{Recipe, TrainingRecipe};
 
 use crate::error::TrainError;

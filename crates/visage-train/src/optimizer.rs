@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Tensor, TensorData};
-use visage_model::network::Path;
+use visage_model::Path;
 use visage_model::ops::{AdamState, AdamStep, SgdStep, WeightDecay, adam_step, sgd_step};
 use visage_model::{Depths, Network};
 use visage_run::{OptimizerKind, OptimizerRecipe};

@@ -8,14 +8,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use burn::module::Module;
-use burn::tensor::{Device, activation};
+use burn::tensor::{Device, Tensor, TensorData};
 use jiff::Timestamp;
 use visage_data::{Dataset, Loader, LoaderOptions, Preparation, Split, Statistics};
-use visage_judge::{Evaluation, Predictions, Thresholds};
+use visage_judge::{Evaluation, Predictions, Thresholds, sigmoid};
 use visage_model::device::check_precision;
-use visage_model::model_file::{TRAINING_PREFIX, USES_TO_AVOID, card_format, image_tensor};
-use visage_model::state::Loaded;
-use visage_model::{Architecture, Card, Kind, Model, Network, NetworkConfig, Origin, Pass};
+use visage_model::state::LoadReport;
+use visage_model::{
+    Architecture, Card, Engine, Kind, Model, Network, NetworkConfig, Origin, Precision, Prepared, TRAINING_PREFIX,
+    USES_TO_AVOID, card_format,
+};
 use visage_run::{
     DataRecord, EpochRow, EpochTable, Monitor, Recipe, RunFolder, RunRecord, RunResult, RunStatus, Sampling, StepRow,
     StepTable, ThresholdSource,
@@ -110,7 +112,7 @@ pub struct Started {
     /// Steps taken before this process.
     pub resumed_at: u64,
     /// What was loaded as the first weights.
-    pub pretrained: Option<Loaded>,
+    pub pretrained: Option<LoadReport>,
 }
 
 /// How a run ended.
@@ -578,7 +580,8 @@ impl<'a> Run<'a> {
     /// Loss and metrics of the network on the validation split, with the thresholds the recipe asks for.
     fn evaluate(&self, observe: &mut dyn FnMut(Event<'_>)) -> Result<(f64, Evaluation), TrainError> {
         let device = &self.settings.device;
-        let network = self.state.model().folded();
+        let engine = Engine::new(&self.state.model(), &self.preparation, device, Precision::F32);
+        let outputs = self.network.outputs;
         let images = self.validation.len();
         let batch_size = self.settings.recipe.training.batch_size;
         let loader = Loader::new(
@@ -593,14 +596,14 @@ impl<'a> Run<'a> {
         for batch in loader {
             let batch = batch?;
             let rows = batch.indices.len();
-            let logits = network.forward(image_tensor(&self.preparation, &batch.pixels, rows, device), Pass::Inference);
+            let logits = engine.logits(&[Prepared::Pixels(&batch.pixels)]);
+            probabilities.extend(logits.iter().map(|&logit| sigmoid(logit)));
+            let logits = Tensor::from_data(TensorData::new(logits, [rows, outputs]), device);
             let (targets, mask, count) = label_tensors(&batch.labels, rows, device);
-            let loss = self.validation_loss.mean(logits.clone(), targets, mask).into_scalar::<f32>();
+            let loss = self.validation_loss.mean(logits, targets, mask).into_scalar::<f32>();
             loss_sum += f64::from(loss) * count as f64;
             known += count;
             labels.extend(batch.labels.iter().map(|label| label.known()));
-            let values = activation::sigmoid(logits).into_data().try_into_vec::<f32>();
-            probabilities.extend(values.expect("probabilities are f32"));
             done += rows;
             observe(Event::Validating { done, images });
         }
@@ -727,7 +730,7 @@ impl<'a> State<'a> {
         config: &NetworkConfig,
         device: &Device,
         learner: impl FnOnce(Network, Optimizer) -> Learner<'a>,
-    ) -> Result<(Self, Option<Loaded>), TrainError> {
+    ) -> Result<(Self, Option<LoadReport>), TrainError> {
         let (network, pretrained) = first_weights(recipe, config, device)?;
         let average = recipe.training.ema_decay.map(|decay| Average::new(decay, network.valid()));
         let state = Self {
@@ -782,7 +785,7 @@ pub(crate) fn first_weights(
     recipe: &Recipe,
     config: &NetworkConfig,
     device: &Device,
-) -> Result<(Network, Option<Loaded>), TrainError> {
+) -> Result<(Network, Option<LoadReport>), TrainError> {
     let network = config.init(recipe.training.seed, &tracking(&recipe.training, device));
     let Some(weights) = &recipe.model.weights else { return Ok((network, None)) };
     let mut file = visage_weights::read(&pretrained::locate(weights)?)?;

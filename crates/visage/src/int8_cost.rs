@@ -7,7 +7,7 @@ use visage_data::{Dataset, Split};
 use visage_export::ExportError;
 use visage_export::onnx::{Int8, PixelInput};
 use visage_judge::{Evaluation, Metric, Predictions, ThresholdRule, Thresholds, evaluate};
-use visage_model::Model;
+use visage_model::{Model, Precision, Predictor};
 use visage_run::predict::{Images, LabelledOutputs, predictions};
 
 use crate::commands::evaluate::images;
@@ -56,7 +56,13 @@ pub fn measured(
     let indices = images(dataset, split)?;
     let mut progress = Progress::new(&format!("judging on {split}"), "images", 2 * indices.len() as u64);
     let mut told = |done: usize| progress.set(done as u64, String::new);
-    let float = predictions(model, dataset, indices.clone(), BATCH_SIZE, &compute.device, &mut told)?;
+    let float = predictions(
+        &Predictor::new(model, &compute.device, Precision::F32),
+        dataset,
+        indices.clone(),
+        BATCH_SIZE,
+        &mut told,
+    )?;
     let ask = |pixels: &[u8], images: usize| {
         int8.probabilities(pixels, images).map_err(|error| CommandError::from(ExportError::from(error)))
     };

@@ -401,67 +401,6 @@ impl<C: CheckpointStrategy> NetworkOps for Autodiff<Flex, C> {
         }
     }
 
-    // The folded operations are for inference alone.
-
-    fn fold_conv2d(weight: Tracked, scale: Tracked, window: Window) -> Tracked {
-        Tracked::new(Flex::fold_conv2d(weight.into_primitive(), scale.into_primitive(), window))
-    }
-
-    fn folded_conv2d(
-        input: Tracked,
-        filters: Tracked,
-        shift: Tracked,
-        residual: Residual<Self>,
-        window: Window,
-        activation: Activation,
-    ) -> Tracked {
-        let residual = Residual::of(residual.into_option().map(Tracked::into_primitive));
-        Tracked::new(Flex::folded_conv2d(
-            input.into_primitive(),
-            filters.into_primitive(),
-            shift.into_primitive(),
-            residual,
-            window,
-            activation,
-        ))
-    }
-
-    fn folded_depthwise_conv2d(
-        input: Tracked,
-        weight: Tracked,
-        shift: Tracked,
-        window: Window,
-        activation: Activation,
-    ) -> Tracked {
-        Tracked::new(Flex::folded_depthwise_conv2d(
-            input.into_primitive(),
-            weight.into_primitive(),
-            shift.into_primitive(),
-            window,
-            activation,
-        ))
-    }
-
-    fn folded_expansion(
-        input: Tracked,
-        filters: Tracked,
-        filters_shift: Tracked,
-        weight: Tracked,
-        shift: Tracked,
-        window: Window,
-        activation: Activation,
-    ) -> Tracked {
-        Tracked::new(Flex::folded_expansion(
-            input.into_primitive(),
-            filters.into_primitive(),
-            filters_shift.into_primitive(),
-            weight.into_primitive(),
-            shift.into_primitive(),
-            window,
-            activation,
-        ))
-    }
-
     // The step of an optimiser is no part of any graph: the results are fresh leaves.
     fn adam_step(
         parameter: Tracked,

@@ -4,8 +4,8 @@ use burn::backend::{Flex, TensorMetadata};
 use burn_flex::FlexTensor;
 use visage_kernels as kernels;
 use visage_kernels::{
-    Activation, BatchStatistics, ConvShape, DepthwiseShape, Epilogue, Excitation, ExcitationGradients, Expansion,
-    PoolShape, Window, optimizer::AdamStep, optimizer::SgdStep,
+    Activation, BatchStatistics, ConvShape, DepthwiseShape, Epilogue, Excitation, ExcitationGradients, PoolShape,
+    Window, optimizer::AdamStep, optimizer::SgdStep,
 };
 
 use super::buffers::{self, Buffer};
@@ -115,83 +115,6 @@ impl NetworkOps for Flex {
         );
         buffers::give(input);
         residual.into_iter().for_each(buffers::give);
-        tensor(output, out)
-    }
-
-    fn fold_conv2d(weight: FlexTensor, scale: FlexTensor, window: Window) -> FlexTensor {
-        let (weight, scale) = (contiguous(weight), contiguous(scale));
-        let [out_channels, _, _, in_channels] = dims(&weight);
-        let scaled = slice(&weight)
-            .chunks_exact(window.kernel.iter().product::<usize>() * in_channels)
-            .zip(slice(&scale))
-            .flat_map(|(filter, scale)| filter.iter().map(move |value| value * scale));
-        let scaled: Vec<f32> = scaled.collect();
-        // The images' size is no part of the layout.
-        let shape = ConvShape { batch: 0, in_height: 0, in_width: 0, in_channels, out_channels, window };
-        let filters = kernels::pack_conv2d(shape, &scaled);
-        let length = filters.len();
-        tensor(filters, [length])
-    }
-
-    fn folded_conv2d(
-        input: FlexTensor,
-        filters: FlexTensor,
-        shift: FlexTensor,
-        residual: Residual<Self>,
-        window: Window,
-        activation: Activation,
-    ) -> FlexTensor {
-        let (input, filters, shift) = (contiguous(input), contiguous(filters), contiguous(shift));
-        let residual = residual.into_option().map(contiguous);
-        let [batch, in_height, in_width, in_channels] = dims(&input);
-        let [out_channels] = dims(&shift);
-        let shape = ConvShape { batch, in_height, in_width, in_channels, out_channels, window };
-        let out = [batch, shape.out_height(), shape.out_width(), out_channels];
-        let mut output = buffers::take(out.iter().product());
-        let epilogue = Epilogue { bias: Some(slice(&shift)), residual: residual.as_ref().map(slice), activation };
-        kernels::conv2d_packed(shape, slice(&input), slice(&filters), epilogue, &mut output);
-        buffers::give(input);
-        residual.into_iter().for_each(buffers::give);
-        tensor(output, out)
-    }
-
-    fn folded_depthwise_conv2d(
-        input: FlexTensor,
-        weight: FlexTensor,
-        shift: FlexTensor,
-        window: Window,
-        activation: Activation,
-    ) -> FlexTensor {
-        let (input, weight, shift) = (contiguous(input), contiguous(weight), contiguous(shift));
-        let shape = depthwise_shape(dims(&input), window);
-        let out = [shape.batch, shape.out_height(), shape.out_width(), shape.channels];
-        let mut output = buffers::take(out.iter().product());
-        let epilogue = Epilogue { bias: Some(slice(&shift)), residual: None, activation };
-        kernels::depthwise_conv2d(shape, slice(&input), slice(&weight), epilogue, &mut output);
-        buffers::give(input);
-        tensor(output, out)
-    }
-
-    fn folded_expansion(
-        input: FlexTensor,
-        filters: FlexTensor,
-        filters_shift: FlexTensor,
-        weight: FlexTensor,
-        shift: FlexTensor,
-        window: Window,
-        activation: Activation,
-    ) -> FlexTensor {
-        let input = contiguous(input);
-        let [filters, filters_shift, weight, shift] = [filters, filters_shift, weight, shift].map(contiguous);
-        let [batch, in_height, in_width, in_channels] = dims(&input);
-        let [channels] = dims(&shift);
-        let shape = DepthwiseShape { batch, in_height, in_width, channels, window };
-        let out = [batch, shape.out_height(), shape.out_width(), channels];
-        let mut output = buffers::take(out.iter().product());
-        let expansion = Expansion { in_channels, filters: slice(&filters), bias: slice(&filters_shift), activation };
-        let epilogue = Epilogue { bias: Some(slice(&shift)), residual: None, activation };
-        kernels::expanded_depthwise_conv2d(shape, slice(&input), expansion, slice(&weight), epilogue, &mut output);
-        buffers::give(input);
         tensor(output, out)
     }
 

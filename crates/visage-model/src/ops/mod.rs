@@ -9,7 +9,7 @@
 
 mod autodiff;
 pub(crate) mod buffers;
-mod composed;
+pub(crate) mod composed;
 mod flex;
 mod precision;
 
@@ -68,39 +68,6 @@ pub trait NetworkOps: Backend {
         scale: FloatTensor<Self>,
         shift: FloatTensor<Self>,
         #[extension_type] residual: Residual<Self>,
-        activation: Activation,
-    ) -> FloatTensor<Self>;
-
-    /// See [`fold_conv2d`].
-    fn fold_conv2d(weight: FloatTensor<Self>, scale: FloatTensor<Self>, window: Window) -> FloatTensor<Self>;
-
-    /// See [`folded_conv2d`].
-    fn folded_conv2d(
-        input: FloatTensor<Self>,
-        filters: FloatTensor<Self>,
-        shift: FloatTensor<Self>,
-        #[extension_type] residual: Residual<Self>,
-        window: Window,
-        activation: Activation,
-    ) -> FloatTensor<Self>;
-
-    /// See [`folded_depthwise_conv2d`].
-    fn folded_depthwise_conv2d(
-        input: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        shift: FloatTensor<Self>,
-        window: Window,
-        activation: Activation,
-    ) -> FloatTensor<Self>;
-
-    /// See [`folded_expansion`].
-    fn folded_expansion(
-        input: FloatTensor<Self>,
-        filters: FloatTensor<Self>,
-        filters_shift: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        shift: FloatTensor<Self>,
-        window: Window,
         activation: Activation,
     ) -> FloatTensor<Self>;
 
@@ -257,100 +224,6 @@ pub fn scale_shift(
         scale.into_dispatch(),
         shift.into_dispatch(),
         Residual::of(residual.map(Tensor::into_dispatch)),
-        activation,
-    ))
-}
-
-/// The filters of [`folded_conv2d`]: every output channel of `weight` multiplied by its `scale`, in whatever layout the
-/// backend likes best. Carries no gradient.
-///
-/// - `weight`: `[out_channels, kernel_height, kernel_width, in_channels]`
-/// - `scale`: `[out_channels]`
-#[must_use]
-pub fn fold_conv2d(weight: Tensor<4>, scale: Tensor<1>, window: Window) -> Tensor<1> {
-    if is_composed(&weight) {
-        return composed::fold_conv2d(weight, scale);
-    }
-    Tensor::from_dispatch(<Dispatch as NetworkOps>::fold_conv2d(weight.into_dispatch(), scale.into_dispatch(), window))
-}
-
-/// `activation(conv(input) + shift + residual)` by the filters of [`fold_conv2d`], made for the same kernel and stride:
-/// convolution, norm, shortcut and activation in one pass at inference. Carries no gradient.
-///
-/// - `input`: `[batch, height, width, in_channels]`
-/// - `shift`: `[out_channels]`
-/// - `residual` and result: `[batch, out_height, out_width, out_channels]`
-#[must_use]
-pub fn folded_conv2d(
-    input: Tensor<4>,
-    filters: Tensor<1>,
-    shift: Tensor<1>,
-    residual: Option<Tensor<4>>,
-    window: Window,
-    activation: Activation,
-) -> Tensor<4> {
-    if is_composed(&input) {
-        return composed::folded_conv2d(input, filters, shift, residual, window, activation);
-    }
-    Tensor::from_dispatch(<Dispatch as NetworkOps>::folded_conv2d(
-        input.into_dispatch(),
-        filters.into_dispatch(),
-        shift.into_dispatch(),
-        Residual::of(residual.map(Tensor::into_dispatch)),
-        window,
-        activation,
-    ))
-}
-
-/// `activation(depthwise_conv(input) + shift)`, with the norm's scale in the weight. Carries no gradient.
-///
-/// - `input`: `[batch, height, width, channels]`
-/// - `weight`: `[kernel_height, kernel_width, channels]`
-/// - `shift`: `[channels]`
-#[must_use]
-pub fn folded_depthwise_conv2d(
-    input: Tensor<4>,
-    weight: Tensor<3>,
-    shift: Tensor<1>,
-    window: Window,
-    activation: Activation,
-) -> Tensor<4> {
-    if is_composed(&input) {
-        return composed::folded_depthwise_conv2d(input, weight, shift, window, activation);
-    }
-    Tensor::from_dispatch(<Dispatch as NetworkOps>::folded_depthwise_conv2d(
-        input.into_dispatch(),
-        weight.into_dispatch(),
-        shift.into_dispatch(),
-        window,
-        activation,
-    ))
-}
-
-/// A [`folded_conv2d`] of one pixel and the [`folded_depthwise_conv2d`] behind it, `activation` after each: what lies between
-/// need never be whole. Carries no gradient.
-///
-/// - `input`: `[batch, height, width, in_channels]`
-/// - `filters`, `filters_shift`: of the first
-/// - `weight`, `shift`, `window`: of the second
-#[must_use]
-pub fn folded_expansion(
-    input: Tensor<4>,
-    (filters, filters_shift): (Tensor<1>, Tensor<1>),
-    (weight, shift): (Tensor<3>, Tensor<1>),
-    window: Window,
-    activation: Activation,
-) -> Tensor<4> {
-    if is_composed(&input) {
-        return composed::folded_expansion(input, (filters, filters_shift), (weight, shift), window, activation);
-    }
-    Tensor::from_dispatch(<Dispatch as NetworkOps>::folded_expansion(
-        input.into_dispatch(),
-        filters.into_dispatch(),
-        filters_shift.into_dispatch(),
-        weight.into_dispatch(),
-        shift.into_dispatch(),
-        window,
         activation,
     ))
 }

@@ -96,7 +96,7 @@ pub(crate) async fn answered(
     app: &App,
     model: &Arc<Loaded>,
     given: Given,
-) -> Result<(usize, visage_model::Answers), Problem> {
+) -> Result<(usize, visage_model::ModelOutput), Problem> {
     let images = given.images();
     let place = app.engine.admit(images)?;
     let prepared = match given {

@@ -4,7 +4,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
-use visage_model::Answers;
+use visage_model::ModelOutput;
 
 use super::request::Request;
 use super::{JSON_LENGTH, OUTPUTS};
@@ -41,7 +41,7 @@ impl Output {
         })
     }
 
-    pub(crate) fn of(self, answers: &Answers) -> &[f32] {
+    pub(crate) fn of(self, answers: &ModelOutput) -> &[f32] {
         match self {
             Self::Probabilities => &answers.probabilities,
             Self::Logits => &answers.logits,
@@ -111,7 +111,7 @@ pub(crate) fn response(
     model: &Loaded,
     id: Option<&str>,
     images: usize,
-    answers: &Answers,
+    answers: &ModelOutput,
     wanted: &[Wanted],
 ) -> Result<Response, Problem> {
     let shape = [images, model.model.card.attributes.len()];

@@ -9,7 +9,7 @@ use visage_judge::{Calibration, Chosen, Metric, Predictions, ThresholdRule, Thre
 use visage_run::predict::{LabelledOutputs, logits};
 
 use super::evaluate::{BATCH_SIZE, images, open};
-use super::read_model;
+use super::read_predictor;
 use crate::cli::{CalibrateArgs, Method, ThresholdChoice};
 use crate::compute::Compute;
 use crate::error::CommandError;
@@ -49,17 +49,16 @@ struct Attribute {
 /// Fits a model's calibration and thresholds, and writes it anew.
 pub fn run(args: &CalibrateArgs) -> Result<(), CommandError> {
     let compute = Compute::for_asking(&args.ask)?;
-    let (model, file) = read_model(&args.model, &compute)?;
-    let dataset = Arc::new(open(&args.source, &model)?);
+    let (model, file) = read_predictor(&args.model, &compute)?;
+    let dataset = Arc::new(open(&args.source, model.card())?);
     let indices = images(&dataset, args.split)?;
     let mut progress = Progress::new(&format!("calibrating on {}", args.split), "images", indices.len() as u64);
-    let LabelledOutputs { labels, outputs: logits } =
-        logits(&model, &dataset, indices, BATCH_SIZE, &compute.device, |done| {
-            progress.set(done as u64, String::new);
-        })?;
+    let LabelledOutputs { labels, outputs: logits } = logits(&model, &dataset, indices, BATCH_SIZE, |done| {
+        progress.set(done as u64, String::new);
+    })?;
     drop(progress);
 
-    let mut card = model.card.clone();
+    let mut card = model.card().clone();
     let count = card.attributes.len();
     let predictions = |probabilities| Predictions::new(card.attributes.clone(), labels.clone(), probabilities);
     let by = |calibration: Option<&Calibration>| -> Vec<f32> {

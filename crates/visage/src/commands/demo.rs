@@ -7,7 +7,7 @@ use visage_data::{Dataset, Split};
 use visage_run::{MetricsFile, Recipe};
 use visage_synth::Options;
 
-use super::{compare, data, evaluate, read_model, read_rules, report, train};
+use super::{compare, data, evaluate, read_predictor, read_rules, report, train};
 use crate::cli::{DemoArgs, Threshold};
 use crate::compute::Compute;
 use crate::error::CommandError;
@@ -57,7 +57,7 @@ pub fn run(args: &DemoArgs) -> Result<(), CommandError> {
             compute: &compute,
             resume_command: format!("visage train --resume --out {} --data {}", shell::path(&run), shell::path(&faces)),
         })?;
-        let (model, model_file) = read_model(&run, &compute)?;
+        let (model, model_file) = read_predictor(&run, &compute)?;
         let judgement = evaluate::evaluate(&evaluate::Judging {
             model: &model,
             model_file,
@@ -66,7 +66,7 @@ pub fn run(args: &DemoArgs) -> Result<(), CommandError> {
             split: Split::Test,
             threshold: Threshold::Model,
             group_by: &[],
-            rules: &read_rules(None, &model.card.attributes)?,
+            rules: &read_rules(None, &model.card().attributes)?,
             consistent: false,
             compute: &compute,
         })?;
