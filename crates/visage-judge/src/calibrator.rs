@@ -129,6 +129,14 @@ impl Calibration {
         }
     }
 
+    /// The number of attributes it maps.
+    fn attributes(&self) -> usize {
+        match self {
+            Self::Temperature { temperatures } => temperatures.len(),
+            Self::Isotonic { curves } => curves.len(),
+        }
+    }
+
     /// The probability that attribute number `attribute`, which must be one of this calibration's, is present.
     #[must_use]
     pub fn probability(&self, attribute: usize, logit: f32) -> f32 {
@@ -144,18 +152,29 @@ impl Calibration {
     ///
     /// What is wrong.
     pub fn check(&self, attributes: usize) -> Result<(), String> {
-        let (count, sound) = match self {
-            Self::Temperature { temperatures } => (
-                temperatures.len(),
-                temperatures.iter().all(|temperature| temperature.is_normal() && *temperature > 0.0),
-            ),
-            Self::Isotonic { curves } => (curves.len(), curves.iter().all(Curve::is_sound)),
+        let sound = match self {
+            Self::Temperature { temperatures } => {
+                temperatures.iter().all(|temperature| temperature.is_normal() && *temperature > 0.0)
+            }
+            Self::Isotonic { curves } => curves.iter().all(Curve::is_sound),
         };
+        let count = self.attributes();
         if count != attributes {
             return Err(format!("a calibration of {count} attributes for {attributes}"));
         }
         if sound { Ok(()) } else { Err(format!("a {} calibration that makes no sense", self.method())) }
     }
+}
+
+/// Converts logits, row-major `images x attributes`, to probabilities: through `calibration`, which must be of the same
+/// attributes, or through the sigmoid if there is none.
+#[must_use]
+pub fn probabilities(calibration: Option<&Calibration>, logits: &[f32]) -> Vec<f32> {
+    let Some(calibration) = calibration else {
+        return logits.iter().map(|&logit| sigmoid(logit)).collect();
+    };
+    let attributes = calibration.attributes();
+    logits.iter().enumerate().map(|(cell, &logit)| calibration.probability(cell % attributes, logit)).collect()
 }
 
 /// The logistic function, by the formula of Burn's CPU backend: a threshold that is one image's probability must decide that
@@ -275,14 +294,20 @@ mod tests {
         let logits = [3.0, -1.0, 0.5, 2.0];
         for method in [CalibrationMethod::Temperature, CalibrationMethod::Isotonic] {
             let calibration = Calibration::fit(method, 2, &labels, &logits);
-            for (cell, &logit) in logits.iter().enumerate() {
-                assert_eq!(calibration.probability(cell % 2, logit), sigmoid(logit), "{method}");
-            }
+            assert_eq!(probabilities(Some(&calibration), &logits), probabilities(None, &logits), "{method}");
             assert_eq!(calibration.check(2), Ok(()));
             assert!(calibration.check(3).is_err());
             let json = serde_json::to_string(&calibration).unwrap();
             assert_eq!(serde_json::from_str::<Calibration>(&json).unwrap(), calibration);
         }
+    }
+
+    #[test]
+    fn each_column_is_mapped_by_its_own_attribute() {
+        let calibration = Calibration::Temperature { temperatures: vec![1.0, 2.0] };
+        let [one, two] = [1.0, 2.0].map(sigmoid);
+        assert_eq!(probabilities(Some(&calibration), &[1.0, 2.0, 2.0, 4.0]), [one, one, two, two]);
+        assert_eq!(probabilities(None, &[1.0, 2.0]), [one, two]);
     }
 
     #[test]
@@ -311,6 +336,6 @@ mod tests {
         let logits: Vec<f32> = (0..40_u8).map(f32::from).collect();
         let fitted = Calibration::fit(CalibrationMethod::Isotonic, 1, &labels, &logits);
         let cross = Calibration::cross_fitted(CalibrationMethod::Isotonic, 1, &labels, &logits);
-        assert!((0..40).any(|i| fitted.probability(0, logits[i]) != cross[i]));
+        assert_ne!(probabilities(Some(&fitted), &logits), cross);
     }
 }

@@ -41,7 +41,7 @@ pub use answers::{Aligned, Answers, LeftOut};
 pub use audit::{AttributeAudit, Audit, LabelDoubt, audit};
 pub use bootstrap::{CONFIDENCE, Interval, Intervals, Judged, Replicate, Resampling, ScoreIntervals, resample};
 pub use calibration::ECE_BINS;
-pub use calibrator::{Calibration, CalibrationMethod, Curve, sigmoid};
+pub use calibrator::{Calibration, CalibrationMethod, Curve, probabilities, sigmoid};
 pub use comparison::{COLLAPSE_RATIO, Compared, ComparedRow, Comparison, F1_LOSS_MARGIN, Flag};
 pub use confusion::Confusion;
 pub use consistent::{ConsistentAttribute, ConsistentScores};

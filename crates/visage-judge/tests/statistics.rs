@@ -3,7 +3,7 @@
 use serde_json::Value;
 use visage_judge::{
     Calibration, CalibrationMethod, Interval, Intervals, Judged, Metric, Predictions, Resampling, ThresholdRule,
-    Thresholds, audit, evaluate, holm, mcnemar, normal_p, resample, sigmoid,
+    Thresholds, audit, evaluate, holm, mcnemar, normal_p, probabilities, resample,
 };
 
 macro_rules! golden {
@@ -136,16 +136,17 @@ fn calibrations_are_scipys_and_scikit_learns() {
     assert_close(temperatures[0].into(), &golden["temperature"], 1e-5, "temperature");
     for point in golden["isotonic"].as_array().unwrap() {
         let logit = point[0].as_f64().unwrap() as f32;
-        assert_close(isotonic.probability(0, logit).into(), &point[1], 2e-6, &format!("isotonic at {logit}"));
+        let found = probabilities(Some(&isotonic), &[logit])[0];
+        assert_close(found.into(), &point[1], 2e-6, &format!("isotonic at {logit}"));
     }
-    let ece = |probability: &dyn Fn(f32) -> f32| {
-        let probabilities = logits.iter().map(|&logit| probability(logit)).collect();
+    let ece = |calibration| {
+        let probabilities = probabilities(calibration, &logits);
         let predictions = Predictions::new(vec!["a".into()], labels.clone(), probabilities).unwrap();
         evaluate(&predictions, &Thresholds::fixed(0.5, 1)).unwrap().macro_average.ece.unwrap()
     };
-    assert_close(ece(&sigmoid), &golden["ece"][0], 1e-6, "ECE as it was");
-    assert_close(ece(&|x| temperature.probability(0, x)), &golden["ece"][1], 1e-5, "ECE by temperature");
-    assert_close(ece(&|x| isotonic.probability(0, x)), &golden["ece"][2], 1e-6, "ECE by isotonic regression");
+    assert_close(ece(None), &golden["ece"][0], 1e-6, "ECE without calibration");
+    assert_close(ece(Some(&temperature)), &golden["ece"][1], 1e-5, "ECE by temperature");
+    assert_close(ece(Some(&isotonic)), &golden["ece"][2], 1e-6, "ECE by isotonic regression");
 }
 
 #[test]

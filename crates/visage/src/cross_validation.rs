@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use visage_data::{Dataset, Split};
 use visage_judge::Predictions;
-use visage_train::inference::predictions;
-use visage_train::{Recipe, RunFolder};
+use visage_run::predict::predictions;
+use visage_run::{Recipe, RunFolder};
 
 use crate::commands::{read_predictor, train};
 use crate::compute::Compute;

@@ -8,7 +8,7 @@ use visage_export::ExportError;
 use visage_export::onnx::{Int8, PixelInput};
 use visage_judge::{Evaluation, Metric, Predictions, ThresholdRule, Thresholds, evaluate};
 use visage_model::{Model, Precision, Predictor};
-use visage_train::inference::{answers, predictions};
+use visage_run::predict::{Images, LabelledOutputs, predictions};
 
 use crate::commands::evaluate::images;
 use crate::compute::Compute;
@@ -66,9 +66,16 @@ pub fn measured(
     let ask = |pixels: &[u8], images: usize| {
         int8.probabilities(pixels, images).map_err(|error| CommandError::from(ExportError::from(error)))
     };
-    let (labels, probabilities) =
-        answers(&model.card, dataset, indices.clone(), BATCH_SIZE, ask, |done| told(indices.len() + done))?;
-    let quantised = Predictions::new(model.card.attributes.clone(), labels, probabilities)?;
+    let (done_before, card) = (indices.len(), &model.card);
+    let images = Images {
+        attributes: &card.attributes,
+        preparation: &card.preparation,
+        dataset,
+        indices,
+        batch_size: BATCH_SIZE,
+    };
+    let LabelledOutputs { labels, outputs } = images.outputs(ask, |done| told(done_before + done))?;
+    let quantised = Predictions::new(card.attributes.clone(), labels, outputs)?;
 
     let pairs = float.probabilities().iter().zip(quantised.probabilities());
     let differences = pairs.map(|(a, b)| f64::from((a - b).abs()));

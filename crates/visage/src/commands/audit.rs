@@ -7,7 +7,7 @@ use serde::Serialize;
 use visage_data::duplicates::{Duplicate, Thumbnail, duplicates};
 use visage_data::{Dataset, Label, Loader, LoaderOptions, Split};
 use visage_judge::{AttributeAudit, LabelDoubt, Predictions};
-use visage_train::inference::predictions;
+use visage_run::predict::predictions;
 
 use super::data::source;
 use super::evaluate::{BATCH_SIZE, images, open};

@@ -12,9 +12,9 @@ use visage_data::{CELEBA_ATTRIBUTES, Preparation};
 use visage_model::{
     Draws, Engine, Network, NetworkConfig, Pass, Pending, Precision, Prepared, Training, image_tensor, ops, threads,
 };
+use visage_run::{LossKind, OptimizerRecipe, TrainingRecipe};
 use visage_train::optimizer::Optimizer;
-use visage_train::recipe::{OptimizerRecipe, TrainingRecipe};
-use visage_train::{Gradients, Loss, LossKind, Rates};
+use visage_train::{Gradients, Loss, Rates, tracking};
 
 use crate::cli::{BenchArgs, BenchMode};
 use crate::compute::Compute;
@@ -152,7 +152,7 @@ impl Work {
         }
         let recipe =
             TrainingRecipe { checkpoint_activations: args.checkpoint_activations, ..TrainingRecipe::default() };
-        let device = recipe.tracking(device);
+        let device = tracking(&recipe, device);
         let labels: Vec<f32> = (0..images * outputs).map(|_| f32::from(u8::from(random.random::<bool>()))).collect();
         Self::Train(Box::new(TrainWork {
             input,

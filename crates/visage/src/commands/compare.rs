@@ -9,11 +9,10 @@ use visage_judge::{
     Answers, ComparedRow, Comparison, Evaluation, Flag, Interval, Metric, ORIGINAL_TEST_IMAGES, Scores, Verdict,
     published_means,
 };
-use visage_train::{PredictionsFile, RunFolder, TrainError};
+use visage_run::{MetricsFile, PredictionsFile, RunFolder};
 
 use crate::cli::CompareArgs;
 use crate::error::CommandError;
-use crate::metrics_file::MetricsFile;
 use crate::output;
 use crate::resampling::RESAMPLING;
 use crate::table::{Columns, counted, percent, score};
@@ -194,7 +193,7 @@ fn read(runs: &[PathBuf], asked: Option<Split>) -> Result<Vec<Run>, CommandError
 
 /// Where the data of a run was.
 fn trained_on(run: &Path) -> Result<PathBuf, CommandError> {
-    let record = RunFolder::open(run).and_then(|run| run.record()).map_err(TrainError::from)?;
+    let record = RunFolder::open(run).and_then(|run| run.record())?;
     Ok(record.data.path)
 }
 

@@ -6,18 +6,17 @@ use std::sync::Arc;
 use visage_data::{Dataset, Label, Split};
 use visage_judge::{
     Consistency, ConsistentScores, Evaluation, Gap, Grouping, Interval, Intervals, Metric, Predictions, Rules,
-    SMALL_GROUP, Scores, ThresholdRule, Thresholds, judge_groups, sigmoid, widest_gaps,
+    SMALL_GROUP, Scores, ThresholdRule, Thresholds, judge_groups, probabilities, widest_gaps,
 };
 use visage_model::{Card, Origin, Precision, Predictor};
-use visage_train::inference::{logits, predictions};
-use visage_train::{About, PredictionsFile, RunFolder};
+use visage_run::predict::{LabelledOutputs, logits, predictions};
+use visage_run::{MetricsFile, PredictionsFile, PredictionsOrigin, RunFolder};
 
 use super::data::source;
 use super::{read_predictor, read_rules};
 use crate::cli::{EvaluateArgs, SourceArgs, Threshold};
 use crate::compute::Compute;
 use crate::error::CommandError;
-use crate::metrics_file::MetricsFile;
 use crate::output;
 use crate::progress::Progress;
 use crate::resampling::RESAMPLING;
@@ -185,7 +184,7 @@ pub fn evaluate(judging: &Judging<'_>) -> Result<Judged, CommandError> {
         consistency: (!rules.is_empty()).then(|| rules.count(&predictions, &thresholds)),
         consistent: consistent.then(|| rules.judge(&predictions, &thresholds)).transpose()?,
     };
-    let about = About {
+    let origin = PredictionsOrigin {
         visage_version: metrics.visage_version.clone(),
         model: metrics.model.clone(),
         dataset: metrics.dataset.clone(),
@@ -193,7 +192,7 @@ pub fn evaluate(judging: &Judging<'_>) -> Result<Judged, CommandError> {
         split: *split,
         images: indices.iter().map(|&index| dataset.samples()[index].image.clone()).collect(),
     };
-    Ok(Judged { metrics, predictions: PredictionsFile { about, predictions, uncalibrated, thresholds } })
+    Ok(Judged { metrics, predictions: PredictionsFile { origin, predictions, uncalibrated, thresholds } })
 }
 
 /// What the model says of the images, and what it would say without its calibration if it has one.
@@ -205,13 +204,10 @@ fn answers(judging: &Judging<'_>, indices: &[usize]) -> Result<(Predictions, Opt
         let plain = predictions(model, dataset, indices.to_vec(), BATCH_SIZE, told)?;
         return Ok((plain, None));
     };
-    let (labels, logits) = logits(model, dataset, indices.to_vec(), BATCH_SIZE, told)?;
+    let LabelledOutputs { labels, outputs: logits } = logits(model, dataset, indices.to_vec(), BATCH_SIZE, told)?;
     let names = &model.card().attributes;
-    let calibrated = logits.iter().enumerate();
-    let calibrated = calibrated.map(|(cell, &logit)| calibration.probability(cell % names.len(), logit)).collect();
-    let plain = logits.iter().map(|&logit| sigmoid(logit)).collect();
-    let plain = Predictions::new(names.clone(), labels.clone(), plain)?;
-    Ok((Predictions::new(names.clone(), labels, calibrated)?, Some(plain)))
+    let plain = Predictions::new(names.clone(), labels.clone(), probabilities(None, &logits))?;
+    Ok((Predictions::new(names.clone(), labels, probabilities(Some(calibration), &logits))?, Some(plain)))
 }
 
 /// The images of a split, of which there must be some.

@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 
 use visage_judge::{RuleSet, Rules};
 use visage_model::{Card, Model, Predictor};
-use visage_train::trainer::model_of_run;
+use visage_run::RunFolder;
 
 use crate::cli::{Command, DataCommand, RecipeCommand};
 use crate::compute::Compute;
@@ -81,7 +81,7 @@ pub fn read_predictor(model: &Path, compute: &Compute) -> Result<(Predictor, Pat
 
 /// The file that `model` names.
 fn model_file(model: &Path) -> Result<PathBuf, CommandError> {
-    let file = if model.is_dir() { model_of_run(model) } else { model.to_owned() };
+    let file = if model.is_dir() { RunFolder::model_file(model) } else { model.to_owned() };
     if model.is_dir() && !file.is_file() {
         return Err(CommandError::NoModel { folder: model.to_owned() });
     }

@@ -1,4 +1,4 @@
-//! What can be wrong with a recipe.
+//! Errors of recipes.
 
 use std::fmt::{self, Display};
 use std::io;
@@ -6,16 +6,16 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-/// A recipe that cannot be used, and what to do about it.
+/// Why a recipe cannot be used. Every message names the remedy.
 #[derive(Debug, Error)]
 pub enum RecipeError {
     /// Neither a shipped recipe nor a file.
-    #[error("there is no recipe {name:?}{}; shipped with visage: {}; a recipe of your own is the path of a .toml file",
+    #[error("there is no recipe {name:?}{}; shipped with visage: {}; for a recipe of your own give the path of its .toml file",
         did_you_mean(nearest.as_deref()), shipped.join(", "))]
     Unknown {
-        /// What was asked for.
+        /// The name.
         name: String,
-        /// The shipped name most like it, if one is.
+        /// The most similar shipped name, if any is similar.
         nearest: Option<String>,
         /// Every shipped name.
         shipped: Vec<&'static str>,
@@ -25,15 +25,15 @@ pub enum RecipeError {
     Read {
         /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The cause.
         source: io::Error,
     },
-    /// The text is not TOML, or a value is of the wrong kind.
+    /// The text is not TOML, or a value is of the wrong type.
     #[error(
         "{origin}, line {line}, column {column}: {message}\n    {excerpt}\ncorrect this line; the shipped recipes show every key in use"
     )]
     Toml {
-        /// The file, or the shipped recipe.
+        /// The file or shipped recipe.
         origin: String,
         /// Line, from 1.
         line: usize,
@@ -44,24 +44,24 @@ pub enum RecipeError {
         /// The line itself.
         excerpt: String,
     },
-    /// A key that means nothing, in a file or an override.
+    /// An unknown key, in a file or an override.
     #[error("{place}: there is no key `{key}`{}", did_you_mean(nearest.as_deref()))]
     UnknownKey {
         /// File, line and column, or the override.
         place: String,
         /// The key.
         key: String,
-        /// The known key most like it, if one is.
+        /// The most similar known key, if any is similar.
         nearest: Option<String>,
     },
-    /// A key without its section that several sections have.
+    /// A key without its section, which several sections have.
     #[error("{assignment:?}: several sections have a key `{key}`; say which: {}", candidates.join(", "))]
     AmbiguousKey {
         /// The override.
         assignment: String,
         /// The key.
         key: String,
-        /// The full keys it could be.
+        /// The full keys that it could mean.
         candidates: Vec<String>,
     },
     /// An override that cannot be applied.
@@ -80,7 +80,7 @@ pub enum RecipeError {
         /// Everything that is out of range.
         problems: Vec<Problem>,
     },
-    /// A value that TOML cannot hold.
+    /// A value that TOML cannot represent.
     #[error("the recipe cannot be written as TOML: {0}")]
     Unwritable(#[from] toml::ser::Error),
 }
@@ -90,9 +90,9 @@ pub enum RecipeError {
 pub struct Problem {
     /// The full key, such as `training.epochs`.
     pub key: &'static str,
-    /// Where the key stands in the recipe file, from 1, if it came from one.
+    /// Line of the key in the recipe file, from 1, if it came from a file.
     pub line: Option<usize>,
-    /// The value, and what it must be.
+    /// The value, and its allowed range.
     pub message: String,
 }
 

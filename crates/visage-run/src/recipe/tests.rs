@@ -1,12 +1,9 @@
 use proptest::prelude::*;
-use visage_data::{AttributeStatistics, Resize, Size, Split, Statistics, Weighting};
+use visage_data::{Resize, Size, Weighting};
 use visage_judge::ThresholdRule;
 use visage_model::Architecture;
 
 use super::*;
-use crate::early_stopping::Monitor;
-use crate::loss::LossKind;
-use crate::schedule::OneCycle;
 
 fn baseline() -> Recipe {
     Recipe::load("baseline").unwrap()
@@ -33,7 +30,7 @@ fn original_is_the_write_ups_final_model() {
     assert_eq!(recipe.schedule, ScheduleRecipe::OneCycle(OneCycle::default()));
     let TrainingRecipe { epochs, batch_size, monitor, patience, .. } = recipe.training;
     assert_eq!((epochs, batch_size, monitor, patience), (10, 64, Monitor::ValidationLoss, Some(5)));
-    assert_eq!(recipe.evaluation.thresholds, Thresholds::Fixed(0.5));
+    assert_eq!(recipe.evaluation.thresholds, ThresholdSource::Fixed(0.5));
     let augmentation = recipe.augmentation.augmentation();
     assert_eq!(augmentation.flip, 0.5);
     let noise = augmentation.noise.unwrap();
@@ -105,10 +102,12 @@ fn overrides_change_what_they_name() {
         (&["precision=bf16", "label_smoothing=0.1"], |r| r.loss.label_smoothing == 0.1),
         (&["weights=a.pth", "freeze_norms=true", "freeze_backbone_epochs=1"], |r| r.training.freeze_norms),
         (&["wanted_recall=0.9", "thresholds=recall"], |r| {
-            r.evaluation.thresholds == Thresholds::Chosen(ThresholdRule::Recall(0.9))
+            r.evaluation.thresholds == ThresholdSource::Chosen(ThresholdRule::Recall(0.9))
         }),
-        (&["thresholds=precision"], |r| r.evaluation.thresholds == Thresholds::Chosen(ThresholdRule::Precision(0.8))),
-        (&["thresholds=best_f1"], |r| r.evaluation.thresholds == Thresholds::Chosen(ThresholdRule::BestF1)),
+        (&["thresholds=precision"], |r| {
+            r.evaluation.thresholds == ThresholdSource::Chosen(ThresholdRule::Precision(0.8))
+        }),
+        (&["thresholds=best_f1"], |r| r.evaluation.thresholds == ThresholdSource::Chosen(ThresholdRule::BestF1)),
     ];
     for (assignments, check) in table {
         let mut recipe = baseline();
@@ -189,37 +188,11 @@ fn files_that_are_wrong_name_line_column_and_remedy() {
     assert!(message.contains("no key `epochs`; did you mean `training.epochs`?"), "{message}");
 }
 
-/// Counts of the training split of one attribute.
-fn counted(present: u64, absent: u64) -> Statistics {
-    let name = "Bald".to_owned();
-    let attribute = AttributeStatistics { name, present, absent, unknown: 0, prevalence: None };
-    Statistics { split: Split::Train, samples: present + absent, attributes: vec![attribute], majority_accuracy: None }
-}
-
-#[test]
-fn weights_favour_the_rarer_answer_and_are_tempered() {
-    use burn::tensor::{Device, Tensor};
-
-    let device = Device::flex();
-    let mut recipe = Recipe::load("enhanced").unwrap();
-    recipe.set("loss.kind=bce").unwrap();
-    let loss = recipe.loss.loss(&counted(10, 90), &device).unwrap();
-    let cost = |target: f32| {
-        let [logit, target] = [0.0, target].map(|value| Tensor::<2>::from_floats([[value]], &device));
-        loss.elements(logit, target).into_scalar::<f32>()
-    };
-    // The square root of 90 / 10.
-    assert!((cost(1.0) / cost(0.0) - 3.0).abs() < 1e-5);
-    assert!(
-        recipe.loss.loss(&counted(0, 90), &device).unwrap_err().to_string().contains("Bald (0 present, 90 absent)")
-    );
-}
-
 #[test]
 fn every_key_is_documented() {
     const DOCUMENT: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/recipes.md"));
     let sections = keys::sections();
-    // What images undergo has many keys of its own, told where it is shown.
+    // The many keys of augmentation are documented by name where `visage data preview` is described.
     for (section, keys) in sections.iter().filter(|(section, _)| *section != "augmentation") {
         let (_, rest) = DOCUMENT.split_once(&format!("## `[{section}]`")).expect(section);
         let text = rest.split("\n## ").next().unwrap_or_default();

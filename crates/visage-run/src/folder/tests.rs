@@ -1,4 +1,5 @@
 use super::*;
+use crate::record::{DataRecord, RunResult, RunStatus};
 
 fn recipe() -> Recipe {
     Recipe::load("enhanced").unwrap()
@@ -61,14 +62,14 @@ fn a_run_begins_only_in_a_folder_of_its_own() {
     let parent = tempfile::tempdir().unwrap();
     let path = parent.path();
     fs::write(path.join("thesis.doc"), "years of work").unwrap();
-    assert!(matches!(RunFolder::create(path, &recipe(), &record()), Err(RunFolderError::NotARun { .. })));
+    assert!(matches!(RunFolder::create(path, &recipe(), &record()), Err(RunError::NotARun { .. })));
     assert_eq!(fs::read_dir(path).unwrap().count(), 1);
-    assert!(matches!(RunFolder::open(path), Err(RunFolderError::Missing { .. })));
+    assert!(matches!(RunFolder::open(path), Err(RunError::Missing { .. })));
 
     let empty = path.join("empty");
     fs::create_dir(&empty).unwrap();
     RunFolder::create(&empty, &recipe(), &record()).unwrap();
-    assert!(matches!(RunFolder::create(&empty, &recipe(), &record()), Err(RunFolderError::Exists { .. })));
+    assert!(matches!(RunFolder::create(&empty, &recipe(), &record()), Err(RunError::Exists { .. })));
 }
 
 #[test]
@@ -82,7 +83,7 @@ fn what_a_killed_start_left_is_taken_over_and_nothing_else() {
 
     let other = tempfile::tempdir().unwrap();
     fs::write(other.path().join(RunFolder::RECIPE), "# a recipe somebody wrote").unwrap();
-    assert!(matches!(RunFolder::create(other.path(), &recipe(), &record()), Err(RunFolderError::NotARun { .. })));
+    assert!(matches!(RunFolder::create(other.path(), &recipe(), &record()), Err(RunError::NotARun { .. })));
 }
 
 #[test]

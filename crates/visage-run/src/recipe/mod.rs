@@ -1,10 +1,17 @@
-//! Everything that decides what a run computes, but the data and the device.
+//! The recipe: everything that decides what a run computes, except the data and the device.
 
+mod augmentation;
+mod check;
 mod error;
+mod evaluation;
+mod input;
 mod keys;
+mod loss;
+mod model;
+mod optimizer;
 mod overrides;
-mod sections;
-mod validate;
+mod schedule;
+mod training;
 
 use std::collections::HashMap;
 use std::fs;
@@ -12,12 +19,20 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use toml::de::{DeTable, DeValue};
+use visage_data::Size;
+use visage_model::Architecture;
 
+pub use augmentation::AugmentationRecipe;
 pub use error::{Problem, RecipeError};
-pub use sections::{
-    AugmentationRecipe, DecayRecipe, EvaluationRecipe, InputRecipe, LossRecipe, ModelRecipe, OptimizerKind,
-    OptimizerRecipe, ScheduleRecipe, Thresholds, TrainingRecipe,
-};
+pub use evaluation::{EvaluationRecipe, ThresholdSource};
+pub use input::InputRecipe;
+pub use loss::{LossKind, LossRecipe};
+pub use model::ModelRecipe;
+pub use optimizer::{OptimizerKind, OptimizerRecipe};
+pub use schedule::{Anneal, DecayRecipe, OneCycle, Plateau, ScheduleRecipe};
+pub use training::{Monitor, Sampling, TrainingRecipe};
+
+use check::Checks;
 
 /// The shipped recipes, by name.
 const SHIPPED: [(&str, &str); 3] = [
@@ -30,26 +45,26 @@ const SHIPPED: [(&str, &str); 3] = [
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Recipe {
-    /// What runs of it are called; a file that does not say takes its own name.
+    /// The name that default run folders begin with. Absent: the name of the file.
     #[serde(default)]
     pub name: String,
-    /// Which network.
+    /// The network.
     pub model: ModelRecipe,
-    /// What it sees.
+    /// Its input.
     pub input: InputRecipe,
-    /// How training images vary.
+    /// Random changes to training images.
     #[serde(default)]
     pub augmentation: AugmentationRecipe,
-    /// What is made small.
+    /// The loss.
     #[serde(default)]
     pub loss: LossRecipe,
-    /// By which rule.
+    /// The optimiser.
     #[serde(default)]
     pub optimizer: OptimizerRecipe,
-    /// At which rates.
+    /// Its learning rate over the run.
     #[serde(default)]
     pub schedule: ScheduleRecipe,
-    /// For how long.
+    /// Length, batches, seed and early stopping.
     #[serde(default)]
     pub training: TrainingRecipe,
     /// How probabilities become answers.
@@ -57,31 +72,47 @@ pub struct Recipe {
     pub evaluation: EvaluationRecipe,
 }
 
-/// A value that two recipes do not have in common, as TOML; none where a recipe does not have the key.
+/// A value that differs between two recipes, as TOML; `None` if a recipe does not have the key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Difference {
     /// The full key, such as `training.epochs`.
     pub key: String,
-    /// The one recipe's value.
+    /// The first recipe's value.
     pub ours: Option<String>,
-    /// The other's.
+    /// The second recipe's value.
     pub theirs: Option<String>,
 }
 
 impl Recipe {
+    /// The default settings for a network and an input size.
+    #[must_use]
+    pub fn new(architecture: Architecture, size: Size) -> Self {
+        Self {
+            name: architecture.name().to_owned(),
+            model: ModelRecipe { architecture, weights: None, dropout: None, stochastic_depth: None },
+            input: InputRecipe { size, shorter_side: None, mean: input::half(), std: input::half() },
+            augmentation: AugmentationRecipe::default(),
+            loss: LossRecipe::default(),
+            optimizer: OptimizerRecipe::default(),
+            schedule: ScheduleRecipe::default(),
+            training: TrainingRecipe::default(),
+            evaluation: EvaluationRecipe::default(),
+        }
+    }
+
     /// The names of the recipes shipped with visage.
     #[must_use]
     pub fn shipped() -> Vec<&'static str> {
         SHIPPED.iter().map(|(name, _)| *name).collect()
     }
 
-    /// The text of a shipped recipe, comments and all.
+    /// The text of a shipped recipe, with its comments.
     #[must_use]
     pub fn shipped_text(name: &str) -> Option<&'static str> {
         SHIPPED.iter().find(|(shipped, _)| *shipped == name).map(|(_, text)| *text)
     }
 
-    /// Loads a shipped recipe by name, or a file by path. A shipped name comes first: `./baseline` is a file.
+    /// Loads a shipped recipe by name, or a file by path. Shipped names take precedence: write `./baseline` for a file.
     ///
     /// # Errors
     ///
@@ -104,11 +135,11 @@ impl Recipe {
         Self::parse(&text, name_or_path, &stem)
     }
 
-    /// Reads the text of a recipe. `origin` is what errors call it, and `name` its name if it does not say.
+    /// Parses the text of a recipe. Errors refer to it as `origin`; `name` is its name if it has no `name` key.
     ///
     /// # Errors
     ///
-    /// When the text is not TOML, a key is unknown, a value is of the wrong kind or out of range.
+    /// When the text is not TOML, a key is unknown, or a value is of the wrong type or out of range.
     pub fn parse(text: &str, origin: &str, name: &str) -> Result<Self, RecipeError> {
         let toml_error = |error: &toml::de::Error| {
             let (line, column) = position(text, error.span().map_or(0, |span| span.start));
@@ -121,12 +152,12 @@ impl Recipe {
             }
         };
         let document = DeTable::parse(text).map_err(|error| toml_error(&error))?;
-        let places = places(document.get_ref(), text, origin)?;
+        let lines = key_lines(document.get_ref(), text, origin)?;
         let mut recipe: Recipe = toml::from_str(text).map_err(|error| toml_error(&error))?;
         if recipe.name.is_empty() {
             name.clone_into(&mut recipe.name);
         }
-        recipe.check(origin, |key| places.get(key).copied())?;
+        recipe.check(origin, |key| lines.get(key).copied())?;
         Ok(recipe)
     }
 
@@ -141,13 +172,13 @@ impl Recipe {
 
     /// Changes values, each written `key=value`; on an error the recipe stays as it was.
     ///
-    /// A key is full (`training.epochs`) or, where only one section has it, bare (`epochs`). A value is TOML
-    /// (`3`, `[0.5, 0.5]`), or else text, for which no quotes are needed (`weights=resnet18.pth`); `none` takes a key out.
-    /// Changing a choice (`loss.kind`) takes out the parameters of the old one.
+    /// A key is full (`training.epochs`) or, if only one section has it, short (`epochs`). A value is TOML
+    /// (`3`, `[0.5, 0.5]`) or otherwise a string, which needs no quotes (`weights=resnet18.pth`); `none` removes a key.
+    /// Changing a choice (`loss.kind`) removes the parameters of the previous one.
     ///
     /// # Errors
     ///
-    /// When a key is unknown or ambiguous, a value is of the wrong kind, or the resulting recipe is out of range.
+    /// When a key is unknown or ambiguous, a value is of the wrong type, or the resulting recipe is out of range.
     pub fn set_all<S: AsRef<str>>(&mut self, assignments: impl IntoIterator<Item = S>) -> Result<(), RecipeError> {
         let assignments: Vec<S> = assignments.into_iter().collect();
         let changed = overrides::apply(self, assignments.iter().map(AsRef::as_ref))?;
@@ -166,11 +197,30 @@ impl Recipe {
     }
 
     fn check(&self, origin: &str, line: impl Fn(&str) -> Option<usize>) -> Result<(), RecipeError> {
-        let mut problems = validate::problems(self);
+        let mut problems = self.problems();
         for problem in &mut problems {
             problem.line = line(problem.key);
         }
         if problems.is_empty() { Ok(()) } else { Err(RecipeError::Invalid { origin: origin.to_owned(), problems }) }
+    }
+
+    /// Every value that is out of range, in the order of the sections.
+    fn problems(&self) -> Vec<Problem> {
+        let Self { name, model, input, augmentation, loss, optimizer, schedule, training, evaluation } = self;
+        let mut checks = Checks::default();
+        let plain = |c: char| c.is_alphanumeric() || "-_.+".contains(c);
+        let holds = !name.is_empty() && !name.starts_with('.') && name.chars().all(plain);
+        let allowed = "letters, digits, '-', '_', '.' and '+': it names folders";
+        checks.require(holds, keys::NAME, format!("{name:?}"), allowed);
+        model.check(&mut checks);
+        input.check(&mut checks);
+        augmentation.check(&mut checks);
+        loss.check(&mut checks);
+        optimizer.check(&mut checks);
+        schedule.check(training.epochs, &mut checks);
+        training.check(model.weights.is_some(), &mut checks);
+        evaluation.check(&mut checks);
+        checks.0
     }
 
     /// Every value that differs between two recipes, by full key, in the order of a recipe.
@@ -194,50 +244,52 @@ impl Recipe {
         Ok(keys::all().into_iter().filter_map(difference).collect())
     }
 
-    /// The recipe as TOML, every value spelt out; [`Recipe::parse`] gives back an equal recipe.
+    /// The recipe as TOML with every value spelt out; [`Recipe::parse`] returns an equal recipe.
     ///
     /// # Errors
     ///
-    /// When TOML cannot hold a value: a path that is not Unicode, or an integer that [`Recipe::validate`] refuses.
+    /// When TOML cannot represent a value: a path that is not Unicode, or an integer that [`Recipe::validate`] refuses.
     pub fn to_toml(&self) -> Result<String, RecipeError> {
         Ok(toml::to_string(self)?)
     }
 }
 
-/// The line of every key of a document, all of which must be known.
-fn places(document: &DeTable<'_>, text: &str, origin: &str) -> Result<HashMap<String, usize>, RecipeError> {
+/// The line of every key of a document.
+///
+/// # Errors
+///
+/// When a section or key is unknown.
+fn key_lines(document: &DeTable<'_>, text: &str, origin: &str) -> Result<HashMap<String, usize>, RecipeError> {
     let sections = keys::sections();
-    let unknown = |key: String, at: usize| {
+    let unknown = |key: &str, at: usize, nearest: Option<String>| {
         let (line, column) = position(text, at);
-        let nearest = keys::nearest(&key);
-        RecipeError::UnknownKey { place: format!("{origin}, line {line}, column {column}"), key, nearest }
+        let place = format!("{origin}, line {line}, column {column}");
+        RecipeError::UnknownKey { place, key: key.to_owned(), nearest }
     };
-    let mut places = HashMap::new();
+    let mut lines = HashMap::new();
     for (name, value) in document {
         let section: &str = name.get_ref();
         let at = name.span().start;
         if section == keys::NAME {
-            places.insert(section.to_owned(), position(text, at).0);
+            lines.insert(section.to_owned(), position(text, at).0);
             continue;
         }
         let Some((_, known)) = sections.iter().find(|(known, _)| *known == section) else {
             let names = sections.map(|(name, _)| name);
             let nearest = keys::nearest_name(section, &names).or_else(|| keys::nearest(section));
-            let (line, column) = position(text, at);
-            let place = format!("{origin}, line {line}, column {column}");
-            return Err(RecipeError::UnknownKey { place, key: section.to_owned(), nearest });
+            return Err(unknown(section, at, nearest));
         };
-        // What is not a table here is refused, with its place, when the recipe is read.
+        // A section that is not a table is refused, with its position, when the recipe is deserialised.
         let DeValue::Table(table) = value.get_ref() else { continue };
         for key in table.keys() {
             let full = format!("{section}.{}", key.get_ref());
             if !known.contains(&key.get_ref().as_ref()) {
-                return Err(unknown(full, key.span().start));
+                return Err(unknown(&full, key.span().start, keys::nearest(&full)));
             }
-            places.insert(full, position(text, key.span().start).0);
+            lines.insert(full, position(text, key.span().start).0);
         }
     }
-    Ok(places)
+    Ok(lines)
 }
 
 /// Line and column in characters of a byte offset, both from 1.

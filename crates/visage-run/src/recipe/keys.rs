@@ -1,4 +1,4 @@
-//! Which keys a recipe has, and which one was probably meant.
+//! The keys of a recipe, and suggestions for misspelt ones.
 
 use std::cell::Cell;
 
@@ -6,12 +6,16 @@ use serde::de::value::Error as Halt;
 use serde::de::{Deserializer, Error as _, Visitor};
 use serde::{Deserialize, forward_to_deserialize_any};
 
-use super::sections::{
-    AugmentationRecipe, EvaluationSection, InputRecipe, LossSection, ModelRecipe, OptimizerSection, ScheduleSection,
-    TrainingRecipe,
-};
+use super::augmentation::AugmentationRecipe;
+use super::evaluation::EvaluationSection;
+use super::input::InputRecipe;
+use super::loss::LossSection;
+use super::model::ModelRecipe;
+use super::optimizer::OptimizerSection;
+use super::schedule::ScheduleSection;
+use super::training::TrainingRecipe;
 
-/// The only key outside a section.
+/// The only key outside of a section.
 pub(super) const NAME: &str = "name";
 
 /// Every section and its keys, in the order they are written.
@@ -35,50 +39,50 @@ pub(super) fn all() -> Vec<String> {
     std::iter::once(NAME.to_owned()).chain(dotted).collect()
 }
 
-/// The known key most like `key`, which may or may not name a section.
+/// The known key most similar to `key`, which may or may not contain a section.
 pub(super) fn nearest(key: &str) -> Option<String> {
     let leaf = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
     let all = all();
-    // The right key in the wrong section, or without one, is meant before anything spelt like the whole.
+    // The right key in the wrong section or without one is likelier than a key that is spelt similarly.
     let same_leaf = all.iter().find(|known| leaf(known) == leaf(key));
     if let Some(known) = same_leaf {
         return Some(known.clone());
     }
     let candidates = all.into_iter().map(|known| {
-        let whole = likeness(key, &known);
-        let leaves = likeness(&leaf(key), &leaf(&known));
+        let whole = similarity(key, &known);
+        let leaves = similarity(&leaf(key), &leaf(&known));
         (known, whole.max(leaves))
     });
-    most_like(candidates)
+    most_similar(candidates)
 }
 
-/// The name most like `name`.
+/// The name most similar to `name`.
 pub(super) fn nearest_name(name: &str, names: &[&str]) -> Option<String> {
-    most_like(names.iter().map(|known| ((*known).to_owned(), likeness(name, known))))
+    most_similar(names.iter().map(|known| ((*known).to_owned(), similarity(name, known))))
 }
 
-fn most_like(candidates: impl Iterator<Item = (String, f64)>) -> Option<String> {
-    /// Less alike than this, and a suggestion is a guess.
-    const LIKE_ENOUGH: f64 = 0.6;
+fn most_similar(candidates: impl Iterator<Item = (String, f64)>) -> Option<String> {
+    /// Below this, a suggestion would be a guess.
+    const SIMILAR_ENOUGH: f64 = 0.6;
     let (name, score) = candidates.max_by(|(_, a), (_, b)| a.total_cmp(b))?;
-    (score >= LIKE_ENOUGH).then_some(name)
+    (score >= SIMILAR_ENOUGH).then_some(name)
 }
 
-/// How alike two names are, from 0 to 1; initials (`lr` for `learning_rate`) are as good as the whole.
-fn likeness(typed: &str, known: &str) -> f64 {
+/// Similarity of two names, from 0 to 1; initials (`lr` for `learning_rate`) count as equal.
+fn similarity(typed: &str, known: &str) -> f64 {
     let initials: String = known.split('_').filter_map(|word| word.chars().next()).collect();
     if known.contains('_') && typed == initials { 1.0 } else { strsim::normalized_damerau_levenshtein(typed, known) }
 }
 
-/// The field names of a struct, as `serde` knows them.
+/// The names of a struct's fields, as `serde` deserialises them.
 fn fields<'de, T: Deserialize<'de>>() -> &'static [&'static str] {
     let names = Cell::new(&[][..]);
-    // Always an error: the deserialiser stops once it has been asked for the fields.
+    // Always an error: the deserialiser stops as soon as it has seen the names.
     let _ = T::deserialize(FieldNames(&names));
     names.get()
 }
 
-/// A deserialiser that has no data, and writes down which fields it is asked for.
+/// A deserialiser without data that records the fields a struct expects.
 struct FieldNames<'a>(&'a Cell<&'static [&'static str]>);
 
 impl<'de> Deserializer<'de> for FieldNames<'_> {
@@ -91,7 +95,7 @@ impl<'de> Deserializer<'de> for FieldNames<'_> {
         _visitor: V,
     ) -> Result<V::Value, Halt> {
         self.0.set(fields);
-        Err(Halt::custom("fields noted"))
+        Err(Halt::custom("fields recorded"))
     }
 
     fn deserialize_any<V: Visitor<'de>>(self, _visitor: V) -> Result<V::Value, Halt> {

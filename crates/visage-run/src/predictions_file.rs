@@ -1,9 +1,9 @@
-//! What a model answered about every image of a split: `predictions-test.safetensors` beside `metrics-test.json`.
+//! A model's probabilities for every image of a split: `predictions-test.safetensors` beside `metrics-test.json`.
 //!
 //! A safetensors file, which Python reads with `safetensors.numpy.load_file`:
 //!
-//! - `probabilities`, f32, `[images, attributes]`: of presence, as the model says them, calibration included
-//! - `uncalibrated`, f32, `[images, attributes]`: the same without the calibration, if there is one
+//! - `probabilities`, f32, `[images, attributes]`: of presence, calibrated if the model has a calibration
+//! - `uncalibrated`, f32, `[images, attributes]`: the same without the calibration, if the model has one
 //! - `labels`, u8, `[images, attributes]`: 0 absent, 1 present, 255 unknown
 //! - `thresholds`, f32, `[attributes]`: a probability at or above its attribute's is a positive decision
 //!
@@ -18,7 +18,7 @@ use visage_data::Split;
 use visage_judge::{Answers, Predictions, ThresholdRule, Thresholds};
 use visage_weights::{Tensor, TensorFile, TensorValues};
 
-use crate::error::TrainError;
+use crate::error::RunError;
 
 const METADATA: &str = "visage.predictions";
 const PROBABILITIES: &str = "probabilities";
@@ -27,23 +27,23 @@ const LABELS: &str = "labels";
 const THRESHOLDS: &str = "thresholds";
 const UNKNOWN: u8 = u8::MAX;
 
-/// A model's answers about a split, and where both came from.
+/// A model's probabilities on a split, the labels, and their origin.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PredictionsFile {
-    /// What they are of.
-    pub about: About,
-    /// One label and one probability an image and attribute.
+    /// The model and the images.
+    pub origin: PredictionsOrigin,
+    /// A label and a probability for each image and attribute.
     pub predictions: Predictions,
-    /// The same labels, with the probabilities before they were calibrated, if they are.
+    /// The same labels with the probabilities before calibration, if the model has one.
     pub uncalibrated: Option<Predictions>,
-    /// What turns probabilities into decisions.
+    /// The thresholds of positive decisions.
     pub thresholds: Thresholds,
 }
 
-/// What answers are of.
+/// The model and the images of predictions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct About {
-    /// The version of visage that judged.
+pub struct PredictionsOrigin {
+    /// The version of visage that computed them.
     pub visage_version: String,
     /// The model file.
     pub model: PathBuf,
@@ -51,22 +51,22 @@ pub struct About {
     pub dataset: String,
     /// Its fingerprint: see [`visage_data::Dataset::fingerprint`].
     pub dataset_fingerprint: String,
-    /// The part of it.
+    /// The split.
     pub split: Split,
-    /// The images' names, in the order of the rows.
+    /// The names of the images, in the order of the rows.
     pub images: Vec<String>,
 }
 
 #[derive(Serialize, Deserialize)]
 struct Metadata {
     #[serde(flatten)]
-    about: About,
+    origin: PredictionsOrigin,
     attributes: Vec<String>,
     threshold_rule: ThresholdRule,
 }
 
 impl PredictionsFile {
-    /// Where the predictions behind the metrics file `metrics` lie: `predictions-test.safetensors` for
+    /// The path of the predictions that belong to the metrics file `metrics`: `predictions-test.safetensors` for
     /// `metrics-test.json`, `NAME.predictions.safetensors` for any other `NAME.json`.
     #[must_use]
     pub fn beside(metrics: &Path) -> PathBuf {
@@ -78,12 +78,12 @@ impl PredictionsFile {
         metrics.with_file_name(name)
     }
 
-    /// Writes it to `path`, whole or not at all.
+    /// Writes the file atomically.
     ///
     /// # Errors
     ///
-    /// The system's, naming the path.
-    pub fn write(&self, path: &Path) -> Result<(), TrainError> {
+    /// When it cannot be written; an old file stays.
+    pub fn write(&self, path: &Path) -> Result<(), RunError> {
         let attributes = self.predictions.attributes().to_vec();
         let shape = [self.predictions.images(), attributes.len()];
         let labels = self.predictions.labels().iter().map(|label| label.map_or(UNKNOWN, u8::from)).collect::<Vec<_>>();
@@ -95,7 +95,7 @@ impl PredictionsFile {
         if let Some(uncalibrated) = &self.uncalibrated {
             tensors.push((UNCALIBRATED, Tensor::new(shape, uncalibrated.probabilities().to_vec())));
         }
-        let metadata = Metadata { about: self.about.clone(), attributes, threshold_rule: self.thresholds.rule };
+        let metadata = Metadata { origin: self.origin.clone(), attributes, threshold_rule: self.thresholds.rule };
         // Fails only on maps whose keys are not strings, and there are none.
         let metadata = serde_json::to_string(&metadata).unwrap_or_default();
         let file = TensorFile {
@@ -109,16 +109,16 @@ impl PredictionsFile {
     ///
     /// # Errors
     ///
-    /// When it cannot be read, or is something else or damaged.
-    pub fn read(path: &Path) -> Result<Self, TrainError> {
-        let bad = |reason: String| TrainError::Predictions { path: path.to_owned(), reason };
+    /// When it cannot be read, is damaged, or is another kind of file.
+    pub fn read(path: &Path) -> Result<Self, RunError> {
+        let bad = |reason: String| RunError::Predictions { path: path.to_owned(), reason };
         let mut file = visage_weights::read(path)?;
         let metadata = file.metadata.get(METADATA).ok_or_else(|| bad("it holds other tensors".to_owned()))?;
-        let Metadata { about, attributes, threshold_rule } =
+        let Metadata { origin, attributes, threshold_rule } =
             serde_json::from_str(metadata).map_err(|error| bad(error.to_string()))?;
         let mut values = |name: &str| {
             let tensor = file.tensors.remove(name).ok_or_else(|| bad(format!("it has no `{name}`")))?;
-            Ok::<_, TrainError>(tensor.data)
+            Ok::<_, RunError>(tensor.data)
         };
         let (TensorValues::F32(probabilities), TensorValues::U8(labels), TensorValues::F32(thresholds)) =
             (values(PROBABILITIES)?, values(LABELS)?, values(THRESHOLDS)?)
@@ -142,23 +142,23 @@ impl PredictionsFile {
         };
         let predictions =
             Predictions::new(attributes, labels, probabilities).map_err(|error| bad(error.to_string()))?;
-        if predictions.images() != about.images.len() || thresholds.len() != predictions.attributes().len() {
+        if predictions.images() != origin.images.len() || thresholds.len() != predictions.attributes().len() {
             return Err(bad("its tables differ in length".to_owned()));
         }
         Ok(Self {
-            about,
+            origin,
             predictions,
             uncalibrated,
             thresholds: Thresholds { rule: threshold_rule, values: thresholds },
         })
     }
 
-    /// The answers, under the name of a run.
+    /// The predictions, under the name of a run.
     #[must_use]
     pub fn answers(self, name: &str) -> Answers {
         Answers {
             name: name.to_owned(),
-            images: self.about.images,
+            images: self.origin.images,
             predictions: self.predictions,
             thresholds: self.thresholds,
         }
@@ -171,7 +171,7 @@ mod tests {
 
     fn file() -> PredictionsFile {
         PredictionsFile {
-            about: About {
+            origin: PredictionsOrigin {
                 visage_version: "0".to_owned(),
                 model: "best.safetensors".into(),
                 dataset: "faces".to_owned(),
@@ -211,7 +211,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("p.safetensors");
         let mut short = file();
-        short.about.images.pop();
+        short.origin.images.pop();
         short.write(&path).unwrap();
         let error = PredictionsFile::read(&path).unwrap_err().to_string();
         assert!(error.contains("p.safetensors") && error.contains("differ in length"), "{error}");

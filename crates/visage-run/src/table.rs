@@ -1,4 +1,4 @@
-//! `steps.csv` and `epochs.csv`: rows in order, each written whole and at once.
+//! `steps.csv` and `epochs.csv`: rows in order, each written by a single call.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::RunFolderError;
+use crate::error::RunError;
 
 /// One optimiser step.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -23,10 +23,10 @@ pub struct StepRow {
     pub learning_rate: f64,
     /// L2 norm of the gradient of all weights.
     pub gradient_norm: f64,
-    /// Training images a second, since the step before.
+    /// Training images per second since the previous step.
     pub images_per_second: f64,
-    /// The part of that time in which the next batch was waited for, from 0 to 1: of a graphics card, which works behind the
-    /// processor, the most that it can have been idle for want of data. Tables of older runs lack it.
+    /// Fraction of that time spent waiting for the next batch, from 0 to 1. A GPU works asynchronously, so this is an upper
+    /// bound of its idle time for lack of data. Tables of older runs do not have this column.
     #[serde(default)]
     pub waiting: f64,
 }
@@ -38,11 +38,11 @@ pub struct EpochRow {
     pub epoch: u64,
     /// Steps done at its end.
     pub step: u64,
-    /// Mean training loss over its steps, each with the weights of that moment, augmentation and dropout included.
+    /// Mean training loss over its steps, with augmentation and dropout, each with the weights before the step.
     pub train_loss: f64,
-    /// Mean loss on the validation split after it.
+    /// Mean loss on the validation split at its end.
     pub validation_loss: f64,
-    /// Validation accuracy, mean over the attributes for which it is defined; so too the metrics below.
+    /// Validation accuracy: the mean over the attributes for which it is defined, as the metrics below.
     pub accuracy: Option<f64>,
     /// Validation balanced accuracy.
     pub balanced_accuracy: Option<f64>,
@@ -56,20 +56,20 @@ pub struct EpochRow {
     pub average_precision: Option<f64>,
     /// Learning rate of its last step.
     pub learning_rate: f64,
-    /// Time of training and validation, in seconds.
+    /// Duration of training and validation, in seconds.
     pub seconds: f64,
-    /// Training images a second, validation left out.
+    /// Training images per second, without validation.
     pub images_per_second: f64,
     /// Whether it was the best so far.
     pub best: bool,
 }
 
-/// A row of a table, placed by a number that grows from row to row.
+/// A row of a table, identified by a number that increases from row to row.
 pub trait Row: Serialize + DeserializeOwned {
     /// The first line of the table.
     const HEADER: &str;
 
-    /// The row's number: that of the first column.
+    /// The row's number: the value of its first column.
     fn number(&self) -> u64;
 }
 
@@ -91,86 +91,86 @@ impl Row for EpochRow {
 }
 
 /// `steps.csv`, open for appending.
-pub type StepLog = Log<StepRow>;
+pub type StepTable = Table<StepRow>;
 /// `epochs.csv`, open for appending.
-pub type EpochLog = Log<EpochRow>;
+pub type EpochTable = Table<EpochRow>;
 
-/// A table open for appending. Locked while it is open, so that no second process writes into the same run.
+/// A table open for appending. It is locked while open, so that no second process writes into the same run.
 #[derive(Debug)]
-pub struct Log<R> {
+pub struct Table<R> {
     path: PathBuf,
     file: File,
     row: PhantomData<R>,
 }
 
-impl<R: Row> Log<R> {
-    /// Opens the table, made if it is not there, for the rows after number `done`. Later rows, and one that was cut off
-    /// as the process was killed, are taken back.
-    pub(super) fn open(path: &Path, done: u64) -> Result<Self, RunFolderError> {
+impl<R: Row> Table<R> {
+    /// Opens the table, or creates it, for the rows after number `done`. Later rows are removed, and so is an incomplete one
+    /// that a killed process left.
+    pub(super) fn open(path: &Path, done: u64) -> Result<Self, RunError> {
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
             .create(true)
             .truncate(false)
             .open(path)
-            .map_err(RunFolderError::io("open", path))?;
+            .map_err(RunError::io("open", path))?;
         match file.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(RunFolderError::InUse { path: path.to_owned() }),
-            Err(TryLockError::Error(error)) => return Err(RunFolderError::io("lock", path)(error)),
+            Err(TryLockError::WouldBlock) => return Err(RunError::InUse { path: path.to_owned() }),
+            Err(TryLockError::Error(error)) => return Err(RunError::io("lock", path)(error)),
         }
         let kept = kept_length::<R>(&file, path, done)?;
         let rewind = |file: &mut File| {
             file.set_len(kept)?;
             file.seek(SeekFrom::Start(kept))
         };
-        rewind(&mut file).map_err(RunFolderError::io("shorten", path))?;
-        let mut log = Self { path: path.to_owned(), file, row: PhantomData };
+        rewind(&mut file).map_err(RunError::io("shorten", path))?;
+        let mut table = Self { path: path.to_owned(), file, row: PhantomData };
         if kept == 0 {
-            log.write(format!("{}\n", R::HEADER).as_bytes())?;
+            table.write(format!("{}\n", R::HEADER).as_bytes())?;
         }
-        Ok(log)
+        Ok(table)
     }
 
-    /// Appends a row. It is in the file when this returns, whatever becomes of the process.
+    /// Appends a row. It is in the file when this returns, even if the process is killed afterwards.
     ///
     /// # Errors
     ///
     /// When it cannot be written.
-    pub fn append(&mut self, row: &R) -> Result<(), RunFolderError> {
+    pub fn append(&mut self, row: &R) -> Result<(), RunError> {
         let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
         let line = writer
             .serialize(row)
             .map_err(std::io::Error::other)
             .and_then(|()| writer.into_inner().map_err(|error| std::io::Error::other(error.to_string())))
-            .map_err(RunFolderError::io("write", &self.path))?;
+            .map_err(RunError::io("write", &self.path))?;
         self.write(&line)
     }
 
-    /// One call for a whole line, so that a killed process leaves at most the last line cut off.
-    fn write(&mut self, line: &[u8]) -> Result<(), RunFolderError> {
-        self.file.write_all(line).map_err(RunFolderError::io("write", &self.path))
+    /// One call for a whole line, so that a killed process leaves at most the last line incomplete.
+    fn write(&mut self, line: &[u8]) -> Result<(), RunError> {
+        self.file.write_all(line).map_err(RunError::io("write", &self.path))
     }
 }
 
-/// The length in bytes of what stays: the header and the rows up to number `done`.
-fn kept_length<R: Row>(file: &File, path: &Path, done: u64) -> Result<u64, RunFolderError> {
+/// The length in bytes of the header and the rows up to number `done`.
+fn kept_length<R: Row>(file: &File, path: &Path, done: u64) -> Result<u64, RunError> {
     let mut reader = BufReader::new(file);
     let mut kept = 0;
     let mut line = String::new();
     for number in 1.. {
         line.clear();
-        let length = reader.read_line(&mut line).map_err(RunFolderError::io("read", path))?;
-        // The end, or a line that was cut off.
+        let length = reader.read_line(&mut line).map_err(RunError::io("read", path))?;
+        // The end, or an incomplete line.
         let Some(text) = line.strip_suffix('\n') else { break };
         if number == 1 {
             if text != R::HEADER {
                 let message = format!("the columns are {text:?}, not {:?}", R::HEADER);
-                return Err(RunFolderError::Table { path: path.to_owned(), line: number, message });
+                return Err(RunError::Table { path: path.to_owned(), line: number, message });
             }
         } else {
             let first = text.split(',').next().unwrap_or_default();
-            let row: u64 = first.parse().map_err(|_| RunFolderError::Table {
+            let row: u64 = first.parse().map_err(|_| RunError::Table {
                 path: path.to_owned(),
                 line: number,
                 message: format!("{first:?} is not the number of a row"),
@@ -184,17 +184,17 @@ fn kept_length<R: Row>(file: &File, path: &Path, done: u64) -> Result<u64, RunFo
     Ok(kept)
 }
 
-/// Every row of a table; none if there is no file. A row that was cut off is left out.
-pub(super) fn read<R: Row>(path: &Path) -> Result<Vec<R>, RunFolderError> {
+/// Every row of a table; none if there is no file. An incomplete last row is left out.
+pub(super) fn read<R: Row>(path: &Path) -> Result<Vec<R>, RunError> {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(RunFolderError::io("read", path)(error)),
+        Err(error) => return Err(RunError::io("read", path)(error)),
     };
     let whole = text.rfind('\n').map_or("", |end| &text[..=end]);
     let rows = csv::Reader::from_reader(whole.as_bytes()).into_deserialize();
     rows.map(|row| {
-        row.map_err(|error| RunFolderError::Table {
+        row.map_err(|error| RunError::Table {
             path: path.to_owned(),
             line: error.position().map_or(1, csv::Position::line),
             message: error.to_string(),
@@ -254,17 +254,17 @@ mod tests {
     fn rows_read_back_exactly() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("steps.csv");
-        let mut log = StepLog::open(&path, 0).unwrap();
+        let mut table = StepTable::open(&path, 0).unwrap();
         let rows: Vec<StepRow> = (1..=3).map(row).collect();
         for row in &rows {
-            log.append(row).unwrap();
+            table.append(row).unwrap();
         }
         assert_eq!(read::<StepRow>(&path).unwrap(), rows);
 
         let path = folder.path().join("epochs.csv");
-        let mut log = EpochLog::open(&path, 0).unwrap();
-        log.append(&epoch(1)).unwrap();
-        log.append(&epoch(2)).unwrap();
+        let mut table = EpochTable::open(&path, 0).unwrap();
+        table.append(&epoch(1)).unwrap();
+        table.append(&epoch(2)).unwrap();
         let read = read::<EpochRow>(&path).unwrap();
         assert!(read[1].validation_loss.is_nan());
         assert_eq!((read[0].balanced_accuracy, read[0].recall, read[0].best), (None, Some(0.0), true));
@@ -272,10 +272,10 @@ mod tests {
     }
 
     #[test]
-    fn resuming_takes_back_rows_after_the_checkpoint() {
+    fn resuming_removes_rows_after_the_checkpoint() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("steps.csv");
-        // What a killed process left after the rows it had written whole, and the step the checkpoint is of.
+        // Complete rows, the incomplete row that a killed process left, and the step of the checkpoint.
         for (rows, cut_off, done, kept) in [
             (0, "", 0, 0),
             (5, "", 3, 3),
@@ -288,26 +288,26 @@ mod tests {
         ] {
             let context = format!("{rows} rows and {cut_off:?}, checkpoint at {done}");
             let _ = std::fs::remove_file(&path);
-            let mut log = StepLog::open(&path, 0).unwrap();
-            (1..=rows).for_each(|step| log.append(&row(step)).unwrap());
-            log.write(cut_off.as_bytes()).unwrap();
-            drop(log);
+            let mut table = StepTable::open(&path, 0).unwrap();
+            (1..=rows).for_each(|step| table.append(&row(step)).unwrap());
+            table.write(cut_off.as_bytes()).unwrap();
+            drop(table);
             assert_eq!(read::<StepRow>(&path).unwrap().len() as u64, rows, "{context}");
 
-            let mut log = StepLog::open(&path, done).unwrap();
-            log.append(&row(kept + 1)).unwrap();
-            drop(log);
+            let mut table = StepTable::open(&path, done).unwrap();
+            table.append(&row(kept + 1)).unwrap();
+            drop(table);
             let steps: Vec<u64> = read::<StepRow>(&path).unwrap().iter().map(|row| row.step).collect();
             assert_eq!(steps, (1..=kept + 1).collect::<Vec<_>>(), "{context}");
         }
     }
 
     #[test]
-    fn a_header_cut_off_is_written_again() {
+    fn an_incomplete_header_is_written_again() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("steps.csv");
         std::fs::write(&path, "step,ep").unwrap();
-        StepLog::open(&path, 0).unwrap().append(&row(1)).unwrap();
+        StepTable::open(&path, 0).unwrap().append(&row(1)).unwrap();
         assert_eq!(read::<StepRow>(&path).unwrap(), [row(1)]);
     }
 
@@ -317,8 +317,8 @@ mod tests {
         let path = folder.path().join("steps.csv");
         for (text, line) in [("a,b\n".to_owned(), 1), (format!("{}\n1,1,1,1,1,1\nx\n", StepRow::HEADER), 3)] {
             std::fs::write(&path, text).unwrap();
-            let error = StepLog::open(&path, 9).unwrap_err();
-            assert!(matches!(error, RunFolderError::Table { line: found, .. } if found == line), "{error}");
+            let error = StepTable::open(&path, 9).unwrap_err();
+            assert!(matches!(error, RunError::Table { line: found, .. } if found == line), "{error}");
         }
     }
 
@@ -326,9 +326,9 @@ mod tests {
     fn one_process_writes_at_a_time() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("steps.csv");
-        let first = StepLog::open(&path, 0).unwrap();
-        assert!(matches!(StepLog::open(&path, 0), Err(RunFolderError::InUse { .. })));
+        let first = StepTable::open(&path, 0).unwrap();
+        assert!(matches!(StepTable::open(&path, 0), Err(RunError::InUse { .. })));
         drop(first);
-        assert!(StepLog::open(&path, 0).is_ok());
+        assert!(StepTable::open(&path, 0).is_ok());
     }
 }

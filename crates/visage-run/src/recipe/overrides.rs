@@ -5,8 +5,8 @@ use toml::{Table, Value};
 use super::error::RecipeError;
 use super::{Recipe, keys};
 
-/// Keys that decide what other keys of their section mean. Changing one takes those out, back to their defaults: the
-/// focal loss's alpha is not the next loss's.
+/// Keys that decide which other keys of their section apply. Changing one resets those to their defaults: the focal
+/// loss's alpha is not another loss's.
 const CHOICES: [(&str, &[&str]); 6] = [
     ("model.architecture", &["dropout", "stochastic_depth"]),
     ("loss.kind", &["alpha", "gamma", "gamma_positive", "gamma_negative", "clip"]),
@@ -37,19 +37,19 @@ const CHOICES: [(&str, &[&str]); 6] = [
     ("evaluation.thresholds", &["threshold", "wanted_precision", "wanted_recall"]),
 ];
 
-/// One override, taken apart.
+/// One parsed override.
 struct Assignment<'a> {
     text: &'a str,
     key: String,
     value: &'a str,
 }
 
-/// `recipe` with every override applied, its ranges unchecked.
+/// `recipe` with every override applied, without checking ranges.
 ///
-/// Choices are applied first, so that the order in which overrides are given does not matter, unless two set one key:
-/// the later wins.
+/// Choices are applied first, so that the order of the overrides only matters if two set the same key: the later one
+/// wins.
 pub(super) fn apply<'a>(recipe: &Recipe, texts: impl Iterator<Item = &'a str>) -> Result<Recipe, RecipeError> {
-    let mut assignments = texts.map(take_apart).collect::<Result<Vec<_>, _>>()?;
+    let mut assignments = texts.map(split).collect::<Result<Vec<_>, _>>()?;
     assignments.sort_by_key(|assignment| dependents(&assignment.key).is_none());
     let mut recipe = recipe.clone();
     for assignment in &assignments {
@@ -58,7 +58,7 @@ pub(super) fn apply<'a>(recipe: &Recipe, texts: impl Iterator<Item = &'a str>) -
     Ok(recipe)
 }
 
-fn take_apart(text: &str) -> Result<Assignment<'_>, RecipeError> {
+fn split(text: &str) -> Result<Assignment<'_>, RecipeError> {
     let (key, value) = text.split_once('=').ok_or_else(|| RecipeError::Assignment {
         assignment: text.to_owned(),
         message: "an override is written key=value, such as training.epochs=3".to_owned(),
@@ -92,14 +92,14 @@ fn dependents(key: &str) -> Option<&'static [&'static str]> {
 fn apply_one(recipe: &Recipe, assignment: &Assignment<'_>) -> Result<Recipe, RecipeError> {
     let parsed = parse(assignment.value);
     let text = Some(Value::String(assignment.value.to_owned()));
-    // `size=128` is an integer to TOML and a size to the recipe: what is refused as a value may be meant as text.
+    // `size=128` is an integer in TOML and a size in the recipe: retry a refused value as a string.
     let attempt = insert(recipe, &assignment.key, parsed.clone());
     let attempt =
         if attempt.is_err() && parsed != text { insert(recipe, &assignment.key, text).or(attempt) } else { attempt };
     attempt.map_err(|message| RecipeError::Assignment { assignment: assignment.text.to_owned(), message })
 }
 
-/// An override's value: TOML where it is TOML, text where it is not; `None` for `none`, which takes a key out.
+/// An override's value: TOML if it parses, otherwise a string; `None` for `none`, which removes a key.
 fn parse(text: &str) -> Option<Value> {
     if text == "none" {
         return None;
@@ -109,7 +109,7 @@ fn parse(text: &str) -> Option<Value> {
     Some(alone.unwrap_or_else(|| Value::String(text.to_owned())))
 }
 
-/// The recipe with one key changed or taken out, or what is wrong with that.
+/// The recipe with one key changed or removed, or the reason why that is impossible.
 fn insert(recipe: &Recipe, key: &str, value: Option<Value>) -> Result<Recipe, String> {
     let mut root = Table::try_from(recipe).map_err(|error| error.to_string())?;
     let (table, leaf) = match key.split_once('.') {

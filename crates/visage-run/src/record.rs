@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// What a run ran on, and what came of it.
+/// The device and data of a run, its status and its result.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunRecord {
     /// Version of visage.
@@ -15,22 +15,22 @@ pub struct RunRecord {
     /// When it started, in UTC.
     #[serde(with = "timestamp")]
     pub started: Timestamp,
-    /// How it stands.
+    /// Its status.
     pub status: RunStatus,
     /// The device, such as `cpu`.
     pub device: String,
-    /// Threads the run may use.
+    /// Threads of the thread pool.
     pub threads: usize,
     /// Name of the network.
     pub architecture: String,
-    /// Number of trained values.
+    /// Number of trainable parameters.
     pub parameters: u64,
     /// The dataset.
     pub data: DataRecord,
-    /// How often the run was resumed.
+    /// How many times the run was resumed.
     #[serde(default)]
     pub resumed: u32,
-    /// What came of it, once it has ended.
+    /// The result, once it has ended.
     #[serde(default)]
     pub result: Option<RunResult>,
 }
@@ -38,9 +38,9 @@ pub struct RunRecord {
 /// The dataset of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DataRecord {
-    /// Where it was.
+    /// Its path.
     pub path: PathBuf,
-    /// What it held: two datasets with the same fingerprint have the same samples, labels and splits.
+    /// Its fingerprint: two datasets with the same fingerprint have the same samples, labels and splits.
     pub fingerprint: String,
     /// The attributes, in order.
     pub attributes: Vec<String>,
@@ -52,15 +52,15 @@ pub struct DataRecord {
     pub test: u64,
 }
 
-/// How a run stands.
+/// The status of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RunStatus {
-    /// Training, or killed while it was.
+    /// Training, or killed while training.
     Running,
     /// Stopped on request, after a checkpoint.
     Interrupted,
-    /// Ended by its patience.
+    /// Ended by early stopping.
     StoppedEarly,
     /// Trained every epoch.
     Finished,
@@ -68,21 +68,21 @@ pub enum RunStatus {
     Failed,
 }
 
-/// What came of a run.
+/// The result of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunResult {
     /// Epochs trained.
     pub epochs: u32,
-    /// The epoch whose weights are the model, counted from 1.
+    /// The epoch whose weights are the model, from 1.
     pub best_epoch: u32,
-    /// What the recipe's monitor was in that epoch.
+    /// The monitored metric of that epoch.
     pub best_value: Option<f64>,
-    /// Time spent, in seconds, in all of its parts if it was resumed.
+    /// Duration in seconds, summed over resumptions.
     pub seconds: f64,
-    /// Steps left out because their gradient overflowed f16.
+    /// Steps skipped because their gradient overflowed f16.
     #[serde(default)]
     pub skipped_steps: u64,
-    /// What went wrong, if something did.
+    /// The error that ended it, if one did.
     #[serde(default)]
     pub error: Option<String>,
 }
