@@ -140,10 +140,7 @@ pub fn graph_agreement(
         return Err(GraphError::NotOnnx(format!("it gives {} answers for {}", theirs.len(), ours.len())));
     }
     let agreement = logit_differences(images, &ours, &theirs);
-    let calibrated = theirs.iter().enumerate().map(|(cell, &logit)| match &card.calibration {
-        Some(calibration) => calibration.probability(cell % card.attributes.len(), logit),
-        None => sigmoid(logit),
-    });
-    let calibration = largest(calibrated.zip(&probabilities).map(|(ours, theirs)| (ours - theirs).abs()));
+    let calibrated = visage_judge::probabilities(card.calibration.as_ref(), &theirs);
+    let calibration = largest(calibrated.iter().zip(&probabilities).map(|(ours, theirs)| (ours - theirs).abs()));
     Ok(Agreement { probability: largest([agreement.probability, calibration].into_iter()), ..agreement })
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use visage_data::{Dataset, Label, Split};
 use visage_judge::{
     Consistency, ConsistentScores, Evaluation, Gap, Grouping, Interval, Intervals, Metric, Predictions, Rules,
-    SMALL_GROUP, Scores, ThresholdRule, Thresholds, judge_groups, sigmoid, widest_gaps,
+    SMALL_GROUP, Scores, ThresholdRule, Thresholds, judge_groups, probabilities, widest_gaps,
 };
 use visage_model::{Card, Origin, Precision, Predictor};
 use visage_run::predict::{LabelledOutputs, logits, predictions};
@@ -206,11 +206,8 @@ fn answers(judging: &Judging<'_>, indices: &[usize]) -> Result<(Predictions, Opt
     };
     let LabelledOutputs { labels, outputs: logits } = logits(model, dataset, indices.to_vec(), BATCH_SIZE, told)?;
     let names = &model.card().attributes;
-    let calibrated = logits.iter().enumerate();
-    let calibrated = calibrated.map(|(cell, &logit)| calibration.probability(cell % names.len(), logit)).collect();
-    let plain = logits.iter().map(|&logit| sigmoid(logit)).collect();
-    let plain = Predictions::new(names.clone(), labels.clone(), plain)?;
-    Ok((Predictions::new(names.clone(), labels, calibrated)?, Some(plain)))
+    let plain = Predictions::new(names.clone(), labels.clone(), probabilities(None, &logits))?;
+    Ok((Predictions::new(names.clone(), labels, probabilities(Some(calibration), &logits))?, Some(plain)))
 }
 
 /// The images of a split, of which there must be some.
