@@ -1,29 +1,29 @@
-//! Results that others published on CelebA, to stand beside one's own. The files in `published/` say where they are from.
+//! Published results on CelebA. The files in `published/` name their sources.
 
 use std::collections::HashMap;
 
-use crate::comparison::Standing;
-use crate::{Comparison, Metric, Scores};
+use super::{Comparison, EvaluationColumn};
+use crate::scores::{Metric, Scores};
 
-const ORIGINAL: &str = include_str!("../published/original.csv");
-const MEANS: &str = include_str!("../published/means.csv");
+const ORIGINAL: &str = include_str!("../../published/original.csv");
+const MEANS: &str = include_str!("../../published/means.csv");
 
-/// Images of CelebA's test split, which the published results are of.
+/// Number of images in CelebA's test split, on which the published results were measured.
 pub const ORIGINAL_TEST_IMAGES: usize = 19_962;
 
-/// The two models of `original.csv`, and in which column each begins.
+/// The two models of `original.csv`, and the first column of each.
 const MODELS: [(&str, usize); 2] = [("original ResNet-18 (published)", 1), ("original EfficientNet-B0 (published)", 4)];
 
-/// A mean over CelebA's 40 attributes that somebody published.
+/// A published mean over CelebA's 40 attributes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PublishedMean {
-    /// What was trained.
+    /// The method.
     pub name: String,
     /// Mean accuracy.
     pub accuracy: f64,
     /// The split it was measured on.
     pub split: String,
-    /// Where it was published.
+    /// The publication.
     pub source: String,
 }
 
@@ -42,15 +42,15 @@ pub fn published_means() -> Vec<PublishedMean> {
     MEANS.lines().skip(1).filter_map(row).collect()
 }
 
-/// What one published line says: accuracy, precision and recall, and what follows from them.
+/// Published accuracy, precision and recall, and the metrics that follow from them.
 fn scores(accuracy: f64, precision: f64, recall: f64) -> Scores {
-    // Of all images a share `recall * prevalence` is found and, by the precision, so much more reported; with the rest
-    // of the positives that is every error there is.
+    // Errors per positive: the positives missed, and the false alarms that the precision implies. One minus the accuracy is
+    // that times the prevalence.
     let errors = 1.0 - recall + if recall > 0.0 { recall * (1.0 / precision - 1.0) } else { 0.0 };
     let prevalence = (errors > 0.0).then(|| (1.0 - accuracy) / errors);
     Scores {
         accuracy: Some(accuracy),
-        // Nothing was found, and nothing reported: the write-up counts that as 0.
+        // The publication counts an undefined precision as 0.
         precision: (recall > 0.0).then_some(precision),
         recall: Some(recall),
         f1: Some(if recall > 0.0 { 2.0 * precision * recall / (precision + recall) } else { 0.0 }),
@@ -60,7 +60,7 @@ fn scores(accuracy: f64, precision: f64, recall: f64) -> Scores {
     }
 }
 
-/// Each attribute's scores of the model whose figures begin in column `first`.
+/// The scores, by attribute, of the model whose first column is `first`.
 fn model(first: usize) -> HashMap<String, Scores> {
     let row = |line: &str| {
         let fields: Vec<&str> = line.split(',').collect();
@@ -71,18 +71,19 @@ fn model(first: usize) -> HashMap<String, Scores> {
 }
 
 impl Comparison {
-    /// Adds the two models of the original write-up at the end, on the attributes compared. Their images are not at hand,
-    /// so nothing is paired, and there are no intervals. False if they share no attribute.
+    /// Appends the two published models of C. Garusinghe, "Optimizing Facial Attribute Classification Models" (2024), on the
+    /// attributes compared. They have no predictions per image, so no intervals and no tests. Returns false if they share no
+    /// attribute.
     pub fn add_published(&mut self) -> bool {
         let attributes: Vec<String> = self.attributes.iter().map(|row| row.name.clone()).collect();
-        let standing = |(name, first): (&str, usize)| {
+        let column = |(name, first): (&str, usize)| {
             let mut scores = model(first);
             scores.retain(|name, _| attributes.contains(name));
             let ordered: Vec<Scores> = attributes.iter().filter_map(|name| scores.get(name).copied()).collect();
             let as_zero = |metric| {
                 ordered.iter().map(|scores| scores.get(metric).unwrap_or(0.0)).sum::<f64>() / ordered.len() as f64
             };
-            Standing {
+            EvaluationColumn {
                 name: name.to_owned(),
                 attributes: attributes.clone(),
                 labels: HashMap::new(),
@@ -98,7 +99,7 @@ impl Comparison {
                 scores,
             }
         };
-        let published = MODELS.map(standing);
+        let published = MODELS.map(column);
         if published[0].scores.is_empty() {
             return false;
         }
@@ -143,10 +144,10 @@ mod tests {
                 assert!((found - expected).abs() < 6e-5, "{found}, published {expected}");
             }
         }
-        // Against our first run, which is right about everything.
+        // Relative to the first run, which is always right.
         assert!((original.accuracy.differences[2].unwrap() - (0.8892 - 1.0)).abs() < 6e-5);
         let row = |name: &str| comparison.attributes.iter().find(|row| row.name == name).unwrap();
-        // From the published accuracy, precision and recall: a prevalence of CelebA's test split.
+        // The prevalence derived from published accuracy, precision and recall is that of CelebA's test split.
         let male = row("Male").flags.clone();
         assert!(male.is_empty(), "{male:?}");
         let collapses =
@@ -159,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn attributes_nobody_published_add_nothing() {
+    fn unpublished_attributes_add_nothing() {
         assert!(!comparison(&["Tall".to_owned()]).add_published());
         let mut some = comparison(&["Tall".to_owned(), "Male".to_owned()]);
         assert!(some.add_published());

@@ -1,31 +1,36 @@
-//! What answers are worth that do not contradict one another.
+//! Metrics of decisions made consistent with rules.
 
 use serde::{Deserialize, Serialize};
 
-use crate::confusion::ratio;
-use crate::{Confusion, Error, Predictions, Rules, Scores, Thresholds, is_positive};
+use super::Rules;
+use super::component::decisions;
+use crate::confusion::{Confusion, commoner_class_accuracy};
+use crate::error::Error;
+use crate::predictions::Predictions;
+use crate::scores::Scores;
+use crate::thresholds::Thresholds;
 
-/// How consistent answers score, beside the plain ones. Metrics of probabilities are undefined: consistent answers have none.
+/// The metrics of consistent decisions. Metrics of probabilities are undefined.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ConsistentScores {
-    /// Images of which some answer is another than the plain one.
+    /// Images with at least one changed decision.
     pub images_changed: u64,
-    /// Answers that are.
+    /// Decisions that were changed.
     pub answers_changed: u64,
     /// Each metric's mean over the attributes where it is defined.
     pub macro_average: Scores,
-    /// All answers as one pile.
+    /// The metrics of all decisions pooled.
     pub micro_average: Scores,
     /// The attributes, in the order of the predictions.
     pub attributes: Vec<ConsistentAttribute>,
 }
 
-/// One attribute's.
+/// The metrics of one attribute.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ConsistentAttribute {
     /// Its name.
     pub attribute: String,
-    /// Answers that are others than the plain ones.
+    /// Decisions that were changed.
     pub changed: u64,
     /// The metrics.
     #[serde(flatten)]
@@ -33,7 +38,7 @@ pub struct ConsistentAttribute {
 }
 
 impl Rules {
-    /// Judges the most probable answers that break no rule, see [`Rules::consistent`].
+    /// Evaluates the most probable decisions that violate no rule, see [`Rules::consistent`].
     ///
     /// # Errors
     ///
@@ -46,15 +51,15 @@ impl Rules {
         let mut images_changed = 0;
         let rows = predictions.labels().chunks_exact(width).zip(predictions.probabilities().chunks_exact(width));
         for (labels, probabilities) in rows {
-            let answers = self.consistent(probabilities, &thresholds.values);
-            let before = changed.iter().sum::<u64>();
-            for (column, &answer) in answers.iter().enumerate() {
-                changed[column] += u64::from(answer != is_positive(probabilities[column], thresholds.values[column]));
+            let (plain, consistent) =
+                (decisions(probabilities, &thresholds.values), self.consistent(probabilities, &thresholds.values));
+            images_changed += u64::from(plain != consistent);
+            for (column, (plain, consistent)) in plain.into_iter().zip(consistent).enumerate() {
+                changed[column] += u64::from(plain != consistent);
                 if let Some(present) = labels[column] {
-                    confusions[column].add(answer, present);
+                    confusions[column].add(consistent, present);
                 }
             }
-            images_changed += u64::from(changed.iter().sum::<u64>() > before);
         }
         let attributes: Vec<ConsistentAttribute> = predictions
             .attributes()
@@ -66,12 +71,9 @@ impl Rules {
                 scores: Scores::of_decisions(confusion),
             })
             .collect();
-        let (mut pooled, mut commoner_class) = (Confusion::default(), 0);
-        for confusion in &confusions {
-            pooled += *confusion;
-            commoner_class += confusion.commoner_class();
-        }
-        let commoner_class_accuracy = ratio(commoner_class, pooled.support());
+        let mut pooled = Confusion::default();
+        confusions.iter().for_each(|confusion| pooled += *confusion);
+        let commoner_class_accuracy = commoner_class_accuracy(confusions.iter());
         Ok(ConsistentScores {
             images_changed,
             answers_changed: changed.iter().sum(),
@@ -88,11 +90,11 @@ mod tests {
     use crate::{RuleSet, evaluate};
 
     #[test]
-    fn a_mended_answer_is_judged_as_mended() {
+    fn changed_decisions_are_evaluated() {
         let names = ["Goatee", "No_Beard"].map(str::to_owned).to_vec();
         let rules = RuleSet::parse("rules = [\"Goatee => not No_Beard\"]").unwrap().bind(&names, false).unwrap();
         let (yes, no) = (Some(true), Some(false));
-        // The first image is said to have both, and the goatee is the less sure; the last label is unknown.
+        // The first image is predicted to have both, the goatee with less confidence; the last label is unknown.
         let labels = vec![no, yes, yes, no, no, None];
         let predictions = Predictions::new(names, labels, vec![0.6, 0.9, 0.8, 0.1, 0.2, 0.3]).unwrap();
         let thresholds = Thresholds::fixed(0.5, 2);
@@ -103,7 +105,7 @@ mod tests {
         assert_eq!(plain.attributes[0].scores.precision, Some(0.5));
         assert_eq!(found.attributes[0].scores.precision, Some(1.0));
         assert_eq!(found.micro_average.accuracy, Some(1.0));
-        // Nothing to mend: what is left is the evaluation, of decisions alone.
+        // Without rules it is the evaluation of the decisions.
         let alone = predictions.select(&["Goatee"]).unwrap();
         let none = RuleSet::celeba().unwrap().bind(alone.attributes(), true).unwrap();
         let found = none.judge(&alone, &Thresholds::fixed(0.5, 1)).unwrap();
