@@ -1,49 +1,48 @@
-//! A dataset with its images decoded and resized, in one file that is mapped into memory.
+//! The pack: a dataset with its images decoded and resized, in one memory-mapped file.
 //!
 //! The file is a line `visage pack 1`, the length of a header in 8 bytes (little-endian), the header in JSON, zeros up to a
 //! multiple of 4096 bytes, and the pixels of all images, `[N, H, W, 3]`, one byte a value.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
+use std::mem::take;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::dataset::Dataset;
 use crate::error::DataError;
 use crate::files::Mapped;
 use crate::label::Label;
 use crate::prepare::{Filter, Preparation, Resize};
+use crate::retain::retain;
 use crate::sample::Sample;
 use crate::size::Size;
 use crate::split::Split;
 
 const MAGIC: &[u8; 14] = b"visage pack 1\n";
-/// Pixels begin at a multiple of this: a page of memory.
+/// The magic line and the length of the header.
+const PREFIX: usize = MAGIC.len() + 8;
+/// Pixels start at a multiple of a memory page.
 const ALIGNMENT: usize = 4096;
 /// The longest header: far above the 60 MB of a million images.
 const MAX_HEADER: u64 = 1 << 32;
-/// Images that are prepared before any of them is written.
-const CHUNK: usize = 256;
 
-/// What of a preparation is in the pixels of a pack. Normalising comes later.
+/// The part of a preparation that is done in a pack. Normalisation comes later.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Prepared {
+struct PackedPreparation {
     resize: Resize,
     filter: Filter,
     crop: Option<Size>,
 }
 
-impl Prepared {
-    fn by(preparation: &Preparation) -> Self {
+impl PackedPreparation {
+    fn of(preparation: &Preparation) -> Self {
         let Preparation { resize, filter, crop, .. } = *preparation;
-        Prepared { resize, filter, crop }
+        PackedPreparation { resize, filter, crop }
     }
 
-    fn told(&self) -> String {
+    fn describe(&self) -> String {
         let resize = match self.resize {
             Resize::Exact(size) => format!("resized to {size}"),
             Resize::ShorterSide(side) => format!("resized to a shorter side of {side}"),
@@ -54,12 +53,12 @@ impl Prepared {
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Header {
+pub(crate) struct Header {
     name: String,
     attributes: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     categories: Vec<String>,
-    prepared: Prepared,
+    prepared: PackedPreparation,
     size: Size,
     samples: Vec<Row>,
 }
@@ -72,17 +71,80 @@ struct Row {
     identity: Option<String>,
     #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
     categories: Box<[Option<String>]>,
-    /// A character an attribute: 0 absent, 1 present, ? unknown.
+    /// One character for each attribute: 0 absent, 1 present, ? unknown.
     labels: String,
 }
 
-/// An open pack. Cloning shares the mapping.
+impl Row {
+    fn of(sample: &Sample) -> Self {
+        Row {
+            image: sample.image.clone(),
+            split: sample.split,
+            identity: sample.identity.clone(),
+            categories: sample.categories.clone(),
+            labels: sample.labels.iter().map(|label| ['0', '1', '?'][*label as usize]).collect(),
+        }
+    }
+
+    fn into_sample(self) -> Sample {
+        let label = |byte: u8| match byte {
+            b'0' => Label::Absent,
+            b'1' => Label::Present,
+            _ => Label::Unknown,
+        };
+        let labels = self.labels.bytes().map(label).collect();
+        let Row { image, split, identity, categories, .. } = self;
+        Sample { image, split, labels, identity, categories, landmarks: None, face_box: None }
+    }
+}
+
+impl Header {
+    /// The header of a pack whose images are prepared by `preparation`.
+    pub(crate) fn new(
+        name: &str,
+        attributes: &[String],
+        categories: &[String],
+        samples: &[Sample],
+        preparation: &Preparation,
+    ) -> Self {
+        Header {
+            name: name.to_owned(),
+            attributes: attributes.to_vec(),
+            categories: categories.to_vec(),
+            prepared: PackedPreparation::of(preparation),
+            size: preparation.output_size(),
+            samples: samples.iter().map(Row::of).collect(),
+        }
+    }
+
+    /// The bytes of the file before the pixels.
+    pub(crate) fn to_bytes(&self) -> io::Result<Vec<u8>> {
+        let json = serde_json::to_vec(self)?;
+        let mut bytes = MAGIC.to_vec();
+        bytes.extend((json.len() as u64).to_le_bytes());
+        bytes.extend(json);
+        bytes.resize(bytes.len().next_multiple_of(ALIGNMENT), 0);
+        Ok(bytes)
+    }
+
+    fn is_consistent(&self) -> bool {
+        (1..=Size::MAX_SIDE).contains(&self.size.height)
+            && (1..=Size::MAX_SIDE).contains(&self.size.width)
+            && !self.attributes.is_empty()
+            && self
+                .samples
+                .iter()
+                .all(|row| row.labels.len() == self.attributes.len() && row.categories.len() == self.categories.len())
+    }
+}
+
+/// The images of a pack. Cloning shares the mapping.
 #[derive(Clone, Debug)]
 pub(crate) struct Pack {
     path: PathBuf,
     header: Header,
-    /// The place of each sample's pixels.
-    places: Vec<usize>,
+    /// The index of each sample's pixels.
+    indices: Vec<usize>,
     pixels: Mapped,
 }
 
@@ -92,190 +154,74 @@ impl Pack {
         let unreadable = |source| DataError::Read { path: path.to_owned(), source };
         let damaged = |reason: &str| DataError::Pack { path: path.to_owned(), reason: reason.to_owned() };
         let mut file = File::open(path).map_err(unreadable)?;
-        let mut start = [0; MAGIC.len() + 8];
-        match file.read_exact(&mut start) {
-            Ok(()) if start.starts_with(MAGIC) => {}
-            // Too short, or something else.
-            Ok(()) | Err(_) => return Ok(None),
+        let mut start = [0; PREFIX];
+        // A file that is too short for a pack is something else.
+        if file.read_exact(&mut start).is_err() || !start.starts_with(MAGIC) {
+            return Ok(None);
         }
         let mut length = [0; 8];
         length.copy_from_slice(&start[MAGIC.len()..]);
-        let length = u64::from_le_bytes(length);
-        if length > MAX_HEADER {
-            return Err(damaged("its header is too long"));
-        }
-        let length = usize::try_from(length).map_err(|_| damaged("its header is too long"))?;
+        let length = Some(u64::from_le_bytes(length)).filter(|&length| length <= MAX_HEADER);
+        let length = length.and_then(|length| usize::try_from(length).ok());
+        let length = length.ok_or_else(|| damaged("its header is too long"))?;
         let whole = Mapped::whole(&file).map_err(unreadable)?;
-        let header = whole.part(start.len(), length).ok_or_else(|| damaged("it ends within its header"))?;
+        let header = whole.part(PREFIX, length).ok_or_else(|| damaged("it ends within its header"))?;
         let header: Header =
             serde_json::from_slice(header.as_ref()).map_err(|error| damaged(&format!("its header: {error}")))?;
-        let sensible = (1..=Size::MAX_SIDE).contains(&header.size.height)
-            && (1..=Size::MAX_SIDE).contains(&header.size.width)
-            && !header.attributes.is_empty()
-            && header.samples.iter().all(|row| {
-                row.labels.len() == header.attributes.len() && row.categories.len() == header.categories.len()
-            });
-        if !sensible {
+        if !header.is_consistent() {
             return Err(damaged("its header contradicts itself"));
         }
         let bytes = header.samples.len().checked_mul(header.size.pixels() * 3);
-        let start = (start.len() + length).next_multiple_of(ALIGNMENT);
-        let pixels = bytes.and_then(|bytes| whole.part(start, bytes)).ok_or_else(|| damaged("it is cut short"))?;
-        let places = (0..header.samples.len()).collect();
-        Ok(Some(Pack { path: path.to_owned(), header, places, pixels }))
+        let start = (PREFIX + length).next_multiple_of(ALIGNMENT);
+        let pixels = bytes.and_then(|bytes| whole.part(start, bytes)).ok_or_else(|| damaged("it is truncated"))?;
+        let indices = (0..header.samples.len()).collect();
+        Ok(Some(Pack { path: path.to_owned(), header, indices, pixels }))
     }
 
-    /// Where it lies.
+    /// Takes out the attributes, the categories and the samples.
+    pub(super) fn take_table(&mut self) -> (Vec<String>, Vec<String>, Vec<Sample>) {
+        let Header { attributes, categories, samples, .. } = &mut self.header;
+        let samples = take(samples).into_iter().map(Row::into_sample).collect();
+        (take(attributes), take(categories), samples)
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// What its source was called.
+    /// The name of the dataset that was packed.
     pub(crate) fn name(&self) -> &str {
         &self.header.name
     }
 
-    /// The attributes, the columns of words, and the samples.
-    pub(crate) fn table(&self) -> (Vec<String>, Vec<String>, Vec<Sample>) {
-        let label = |byte: u8| match byte {
-            b'0' => Label::Absent,
-            b'1' => Label::Present,
-            _ => Label::Unknown,
-        };
-        let sample = |row: &Row| Sample {
-            image: row.image.clone(),
-            split: row.split,
-            labels: row.labels.bytes().map(label).collect(),
-            identity: row.identity.clone(),
-            categories: row.categories.clone(),
-            landmarks: None,
-            face_box: None,
-        };
-        let Header { attributes, categories, samples, .. } = &self.header;
-        (attributes.clone(), categories.clone(), samples.iter().map(sample).collect())
+    /// The number of images.
+    pub(crate) fn images(&self) -> usize {
+        self.indices.len()
     }
 
-    /// The pixels of a sample, if they are prepared as `preparation` says.
+    /// The pixels of a sample, if they are prepared by `preparation`.
     pub(crate) fn pixels(&self, index: usize, preparation: &Preparation, dataset: &str) -> Result<Vec<u8>, DataError> {
-        let wanted = Prepared::by(preparation);
+        let wanted = PackedPreparation::of(preparation);
         if wanted != self.header.prepared {
             return Err(DataError::PackedOtherwise {
                 dataset: dataset.to_owned(),
-                packed: self.header.prepared.told(),
-                wanted: wanted.told(),
+                packed: self.header.prepared.describe(),
+                wanted: wanted.describe(),
             });
         }
-        let missing = || DataError::NoSample { dataset: dataset.to_owned(), samples: self.places.len(), index };
+        let missing = || DataError::NoSample { dataset: dataset.to_owned(), samples: self.images(), index };
         self.any_pixels(index).ok_or_else(missing)
     }
 
-    /// The pixels of a sample, however they are prepared.
+    /// The pixels of a sample, whatever their preparation.
     pub(crate) fn any_pixels(&self, index: usize) -> Option<Vec<u8>> {
         let length = self.header.size.pixels() * 3;
-        let pixels = self.places.get(index).and_then(|place| self.pixels.part(place * length, length));
+        let pixels = self.indices.get(index).and_then(|index| self.pixels.part(index * length, length));
         Some(pixels?.as_ref().to_vec())
     }
 
-    /// Leaves samples out.
-    pub(crate) fn retain(&mut self, kept: impl Fn(usize) -> bool) {
-        let mut index = 0..;
-        self.places.retain(|_| index.next().is_none_or(&kept));
+    /// Keeps the images for whose indices `is_kept` holds.
+    pub(crate) fn retain(&mut self, is_kept: impl Fn(usize) -> bool) {
+        retain(&mut self.indices, is_kept);
     }
-}
-
-/// What writing a pack took, and what it holds.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Packed {
-    /// How many images.
-    pub images: usize,
-    /// The size of each.
-    pub size: Size,
-    /// The bytes of the whole file.
-    pub bytes: u64,
-    /// What reading and preparing the images from the source took, added up over the threads: what every pass over the
-    /// pack saves, but for the reading of its pixels.
-    pub preparing: Duration,
-}
-
-/// Writes a pack of `dataset`, its images prepared by `preparation`. `progress` is told how
-/// many images are written.
-///
-/// # Errors
-///
-/// When an image cannot be read or prepared, or `out` cannot be written.
-pub fn write(
-    dataset: &Dataset,
-    preparation: &Preparation,
-    out: &mut dyn Write,
-    mut progress: impl FnMut(usize),
-) -> Result<Packed, PackError> {
-    preparation.validate().map_err(DataError::from)?;
-    let row = |sample: &Sample| Row {
-        image: sample.image.clone(),
-        split: sample.split,
-        identity: sample.identity.clone(),
-        categories: sample.categories.clone(),
-        labels: sample.labels.iter().map(|label| ['0', '1', '?'][*label as usize]).collect(),
-    };
-    let header = Header {
-        name: dataset.name().to_owned(),
-        attributes: dataset.attributes().to_vec(),
-        categories: dataset.categories().to_vec(),
-        prepared: Prepared::by(preparation),
-        size: preparation.output_size(),
-        samples: dataset.samples().iter().map(row).collect(),
-    };
-    let text = serde_json::to_vec(&header).map_err(io::Error::from)?;
-    out.write_all(MAGIC)?;
-    out.write_all(&(text.len() as u64).to_le_bytes())?;
-    out.write_all(&text)?;
-    let length = MAGIC.len() + 8 + text.len();
-    let start = length.next_multiple_of(ALIGNMENT);
-    out.write_all(&vec![0; start - length])?;
-
-    let images = dataset.samples().len();
-    let mut preparing = Duration::ZERO;
-    for first in (0..images).step_by(CHUNK) {
-        let indices: Vec<usize> = (first..images.min(first + CHUNK)).collect();
-        let prepared = indices.par_iter().map(|&index| {
-            let began = Instant::now();
-            (dataset.pixels(index, preparation), began.elapsed())
-        });
-        let prepared: Vec<_> = prepared.collect();
-        for (pixels, took) in prepared {
-            out.write_all(&pixels?)?;
-            preparing += took;
-        }
-        progress(first + indices.len());
-    }
-    let size = header.size;
-    let bytes = (start + images * size.pixels() * 3) as u64;
-    Ok(Packed { images, size, bytes, preparing })
-}
-
-/// How long it takes to read every image of the pack at `path` once.
-///
-/// # Errors
-///
-/// When it is no whole pack.
-pub fn reading_time(path: &Path) -> Result<Duration, DataError> {
-    let damaged = || DataError::Pack { path: path.to_owned(), reason: "it is something else".to_owned() };
-    let pack = Pack::open(path)?.ok_or_else(damaged)?;
-    let began = Instant::now();
-    for index in 0..pack.places.len() {
-        std::hint::black_box(pack.any_pixels(index));
-    }
-    Ok(began.elapsed())
-}
-
-/// Why a pack was not written.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum PackError {
-    /// An image of the source.
-    #[error(transparent)]
-    Data(#[from] DataError),
-    /// The file.
-    #[error("cannot write the pack")]
-    Write(#[from] io::Error),
 }
