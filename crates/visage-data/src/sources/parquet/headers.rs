@@ -1,10 +1,10 @@
-//! The headers of a Parquet file, walked before the library reads them.
+//! Checking the headers of a Parquet file before the library reads them.
 //!
-//! Headers are in Thrift's compact form. The library passes over what it does not know, and takes truth values in lists for
-//! nothing long: a header of a few bytes that announces two thousand million of them keeps it busy for hours. No header of the
-//! format has such a list, so a file with one is damaged. Whatever else a header announces takes bytes that have to be there.
+//! Headers are in Thrift's compact protocol. The library skips unknown fields, and skips booleans in lists without reading
+//! bytes: a header of a few bytes that announces two billion of them keeps it busy for hours. No header of the format has such a
+//! list, so a file with one is damaged. Every other value takes bytes that must exist.
 
-/// Which kinds of value a field or an element has.
+/// The types of fields and elements in Thrift's compact protocol.
 mod kind {
     pub(super) const STOP: u8 = 0;
     pub(super) const TRUE: u8 = 1;
@@ -21,7 +21,7 @@ mod kind {
     pub(super) const UUID: u8 = 13;
 }
 
-/// Deeper than any header is.
+/// The deepest nesting; no header of the format comes near.
 const MAX_DEPTH: usize = 32;
 
 /// Whether the footer of a file can be read.
@@ -35,7 +35,7 @@ pub(super) fn footer_is_sound(file: &[u8]) -> bool {
     footer().is_some()
 }
 
-/// Whether all page headers of a column chunk, the whole of `chunk`, can be read.
+/// Whether all page headers of the column chunk `chunk` can be read.
 pub(super) fn pages_are_sound(mut chunk: &[u8]) -> bool {
     while !chunk.is_empty() {
         let page = structure(&mut chunk, MAX_DEPTH).flatten().and_then(|length| usize::try_from(length).ok());
@@ -47,7 +47,7 @@ pub(super) fn pages_are_sound(mut chunk: &[u8]) -> bool {
     true
 }
 
-/// Passes over a structure; gives its third field where that is a whole number, which in a page's header is its length.
+/// Skips a struct and returns its third field if that is an integer: in a page header, the length of the page.
 fn structure(bytes: &mut &[u8], depth: usize) -> Option<Option<i64>> {
     let (mut id, mut third) = (0, None);
     loop {
@@ -68,7 +68,7 @@ fn structure(bytes: &mut &[u8], depth: usize) -> Option<Option<i64>> {
     }
 }
 
-/// Passes over a value that is not a truth value, whose field alone says which.
+/// Skips a value that is not a boolean; a boolean field has its value in its type.
 fn value(bytes: &mut &[u8], kind: u8, depth: usize) -> Option<()> {
     match kind {
         kind::BYTE => skip(bytes, 1),
@@ -128,7 +128,7 @@ fn zigzag(number: u64) -> i64 {
 mod tests {
     use super::*;
 
-    /// A page's header with kind, sizes and `extra` fields, and three bytes of content.
+    /// A page of three bytes whose header has a type, two sizes and `extra` fields.
     fn page(extra: &[u8]) -> Vec<u8> {
         [&[0x15, 0, 0x15, 6, 0x15, 6], extra, &[0, 1, 2, 3]].concat()
     }
@@ -141,14 +141,14 @@ mod tests {
     }
 
     #[test]
-    fn what_takes_no_bytes_is_not_counted_through() {
-        // A list of two thousand million truth values, a map of as many, and a list of lists of them.
+    fn lists_of_booleans_are_refused() {
+        // A list of two billion booleans, a map of as many, and a list of lists of them.
         let many = [0xff, 0xff, 0xff, 0xff, 7];
         for head in [&[0x19, 0xf1][..], &[0x1b], &[0x19, 0x19, 0xf2]] {
             let tail: &[u8] = if head == [0x1b] { &[0x11] } else { &[] };
             assert!(!pages_are_sound(&page(&[head, &many, tail].concat())));
         }
-        // Of numbers there is not one for each announced.
+        // Not as many numbers follow as are announced.
         assert!(!pages_are_sound(&page(&[&[0x19, 0xf5][..], &many].concat())));
     }
 }

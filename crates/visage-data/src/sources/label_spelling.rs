@@ -1,25 +1,25 @@
-//! How tables spell labels.
+//! The spellings of labels in tables.
 
 use std::borrow::Cow;
 
 use crate::error::TableFault;
 use crate::label::Label;
 
-/// Reads the labels of one column and watches that absence is spelled one way.
+/// Reads the labels of one column, in which "absent" has only one spelling.
 ///
-/// Some tables use -1, 0 and 1 for three different things. Which of -1 and 0 means "absent" there cannot be guessed,
-/// so a column that holds both is refused.
+/// Some tables use -1, 0 and 1 for three different things. Which of -1 and 0 means "absent" there would be a guess, so a
+/// column that holds both is refused.
 #[derive(Clone, Default)]
-pub(super) struct Column {
+pub(super) struct LabelColumn {
     first_minus_one: Option<u64>,
     first_zero: Option<u64>,
 }
 
-impl Column {
-    /// Reads one field, on line `line`, of the column called `name`. Surrounding blanks must be gone already.
+impl LabelColumn {
+    /// Reads one trimmed field, on line `line`, of the column called `name`.
     ///
-    /// Numbers may carry the `.0` that pandas gives to a column with blanks in it, words may be in any case, and what
-    /// pandas and R write for a missing value is one.
+    /// Numbers may end in the `.0` that pandas adds to a column with blanks in it, words may be in any case, and the missing
+    /// values of pandas and R are unknown labels.
     pub(super) fn read(&mut self, field: &[u8], line: u64, name: &str) -> Result<Label, TableFault> {
         let is = |words: &[&str]| words.iter().any(|word| field.eq_ignore_ascii_case(word.as_bytes()));
         match field.strip_suffix(b".0").unwrap_or(field) {
@@ -78,17 +78,17 @@ mod tests {
             ("NaN", Label::Unknown),
             ("NA", Label::Unknown),
         ] {
-            assert_eq!(Column::default().read(field.as_bytes(), 2, "Smiling"), Ok(label), "{field}");
+            assert_eq!(LabelColumn::default().read(field.as_bytes(), 2, "Smiling"), Ok(label), "{field}");
         }
         for field in ["2", "maybe", "0.5", ".0", "-", "11", "True.0"] {
-            let fault = Column::default().read(field.as_bytes(), 2, "Smiling").unwrap_err();
+            let fault = LabelColumn::default().read(field.as_bytes(), 2, "Smiling").unwrap_err();
             assert_eq!(fault, TableFault::Label { column: "Smiling".into(), value: field.into() });
         }
     }
 
     #[test]
     fn two_spellings_of_absence_in_one_column_are_refused() {
-        let mut column = Column::default();
+        let mut column = LabelColumn::default();
         column.read(b"0", 2, "Smiling").unwrap();
         column.read(b"1", 3, "Smiling").unwrap();
         assert_eq!(
