@@ -41,7 +41,11 @@ const MERGED_CHANNELS: usize = 8;
 pub fn conv2d(shape: ConvShape, input: &[f32], weight: &[f32], epilogue: Epilogue, output: &mut [f32]) {
     check(shape, input.len(), weight.len(), output.len());
     epilogue.check(shape.out_channels, output.len());
-    forward(simd::level(), shape, input, weight, &epilogue, output);
+    let (level, algorithm) = (simd::level(), Algorithm::faster(winograd::is_faster(shape)));
+    scratch::with_buffer(algorithm.filters_len(level, shape), |filters| {
+        algorithm.pack(level, shape, weight, filters);
+        algorithm.convolve(level, shape, input, filters, &epilogue, output);
+    });
 }
 
 /// Packs the weight of a convolution into the layout that [`conv2d_packed`] reads, once for many calls at inference.
@@ -54,9 +58,8 @@ pub fn conv2d(shape: ConvShape, input: &[f32], weight: &[f32], epilogue: Epilogu
 #[must_use]
 pub fn pack_conv2d(shape: ConvShape, weight: &[f32]) -> Vec<f32> {
     expect_len("weight", weight.len(), shape.weight_len());
-    let level = simd::level();
-    let mut filters = vec![0.0; filters_len(shape, level)];
-    pack_filters(level, shape, weight, &mut filters);
+    let mut filters = vec![0.0; filters_len(shape)];
+    Algorithm::of_packed(shape).pack(simd::level(), shape, weight, &mut filters);
     filters
 }
 
@@ -66,10 +69,10 @@ pub fn pack_conv2d(shape: ConvShape, weight: &[f32]) -> Vec<f32> {
 /// If lengths do not match the shape.
 pub fn conv2d_packed(shape: ConvShape, input: &[f32], filters: &[f32], epilogue: Epilogue, output: &mut [f32]) {
     expect_len("input", input.len(), shape.input_len());
-    expect_len("filters", filters.len(), filters_len(shape, simd::level()));
+    expect_len("filters", filters.len(), filters_len(shape));
     expect_len("output", output.len(), shape.output_len());
     epilogue.check(shape.out_channels, output.len());
-    forward_packed(simd::level(), shape, input, filters, &epilogue, output);
+    Algorithm::of_packed(shape).convolve(simd::level(), shape, input, filters, &epilogue, output);
 }
 
 /// Gradient of [`conv2d`] with respect to its input. `input_gradient` is overwritten.
@@ -78,87 +81,11 @@ pub fn conv2d_packed(shape: ConvShape, input: &[f32], filters: &[f32], epilogue:
 /// If lengths do not match the shape.
 pub fn conv2d_input_gradient(shape: ConvShape, weight: &[f32], output_gradient: &[f32], input_gradient: &mut [f32]) {
     check(shape, input_gradient.len(), weight.len(), output_gradient.len());
-    backward_input(simd::level(), shape, weight, output_gradient, input_gradient);
-}
-
-/// Gradient of [`conv2d`] with respect to its weight. `weight_gradient` is overwritten.
-///
-/// # Panics
-/// If lengths do not match the shape.
-pub fn conv2d_weight_gradient(shape: ConvShape, input: &[f32], output_gradient: &[f32], weight_gradient: &mut [f32]) {
-    check(shape, input.len(), weight_gradient.len(), output_gradient.len());
-    backward_weight(simd::level(), shape, input, output_gradient, weight_gradient);
-}
-
-#[track_caller]
-fn check(shape: ConvShape, input: usize, weight: usize, output: usize) {
-    expect_len("input", input, shape.input_len());
-    expect_len("weight", weight, shape.weight_len());
-    expect_len("output", output, shape.output_len());
-}
-
-fn forward(level: Level, shape: ConvShape, input: &[f32], weight: &[f32], epilogue: &Epilogue, output: &mut [f32]) {
-    if winograd::is_faster(shape) {
-        with_winograd_filters(level, shape, Direction::Forward, weight, |filters| {
-            winograd::forward(level, shape, input, filters, epilogue, output);
-        });
-        return;
-    }
-    with_gemm(shape, input, |gemm| multiply(level, gemm, &Matrix::ColumnMajor(weight), epilogue, output));
-}
-
-pub(crate) fn filters_len(shape: ConvShape, level: Level) -> usize {
-    let ConvShape { in_channels, out_channels, window, .. } = shape;
-    if winograd::is_faster_packed(window, in_channels, out_channels) {
-        winograd::filters_len(in_channels, out_channels, level)
-    } else {
-        packing::packed_len(out_channels, window.taps() * in_channels, level.lanes())
-    }
-}
-
-pub(crate) fn pack_filters(level: Level, shape: ConvShape, weight: &[f32], filters: &mut [f32]) {
-    let ConvShape { in_channels, out_channels, window, .. } = shape;
-    if winograd::is_faster_packed(window, in_channels, out_channels) {
-        winograd::transform_filters(level, Direction::Forward, [in_channels, out_channels], weight, filters);
-    } else {
-        packing::pack(&Matrix::ColumnMajor(weight), window.taps() * in_channels, out_channels, level, filters);
-    }
-}
-
-fn forward_packed(
-    level: Level,
-    shape: ConvShape,
-    input: &[f32],
-    filters: &[f32],
-    epilogue: &Epilogue,
-    output: &mut [f32],
-) {
-    if winograd::is_faster_packed(shape.window, shape.in_channels, shape.out_channels) {
-        winograd::forward(level, shape, input, filters, epilogue, output);
-    } else {
-        with_gemm(shape, input, |gemm| gemm.multiply(level, filters, epilogue, output));
-    }
-}
-
-/// Calls `body` with the implicit GEMM of the forward pass.
-fn with_gemm(shape: ConvShape, input: &[f32], body: impl FnOnce(&ImplicitGemm)) {
-    with_taps(shape, input, |taps| {
-        let output_grid = Grid::of_output(shape.batch, [shape.in_height, shape.in_width], shape.window);
-        body(&ImplicitGemm {
-            grid: Grid { source_size: taps.source_size, ..output_grid },
-            source: taps.source,
-            source_pixel: shape.in_channels,
-            taps: taps.offsets,
-            depth: taps.depth,
-            columns: shape.out_channels,
-        });
-    });
-}
-
-fn backward_input(level: Level, shape: ConvShape, weight: &[f32], output_gradient: &[f32], input_gradient: &mut [f32]) {
+    let level = simd::level();
     let ConvShape { batch, in_height, in_width, in_channels, out_channels, window } = shape;
     if winograd::is_faster(shape) {
-        with_winograd_filters(level, shape, Direction::Backward, weight, |filters| {
+        scratch::with_buffer(winograd::filters_len(out_channels, in_channels, level), |filters| {
+            winograd::transform_filters(level, Direction::Backward, [in_channels, out_channels], weight, filters);
             winograd::backward_input(level, shape, filters, output_gradient, input_gradient);
         });
         return;
@@ -177,17 +104,21 @@ fn backward_input(level: Level, shape: ConvShape, weight: &[f32], output_gradien
             depth: out_channels,
             columns: in_channels,
         };
-        multiply(level, &gemm, &Matrix::Rows(weight, &offsets), &Epilogue::default(), input_gradient);
+        let depth = gemm.total_depth();
+        scratch::with_buffer(packing::packed_len(in_channels, depth, level.lanes()), |packed| {
+            packing::pack(&Matrix::Rows(weight, &offsets), depth, in_channels, level, packed);
+            gemm.multiply(level, packed, &Epilogue::default(), input_gradient);
+        });
     }
 }
 
-fn backward_weight(
-    level: Level,
-    shape: ConvShape,
-    input: &[f32],
-    output_gradient: &[f32],
-    weight_gradient: &mut [f32],
-) {
+/// Gradient of [`conv2d`] with respect to its weight. `weight_gradient` is overwritten.
+///
+/// # Panics
+/// If lengths do not match the shape.
+pub fn conv2d_weight_gradient(shape: ConvShape, input: &[f32], output_gradient: &[f32], weight_gradient: &mut [f32]) {
+    check(shape, input.len(), weight_gradient.len(), output_gradient.len());
+    let level = simd::level();
     if winograd::is_faster(shape) {
         winograd::backward_weight(level, shape, input, output_gradient, weight_gradient);
         return;
@@ -214,31 +145,80 @@ fn backward_weight(
     });
 }
 
-/// Packs the weight into scratch memory and multiplies.
-fn multiply(level: Level, gemm: &ImplicitGemm, weight: &Matrix, epilogue: &Epilogue, target: &mut [f32]) {
-    let (columns, depth) = (gemm.columns, gemm.total_depth());
-    scratch::with_buffer(packing::packed_len(columns, depth, level.lanes()), |packed| {
-        packing::pack(weight, depth, columns, level, packed);
-        gemm.multiply(level, packed, epilogue, target);
-    });
+#[track_caller]
+fn check(shape: ConvShape, input: usize, weight: usize, output: usize) {
+    expect_len("input", input, shape.input_len());
+    expect_len("weight", weight, shape.weight_len());
+    expect_len("output", output, shape.output_len());
 }
 
-/// Calls `body` with the weight transformed for Winograd's algorithm.
-fn with_winograd_filters(
-    level: Level,
-    shape: ConvShape,
-    direction: Direction,
-    weight: &[f32],
-    body: impl FnOnce(&[f32]),
-) {
-    let [depth, columns] = match direction {
-        Direction::Forward => [shape.in_channels, shape.out_channels],
-        Direction::Backward => [shape.out_channels, shape.in_channels],
-    };
-    scratch::with_buffer(winograd::filters_len(depth, columns, level), |filters| {
-        winograd::transform_filters(level, direction, [shape.in_channels, shape.out_channels], weight, filters);
-        body(filters);
-    });
+/// Length of the filters that [`pack_conv2d`] returns.
+pub(crate) fn filters_len(shape: ConvShape) -> usize {
+    Algorithm::of_packed(shape).filters_len(simd::level(), shape)
+}
+
+/// The algorithm of a forward pass, which determines the layout of its filters.
+#[derive(Clone, Copy)]
+enum Algorithm {
+    ImplicitGemm,
+    Winograd,
+}
+
+impl Algorithm {
+    fn faster(winograd: bool) -> Self {
+        if winograd { Self::Winograd } else { Self::ImplicitGemm }
+    }
+
+    /// The algorithm for packed filters.
+    fn of_packed(shape: ConvShape) -> Self {
+        Self::faster(winograd::is_faster_packed(shape.window, shape.in_channels, shape.out_channels))
+    }
+
+    fn filters_len(self, level: Level, ConvShape { in_channels, out_channels, window, .. }: ConvShape) -> usize {
+        match self {
+            Self::ImplicitGemm => packing::packed_len(out_channels, window.taps() * in_channels, level.lanes()),
+            Self::Winograd => winograd::filters_len(in_channels, out_channels, level),
+        }
+    }
+
+    fn pack(self, level: Level, shape: ConvShape, weight: &[f32], filters: &mut [f32]) {
+        let ConvShape { in_channels, out_channels, window, .. } = shape;
+        match self {
+            Self::ImplicitGemm => {
+                let weight = Matrix::ColumnMajor(weight);
+                packing::pack(&weight, window.taps() * in_channels, out_channels, level, filters);
+            }
+            Self::Winograd => {
+                winograd::transform_filters(level, Direction::Forward, [in_channels, out_channels], weight, filters);
+            }
+        }
+    }
+
+    fn convolve(
+        self,
+        level: Level,
+        shape: ConvShape,
+        input: &[f32],
+        filters: &[f32],
+        epilogue: &Epilogue,
+        output: &mut [f32],
+    ) {
+        match self {
+            Self::ImplicitGemm => with_taps(shape, input, |taps| {
+                let output_grid = Grid::of_output(shape.batch, [shape.in_height, shape.in_width], shape.window);
+                let gemm = ImplicitGemm {
+                    grid: Grid { source_size: taps.source_size, ..output_grid },
+                    source: taps.source,
+                    source_pixel: shape.in_channels,
+                    taps: taps.offsets,
+                    depth: taps.depth,
+                    columns: shape.out_channels,
+                };
+                gemm.multiply(level, filters, epilogue, output);
+            }),
+            Self::Winograd => winograd::forward(level, shape, input, filters, epilogue, output),
+        }
+    }
 }
 
 /// The images that a kernel's taps read: the input, or a padded copy of it.

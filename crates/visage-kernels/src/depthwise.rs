@@ -15,7 +15,7 @@ mod weight_gradient;
 use crate::epilogue::Epilogue;
 use crate::geometry::{self, Grid};
 use crate::shape::{DepthwiseShape, expect_len};
-use crate::simd::{self, Level};
+use crate::simd;
 
 /// Depthwise convolution of `[batch, in_height, in_width, channels]` to `[batch, out_height, out_width, channels]`.
 ///
@@ -26,7 +26,15 @@ use crate::simd::{self, Level};
 pub fn depthwise_conv2d(shape: DepthwiseShape, input: &[f32], weight: &[f32], epilogue: Epilogue, output: &mut [f32]) {
     check(shape, input.len(), weight.len(), output.len());
     epilogue.check(shape.channels, output.len());
-    forward(simd::level(), shape, input, weight, &epilogue, output);
+    if small_window::applies(shape, &epilogue) {
+        small_window::forward(simd::level(), shape, input, weight, &epilogue, output);
+        return;
+    }
+    let DepthwiseShape { batch, in_height, in_width, channels, window } = shape;
+    let grid = Grid::of_output(batch, [in_height, in_width], window);
+    let taps = &geometry::output_taps(window);
+    let operands = any_window::Operands { grid, taps, channels, source: input, weight, epilogue: &epilogue };
+    any_window::convolve(simd::level(), &operands, output);
 }
 
 /// Gradient of [`depthwise_conv2d`] with respect to its input. `input_gradient` is overwritten.
@@ -40,7 +48,12 @@ pub fn depthwise_conv2d_input_gradient(
     input_gradient: &mut [f32],
 ) {
     check(shape, input_gradient.len(), weight.len(), output_gradient.len());
-    backward_input(simd::level(), shape, weight, output_gradient, input_gradient);
+    let DepthwiseShape { batch, in_height, in_width, channels, window } = shape;
+    for (grid, taps) in geometry::input_classes(batch, [in_height, in_width], window) {
+        let epilogue = &Epilogue::default();
+        let operands = any_window::Operands { grid, taps: &taps, channels, source: output_gradient, weight, epilogue };
+        any_window::convolve(simd::level(), &operands, input_gradient);
+    }
 }
 
 /// Gradient of [`depthwise_conv2d`] with respect to its weight. `weight_gradient` is overwritten.
@@ -62,40 +75,6 @@ fn check(shape: DepthwiseShape, input: usize, weight: usize, output: usize) {
     expect_len("input", input, shape.input_len());
     expect_len("weight", weight, shape.window.taps() * shape.channels);
     expect_len("output", output, shape.output_len());
-}
-
-fn forward(
-    level: Level,
-    shape: DepthwiseShape,
-    input: &[f32],
-    weight: &[f32],
-    epilogue: &Epilogue,
-    output: &mut [f32],
-) {
-    if small_window::applies(shape, epilogue) {
-        small_window::forward(level, shape, input, weight, epilogue, output);
-        return;
-    }
-    let grid = Grid::of_output(shape.batch, [shape.in_height, shape.in_width], shape.window);
-    let taps = geometry::output_taps(shape.window);
-    let operands =
-        any_window::Operands { grid, taps: &taps, channels: shape.channels, source: input, weight, epilogue };
-    any_window::convolve(level, &operands, output);
-}
-
-fn backward_input(
-    level: Level,
-    shape: DepthwiseShape,
-    weight: &[f32],
-    output_gradient: &[f32],
-    input_gradient: &mut [f32],
-) {
-    let DepthwiseShape { batch, in_height, in_width, channels, window } = shape;
-    let epilogue = &Epilogue::default();
-    for (grid, taps) in geometry::input_classes(batch, [in_height, in_width], window) {
-        let operands = any_window::Operands { grid, taps: &taps, channels, source: output_gradient, weight, epilogue };
-        any_window::convolve(level, &operands, input_gradient);
-    }
 }
 
 #[cfg(test)]

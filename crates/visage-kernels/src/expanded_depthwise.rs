@@ -82,7 +82,7 @@ pub fn expanded_depthwise_conv2d(
 ) {
     let dense = expansion.shape(shape);
     expect_len("input", input.len(), dense.input_len());
-    expect_len("filters", expansion.filters.len(), conv::filters_len(dense, simd::level()));
+    expect_len("filters", expansion.filters.len(), conv::filters_len(dense));
     expect_len("weight", weight.len(), shape.window.taps() * shape.channels);
     expect_len("output", output.len(), shape.output_len());
     expansion.epilogue().check(shape.channels, dense.output_len());
@@ -128,8 +128,8 @@ fn fused(level: Level, operands: &Operands, output: &mut [f32]) {
             let task = Task {
                 operands,
                 image,
-                panels: &panels[panels.len() * group / groups..panels.len() * (group + 1) / groups],
-                rows: height * band / bands..height * (band + 1) / bands,
+                panels: &panels[parallel::part(panels.len(), group, groups)],
+                rows: parallel::part(height, band, bands),
                 ring,
                 output,
             };

@@ -72,7 +72,7 @@ impl ImplicitGemm<'_> {
         let target = SharedMut::new(target);
         parallel::for_each(blocks * groups, |task| {
             let (first, group) = (task / groups * block, task % groups);
-            let panels = &panels[panels.len() * group / groups..panels.len() * (group + 1) / groups];
+            let panels = &panels[parallel::part(panels.len(), group, groups)];
             // The weight ends with this group's: the next group's may be read by another thread.
             let end = panels.last().map_or(0, |panel| panel.column + panel.vectors * level.lanes());
             let packed = &packed[..end * self.total_depth()];

@@ -25,7 +25,7 @@
 //!   affect the result is divided among the threads of rayon's current pool; [`alone`] runs it on the calling thread.
 //! - **The widest instruction set of the processor**, selected at run time: AVX-512, AVX2 with FMA, NEON, or portable code.
 //!   The environment variable `VISAGE_SIMD` (`portable`, `avx2`, `avx512`, `neon`) selects a narrower one.
-//! - **A slice of the wrong length is a programming error** and panics with the name of the slice. Nothing else panics.
+//! - **A mismatch of shapes is a programming error** and panics with the name of the slice or the window. Nothing else panics.
 //!
 //! | operation | forward | gradients |
 //! | --- | --- | --- |

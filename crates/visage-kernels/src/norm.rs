@@ -22,7 +22,7 @@ use crate::activation::Activation;
 use crate::shape::expect_len;
 
 use apply::Affine;
-use backward::{Operands, centred_gradient, gradient_sums, scale_in_place, scaled};
+use backward::{Operands, centred_gradient, gradient_sums, scale_rows};
 
 /// Values of a block: 128 KiB.
 const BLOCK: usize = 32 * 1024;
@@ -160,12 +160,12 @@ pub fn scale_shift_backward(operands: NormOperands, output_gradient: &[f32], gra
     let sums = match gradients.residual {
         Some(stored) => {
             let sums = gradient_sums(layout, &operands, &affine, Some(&mut *stored));
-            scaled(layout, stored, &affine.scale, gradients.input);
+            scale_rows(layout, Some(stored), &affine.scale, gradients.input);
             sums
         }
         None => {
             let sums = gradient_sums(layout, &operands, &affine, Some(&mut *gradients.input));
-            scale_in_place(layout, gradients.input, &affine.scale);
+            scale_rows(layout, None, &affine.scale, gradients.input);
             sums
         }
     };

@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 use std::cell::Cell;
+use std::ops::Range;
 
 use rayon::prelude::*;
 
@@ -48,6 +49,16 @@ pub(crate) fn for_each(count: usize, task: impl Fn(usize) + Send + Sync) {
     } else {
         (0..count).into_par_iter().with_max_len(1).for_each(task);
     }
+}
+
+/// [`for_each`] over consecutive ranges of `0..len` with a length of `step`; the last may be shorter.
+pub(crate) fn for_each_range(len: usize, step: usize, task: impl Fn(Range<usize>) + Send + Sync) {
+    for_each(len.div_ceil(step), |index| task(index * step..len.min((index + 1) * step)));
+}
+
+/// The `index`-th of `count` parts of `0..len`, which are as even as possible.
+pub(crate) fn part(len: usize, index: usize, count: usize) -> Range<usize> {
+    len * index / count..len * (index + 1) / count
 }
 
 /// Sums partial results, `[segments, sum.len()]`, in the order of the segments.

@@ -25,51 +25,45 @@ pub(crate) enum Level {
     Avx512,
 }
 
+/// A constant of the vector type of a [`Level`].
+macro_rules! constant_of_level {
+    ($level:expr, $constant:ident) => {
+        match $level {
+            Level::Portable => portable::F32x8::$constant,
+            #[cfg(target_arch = "aarch64")]
+            Level::Neon => neon::F32x4::$constant,
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => x86::F32x8::$constant,
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => x86::F32x16::$constant,
+        }
+    };
+}
+
 impl Level {
     /// [`Vector::LANES`] of this level's vectors.
     pub(crate) fn lanes(self) -> usize {
-        self.sizes().lanes
+        constant_of_level!(self, LANES)
     }
 
     /// [`Vector::TILE_ROWS`] of this level's vectors.
     pub(crate) fn tile_rows(self) -> usize {
-        self.sizes().tile_rows
+        constant_of_level!(self, TILE_ROWS)
     }
 
     /// [`Vector::TILE_VECTORS`] of this level's vectors.
     pub(crate) fn tile_vectors(self) -> usize {
-        self.sizes().tile_vectors
-    }
-
-    fn sizes(self) -> Sizes {
-        match self {
-            Self::Portable => Sizes::of::<portable::F32x8>(),
-            #[cfg(target_arch = "aarch64")]
-            Self::Neon => Sizes::of::<neon::F32x4>(),
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => Sizes::of::<x86::F32x8>(),
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => Sizes::of::<x86::F32x16>(),
-        }
-    }
-}
-
-/// The constants of a [`Vector`].
-struct Sizes {
-    lanes: usize,
-    tile_rows: usize,
-    tile_vectors: usize,
-}
-
-impl Sizes {
-    fn of<V: Vector>() -> Self {
-        Self { lanes: V::LANES, tile_rows: V::TILE_ROWS, tile_vectors: V::TILE_VECTORS }
+        constant_of_level!(self, TILE_VECTORS)
     }
 }
 
 /// The widest level of the processor, or a narrower one that `VISAGE_SIMD` names. Determined once.
 pub(crate) fn level() -> Level {
     static LEVEL: OnceLock<Level> = OnceLock::new();
+    #[cfg(test)]
+    if let Some(level) = OVERRIDE.get() {
+        return level;
+    }
     *LEVEL.get_or_init(|| {
         let wanted = std::env::var("VISAGE_SIMD").unwrap_or_default();
         let available = available();
@@ -98,6 +92,21 @@ pub(crate) fn available() -> Vec<Level> {
         ),
     ];
     levels.into_iter().filter_map(|(level, has)| has.then_some(level)).collect()
+}
+
+#[cfg(test)]
+thread_local! {
+    static OVERRIDE: std::cell::Cell<Option<Level>> = const { std::cell::Cell::new(None) };
+}
+
+/// Calls `body` with each supported level, which is also the one that [`level`] returns on this thread.
+#[cfg(test)]
+pub(crate) fn for_each_level(body: impl Fn(Level)) {
+    for level in available() {
+        OVERRIDE.set(Some(level));
+        body(level);
+    }
+    OVERRIDE.set(None);
 }
 
 /// Runs `body` compiled for the selected level, so that the compiler can vectorise its loops for it.
@@ -229,6 +238,20 @@ pub(crate) fn prefetch(values: &[f32]) {
     #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     let _ = values;
 }
+
+/// Implements functions of [`Vector`] of two operands by intrinsics.
+macro_rules! by_intrinsics {
+    ($($function:ident: $intrinsic:ident),*) => {
+        $(
+            #[inline(always)]
+            unsafe fn $function(self, other: Self) -> Self {
+                // SAFETY: as the trait requires of callers.
+                Self(unsafe { $intrinsic(self.0, other.0) })
+            }
+        )*
+    };
+}
+use by_intrinsics;
 
 /// A vector register of `LANES` values.
 ///

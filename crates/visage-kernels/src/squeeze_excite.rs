@@ -22,7 +22,7 @@ use std::ops::Range;
 use crate::activation::{Function, Silu, sigmoid};
 use crate::parallel::{self, SharedMut};
 use crate::shape::expect_len;
-use crate::simd::{self, Kernel, Level, Vector, for_each_vector, for_each_vector_group, load};
+use crate::simd::{self, Kernel, Vector, for_each_vector, for_each_vector_group, load};
 
 pub use backward::{ExcitationGradients, squeeze_excite_backward};
 
@@ -67,7 +67,7 @@ impl Excitation<'_> {
 pub fn squeeze_excite(batch: usize, pixels: usize, excitation: Excitation, images: &mut [f32]) {
     excitation.check(batch, pixels, images.len());
     let images = SharedMut::new(images);
-    forward(simd::level(), [batch, pixels], excitation, images, images);
+    forward([batch, pixels], excitation, images, images);
 }
 
 /// [`squeeze_excite`] into a separate slice `output`.
@@ -77,11 +77,12 @@ pub fn squeeze_excite(batch: usize, pixels: usize, excitation: Excitation, image
 pub fn squeeze_excite_into(batch: usize, pixels: usize, excitation: Excitation, images: &[f32], output: &mut [f32]) {
     excitation.check(batch, pixels, images.len());
     expect_len("output", output.len(), images.len());
-    forward(simd::level(), [batch, pixels], excitation, SharedMut::read_only(images), SharedMut::new(output));
+    forward([batch, pixels], excitation, SharedMut::read_only(images), SharedMut::new(output));
 }
 
 /// Reads `images` and writes `output`, which may be the same slice.
-fn forward(level: Level, [batch, pixels]: [usize; 2], excitation: Excitation, images: SharedMut, output: SharedMut) {
+fn forward([batch, pixels]: [usize; 2], excitation: Excitation, images: SharedMut, output: SharedMut) {
+    let level = simd::level();
     let (hidden, channels) = (excitation.reduce_bias.len(), excitation.expand_bias.len());
     if batch * pixels * channels == 0 {
         return;

@@ -85,8 +85,8 @@ impl WeightGradient<'_> {
                 let (segment, group, band_index) = (task / (groups * bands), task / bands % groups, task % bands);
                 let task = Task {
                     operands: self,
-                    pixels: self.pixels() * segment / segments..self.pixels() * (segment + 1) / segments,
-                    tap_panels: &tap_panels[tap_panels.len() * group / groups..tap_panels.len() * (group + 1) / groups],
+                    pixels: parallel::part(self.pixels(), segment, segments),
+                    tap_panels: &tap_panels[parallel::part(tap_panels.len(), group, groups)],
                     rows: band_index * band..self.rows.min((band_index + 1) * band),
                     partials,
                     first: segment * len,

@@ -19,29 +19,25 @@ fn check_against_reference(shape: ConvShape) {
         Epilogue { bias: Some(&bias), residual: Some(&residual), activation: Activation::Relu },
         Epilogue { bias: None, residual: Some(&residual), activation: Activation::Relu6 },
     ];
-    let packed = |level| {
-        let mut packed = vec![f32::NAN; filters_len(shape, level)];
-        pack_filters(level, shape, &weight, &mut packed);
-        packed
-    };
     let tolerance = if winograd::applies(shape.window) { 2e-5 } else { 5e-6 };
-    for level in simd::available() {
+    simd::for_each_level(|_| {
+        let packed = pack_conv2d(shape, &weight);
         for epilogue in epilogues {
             // NaN reveals values that are not written.
             let mut output = vec![f32::NAN; shape.output_len()];
-            forward(level, shape, &input, &weight, &epilogue, &mut output);
+            conv2d(shape, &input, &weight, epilogue, &mut output);
             assert_finished(&output, &expected.output, &epilogue, tolerance);
             output.fill(f32::NAN);
-            forward_packed(level, shape, &input, &packed(level), &epilogue, &mut output);
+            conv2d_packed(shape, &input, &packed, epilogue, &mut output);
             assert_finished(&output, &expected.output, &epilogue, tolerance);
         }
         let mut input_gradient = vec![f32::NAN; shape.input_len()];
-        backward_input(level, shape, &weight, &gradient, &mut input_gradient);
+        conv2d_input_gradient(shape, &weight, &gradient, &mut input_gradient);
         assert_close("input gradient", &input_gradient, &expected.input_gradient, tolerance);
         let mut weight_gradient = vec![f32::NAN; shape.weight_len()];
-        backward_weight(level, shape, &input, &gradient, &mut weight_gradient);
+        conv2d_weight_gradient(shape, &input, &gradient, &mut weight_gradient);
         assert_close("weight gradient", &weight_gradient, &expected.weight_gradient, tolerance);
-    }
+    });
 }
 
 proptest! {

@@ -36,10 +36,7 @@ pub(super) fn convolve(level: Level, operands: &Operands, target: &mut [f32]) {
     let rows = grid.batch * grid.size[0];
     let step = TASK.div_ceil(grid.size[1] * channels);
     let target = SharedMut::new(target);
-    parallel::for_each(rows.div_ceil(step), |task| {
-        let rows = task * step..rows.min((task + 1) * step);
-        simd::dispatch(level, Rows { operands, target, rows });
-    });
+    parallel::for_each_range(rows, step, |rows| simd::dispatch(level, Rows { operands, target, rows }));
 }
 
 /// A task: some rows of the grid, numbered over all images.

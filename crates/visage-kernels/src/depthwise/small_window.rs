@@ -54,8 +54,7 @@ pub(crate) fn forward(
     let step = rows.div_ceil(parallel::task_count()).max(TASK.div_ceil(size[1] * shape.channels));
     let zeros = vec![0.0; shape.channels];
     let output = SharedMut::new(output);
-    parallel::for_each(rows.div_ceil(step), |task| {
-        let rows = task * step..rows.min((task + 1) * step);
+    parallel::for_each_range(rows, step, |rows| {
         simd::dispatch(level, Rows { shape, size, input, weight, epilogue, zeros: &zeros, output, rows });
     });
 }

@@ -29,23 +29,23 @@ proptest! {
             }
         }
 
-        for level in simd::available() {
+        simd::for_each_level(|_| {
             for epilogue in [
                 Epilogue::default(),
                 Epilogue { bias: Some(&bias), residual: Some(&gradient), activation: Activation::Silu },
                 Epilogue { bias: Some(&bias), residual: None, activation: Activation::Relu6 },
             ] {
                 let mut actual = vec![f32::NAN; output.len()];
-                forward(level, shape, &input, &weight, &epilogue, &mut actual);
+                depthwise_conv2d(shape, &input, &weight, epilogue, &mut actual);
                 assert_finished(&actual, &output, &epilogue, 5e-6);
             }
             let mut actual = vec![f32::NAN; input.len()];
-            backward_input(level, shape, &weight, &gradient, &mut actual);
+            depthwise_conv2d_input_gradient(shape, &weight, &gradient, &mut actual);
             assert_close("input gradient", &actual, &input_gradient, 5e-6);
             let mut actual = vec![f32::NAN; weight_len];
-            weight_gradient::compute(level, shape, &input, &gradient, &mut actual);
+            depthwise_conv2d_weight_gradient(shape, &input, &gradient, &mut actual);
             assert_close("weight gradient", &actual, &weight_gradient, 5e-6);
-        }
+        });
     }
 }
 

@@ -41,7 +41,7 @@ pub(super) fn compute(
             // SAFETY: the segment's part of `partials`, which no other task accesses.
             let partial = unsafe { std::slice::from_raw_parts_mut(shared.at(segment * len), len) };
             partial.fill(0.0);
-            let rows = rows * segment / segments..rows * (segment + 1) / segments;
+            let rows = parallel::part(rows, segment, segments);
             simd::dispatch(level, Segment { grid, shape, input, output_gradient, partial, rows });
         });
         parallel::sum_segments(partials, weight_gradient);

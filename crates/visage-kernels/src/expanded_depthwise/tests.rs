@@ -1,7 +1,6 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::conv::pack_filters;
 use crate::reference::{assert_finished, assert_same_on_any_threads, cases, depthwise_sums, finished, values};
 
 const ACTIVATIONS: [Activation; 4] = [Activation::Identity, Activation::Relu, Activation::Relu6, Activation::Silu];
@@ -45,17 +44,16 @@ proptest! {
         let sums = sums(shape, depth, inner, [&input, &filter, &filter_bias, &weight]);
         for bias in [None, Some(&bias[..])] {
             let epilogue = Epilogue { bias, residual: None, activation: outer };
-            for level in simd::available() {
+            simd::for_each_level(|level| {
                 let expansion = Expansion { in_channels: depth, filters: &[], bias: &filter_bias, activation: inner };
                 let dense = expansion.shape(shape);
-                let mut filters = vec![f32::NAN; conv::filters_len(dense, level)];
-                pack_filters(level, dense, &filter, &mut filters);
+                let filters = conv::pack_conv2d(dense, &filter);
                 let mut actual = vec![f32::NAN; sums.len()];
                 let expansion = &Expansion { filters: &filters, ..expansion };
                 let operands = Operands { shape, input: &input, expansion, weight: &weight, epilogue: &epilogue };
                 fused(level, &operands, &mut actual);
                 assert_finished(&actual, &sums, &epilogue, 1e-5);
-            }
+            });
         }
     }
 }

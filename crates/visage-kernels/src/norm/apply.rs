@@ -1,11 +1,9 @@
 //! The forward pass with given statistics.
 
-use std::marker::PhantomData;
-
 use rayon::prelude::*;
 
 use super::{BatchStatistics, Layout, NormOperands};
-use crate::activation::{Function, with_activation};
+use crate::activation::{Activation, Function, with_activation};
 use crate::shape::expect_len;
 use crate::simd::{self, Kernel, Vector, for_each_vector, load};
 
@@ -63,44 +61,44 @@ impl Affine {
 pub(super) fn forward(layout: Layout, operands: &NormOperands, affine: &Affine, output: &mut [f32]) {
     let NormOperands { input, residual, activation, .. } = *operands;
     let (block, level) = (layout.block, simd::level());
-    with_activation!(activation, F => {
-        input.par_chunks(block).zip(output.par_chunks_mut(block)).enumerate().for_each(|(index, (x, y))| {
-            let residual = residual.map(|residual| &residual[index * block..][..x.len()]);
-            simd::dispatch(level, Forward::<F> { x, affine, residual, y, function: PhantomData });
-        });
+    input.par_chunks(block).zip(output.par_chunks_mut(block)).enumerate().for_each(|(index, (x, y))| {
+        let residual = residual.map(|residual| &residual[index * block..][..x.len()]);
+        simd::dispatch(level, Forward { x, affine, residual, activation, y });
     });
 }
 
 /// The forward pass over one block.
-struct Forward<'a, F> {
+struct Forward<'a> {
     x: &'a [f32],
     affine: &'a Affine,
     residual: Option<&'a [f32]>,
+    activation: Activation,
     y: &'a mut [f32],
-    function: PhantomData<F>,
 }
 
-impl<F: Function> Kernel for Forward<'_, F> {
+impl Kernel for Forward<'_> {
     type Output = ();
 
     #[inline(always)]
     unsafe fn run<V: Vector>(self) {
-        let Self { x, affine, residual, y, .. } = self;
+        let Self { x, affine, residual, activation, y } = self;
         let period = affine.period();
-        for (index, (x, y)) in x.chunks(period).zip(y.chunks_mut(period)).enumerate() {
-            let residual = residual.map(|residual| &residual[index * period..][..x.len()]);
-            for_each_vector::<V>(
-                x.len(),
-                #[inline(always)]
-                |at, lanes| {
-                    // SAFETY: as the caller guarantees; all slices have `lanes` values from `at` on.
-                    unsafe {
-                        let z = affine.z::<V>(affine.deviation(x, at, lanes), at, lanes);
-                        let z = residual.map_or(z, |residual| z.add(load(residual, at, lanes)));
-                        F::apply(z).store_lanes(y.as_mut_ptr().add(at), lanes);
-                    }
-                },
-            );
-        }
+        with_activation!(activation, F => {
+            for (index, (x, y)) in x.chunks(period).zip(y.chunks_mut(period)).enumerate() {
+                let residual = residual.map(|residual| &residual[index * period..][..x.len()]);
+                for_each_vector::<V>(
+                    x.len(),
+                    #[inline(always)]
+                    |at, lanes| {
+                        // SAFETY: as the caller guarantees; all slices have `lanes` values from `at` on.
+                        unsafe {
+                            let z = affine.z::<V>(affine.deviation(x, at, lanes), at, lanes);
+                            let z = residual.map_or(z, |residual| z.add(load(residual, at, lanes)));
+                            F::apply(z).store_lanes(y.as_mut_ptr().add(at), lanes);
+                        }
+                    },
+                );
+            }
+        });
     }
 }

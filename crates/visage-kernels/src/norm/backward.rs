@@ -1,7 +1,5 @@
 //! The passes of the gradients: sums per channel, then the input's gradient.
 
-use std::marker::PhantomData;
-
 use rayon::prelude::*;
 
 use super::Layout;
@@ -64,16 +62,13 @@ pub(super) struct Sums {
 pub(super) fn gradient_sums(layout: Layout, operands: &Operands, affine: &Affine, store: Option<&mut [f32]>) -> Sums {
     let (block, level) = (layout.block, simd::level());
     let count = operands.input.len().div_ceil(block);
-    let blocks: Vec<Sums> = with_activation!(operands.activation, F => {
-        let sums = |index: usize, dz: Option<&mut [f32]>| {
-            let operands = operands.part(index, block);
-            simd::dispatch(level, GradientSums::<F> { layout, operands, affine, dz, function: PhantomData })
-        };
-        match store {
-            None => (0..count).into_par_iter().map(|index| sums(index, None)).collect(),
-            Some(dz) => dz.par_chunks_mut(block).enumerate().map(|(index, dz)| sums(index, Some(dz))).collect(),
-        }
-    });
+    let sums = |index: usize, dz: Option<&mut [f32]>| {
+        simd::dispatch(level, GradientSums { layout, operands: operands.part(index, block), affine, dz })
+    };
+    let blocks: Vec<Sums> = match store {
+        None => (0..count).into_par_iter().map(|index| sums(index, None)).collect(),
+        Some(dz) => dz.par_chunks_mut(block).enumerate().map(|(index, dz)| sums(index, Some(dz))).collect(),
+    };
     let mut sums = Sums { plain: vec![0.0; layout.channels], deviation: vec![0.0; layout.channels] };
     for block in &blocks {
         for c in 0..layout.channels {
@@ -85,45 +80,46 @@ pub(super) fn gradient_sums(layout: Layout, operands: &Operands, affine: &Affine
 }
 
 /// [`gradient_sums`] of one block.
-struct GradientSums<'a, F> {
+struct GradientSums<'a> {
     layout: Layout,
     operands: Operands<'a>,
     affine: &'a Affine,
     dz: Option<&'a mut [f32]>,
-    function: PhantomData<F>,
 }
 
-impl<F: Function> Kernel for GradientSums<'_, F> {
+impl Kernel for GradientSums<'_> {
     type Output = Sums;
 
     #[inline(always)]
     unsafe fn run<V: Vector>(self) -> Sums {
-        let Self { layout, operands, affine, mut dz, .. } = self;
+        let Self { layout, operands, affine, mut dz } = self;
         let period = layout.period;
         let mut plain = vec![0.0f32; period];
         let mut deviation = vec![0.0f32; period];
-        for index in 0..operands.input.len().div_ceil(period) {
-            let operands = operands.part(index, period);
-            let len = operands.input.len();
-            let mut dz = dz.as_mut().map(|dz| &mut dz[index * period..][..len]);
-            for_each_vector::<V>(
-                len,
-                #[inline(always)]
-                |at, lanes| {
-                    // SAFETY: as the caller guarantees; all slices have `lanes` values from `at` on.
-                    unsafe {
-                        let d = affine.deviation::<V>(operands.input, at, lanes);
-                        let g = operands.gradient_at_z::<V, F>(affine, d, at, lanes);
-                        if let Some(dz) = &mut dz {
-                            g.store_lanes(dz.as_mut_ptr().add(at), lanes);
+        with_activation!(operands.activation, F => {
+            for index in 0..operands.input.len().div_ceil(period) {
+                let operands = operands.part(index, period);
+                let len = operands.input.len();
+                let mut dz = dz.as_mut().map(|dz| &mut dz[index * period..][..len]);
+                for_each_vector::<V>(
+                    len,
+                    #[inline(always)]
+                    |at, lanes| {
+                        // SAFETY: as the caller guarantees; all slices have `lanes` values from `at` on.
+                        unsafe {
+                            let d = affine.deviation::<V>(operands.input, at, lanes);
+                            let g = operands.gradient_at_z::<V, F>(affine, d, at, lanes);
+                            if let Some(dz) = &mut dz {
+                                g.store_lanes(dz.as_mut_ptr().add(at), lanes);
+                            }
+                            load::<V>(&plain, at, lanes).add(g).store_lanes(plain.as_mut_ptr().add(at), lanes);
+                            let sum = g.mul_add(d, load(&deviation, at, lanes));
+                            sum.store_lanes(deviation.as_mut_ptr().add(at), lanes);
                         }
-                        load::<V>(&plain, at, lanes).add(g).store_lanes(plain.as_mut_ptr().add(at), lanes);
-                        let sum = g.mul_add(d, load(&deviation, at, lanes));
-                        sum.store_lanes(deviation.as_mut_ptr().add(at), lanes);
-                    }
-                },
-            );
-        }
+                    },
+                );
+            }
+        });
         let mut sums = Sums { plain: vec![0.0; layout.channels], deviation: vec![0.0; layout.channels] };
         layout.fold(&plain, &mut sums.plain);
         layout.fold(&deviation, &mut sums.deviation);
@@ -141,75 +137,61 @@ pub(super) fn centred_gradient(
     input_gradient: &mut [f32],
 ) {
     let (block, level) = (layout.block, simd::level());
-    with_activation!(operands.activation, F => {
-        input_gradient.par_chunks_mut(block).enumerate().for_each(|(index, dx)| {
-            let operands = operands.part(index, block);
-            simd::dispatch(level, CentredGradient::<F> { operands, affine, means, dx, function: PhantomData });
-        });
+    input_gradient.par_chunks_mut(block).enumerate().for_each(|(index, dx)| {
+        simd::dispatch(level, CentredGradient { operands: operands.part(index, block), affine, means, dx });
     });
 }
 
 /// [`centred_gradient`] of one block.
-struct CentredGradient<'a, F> {
+struct CentredGradient<'a> {
     operands: Operands<'a>,
     affine: &'a Affine,
     means: [&'a [f32]; 2],
     dx: &'a mut [f32],
-    function: PhantomData<F>,
 }
 
-impl<F: Function> Kernel for CentredGradient<'_, F> {
+impl Kernel for CentredGradient<'_> {
     type Output = ();
 
     #[inline(always)]
     unsafe fn run<V: Vector>(self) {
-        let Self { operands, affine, means: [mean_gradient, mean_projection], dx, .. } = self;
+        let Self { operands, affine, means: [mean_gradient, mean_projection], dx } = self;
         let period = affine.period();
-        for (index, dx) in dx.chunks_mut(period).enumerate() {
-            let operands = operands.part(index, period);
-            for_each_vector::<V>(
-                dx.len(),
-                #[inline(always)]
-                |at, lanes| {
-                    // SAFETY: as the caller guarantees; all slices have `lanes` values from `at` on.
-                    unsafe {
-                        let d = affine.deviation::<V>(operands.input, at, lanes);
-                        let g = operands.gradient_at_z::<V, F>(affine, d, at, lanes);
-                        let projected = d.mul_add(load(mean_projection, at, lanes), load(mean_gradient, at, lanes));
-                        let value = g.sub(projected).mul(load(&affine.scale, at, lanes));
-                        value.store_lanes(dx.as_mut_ptr().add(at), lanes);
-                    }
-                },
-            );
-        }
+        with_activation!(operands.activation, F => {
+            for (index, dx) in dx.chunks_mut(period).enumerate() {
+                let operands = operands.part(index, period);
+                for_each_vector::<V>(
+                    dx.len(),
+                    #[inline(always)]
+                    |at, lanes| {
+                        // SAFETY: as the caller guarantees; all slices have `lanes` values from `at` on.
+                        unsafe {
+                            let d = affine.deviation::<V>(operands.input, at, lanes);
+                            let g = operands.gradient_at_z::<V, F>(affine, d, at, lanes);
+                            let projected = d.mul_add(load(mean_projection, at, lanes), load(mean_gradient, at, lanes));
+                            let value = g.sub(projected).mul(load(&affine.scale, at, lanes));
+                            value.store_lanes(dx.as_mut_ptr().add(at), lanes);
+                        }
+                    },
+                );
+            }
+        });
     }
 }
 
-/// `y[r, c] = x[r, c] * scale[c]`.
-pub(super) fn scaled(layout: Layout, x: &[f32], scale: &[f32], y: &mut [f32]) {
-    x.par_chunks(layout.block).zip(y.par_chunks_mut(layout.block)).for_each(|(x, y)| {
+/// `y[r, c] = x[r, c] * scale[c]`, in place if there is no `x`. `scale` is repeated to the period.
+pub(super) fn scale_rows(layout: Layout, x: Option<&[f32]>, scale: &[f32], y: &mut [f32]) {
+    y.par_chunks_mut(layout.block).enumerate().for_each(|(index, y)| {
+        let x = x.map(|x| &x[index * layout.block..][..y.len()]);
         vectorized(
             #[inline(always)]
             || {
-                for (x, y) in x.chunks(layout.period).zip(y.chunks_mut(layout.period)) {
-                    for ((y, x), scale) in y.iter_mut().zip(x).zip(scale) {
-                        *y = x * scale;
+                for (index, y) in y.chunks_mut(layout.period).enumerate() {
+                    if let Some(x) = x {
+                        y.copy_from_slice(&x[index * layout.period..][..y.len()]);
                     }
-                }
-            },
-        );
-    });
-}
-
-/// `x[r, c] *= scale[c]`.
-pub(super) fn scale_in_place(layout: Layout, x: &mut [f32], scale: &[f32]) {
-    x.par_chunks_mut(layout.block).for_each(|x| {
-        vectorized(
-            #[inline(always)]
-            || {
-                for x in x.chunks_mut(layout.period) {
-                    for (x, scale) in x.iter_mut().zip(scale) {
-                        *x *= scale;
+                    for (y, scale) in y.iter_mut().zip(scale) {
+                        *y *= scale;
                     }
                 }
             },

@@ -1,6 +1,6 @@
 //! Vectors for NEON, which every 64-bit ARM processor that runs an operating system has.
 
-use super::Vector;
+use super::{Vector, by_intrinsics};
 use std::arch::aarch64::*;
 
 #[derive(Clone, Copy)]
@@ -52,34 +52,15 @@ impl Vector for F32x4 {
             }
         }
     }
-    #[inline(always)]
-    unsafe fn add(self, other: Self) -> Self {
-        Self(unsafe { vaddq_f32(self.0, other.0) })
-    }
-    #[inline(always)]
-    unsafe fn sub(self, other: Self) -> Self {
-        Self(unsafe { vsubq_f32(self.0, other.0) })
-    }
+    // `vmaxq_f32` and `vminq_f32` return NaN if an operand is NaN.
+    by_intrinsics!(add: vaddq_f32, sub: vsubq_f32, mul: vmulq_f32, maximum: vmaxq_f32, minimum: vminq_f32);
     #[inline(always)]
     unsafe fn mul_add(self, factor: Self, addend: Self) -> Self {
         Self(unsafe { vfmaq_f32(addend.0, self.0, factor.0) })
     }
     #[inline(always)]
-    unsafe fn mul(self, other: Self) -> Self {
-        Self(unsafe { vmulq_f32(self.0, other.0) })
-    }
-    #[inline(always)]
     unsafe fn reciprocal(self) -> Self {
         Self(unsafe { vdivq_f32(vdupq_n_f32(1.0), self.0) })
-    }
-    #[inline(always)]
-    unsafe fn maximum(self, bound: Self) -> Self {
-        // If an operand is NaN, the instruction returns NaN; `minimum` likewise.
-        Self(unsafe { vmaxq_f32(self.0, bound.0) })
-    }
-    #[inline(always)]
-    unsafe fn minimum(self, bound: Self) -> Self {
-        Self(unsafe { vminq_f32(self.0, bound.0) })
     }
     #[inline(always)]
     unsafe fn zero_unless_above(self, z: Self, bound: Self) -> Self {

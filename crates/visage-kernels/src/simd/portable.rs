@@ -6,6 +6,16 @@ use super::Vector;
 #[derive(Clone, Copy)]
 pub(crate) struct F32x8([f32; 8]);
 
+impl F32x8 {
+    #[inline(always)]
+    fn zip(mut self, other: Self, function: impl Fn(f32, f32) -> f32) -> Self {
+        for (a, b) in self.0.iter_mut().zip(other.0) {
+            *a = function(*a, b);
+        }
+        self
+    }
+}
+
 impl Vector for F32x8 {
     const LANES: usize = 8;
     const TILE_ROWS: usize = 4;
@@ -42,54 +52,33 @@ impl Vector for F32x8 {
         }
     }
     #[inline(always)]
-    unsafe fn add(mut self, other: Self) -> Self {
-        for (a, b) in self.0.iter_mut().zip(other.0) {
-            *a += b;
-        }
-        self
+    unsafe fn add(self, other: Self) -> Self {
+        self.zip(other, |a, b| a + b)
     }
     #[inline(always)]
-    unsafe fn sub(mut self, other: Self) -> Self {
-        for (a, b) in self.0.iter_mut().zip(other.0) {
-            *a -= b;
-        }
-        self
+    unsafe fn sub(self, other: Self) -> Self {
+        self.zip(other, |a, b| a - b)
     }
     #[inline(always)]
-    unsafe fn mul_add(self, factor: Self, mut addend: Self) -> Self {
-        for ((sum, a), b) in addend.0.iter_mut().zip(self.0).zip(factor.0) {
-            // `f32::mul_add` is a library call where the target has no fused instruction.
-            *sum += a * b;
-        }
-        addend
+    unsafe fn mul_add(self, factor: Self, addend: Self) -> Self {
+        // Not `f32::mul_add`, which is a library call if the target has no fused instruction.
+        addend.zip(self.zip(factor, |a, b| a * b), |sum, product| sum + product)
     }
     #[inline(always)]
-    unsafe fn mul(mut self, other: Self) -> Self {
-        for (a, b) in self.0.iter_mut().zip(other.0) {
-            *a *= b;
-        }
-        self
+    unsafe fn mul(self, other: Self) -> Self {
+        self.zip(other, |a, b| a * b)
     }
     #[inline(always)]
-    unsafe fn reciprocal(mut self) -> Self {
-        for a in &mut self.0 {
-            *a = 1.0 / *a;
-        }
-        self
+    unsafe fn reciprocal(self) -> Self {
+        self.zip(self, |a, _| 1.0 / a)
     }
     #[inline(always)]
-    unsafe fn maximum(mut self, other: Self) -> Self {
-        for (a, b) in self.0.iter_mut().zip(other.0) {
-            *a = if *a < b { b } else { *a };
-        }
-        self
+    unsafe fn maximum(self, other: Self) -> Self {
+        self.zip(other, |a, b| if a < b { b } else { a })
     }
     #[inline(always)]
-    unsafe fn minimum(mut self, other: Self) -> Self {
-        for (a, b) in self.0.iter_mut().zip(other.0) {
-            *a = if *a > b { b } else { *a };
-        }
-        self
+    unsafe fn minimum(self, other: Self) -> Self {
+        self.zip(other, |a, b| if a > b { b } else { a })
     }
     #[inline(always)]
     unsafe fn zero_unless_above(mut self, z: Self, bound: Self) -> Self {
@@ -106,10 +95,7 @@ impl Vector for F32x8 {
         self
     }
     #[inline(always)]
-    unsafe fn ldexp(mut self, shifted: Self) -> Self {
-        for (a, n) in self.0.iter_mut().zip(shifted.0) {
-            *a = f32::from_bits(a.to_bits().wrapping_add(n.to_bits() << 23));
-        }
-        self
+    unsafe fn ldexp(self, shifted: Self) -> Self {
+        self.zip(shifted, |a, n| f32::from_bits(a.to_bits().wrapping_add(n.to_bits() << 23)))
     }
 }

@@ -1,6 +1,6 @@
 //! Vectors for AVX2 with FMA, and for AVX-512.
 
-use super::Vector;
+use super::{Vector, by_intrinsics};
 use std::arch::x86_64::*;
 
 #[derive(Clone, Copy)]
@@ -42,21 +42,10 @@ impl Vector for F32x8 {
     unsafe fn store_partial(self, to: *mut f32, lanes: usize) {
         unsafe { _mm256_maskstore_ps(to, Self::mask(lanes), self.0) }
     }
-    #[inline(always)]
-    unsafe fn add(self, other: Self) -> Self {
-        Self(unsafe { _mm256_add_ps(self.0, other.0) })
-    }
-    #[inline(always)]
-    unsafe fn sub(self, other: Self) -> Self {
-        Self(unsafe { _mm256_sub_ps(self.0, other.0) })
-    }
+    by_intrinsics!(add: _mm256_add_ps, sub: _mm256_sub_ps, mul: _mm256_mul_ps);
     #[inline(always)]
     unsafe fn mul_add(self, factor: Self, addend: Self) -> Self {
         Self(unsafe { _mm256_fmadd_ps(self.0, factor.0, addend.0) })
-    }
-    #[inline(always)]
-    unsafe fn mul(self, other: Self) -> Self {
-        Self(unsafe { _mm256_mul_ps(self.0, other.0) })
     }
     #[inline(always)]
     unsafe fn reciprocal(self) -> Self {
@@ -125,21 +114,10 @@ impl Vector for F32x16 {
     unsafe fn store_partial(self, to: *mut f32, lanes: usize) {
         unsafe { _mm512_mask_storeu_ps(to, Self::mask(lanes), self.0) }
     }
-    #[inline(always)]
-    unsafe fn add(self, other: Self) -> Self {
-        Self(unsafe { _mm512_add_ps(self.0, other.0) })
-    }
-    #[inline(always)]
-    unsafe fn sub(self, other: Self) -> Self {
-        Self(unsafe { _mm512_sub_ps(self.0, other.0) })
-    }
+    by_intrinsics!(add: _mm512_add_ps, sub: _mm512_sub_ps, mul: _mm512_mul_ps);
     #[inline(always)]
     unsafe fn mul_add(self, factor: Self, addend: Self) -> Self {
         Self(unsafe { _mm512_fmadd_ps(self.0, factor.0, addend.0) })
-    }
-    #[inline(always)]
-    unsafe fn mul(self, other: Self) -> Self {
-        Self(unsafe { _mm512_mul_ps(self.0, other.0) })
     }
     #[inline(always)]
     unsafe fn reciprocal(self) -> Self {

@@ -19,7 +19,7 @@ use rayon::prelude::*;
 use super::{BLOCK, Excitation, dot};
 use crate::activation::{Function, Silu, sigmoid};
 use crate::shape::expect_len;
-use crate::simd::{self, Kernel, Level, Vector, for_each_vector, load};
+use crate::simd::{self, Kernel, Vector, for_each_vector, load};
 
 /// The gradients with respect to the layers of an [`Excitation`].
 #[derive(Debug)]
@@ -58,19 +58,7 @@ pub fn squeeze_excite_backward(
     expect_len("reduce bias gradient", gradients.reduce_bias.len(), hidden);
     expect_len("expand gradient", gradients.expand.len(), hidden * channels);
     expect_len("expand bias gradient", gradients.expand_bias.len(), channels);
-    backward(simd::level(), [batch, pixels], excitation, images, output_gradient, image_gradient, gradients);
-}
-
-fn backward(
-    level: Level,
-    [batch, pixels]: [usize; 2],
-    excitation: Excitation,
-    images: &[f32],
-    output_gradient: &[f32],
-    image_gradient: &mut [f32],
-    gradients: ExcitationGradients,
-) {
-    let (hidden, channels) = (excitation.reduce_bias.len(), excitation.expand_bias.len());
+    let level = simd::level();
     let image_len = (pixels * channels).max(1);
     let mut factors: Vec<Factors> = (0..batch).map(|_| Factors::new(hidden, channels)).collect();
     let images = images.par_chunks(image_len).zip(output_gradient.par_chunks(image_len));

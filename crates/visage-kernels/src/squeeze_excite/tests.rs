@@ -31,15 +31,14 @@ proptest! {
         let excitation = Excitation {
             reduce: &reduce, reduce_bias: &reduce_bias, expand: &expand, expand_bias: &expand_bias,
         };
-        for level in simd::available() {
+        simd::for_each_level(|_| {
             let mut actual = images.clone();
-            let in_place = SharedMut::new(&mut actual);
-            forward(level, [batch, pixels], excitation, in_place, in_place);
+            squeeze_excite(batch, pixels, excitation, &mut actual);
             assert_close("gated images", &actual, &expected, 5e-6);
             let mut separate = vec![f32::NAN; images.len()];
-            forward(level, [batch, pixels], excitation, SharedMut::read_only(&images), SharedMut::new(&mut separate));
+            squeeze_excite_into(batch, pixels, excitation, &images, &mut separate);
             assert_eq!(separate, actual);
-        }
+        });
     }
 }
 

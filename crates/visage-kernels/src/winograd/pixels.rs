@@ -37,8 +37,7 @@ impl Images<'_> {
     pub(super) fn transform_tiles(self, level: Level, tiles: Range<usize>, into: &mut [f32]) {
         let into = SharedMut::new(into);
         let count = tiles.len();
-        parallel::for_each(count.div_ceil(TASK), |task| {
-            let range = task * TASK..count.min((task + 1) * TASK);
+        parallel::for_each_range(count, TASK, |range| {
             simd::dispatch(level, TransformTask { images: self, first: tiles.start, count, range, into });
         });
     }
@@ -156,8 +155,7 @@ impl Outputs<'_> {
     /// Transforms `products`, `[36, tiles, columns]` of a range of tiles, and writes the tiles' pixels.
     pub(super) fn transform_tiles(self, level: Level, tiles: Range<usize>, products: &[f32]) {
         let count = tiles.len();
-        parallel::for_each(count.div_ceil(TASK), |task| {
-            let range = task * TASK..count.min((task + 1) * TASK);
+        parallel::for_each_range(count, TASK, |range| {
             simd::dispatch(level, OutputTask { outputs: self, products, first: tiles.start, count, range });
         });
     }
