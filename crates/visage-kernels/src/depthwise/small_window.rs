@@ -1,23 +1,23 @@
-//! Depthwise convolution with the windows that networks have: 3x3 and 5x5, of stride 1 or 2.
+//! The forward pass of depthwise convolution with the windows of common networks: 3x3 and 5x5, with stride 1 or 2.
 //!
 //! ```text
 //!   kernel 3, stride 1, a span of 4 pixels, one vector of channels:
 //!
-//!   weight row      w0  w1  w2                    held in registers, as the sums are
+//!   weight row      w0  w1  w2                    kept in registers, as are the sums
 //!   source row      v0  v1  v2  v3  v4  v5        loaded one after another, each used by up to three sums
 //!   sum of pixel 0  += v0 w0 + v1 w1 + v2 w2
 //!   sum of pixel 1      += v1 w0 + v2 w1 + v3 w2       ... and so on for each row of the kernel
 //! ```
 //!
-//! Taken tap by tap (`depthwise.rs`) every sum would load its source value for itself, and loading is what such a
-//! convolution waits for. Here a span of neighbouring output pixels holds its sums and a row of the kernel in registers,
-//! fourteen of them at most, so that a value is loaded once a kernel row. (Spans of eight pixels with stride 2 have more
-//! steps than the compiler unrolls.) A column that hangs over the border is read from a run of
-//! zeros; a row that does is left out. Bias and activation are added before the sums leave the registers.
+//! Depthwise convolution is limited by loads. Tap by tap (`any_window.rs`) every sum would load each source value itself. Here
+//! a span of neighbouring output pixels keeps its sums and a row of the kernel in registers, fourteen at most, so that a
+//! source value is loaded once per kernel row. (With stride 2 a span has four pixels: the compiler does not unroll the steps of
+//! eight.) Columns in the padding are read from a run of zeros, rows in the padding are skipped. Bias and activation are applied
+//! while the sums are in registers.
 //!
-//! Tiling: a task is some rows of the output, all their channels.
+//! Tiling: a task is some rows of the output with all their channels.
 #![allow(unsafe_code)]
-// Register tiles read best, and compile surest, as loops over constant index ranges.
+// Register tiles read best, and are optimised most reliably, as loops over constant index ranges.
 #![allow(clippy::needless_range_loop)]
 
 use std::ops::Range;
@@ -28,10 +28,10 @@ use crate::parallel::{self, SharedMut};
 use crate::shape::{DepthwiseShape, covered};
 use crate::simd::{self, Kernel, Level, Vector};
 
-/// Fewest output values of a task, about.
+/// Approximate smallest number of output values per task.
 const TASK: usize = 8 * 1024;
 
-/// Whether [`forward`] knows the window, and what follows the sums.
+/// Whether [`forward`] supports the window and the epilogue.
 pub(crate) fn applies(shape: DepthwiseShape, epilogue: &Epilogue) -> bool {
     let [kernel, stride] = [shape.window.kernel, shape.window.stride];
     epilogue.residual.is_none() && matches!((kernel, stride), ([3, 3] | [5, 5], [1, 1] | [2, 2]))
@@ -51,17 +51,16 @@ pub(crate) fn forward(
         return;
     }
     let rows = shape.batch * size[0];
-    let step = rows.div_ceil(parallel::tasks()).max(TASK.div_ceil(size[1] * shape.channels));
+    let step = rows.div_ceil(parallel::task_count()).max(TASK.div_ceil(size[1] * shape.channels));
     let zeros = vec![0.0; shape.channels];
     let output = SharedMut::new(output);
-    parallel::for_each(rows.div_ceil(step), |task| {
-        let rows = task * step..rows.min((task + 1) * step);
-        simd::dispatch(level, Slide { shape, size, input, weight, epilogue, zeros: &zeros, output, rows });
+    parallel::for_each_range(rows, step, |rows| {
+        simd::dispatch(level, Rows { shape, size, input, weight, epilogue, zeros: &zeros, output, rows });
     });
 }
 
-/// Some rows of the output, counted over all images.
-struct Slide<'a> {
+/// A task: some rows of the output, numbered over all images.
+struct Rows<'a> {
     shape: DepthwiseShape,
     /// Height and width of an output image.
     size: [usize; 2],
@@ -73,13 +72,13 @@ struct Slide<'a> {
     rows: Range<usize>,
 }
 
-/// The source's columns under one row of the kernel.
+/// The source columns under a row of the kernel.
 pub(crate) trait Columns: Copy {
     /// The first value of a column.
     fn at(&self, column: usize) -> *const f32;
 }
 
-/// Columns wherever they lie.
+/// Columns at arbitrary addresses.
 impl<const COLUMNS: usize> Columns for [*const f32; COLUMNS] {
     #[inline(always)]
     fn at(&self, column: usize) -> *const f32 {
@@ -87,26 +86,26 @@ impl<const COLUMNS: usize> Columns for [*const f32; COLUMNS] {
     }
 }
 
-/// Columns one behind the other.
+/// Evenly spaced columns.
 #[derive(Clone, Copy)]
-pub(crate) struct Evenly {
+pub(crate) struct EvenColumns {
     pub(crate) first: *const f32,
     /// Values from one column to the next.
     pub(crate) step: usize,
 }
 
-impl Columns for Evenly {
+impl Columns for EvenColumns {
     #[inline(always)]
     fn at(&self, column: usize) -> *const f32 {
         self.first.wrapping_add(column * self.step)
     }
 }
 
-/// What one row of the kernel reads for a span: the source's columns and the weight's row, `[kernel_width, channels]`.
+/// The operands of a kernel row for a span: the source columns, and the weight's row `[kernel_width, channels]`.
 pub(crate) type KernelRow<C> = (C, *const f32);
 
-/// Evaluates an expression with kernel and stride of a window that [`applies`](crate::sliding::applies) knows bound to names, and
-/// with how many pixels its widest spans have.
+/// Evaluates an expression with constants for the kernel and stride of a supported window, and for the number of pixels of its
+/// widest spans.
 macro_rules! with_window {
     ($window:expr, $kernel:ident, $stride:ident, $wide:ident => $body:expr) => {
         match ($window.kernel[1], $window.stride[1]) {
@@ -139,9 +138,9 @@ macro_rules! with_window {
 }
 pub(crate) use with_window;
 
-/// Covers `width` pixels with spans of `WIDE`, four and single ones, each told where it begins.
+/// Covers `width` pixels with spans of `WIDE`, four and one pixels; each closure gets the first pixel of its span.
 #[inline(always)]
-pub(crate) fn each_span<const WIDE: usize>(
+pub(crate) fn for_each_span<const WIDE: usize>(
     width: usize,
     wide: impl Fn(usize),
     four: impl Fn(usize),
@@ -163,7 +162,7 @@ pub(crate) fn each_span<const WIDE: usize>(
     }
 }
 
-impl Kernel for Slide<'_> {
+impl Kernel for Rows<'_> {
     type Output = ();
 
     #[inline(always)]
@@ -171,16 +170,16 @@ impl Kernel for Slide<'_> {
         with_activation!(self.epilogue.activation, F => {
             with_window!(self.shape.window, KERNEL, STRIDE, WIDE => {
                 for row in self.rows.clone() {
-                    let place = [row / self.size[0], row % self.size[0]];
-                    // SAFETY: the caller vouches for the instructions; the row is this task's alone.
-                    each_span::<WIDE>(
+                    let image_row = [row / self.size[0], row % self.size[0]];
+                    // SAFETY: as the caller guarantees; no other task writes this row.
+                    for_each_span::<WIDE>(
                         self.size[1],
                         #[inline(always)]
-                        |x| unsafe { self.span::<V, F, KERNEL, STRIDE, WIDE>(place, x) },
+                        |x| unsafe { self.span::<V, F, KERNEL, STRIDE, WIDE>(image_row, x) },
                         #[inline(always)]
-                        |x| unsafe { self.span::<V, F, KERNEL, STRIDE, 4>(place, x) },
+                        |x| unsafe { self.span::<V, F, KERNEL, STRIDE, 4>(image_row, x) },
                         #[inline(always)]
-                        |x| unsafe { self.span::<V, F, KERNEL, STRIDE, 1>(place, x) },
+                        |x| unsafe { self.span::<V, F, KERNEL, STRIDE, 1>(image_row, x) },
                     );
                 }
             });
@@ -188,14 +187,15 @@ impl Kernel for Slide<'_> {
     }
 }
 
-/// Most columns under a span: of eight pixels, with a kernel of five.
+/// Largest number of columns under a span: eight pixels with a kernel of five.
 const COLUMNS: usize = 12;
 
-impl Slide<'_> {
-    /// `PIXELS` pixels of a row of an image's output, all their channels.
+impl Rows<'_> {
+    /// Computes `PIXELS` pixels of an image row with all their channels.
     ///
     /// # Safety
-    /// The processor has `V`'s instructions; the pixels exist and no other task writes them; the window is of `KERNEL` and `STRIDE`.
+    /// The processor must support `V`. The pixels must exist, no other task may write them, and `KERNEL` and `STRIDE` must be the
+    /// window's.
     #[inline(always)]
     unsafe fn span<V: Vector, F: Function, const KERNEL: usize, const STRIDE: usize, const PIXELS: usize>(
         &self,
@@ -220,8 +220,8 @@ impl Slide<'_> {
             *weight = self.weight[r * KERNEL * channels..][..KERNEL * channels].as_ptr();
         }
         let pixel = (image * self.size[0] + y) * self.size[1] + x;
-        // SAFETY: the slices above have shown that every column has `channels` values and every weight `KERNEL` times as
-        // many; the output's pixels exist, as the caller vouches.
+        // SAFETY: slicing above has checked that every column has `channels` values and every weight `KERNEL` times as many. The
+        // caller guarantees the output's pixels.
         unsafe {
             let target = self.output.at(pixel * channels);
             let span =
@@ -235,24 +235,24 @@ impl Slide<'_> {
 
 /// `PIXELS` neighbouring pixels of the output.
 pub(crate) struct Span<'a, C, const KERNEL: usize, const STRIDE: usize, const PIXELS: usize> {
-    /// Of `(PIXELS - 1) * STRIDE + KERNEL` columns each.
+    /// Each with `(PIXELS - 1) * STRIDE + KERNEL` columns.
     pub(crate) rows: &'a [KernelRow<C>],
     pub(crate) bias: Option<&'a [f32]>,
     /// Channels of the weight, the bias and the target.
     pub(crate) channels: usize,
-    /// The first pixel.
+    /// Address of the first pixel.
     pub(crate) target: *mut f32,
 }
 
 impl<C: Columns, const KERNEL: usize, const STRIDE: usize, const PIXELS: usize> Span<'_, C, KERNEL, STRIDE, PIXELS> {
-    /// One vector of channels from `channel` on, or those that are left; in the columns they begin at value `at`.
+    /// Computes a vector of channels from `channel` on, or the remaining ones. In the columns they begin at index `at`.
     ///
     /// # Safety
-    /// The processor has `V`'s instructions. Each column has these channels, each weight `KERNEL` times all of them, and so
-    /// has the bias; the target's pixels exist and no other task writes them.
+    /// The processor must support `V`. Each column must have these channels, each weight `KERNEL * channels` values and the bias
+    /// `channels`. The target's pixels must exist, and no other task may write them.
     #[inline(always)]
     pub(crate) unsafe fn vector<V: Vector, F: Function>(&self, at: usize, channel: usize) {
-        // SAFETY: passed on.
+        // SAFETY: as the caller guarantees.
         unsafe {
             if channel + V::LANES <= self.channels {
                 self.lanes::<V, F, true>(at, channel);
@@ -263,13 +263,13 @@ impl<C: Columns, const KERNEL: usize, const STRIDE: usize, const PIXELS: usize> 
     }
 
     /// # Safety
-    /// As [`vector`](Self::vector), and `WHOLE` where there is a vector of channels.
+    /// As [`vector`](Self::vector), and with `WHOLE` a whole vector of channels must remain.
     #[inline(always)]
     unsafe fn lanes<V: Vector, F: Function, const WHOLE: bool>(&self, at: usize, channel: usize) {
         let channels = self.channels;
-        // SAFETY: all pointers stay within what the caller vouches for.
+        // SAFETY: all accesses are within what the caller guarantees.
         unsafe {
-            let load = |from: *const f32| if WHOLE { V::load(from) } else { V::load_first(from, channels - channel) };
+            let load = |from: *const f32| if WHOLE { V::load(from) } else { V::load_partial(from, channels - channel) };
             let start = self.bias.map_or(V::splat(0.0), |bias| load(bias.as_ptr().add(channel)));
             let mut sums = [start; PIXELS];
             for (columns, weight) in self.rows {
@@ -280,7 +280,7 @@ impl<C: Columns, const KERNEL: usize, const STRIDE: usize, const PIXELS: usize> 
                 for column in 0..(PIXELS - 1) * STRIDE + KERNEL {
                     let value = load(columns.at(column).add(at));
                     for s in 0..KERNEL {
-                        // The pixel whose tap `s` lies on the column, if there is one.
+                        // The pixel, if any, whose tap `s` is on the column.
                         if column >= s && (column - s) % STRIDE == 0 && (column - s) / STRIDE < PIXELS {
                             let pixel = (column - s) / STRIDE;
                             sums[pixel] = value.mul_add(weights[s], sums[pixel]);
@@ -289,54 +289,13 @@ impl<C: Columns, const KERNEL: usize, const STRIDE: usize, const PIXELS: usize> 
                 }
             }
             for pixel in 0..PIXELS {
-                let sum = F::lanes(sums[pixel]);
+                let sum = F::apply(sums[pixel]);
                 let to = self.target.add(pixel * channels + channel);
-                if WHOLE { sum.store(to) } else { sum.store_first(to, channels - channel) }
+                if WHOLE { sum.store(to) } else { sum.store_partial(to, channels - channel) }
             }
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::activation::Activation;
-    use crate::reference::{assert_finished, depthwise_sums, values};
-    use crate::shape::{Padding, Window};
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(150))]
-        #[test]
-        fn all_levels_agree_with_the_definition(
-            kernel in prop::sample::select(vec![3usize, 5]),
-            stride in 1usize..3,
-            padding in [0usize..3, 0usize..3, 0usize..3, 0usize..3],
-            extra in [0usize..14, 0usize..22],
-            batch in 1usize..3,
-            channels in prop::sample::select(vec![1usize, 8, 15, 16, 24, 40, 100]),
-        ) {
-            let [top, left, bottom, right] = padding;
-            let window =
-                Window { kernel: [kernel; 2], stride: [stride; 2], padding: Padding { top, left, bottom, right } };
-            let [in_height, in_width] = extra.map(|extra| kernel + extra);
-            let shape = DepthwiseShape { batch, in_height, in_width, channels, window };
-            let (input, weight) = (values(1, shape.input_len()), values(2, window.taps() * channels));
-            let bias = values(3, channels);
-            let wide: Vec<f64> = input.iter().copied().map(f64::from).collect();
-            let sums = depthwise_sums(shape, &wide, &weight);
-            for activation in [Activation::Identity, Activation::Relu, Activation::Relu6, Activation::Silu] {
-                for bias in [None, Some(&bias[..])] {
-                    let epilogue = Epilogue { bias, residual: None, activation };
-                    prop_assert!(applies(shape, &epilogue));
-                    for level in simd::available() {
-                        let mut actual = vec![f32::NAN; sums.len()];
-                        forward(level, shape, &input, &weight, &epilogue, &mut actual);
-                        assert_finished(&actual, &sums, &epilogue, 5e-6);
-                    }
-                }
-            }
-        }
-    }
-}
+mod tests;
