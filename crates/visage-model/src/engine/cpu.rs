@@ -7,9 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use rayon::prelude::*;
 use visage_data::Preparation;
 use visage_kernels as kernels;
-use visage_kernels::{
-    Activation, ConvShape, DepthwiseShape, Epilogue, Excitation, Expansion, MapShape, NormOperands,
-};
+use visage_kernels::{Activation, ConvShape, DepthwiseShape, Epilogue, Excitation, Expansion, MapShape, NormOperands};
 
 use super::fuse::{Operation, Step};
 use super::memory::{Memory, Place};
@@ -322,14 +320,23 @@ impl Kernel {
             Self::Gate { positions, channels } => {
                 let gate: Vec<f32> =
                     other.unwrap_or_default().iter().map(|&value| visage_judge::sigmoid(value)).collect();
-                kernels::channel_gate(MapShape { batch, pixels: *positions, channels: *channels }, input, &gate, result);
+                kernels::channel_gate(
+                    MapShape { batch, pixels: *positions, channels: *channels },
+                    input,
+                    &gate,
+                    result,
+                );
             }
             Self::MaxPool(shape) => {
                 let mut winners = vec![0; result.len()];
                 kernels::max_pool2d(DepthwiseShape { batch, ..*shape }, input, result, &mut winners);
             }
             Self::GlobalAveragePool { positions, channels } => {
-                kernels::global_average_pool(MapShape { batch, pixels: *positions, channels: *channels }, input, result);
+                kernels::global_average_pool(
+                    MapShape { batch, pixels: *positions, channels: *channels },
+                    input,
+                    result,
+                );
             }
         }
     }

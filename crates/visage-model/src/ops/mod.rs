@@ -43,8 +43,8 @@ impl<B: Backend> Residual<B> {
 }
 
 /// Declares the operations: each becomes a method of [`NetworkOps`] and a function on tensors that calls it where there are kernels,
-/// and `composed`'s function of the same name elsewhere. After the first operand's name stands its rank; `name?` is optional. What
-/// does not fit the pattern is written out under `trait`.
+/// and `composed`'s function of the same name elsewhere. An operand's name is followed by its rank; one behind `|` is
+/// optional. Operations of another form are written out under `trait`.
 macro_rules! operations {
     (
         $(
@@ -52,7 +52,7 @@ macro_rules! operations {
             fn $name:ident(
                 $first:ident: $first_rank:literal
                 $(, $tensor:ident: $rank:literal)*
-                $(, $residual:ident?: $residual_rank:literal)?
+                $(| $residual:ident: $residual_rank:literal)?
                 $(; $($option:ident: $type:ident),+)?
             ) -> $output_rank:literal;
         )+
@@ -116,7 +116,7 @@ operations! {
     ///
     /// - `input`, `residual`: `[batch, height, width, channels]`
     /// - `scale`, `shift`: `[channels]`
-    fn scale_shift(input: 4, scale: 1, shift: 1, residual?: 4; activation: Activation) -> 4;
+    fn scale_shift(input: 4, scale: 1, shift: 1 | residual: 4; activation: Activation) -> 4;
 
     /// The largest value of each window; padding never wins.
     ///
