@@ -7,7 +7,7 @@ use rand::RngExt;
 use visage_data::random::stream;
 use visage_data::{Preparation, Size};
 use visage_judge::sigmoid;
-use visage_model::Model;
+use visage_model::{Model, Precision, Predictor};
 
 use crate::error::{ExportError, GraphError};
 use crate::onnx::{Array, PixelInput, Session, Values};
@@ -135,15 +135,12 @@ pub fn graph_agreement(
     let card = &model.card;
     let (pixels, images) = sample_pixels(&card.preparation);
     let (probabilities, theirs) = graph_answers(session, &card.preparation, input, &pixels, images)?;
-    let ours = model.logits(&pixels, images, device);
+    let ours = Predictor::new(model, device, Precision::F32).logits(&pixels);
     if theirs.len() != ours.len() || probabilities.len() != ours.len() {
         return Err(GraphError::NotOnnx(format!("it gives {} answers for {}", theirs.len(), ours.len())));
     }
     let agreement = logit_differences(images, &ours, &theirs);
-    let calibrated = theirs.iter().enumerate().map(|(cell, &logit)| match &card.calibration {
-        Some(calibration) => calibration.probability(cell % card.attributes.len(), logit),
-        None => sigmoid(logit),
-    });
-    let calibration = largest(calibrated.zip(&probabilities).map(|(ours, theirs)| (ours - theirs).abs()));
+    let calibrated = visage_judge::probabilities(card.calibration.as_ref(), &theirs);
+    let calibration = largest(calibrated.iter().zip(&probabilities).map(|(ours, theirs)| (ours - theirs).abs()));
     Ok(Agreement { probability: largest([agreement.probability, calibration].into_iter()), ..agreement })
 }

@@ -1,14 +1,13 @@
 //! A model as a state dict for PyTorch.
 //!
 //! ResNet-18 and EfficientNet-B0 carry torchvision's names, EfficientNet-Lite0 timm's (`tf_efficientnet_lite0`). All load with
-//! `strict=True`. EfficientNet-B0's two-stage head takes the place of torchvision's classifier, as [`replacement`] says.
+//! `strict=True`. EfficientNet-B0's two-stage head takes the place of torchvision's classifier, as [`Architecture::python`](visage_model::Architecture::python) says.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use burn::tensor::Device;
-use visage_model::state::Naming;
-use visage_model::{Architecture, Model};
+use visage_model::{Model, Precision, Predictor};
 use visage_weights::{Tensor, TensorFile};
 
 use crate::check::{Agreement, logit_differences, sample_pixels};
@@ -21,7 +20,7 @@ use crate::error::ExportError;
 #[must_use]
 pub fn state_dict(model: &Model) -> TensorFile {
     let architecture = model.card.network.architecture;
-    let mut tensors = model.network.tensors_named(architecture, naming(architecture));
+    let mut tensors = model.network.tensors_named(architecture, architecture.python_naming());
     let steps = i64::try_from(model.card.origin.step).unwrap_or(i64::MAX);
     let norms: Vec<String> =
         tensors.keys().filter_map(|key| key.strip_suffix("running_var")).map(str::to_owned).collect();
@@ -29,29 +28,6 @@ pub fn state_dict(model: &Model) -> TensorFile {
     let mut metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
     metadata.extend(model.to_file().metadata);
     TensorFile { tensors, metadata }
-}
-
-fn naming(architecture: Architecture) -> Naming {
-    match architecture {
-        Architecture::ResNet18 | Architecture::EfficientNetB0 => Naming::Torchvision,
-        Architecture::EfficientNetLite0 => Naming::Timm,
-    }
-}
-
-/// Python that makes the network a state dict of `outputs` questions loads into.
-#[must_use]
-pub fn replacement(architecture: Architecture, outputs: usize) -> String {
-    match architecture {
-        Architecture::ResNet18 => format!("model = torchvision.models.resnet18(num_classes={outputs})"),
-        Architecture::EfficientNetB0 => format!(
-            "model = torchvision.models.efficientnet_b0()\nmodel.classifier = nn.Sequential(nn.Linear(1280, 512), \
-             nn.BatchNorm1d(512), nn.ReLU(), nn.Dropout(0.3), nn.Linear(512, 256), nn.ReLU(), nn.Dropout(0.2), \
-             nn.Linear(256, {outputs}))"
-        ),
-        Architecture::EfficientNetLite0 => {
-            format!("model = timm.create_model(\"tf_efficientnet_lite0\", num_classes={outputs})")
-        }
-    }
 }
 
 /// Writes the state dict of `model` to `path`, as its extension says: `.pth`, `.pt` or `.safetensors`. What is written was
@@ -77,7 +53,7 @@ pub fn write(model: &Model, path: &Path, device: &Device) -> Result<Agreement, E
     read.metadata.clone_from(&file.metadata);
     let loaded = Model::from_file(path, read, device)?;
     let (pixels, images) = sample_pixels(&model.card.preparation);
-    let [ours, theirs] = [model, &loaded].map(|model| model.logits(&pixels, images, device));
+    let [ours, theirs] = [model, &loaded].map(|model| Predictor::new(model, device, Precision::F32).logits(&pixels));
     let agreement = logit_differences(images, &ours, &theirs).accepted(path)?;
 
     write(path, &file)?;

@@ -1,50 +1,53 @@
-//! How far from the image each parameter of a network is, which is what layer-wise learning rates go by.
+//! The depth of each parameter of a network, by which layer-wise learning rates go.
 
 use crate::network::Network;
 
-/// The layers of a network, counted as timm counts them: the stem is the first, then one a block, the head's
-/// convolution where there is one, and the classifier last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The layers of a network, counted as timm counts them: the stem is the first, then one a block, the convolution after the
+/// blocks where there is one, and the classifier last.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Depths {
-    blocks: usize,
-    /// Whether a convolution lies between the last block and the classifier.
-    head: bool,
+    /// The beginnings of the paths of each layer's parameters, from the image on.
+    layers: Vec<String>,
 }
 
 impl Depths {
     /// Those of `network`.
     #[must_use]
     pub fn of(network: &Network) -> Self {
-        match network {
-            Network::ResNet18(_) => Self { blocks: 8, head: false },
-            Network::EfficientNet(_) => Self { blocks: 16, head: true },
-        }
+        let mut layers: Vec<String> = Vec::new();
+        network.for_each(|path, _, _| {
+            let layer = layer(path);
+            if layers.last().is_none_or(|last| last != layer) {
+                layers.push(layer.to_owned());
+            }
+        });
+        Self { layers }
     }
 
-    /// How many layers there are.
+    /// The number of layers.
     #[must_use]
-    pub fn count(self) -> usize {
-        1 + self.blocks + usize::from(self.head) + 1
+    pub fn count(&self) -> usize {
+        self.layers.len()
     }
 
     /// The layer, from 0, of the parameter at `path` of the module tree.
     #[must_use]
-    pub fn at(self, path: &str) -> usize {
-        let number = |text: Option<&str>| text.and_then(|text| text.parse::<usize>().ok()).unwrap_or_default();
-        let mut parts = path.split('.');
-        match parts.next() {
-            Some("blocks") => 1 + number(parts.next()),
-            // Every stage of ResNet-18 has two blocks.
-            Some("stages") => 1 + 2 * number(parts.next()) + number(parts.next()),
-            Some("head") => 1 + self.blocks,
-            Some("fc" | "classifier") => self.count() - 1,
-            _ => 0,
-        }
+    pub fn at(&self, path: &str) -> usize {
+        self.layers.iter().position(|known| known == layer(path)).unwrap_or_default()
     }
 }
 
-/// Whether the parameter at `path` of the module tree belongs to the head that answers the questions; every other is
-/// the backbone's.
+/// The beginning of a path that names its layer: the first part and the numbers after it, such as `stages.0.1`.
+fn layer(path: &str) -> &str {
+    let is_number = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    let mut end = path.find('.').unwrap_or(path.len());
+    while let Some(part) = path.get(end + 1..).and_then(|rest| rest.split('.').next()).filter(|part| is_number(part)) {
+        end += 1 + part.len();
+    }
+    &path[..end]
+}
+
+/// Whether the parameter at `path` of the module tree is the classifier's; every other is the backbone's.
 #[must_use]
 pub fn is_classifier(path: &str) -> bool {
     path.starts_with("fc.") || path.starts_with("classifier.")
@@ -57,7 +60,8 @@ mod tests {
     use burn::tensor::Device;
 
     use super::*;
-    use crate::network::{Architecture, NetworkConfig};
+    use crate::architecture::Architecture;
+    use crate::network::NetworkConfig;
 
     #[test]
     fn every_layer_has_parameters_and_the_classifier_is_last() {
@@ -75,17 +79,18 @@ mod tests {
 
     #[test]
     fn layers_are_counted_from_the_image() {
-        let resnet = Depths { blocks: 8, head: false };
-        let efficientnet = Depths { blocks: 16, head: true };
+        let depths = |architecture| Depths::of(&NetworkConfig::new(architecture, 3).init(0, &Device::flex()));
+        let resnet = &depths(Architecture::ResNet18);
+        let efficientnet = &depths(Architecture::EfficientNetB0);
         for (depths, path, layer) in [
-            (resnet, "conv1.weight", 0),
-            (resnet, "stages.0.1.bn2.bias", 2),
+            (resnet, "stem.conv.weight", 0),
+            (resnet, "stages.0.1.second.norm.bias", 2),
             (resnet, "stages.3.0.downsample.conv.weight", 7),
             (resnet, "fc.bias", 9),
             (efficientnet, "stem.norm.weight", 0),
             (efficientnet, "blocks.15.gate.reduce.weight", 16),
             (efficientnet, "head.conv.weight", 17),
-            (efficientnet, "classifier.TwoStage.norm.weight", 18),
+            (efficientnet, "classifier.norm.weight", 18),
         ] {
             assert_eq!(depths.at(path), layer, "{path}");
         }

@@ -1,20 +1,63 @@
-//! EfficientNet-B0 (Tan & Le, 2019) as torchvision builds it, with the two-stage head of the original write-up, and
-//! EfficientNet-Lite0 (Google, 2020), its relative without gates for small devices.
+//! EfficientNets (Tan & Le, 2019): B0 as torchvision builds it, with the two-stage head of the original write-up, and
+//! Lite0 (Google, 2020), its relative without squeeze and excitation for small devices.
 
 use std::ops::Range;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
+use crate::architecture::{Descriptor, PythonNetwork, Regularisation};
 use crate::layers::{
     BatchNorm, Conv2d, ConvNorm, DepthwiseConv2d, DepthwiseNorm, Linear, NormConfig, PaddingRule, Pass, SqueezeExcite,
     dropout, stochastic_depth,
 };
-use crate::ops::{Activation, Precision};
-use crate::plan::{Planned, Planner, Value};
+use crate::network::Network;
+use crate::ops::Activation;
+use crate::plan::{Node, Planner};
+use crate::state::Naming;
+
+/// EfficientNet-B0 with the two-stage head.
+pub(crate) static B0: Descriptor = Descriptor {
+    name: "efficientnet-b0",
+    zeroed: |outputs, regularisation, device| {
+        Network::EfficientNet(EfficientNet::new(&B0_VARIANT, outputs, regularisation, device))
+    },
+    is_regularised: true,
+    namings: &[Naming::Original, Naming::Torchvision, Naming::Timm],
+    key,
+    output_weight: "classifier.output.weight",
+    python: PythonNetwork {
+        naming: Naming::Torchvision,
+        // The two-stage head takes the place of torchvision's classifier.
+        code: |outputs| {
+            format!(
+                "model = torchvision.models.efficientnet_b0()\nmodel.classifier = nn.Sequential(nn.Linear(1280, 512), \
+                 nn.BatchNorm1d(512), nn.ReLU(), nn.Dropout(0.3), nn.Linear(512, 256), nn.ReLU(), nn.Dropout(0.2), \
+                 nn.Linear(256, {outputs}))"
+            )
+        },
+    },
+};
+
+/// EfficientNet-Lite0 with a linear classifier.
+pub(crate) static LITE0: Descriptor = Descriptor {
+    name: "efficientnet-lite0",
+    zeroed: |outputs, regularisation, device| {
+        Network::EfficientNet(EfficientNet::new(&LITE0_VARIANT, outputs, regularisation, device))
+    },
+    is_regularised: true,
+    namings: &[Naming::Timm, Naming::EfficientNetPytorch],
+    key,
+    output_weight: "classifier.output.weight",
+    python: PythonNetwork {
+        naming: Naming::Timm,
+        code: |outputs| format!("model = timm.create_model(\"tf_efficientnet_lite0\", num_classes={outputs})"),
+    },
+};
 
 /// A stage of inverted residual blocks; the first block strides, the rest keep the size.
 struct Stage {
+    /// Factor from the block's input channels to its expanded ones.
     expand: usize,
     kernel: usize,
     stride: usize,
@@ -26,7 +69,7 @@ const fn stage(expand: usize, kernel: usize, stride: usize, output: usize, block
     Stage { expand, kernel, stride, output, blocks }
 }
 
-/// The body both networks share (table 1 of the paper).
+/// The stages of B0 and Lite0 (table 1 of the paper).
 const STAGES: [Stage; 7] = [
     stage(1, 3, 1, 16, 1),
     stage(6, 3, 2, 24, 2),
@@ -47,45 +90,39 @@ const FEATURES: usize = 1280;
 const SHARED: usize = 512;
 const HIDDEN: usize = 256;
 
-/// Where the two networks differ.
+/// The properties in which the networks differ.
 #[derive(Clone, Copy, Debug)]
 struct Variant {
     activation: Activation,
     norm: NormConfig,
     padding: PaddingRule,
-    gates: bool,
-    /// Dropout rates before the linear layers of the head.
+    squeeze_excite: bool,
+    two_stage_head: bool,
+    /// Dropout rates before the linear layers of the classifier.
     dropout: [f64; 2],
     stochastic_depth: f64,
 }
 
-const B0: Variant = Variant {
+const B0_VARIANT: Variant = Variant {
     activation: Activation::Silu,
     norm: NormConfig { epsilon: 1e-5, momentum: 0.1 },
     padding: PaddingRule::Symmetric,
-    gates: true,
+    squeeze_excite: true,
+    two_stage_head: true,
     dropout: [0.3, 0.2],
     stochastic_depth: 0.2,
 };
 
 /// TensorFlow's padding, epsilon and momentum, which the published weights expect.
-const LITE0: Variant = Variant {
+const LITE0_VARIANT: Variant = Variant {
     activation: Activation::Relu6,
     norm: NormConfig { epsilon: 1e-3, momentum: 0.01 },
     padding: PaddingRule::Same,
-    gates: false,
+    squeeze_excite: false,
+    two_stage_head: false,
     dropout: [0.2, 0.0],
     stochastic_depth: 0.2,
 };
-
-/// What a recipe may change about the random layers; `None` keeps the network's own rates.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Regularisation {
-    /// Rate of every dropout of the head, in [0, 1).
-    pub dropout: Option<f64>,
-    /// Rate of stochastic depth at the last block, in [0, 1); it rises linearly from 0 at the first.
-    pub stochastic_depth: Option<f64>,
-}
 
 /// EfficientNet-B0 or Lite0.
 #[derive(Module, Debug)]
@@ -98,89 +135,42 @@ pub struct EfficientNet {
     variant: Variant,
 }
 
-#[allow(clippy::large_enum_variant, reason = "a process holds one or two, and every tensor lies on the heap anyway")]
-#[derive(Module, Debug)]
-enum Classifier {
-    TwoStage(TwoStage),
-    Linear(Linear),
-}
-
-/// Linear, norm, ReLU, dropout; linear, ReLU, dropout; linear.
-#[derive(Module, Debug)]
-struct TwoStage {
-    shared: Linear,
-    norm: BatchNorm,
-    hidden: Linear,
-    output: Linear,
-}
-
 impl EfficientNet {
-    /// EfficientNet-B0 with the two-stage head, of zero filters, to be initialised or loaded.
-    #[must_use]
-    pub fn b0(outputs: usize, regularisation: Regularisation, device: &Device) -> Self {
-        let classifier = Classifier::TwoStage(TwoStage {
-            shared: Linear::new(FEATURES, SHARED, device),
-            norm: BatchNorm::new(SHARED, B0.norm, device),
-            hidden: Linear::new(SHARED, HIDDEN, device),
-            output: Linear::new(HIDDEN, outputs, device),
-        });
-        Self::new(B0, classifier, regularisation, device)
-    }
-
-    /// EfficientNet-Lite0 with a linear classifier, of zero filters, to be initialised or loaded.
-    #[must_use]
-    pub fn lite0(outputs: usize, regularisation: Regularisation, device: &Device) -> Self {
-        Self::new(LITE0, Classifier::Linear(Linear::new(FEATURES, outputs, device)), regularisation, device)
-    }
-
-    fn new(mut variant: Variant, classifier: Classifier, regularisation: Regularisation, device: &Device) -> Self {
+    fn new(variant: &Variant, outputs: usize, regularisation: Regularisation, device: &Device) -> Self {
+        let mut variant = *variant;
         if let Some(rate) = regularisation.dropout {
             variant.dropout = [rate; 2];
         }
         if let Some(rate) = regularisation.stochastic_depth {
             variant.stochastic_depth = rate;
         }
-        let norm = |channels| BatchNorm::new(channels, variant.norm, device);
-        let conv_norm = |channels: [usize; 2], kernel, stride| {
-            ConvNorm::new(Conv2d::new(channels, kernel, stride, variant.padding, device), norm(channels[1]))
-        };
         let mut blocks = Vec::new();
         let mut input = STEM;
         for stage in &STAGES {
             for repeat in 0..stage.blocks {
                 let stride = if repeat == 0 { stage.stride } else { 1 };
-                let middle = input * stage.expand;
-                // The squeeze is a quarter of the block's input, not of the expanded channels.
-                let squeezed = input / 4;
-                blocks.push(Block {
-                    expand: (stage.expand != 1).then(|| conv_norm([input, middle], 1, 1)),
-                    depthwise: DepthwiseNorm::new(
-                        DepthwiseConv2d::new(middle, stage.kernel, stride, variant.padding, device),
-                        norm(middle),
-                    ),
-                    gate: variant.gates.then(|| {
-                        SqueezeExcite::new(Linear::new(middle, squeezed, device), Linear::new(squeezed, middle, device))
-                    }),
-                    project: conv_norm([middle, stage.output], 1, 1),
-                    residual: stride == 1 && input == stage.output,
-                });
+                blocks.push(Block::new(&variant, input, Stage { stride, ..*stage }, device));
                 input = stage.output;
             }
         }
-        Self { stem: conv_norm([3, STEM], 3, 2), blocks, head: conv_norm([input, FEATURES], 1, 1), classifier, variant }
+        Self {
+            stem: variant.conv_norm([3, STEM], 3, 2, device),
+            blocks,
+            head: variant.conv_norm([input, FEATURES], 1, 1, device),
+            classifier: Classifier::new(&variant, outputs, device),
+            variant,
+        }
     }
 
     /// Images `[batch, height, width, 3]` to the map before the resolution is halved for the last time,
     /// `[batch, height / 16, width / 16, 112]`, rounded up.
-    #[must_use]
-    pub fn early_map(&self, images: Tensor<4>, pass: Pass<'_>) -> Tensor<4> {
+    pub(crate) fn early_map(&self, images: Tensor<4>, pass: Pass<'_>) -> Tensor<4> {
         let x = self.stem.forward(pass.round(images), None, self.variant.activation, pass);
         self.blocks(0..LAST_HALVING, x, pass)
     }
 
     /// From there to the last feature map, `[batch, height / 32, width / 32, 1280]`, rounded up.
-    #[must_use]
-    pub fn late_map(&self, map: Tensor<4>, pass: Pass<'_>) -> Tensor<4> {
+    pub(crate) fn late_map(&self, map: Tensor<4>, pass: Pass<'_>) -> Tensor<4> {
         let x = self.blocks(LAST_HALVING..self.blocks.len(), map, pass);
         self.head.forward(x, None, self.variant.activation, pass)
     }
@@ -195,27 +185,12 @@ impl EfficientNet {
     }
 
     /// Features `[batch, 1280]` to logits `[batch, outputs]`.
-    #[must_use]
-    pub fn classify(&self, features: Tensor<2>, pass: Pass<'_>) -> Tensor<2> {
-        let rates = self.variant.dropout;
-        match &self.classifier {
-            Classifier::Linear(linear) => {
-                linear.forward(dropout(features, rates[0], "dropout", pass), None, Activation::Identity, pass)
-            }
-            Classifier::TwoStage(head) => {
-                let x = head.shared.forward(features, Some(&head.norm), Activation::Relu, pass);
-                let x = dropout(x, rates[0], "dropout of shared features", pass);
-                let x = head.hidden.forward(x, None, Activation::Relu, pass);
-                let x = dropout(x, rates[1], "dropout of hidden features", pass);
-                head.output.forward(x, None, Activation::Identity, pass)
-            }
-        }
+    pub(crate) fn classify(&self, features: Tensor<2>, pass: Pass<'_>) -> Tensor<2> {
+        self.classifier.forward(features, self.variant.dropout, pass)
     }
-}
 
-impl EfficientNet {
-    /// Adds the whole network to a plan and names its logits.
-    pub(crate) fn plan(&self, planner: &mut Planner, images: Planned) -> Value {
+    /// Adds the forward pass to a plan.
+    pub(crate) fn plan(&self, planner: &mut Planner, images: Node) {
         let activation = self.variant.activation;
         let mut x = self.stem.plan(planner, "stem", images, None, activation);
         for (index, block) in self.blocks.iter().enumerate() {
@@ -223,41 +198,57 @@ impl EfficientNet {
         }
         let x = self.head.plan(planner, "head", x, None, activation);
         let features = planner.pooled_features(x);
-        let logits = match &self.classifier {
-            Classifier::Linear(linear) => linear.plan(planner, "classifier", features, None, Activation::Identity),
-            Classifier::TwoStage(head) => {
-                let norm = Some(&head.norm);
-                let x = head.shared.plan(planner, "classifier.shared", features, norm, Activation::Relu);
-                let x = head.hidden.plan(planner, "classifier.hidden", x, None, Activation::Relu);
-                head.output.plan(planner, "classifier.output", x, None, Activation::Identity)
+        self.classifier.plan(planner, features);
+    }
+}
+
+impl Variant {
+    fn conv_norm(&self, channels: [usize; 2], kernel: usize, stride: usize, device: &Device) -> ConvNorm {
+        let conv = Conv2d::new(channels, kernel, stride, self.padding, device);
+        ConvNorm::new(conv, BatchNorm::new(channels[1], self.norm, device))
+    }
+}
+
+/// Dropout and a linear layer, or the two-stage head: linear, norm, ReLU, dropout; linear, ReLU, dropout; linear.
+#[derive(Module, Debug)]
+struct Classifier {
+    shared: Option<Linear>,
+    norm: Option<BatchNorm>,
+    hidden: Option<Linear>,
+    output: Linear,
+}
+
+impl Classifier {
+    fn new(variant: &Variant, outputs: usize, device: &Device) -> Self {
+        let two_stage = variant.two_stage_head;
+        Self {
+            shared: two_stage.then(|| Linear::new(FEATURES, SHARED, device)),
+            norm: two_stage.then(|| BatchNorm::new(SHARED, variant.norm, device)),
+            hidden: two_stage.then(|| Linear::new(SHARED, HIDDEN, device)),
+            output: Linear::new(if two_stage { HIDDEN } else { FEATURES }, outputs, device),
+        }
+    }
+
+    fn forward(&self, features: Tensor<2>, rates: [f64; 2], pass: Pass<'_>) -> Tensor<2> {
+        let features = match (&self.shared, &self.hidden) {
+            (Some(shared), Some(hidden)) => {
+                let x = shared.forward(features, self.norm.as_ref(), Activation::Relu, pass);
+                let x = dropout(x, rates[0], "dropout of shared features", pass);
+                let x = hidden.forward(x, None, Activation::Relu, pass);
+                dropout(x, rates[1], "dropout of hidden features", pass)
             }
+            _ => dropout(features, rates[0], "dropout", pass),
         };
-        logits.value
+        self.output.forward(features, None, Activation::Identity, pass)
     }
 
-    /// Whether inference was made ready.
-    pub(crate) fn is_folded(&self) -> bool {
-        self.stem.is_folded()
-    }
-
-    /// Makes inference ready: from now on it computes with what the weights are now, in `precision`.
-    pub(crate) fn fold(&mut self, precision: Precision) {
-        self.stem.fold(precision);
-        self.head.fold(precision);
-        for block in &mut self.blocks {
-            block.expand.iter_mut().for_each(|expand| expand.fold(precision));
-            block.depthwise.fold(precision);
-            block.gate.iter_mut().for_each(SqueezeExcite::fold);
-            block.project.fold(precision);
+    fn plan(&self, planner: &mut Planner, features: Node) -> Node {
+        let mut x = features;
+        if let (Some(shared), Some(hidden)) = (&self.shared, &self.hidden) {
+            x = shared.plan(planner, "classifier.shared", x, self.norm.as_ref(), Activation::Relu);
+            x = hidden.plan(planner, "classifier.hidden", x, None, Activation::Relu);
         }
-        match &mut self.classifier {
-            Classifier::Linear(linear) => linear.fold(None, precision),
-            Classifier::TwoStage(head) => {
-                head.shared.fold(Some(&head.norm), precision);
-                head.hidden.fold(None, precision);
-                head.output.fold(None, precision);
-            }
-        }
+        self.output.plan(planner, "classifier.output", x, None, Activation::Identity)
     }
 }
 
@@ -266,7 +257,7 @@ struct DropBlock {
     rate: f64,
 }
 
-/// Inverted residual: expand, filter each channel, gate, project back, add the input where shapes allow.
+/// Inverted residual: expand, filter each channel, squeeze and excite, project back, add the input where shapes allow.
 #[derive(Module, Debug)]
 struct Block {
     expand: Option<ConvNorm>,
@@ -277,13 +268,33 @@ struct Block {
 }
 
 impl Block {
+    fn new(variant: &Variant, input: usize, stage: Stage, device: &Device) -> Self {
+        let Stage { expand, kernel, stride, output, .. } = stage;
+        let middle = input * expand;
+        // The squeeze is a quarter of the block's input, not of the expanded channels.
+        let squeezed = input / 4;
+        Self {
+            expand: (expand != 1).then(|| variant.conv_norm([input, middle], 1, 1, device)),
+            depthwise: DepthwiseNorm::new(
+                DepthwiseConv2d::new(middle, kernel, stride, variant.padding, device),
+                BatchNorm::new(middle, variant.norm, device),
+            ),
+            gate: variant.squeeze_excite.then(|| {
+                SqueezeExcite::new(Linear::new(middle, squeezed, device), Linear::new(squeezed, middle, device))
+            }),
+            project: variant.conv_norm([middle, output], 1, 1, device),
+            residual: stride == 1 && input == output,
+        }
+    }
+
     fn forward(&self, input: Tensor<4>, activation: Activation, drop: DropBlock, pass: Pass<'_>) -> Tensor<4> {
-        // Where there is none, the expansion is the last that holds the input, and its memory goes on.
+        // Without a shortcut the expansion holds the input last, and its memory is reused.
         let shortcut = self.residual.then(|| input.clone());
         let mut x = match &self.expand {
-            Some(expand) => self.depthwise.forward_expanded(expand, input, activation, pass),
-            None => self.depthwise.forward(input, activation, pass),
+            Some(expand) => expand.forward(input, None, activation, pass),
+            None => input,
         };
+        x = self.depthwise.forward(x, activation, pass);
         if let Some(gate) = &self.gate {
             x = gate.forward(x, pass);
         }
@@ -296,10 +307,8 @@ impl Block {
             shortcut => self.project.forward(x, shortcut, Activation::Identity, pass),
         }
     }
-}
 
-impl Block {
-    fn plan(&self, planner: &mut Planner, name: &str, input: Planned, activation: Activation) -> Planned {
+    fn plan(&self, planner: &mut Planner, name: &str, input: Node, activation: Activation) -> Node {
         let mut x = match &self.expand {
             Some(expand) => expand.plan(planner, &format!("{name}.expand"), input, None, activation),
             None => input,
@@ -313,8 +322,18 @@ impl Block {
     }
 }
 
-/// Stage and place within it of the block at `index`, and whether the block expands.
-fn place(index: usize) -> (usize, usize, bool) {
+/// The key in a naming of the parameter at `path` of the module tree.
+fn key(naming: Naming, path: &str) -> String {
+    match naming {
+        Naming::Original => original_key(path),
+        Naming::Torchvision => torchvision_key(path),
+        Naming::Timm => timm_key(path),
+        Naming::EfficientNetPytorch => efficientnet_pytorch_key(path),
+    }
+}
+
+/// The stage of the block at `index`, its position in the stage, and whether it expands.
+fn position(index: usize) -> (usize, usize, bool) {
     let mut first = 0;
     for (number, stage) in STAGES.iter().enumerate() {
         if index < first + stage.blocks {
@@ -341,19 +360,19 @@ fn renamed(path: &str, renames: &[(&str, &str)]) -> String {
     path.to_owned()
 }
 
-/// Keys of the original's model: torchvision's network as `backbone`, then its own head.
-pub(crate) fn original_key(path: &str) -> String {
+/// Keys of the original write-up's model: torchvision's network as `backbone`, then its own head.
+fn original_key(path: &str) -> String {
     const HEAD: [(&str, &str); 4] = [
-        ("classifier.TwoStage.shared.", "shared_features.0."),
-        ("classifier.TwoStage.norm.", "shared_features.1."),
-        ("classifier.TwoStage.hidden.", "classifier.0."),
-        ("classifier.TwoStage.output.", "classifier.3."),
+        ("classifier.shared.", "shared_features.0."),
+        ("classifier.norm.", "shared_features.1."),
+        ("classifier.hidden.", "classifier.0."),
+        ("classifier.output.", "classifier.3."),
     ];
     if path.starts_with("classifier.") { renamed(path, &HEAD) } else { format!("backbone.{}", torchvision_key(path)) }
 }
 
 /// torchvision's keys.
-pub(crate) fn torchvision_key(path: &str) -> String {
+fn torchvision_key(path: &str) -> String {
     let Some((index, rest)) = block_path(path) else {
         return renamed(
             path,
@@ -362,16 +381,15 @@ pub(crate) fn torchvision_key(path: &str) -> String {
                 ("stem.norm.", "features.0.1."),
                 ("head.conv.", "features.8.0."),
                 ("head.norm.", "features.8.1."),
-                ("classifier.Linear.", "classifier.1."),
-                // The two-stage head as one `nn.Sequential` in torchvision's place for a classifier.
-                ("classifier.TwoStage.shared.", "classifier.0."),
-                ("classifier.TwoStage.norm.", "classifier.1."),
-                ("classifier.TwoStage.hidden.", "classifier.4."),
-                ("classifier.TwoStage.output.", "classifier.7."),
+                // The two-stage head as one `nn.Sequential` in the place of torchvision's classifier.
+                ("classifier.shared.", "classifier.0."),
+                ("classifier.norm.", "classifier.1."),
+                ("classifier.hidden.", "classifier.4."),
+                ("classifier.output.", "classifier.7."),
             ],
         );
     };
-    let (stage, block, expands) = place(index);
+    let (stage, block, expands) = position(index);
     // A block that does not expand counts its layers from the depthwise convolution.
     let layer = usize::from(expands);
     let rest = renamed(
@@ -391,7 +409,7 @@ pub(crate) fn torchvision_key(path: &str) -> String {
 }
 
 /// timm's keys (`efficientnet_b0`, `tf_efficientnet_lite0`).
-pub(crate) fn timm_key(path: &str) -> String {
+fn timm_key(path: &str) -> String {
     let Some((index, rest)) = block_path(path) else {
         return renamed(
             path,
@@ -400,11 +418,11 @@ pub(crate) fn timm_key(path: &str) -> String {
                 ("stem.norm.", "bn1."),
                 ("head.conv.", "conv_head."),
                 ("head.norm.", "bn2."),
-                ("classifier.Linear.", "classifier."),
+                ("classifier.output.", "classifier."),
             ],
         );
     };
-    let (stage, block, expands) = place(index);
+    let (stage, block, expands) = position(index);
     let (depthwise_norm, project, project_norm) =
         if expands { ("bn2.", "conv_pwl.", "bn3.") } else { ("bn1.", "conv_pw.", "bn2.") };
     let rest = renamed(
@@ -424,7 +442,7 @@ pub(crate) fn timm_key(path: &str) -> String {
 }
 
 /// Keys of the `EfficientNet-PyTorch` family, in which Lite0's ImageNet weights are published.
-pub(crate) fn efficientnet_pytorch_key(path: &str) -> String {
+fn efficientnet_pytorch_key(path: &str) -> String {
     let Some((index, rest)) = block_path(path) else {
         return renamed(
             path,
@@ -433,7 +451,7 @@ pub(crate) fn efficientnet_pytorch_key(path: &str) -> String {
                 ("stem.norm.", "_bn0."),
                 ("head.conv.", "_conv_head."),
                 ("head.norm.", "_bn1."),
-                ("classifier.Linear.", "_fc."),
+                ("classifier.output.", "_fc."),
             ],
         );
     };

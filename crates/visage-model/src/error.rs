@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::network::Architecture;
+use crate::architecture::Architecture;
 use crate::state::Naming;
 
 /// An error of this crate.

@@ -4,11 +4,12 @@
 //! Explanations for Convolutional Neural Networks", 2020), of the last feature map; LayerCAM (Jiang et al., "LayerCAM: Exploring
 //! Hierarchical Class Activation Maps for Localization", 2021) of the one before, which is twice as fine.
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::module::Module;
+use burn::tensor::{Tensor, TensorData};
 use visage_data::Size;
 
+use crate::engine::{Engine, Prepared};
 use crate::layers::Pass;
-use crate::model_file::{Model, image_tensor};
 use crate::network::Network;
 use crate::ops;
 use crate::state::float_values;
@@ -71,126 +72,122 @@ fn neighbours(from: usize, to: usize) -> Vec<(usize, usize, f32)> {
     (0..to).map(place).collect()
 }
 
-impl Network {
-    /// Where the network sees each of `attributes` (numbers of its outputs) in one normalised image `[1, height, width, 3]`.
-    ///
-    /// # Panics
-    ///
-    /// If an attribute is not one of the network's outputs, or there is not one image.
-    #[must_use]
-    pub fn heat_maps(&self, image: Tensor<4>, attributes: &[usize], method: HeatMethod) -> Vec<HeatMap> {
-        if method == HeatMethod::LayerCam {
-            let map = ops::float32(self.early_map(image, Pass::Inference));
-            return attributes.iter().map(|&attribute| self.layer_cam(&map, attribute)).collect();
+/// Where a network sees each of `attributes` (numbers of its outputs) in one prepared image.
+///
+/// `engine` is the compiled `network`, which Score-CAM's many forward passes go through.
+///
+/// # Panics
+///
+/// If an attribute is not one of the network's outputs, or there is not one image of the size of the engine's preparation.
+#[must_use]
+pub fn heat_maps(
+    network: &Network,
+    engine: &Engine,
+    image: Prepared<'_>,
+    attributes: &[usize],
+    method: HeatMethod,
+) -> Vec<HeatMap> {
+    let Size { height, width } = engine.preparation().output_size();
+    let image = engine.normalised(&[image]);
+    assert_eq!(image.len(), height * width * 3, "one image");
+    let device = network.devices().into_iter().next().unwrap_or_default();
+    let tensor = Tensor::from_data(TensorData::new(image.clone(), [1, height, width, 3]), &device);
+    if method == HeatMethod::LayerCam {
+        let map = ops::float32(network.early_map(tensor, Pass::Inference));
+        return attributes.iter().map(|&attribute| layer_cam(network, &map, attribute)).collect();
+    }
+    let map = ops::float32(network.feature_map(tensor, Pass::Inference));
+    let [_, height, width, channels] = map.dims();
+    let features = ops::global_average_pool(map.clone());
+    let map = float_values(map.into_data());
+    let size = Size { height, width };
+    let weights: Vec<Vec<f32>> = match method {
+        HeatMethod::GradCam | HeatMethod::GradCamPlusPlus => {
+            let of_attribute = |&attribute: &usize| gradient_weights(network, &features, size, attribute, method);
+            attributes.iter().map(of_attribute).collect()
         }
-        let map = ops::float32(self.feature_map(image.clone(), Pass::Inference));
-        let [images, height, width, channels] = map.dims();
-        assert_eq!(images, 1, "one image");
-        let features = ops::global_average_pool(map.clone());
-        let map = float_values(map.into_data());
-        let size = Size { height, width };
-        let weights: Vec<Vec<f32>> = match method {
-            HeatMethod::GradCam | HeatMethod::GradCamPlusPlus => {
-                let of_attribute = |&attribute: &usize| self.gradient_weights(&features, size, attribute, method);
-                attributes.iter().map(of_attribute).collect()
-            }
-            HeatMethod::ScoreCam | HeatMethod::LayerCam => {
-                let scores = self.scores(image, &map, size);
-                let of_attribute = |&attribute: &usize| softmax(scores.iter().map(|scores| scores[attribute]));
-                attributes.iter().map(of_attribute).collect()
-            }
-        };
-        let of_weights = |weights: &Vec<f32>| {
-            let weighed = |position: &[f32]| {
-                let sum: f64 = position.iter().zip(weights).map(|(&a, &w)| f64::from(a) * f64::from(w)).sum();
-                sum.max(0.0) as f32
-            };
-            HeatMap { size, values: map.chunks(channels).map(weighed).collect() }
-        };
-        weights.iter().map(of_weights).collect()
-    }
-
-    /// The weight of each channel by the gradient of a logit, given the mean of each over a map of `size`.
-    ///
-    /// What follows the map begins with that mean, so the gradient is the same at each position: that of the mean, divided by
-    /// how many positions there are.
-    fn gradient_weights(&self, features: &Tensor<2>, size: Size, attribute: usize, method: HeatMethod) -> Vec<f32> {
-        let positions = size.pixels() as f32;
-        let gradient = self.gradient(features.clone(), attribute).into_iter().map(|gradient| gradient / positions);
-        if method == HeatMethod::GradCam {
-            return gradient.collect();
+        HeatMethod::ScoreCam | HeatMethod::LayerCam => {
+            let scores = masked_logits(engine, &image, &map, size);
+            let of_attribute = |&attribute: &usize| softmax(scores.iter().map(|scores| scores[attribute]));
+            attributes.iter().map(of_attribute).collect()
         }
-        let sums = float_values(features.clone().into_data()).into_iter().map(|mean| mean * positions);
-        gradient.zip(sums).map(|(g, sum)| positions * share(g, sum) * g.max(0.0)).collect()
-    }
-
-    /// For each channel of a feature map of `size`, the logits of the normalised image `[1, height, width, 3]` times the channel,
-    /// enlarged and stretched to reach from 0 to 1: what Score-CAM masks images with. A channel that is the same everywhere
-    /// hides all.
-    fn scores(&self, image: Tensor<4>, map: &[f32], size: Size) -> Vec<Vec<f32>> {
-        let ([_, height, width, _], device) = (image.dims(), image.device());
-        let image = float_values(image.into_data());
-        let (pixels, _) = image.as_chunks::<3>();
-        let channels = map.len() / size.pixels().max(1);
-        let mut scores = Vec::with_capacity(channels);
-        for first in (0..channels).step_by(MASKED) {
-            let together = first..(first + MASKED).min(channels);
-            let mut masked = Vec::with_capacity(together.len() * image.len());
-            for channel in together.clone() {
-                let values = map.iter().skip(channel).step_by(channels).copied().collect();
-                let mask = HeatMap { size, values }.resized(Size { height, width });
-                let least = mask.iter().copied().fold(f32::INFINITY, f32::min);
-                let most = mask.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-                let range = most - least;
-                let seen = |value: f32| if range > 0.0 { (value - least) / range } else { 0.0 };
-                masked
-                    .extend(pixels.iter().zip(&mask).flat_map(|(pixel, &mask)| pixel.map(|value| value * seen(mask))));
-            }
-            let masked = Tensor::from_data(TensorData::new(masked, [together.len(), height, width, 3]), &device);
-            let logits = float_values(self.forward(masked, Pass::Inference).into_data());
-            scores.extend(logits.chunks(logits.len() / together.len()).map(<[f32]>::to_vec));
-        }
-        scores
-    }
-
-    /// LayerCAM of a map `[1, height, width, channels]` before the last halving (equations 4 to 6 of the paper).
-    fn layer_cam(&self, map: &Tensor<4>, attribute: usize) -> HeatMap {
-        let [_, height, width, channels] = map.dims();
-        let values = float_values(map.clone().into_data());
-        let map = map.clone().autodiff().require_grad();
-        let features = ops::global_average_pool(self.late_map(map.clone(), Pass::Explanation));
-        let logit = self.classify(features, Pass::Explanation).narrow(1, attribute, 1).sum();
-        // The logit depends on the map, so there is a gradient.
-        let gradient =
-            map.grad(&logit.backward()).map(|gradient| float_values(gradient.into_data())).unwrap_or_default();
-        let positions = values.chunks(channels).zip(gradient.chunks(channels));
-        let weighed = positions.map(|(values, gradient)| {
-            let sum: f64 = values.iter().zip(gradient).map(|(&a, &g)| f64::from(a) * f64::from(g.max(0.0))).sum();
-            sum.max(0.0) as f32
-        });
-        HeatMap { size: Size { height, width }, values: weighed.collect() }
-    }
-
-    /// Of one logit with respect to the features `[1, features]`.
-    fn gradient(&self, features: Tensor<2>, attribute: usize) -> Vec<f32> {
-        let features = features.autodiff().require_grad();
-        let logit = self.classify(features.clone(), Pass::Explanation).narrow(1, attribute, 1).sum();
-        // Every head depends on its features, so there is a gradient.
-        features.grad(&logit.backward()).map(|gradient| float_values(gradient.into_data())).unwrap_or_default()
-    }
+    };
+    let weighted_sum = |weights: &Vec<f32>| HeatMap {
+        size,
+        values: map.chunks(channels).map(|values| positive_sum(values, weights.iter().copied())).collect(),
+    };
+    weights.iter().map(weighted_sum).collect()
 }
 
-impl Model {
-    /// Where the network sees each of `attributes` (numbers of its outputs) in one prepared image, which is what
-    /// [`Preparation::pixels`](visage_data::Preparation::pixels) of the card's own preparation gave.
-    ///
-    /// # Panics
-    ///
-    /// If an attribute is not one of the network's outputs.
-    #[must_use]
-    pub fn heat_maps(&self, pixels: &[u8], attributes: &[usize], method: HeatMethod, device: &Device) -> Vec<HeatMap> {
-        self.network.heat_maps(image_tensor(&self.card.preparation, pixels, 1, device), attributes, method)
+/// The weight of each channel by the gradient of a logit, given the mean of each over a map of `size`.
+///
+/// The classifier begins with that mean, so the gradient is the same at each position: that of the mean, divided by the number of
+/// positions.
+fn gradient_weights(
+    network: &Network,
+    features: &Tensor<2>,
+    size: Size,
+    attribute: usize,
+    method: HeatMethod,
+) -> Vec<f32> {
+    let positions = size.pixels() as f32;
+    let tracked = features.clone().autodiff().require_grad();
+    let gradient = logit_gradient(network.classify(tracked.clone(), Pass::Inference), attribute, &tracked);
+    let gradient = gradient.into_iter().map(|gradient| gradient / positions);
+    if method == HeatMethod::GradCam {
+        return gradient.collect();
     }
+    let sums = float_values(features.clone().into_data()).into_iter().map(|mean| mean * positions);
+    gradient.zip(sums).map(|(g, sum)| positions * share(g, sum) * g.max(0.0)).collect()
+}
+
+/// Score-CAM: for each channel of a feature map of `size`, the logits of the normalised image times the channel, which is enlarged
+/// and scaled to reach from 0 to 1. A channel of one value throughout masks everything.
+fn masked_logits(engine: &Engine, image: &[f32], map: &[f32], size: Size) -> Vec<Vec<f32>> {
+    let image_size = engine.preparation().output_size();
+    let (pixels, _) = image.as_chunks::<3>();
+    let channels = map.len() / size.pixels().max(1);
+    let mut scores = Vec::with_capacity(channels);
+    for first in (0..channels).step_by(MASKED) {
+        let together = first..(first + MASKED).min(channels);
+        let mut masked = Vec::with_capacity(together.len() * image.len());
+        for channel in together.clone() {
+            let values = map.iter().skip(channel).step_by(channels).copied().collect();
+            let mask = HeatMap { size, values }.resized(image_size);
+            let least = mask.iter().copied().fold(f32::INFINITY, f32::min);
+            let most = mask.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let range = most - least;
+            let shown = |value: f32| if range > 0.0 { (value - least) / range } else { 0.0 };
+            masked.extend(pixels.iter().zip(&mask).flat_map(|(pixel, &mask)| pixel.map(|value| value * shown(mask))));
+        }
+        let logits = engine.logits(&[Prepared::Normalised(&masked)]);
+        scores.extend(logits.chunks(logits.len() / together.len()).map(<[f32]>::to_vec));
+    }
+    scores
+}
+
+/// LayerCAM of a map `[1, height, width, channels]` before the last halving (equations 4 to 6 of the paper).
+fn layer_cam(network: &Network, map: &Tensor<4>, attribute: usize) -> HeatMap {
+    let [_, height, width, channels] = map.dims();
+    let values = float_values(map.clone().into_data());
+    let tracked = map.clone().autodiff().require_grad();
+    let features = ops::global_average_pool(network.late_map(tracked.clone(), Pass::Inference));
+    let gradient = logit_gradient(network.classify(features, Pass::Inference), attribute, &tracked);
+    let positions = values.chunks(channels).zip(gradient.chunks(channels));
+    let weighted = positions.map(|(values, gradient)| positive_sum(values, gradient.iter().map(|g| g.max(0.0))));
+    HeatMap { size: Size { height, width }, values: weighted.collect() }
+}
+
+/// The gradient of a logit for `input`, on which it depends.
+fn logit_gradient<const D: usize>(logits: Tensor<2>, attribute: usize, input: &Tensor<D>) -> Vec<f32> {
+    let logit = logits.narrow(1, attribute, 1).sum();
+    input.grad(&logit.backward()).map(|gradient| float_values(gradient.into_data())).unwrap_or_default()
+}
+
+/// The weighted sum of a position's values, or 0 where that is negative.
+fn positive_sum(values: &[f32], weights: impl Iterator<Item = f32>) -> f32 {
+    let sum: f64 = values.iter().zip(weights).map(|(&value, weight)| f64::from(value) * f64::from(weight)).sum();
+    sum.max(0.0) as f32
 }
 
 /// The weight that Grad-CAM++ gives a position's gradient (alpha, equation 19 of the paper), where `sum` is its channel's over

@@ -1,15 +1,33 @@
-//! ResNet-18 (He et al., 2016) as torchvision builds it.
+//! Residual networks (He et al., 2016) as torchvision builds them.
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
+use crate::architecture::{Descriptor, PythonNetwork};
 use crate::layers::{BatchNorm, Conv2d, ConvNorm, Linear, NormConfig, PaddingRule, Pass};
-use crate::ops::{self, Activation, Precision, Window};
-use crate::plan::{Operation, Planned, Planner, Value, windowed};
+use crate::network::Network;
+use crate::ops::{self, Activation, Window};
+use crate::plan::{Node, Planner};
+use crate::state::Naming;
+
+/// ResNet-18: every stage is two basic blocks.
+pub(crate) static RESNET18: Descriptor = Descriptor {
+    name: "resnet18",
+    zeroed: |outputs, _, device| Network::ResNet(ResNet::new(outputs, device)),
+    is_regularised: false,
+    // timm's names are torchvision's.
+    namings: &[Naming::Torchvision],
+    key: |_, path| torchvision_key(path),
+    output_weight: "fc.weight",
+    python: PythonNetwork {
+        naming: Naming::Torchvision,
+        code: |outputs| format!("model = torchvision.models.resnet18(num_classes={outputs})"),
+    },
+};
 
 const NORM: NormConfig = NormConfig { epsilon: 1e-5, momentum: 0.1 };
 
-/// Channels and stride of each of the four stages; every stage is two basic blocks.
+/// Channels and stride of each of the four stages.
 const STAGES: [(usize, usize); 4] = [(64, 1), (128, 2), (256, 2), (512, 2)];
 
 /// The pooling after the stem.
@@ -20,16 +38,14 @@ const FEATURES: usize = 512;
 
 /// ResNet-18 with a linear classifier.
 #[derive(Module, Debug)]
-pub struct ResNet18 {
+pub struct ResNet {
     stem: ConvNorm,
     stages: Vec<Vec<BasicBlock>>,
     fc: Linear,
 }
 
-impl ResNet18 {
-    /// A network of zero filters, to be initialised or loaded.
-    #[must_use]
-    pub fn new(outputs: usize, device: &Device) -> Self {
+impl ResNet {
+    fn new(outputs: usize, device: &Device) -> Self {
         let mut channels = 64;
         let stages = STAGES
             .iter()
@@ -42,63 +58,54 @@ impl ResNet18 {
         Self { stem: conv_norm([3, 64], 7, 2, device), stages, fc: Linear::new(FEATURES, outputs, device) }
     }
 
-    /// Images `[batch, height, width, 3]` to the map before the last stage, `[batch, height / 16, width / 16, 256]`, rounded up.
-    #[must_use]
-    pub fn early_map(&self, images: Tensor<4>, pass: Pass<'_>) -> Tensor<4> {
+    /// Images `[batch, height, width, 3]` to the map before the last stage, `[batch, height / 16, width / 16, 256]`, rounded
+    /// up.
+    pub(crate) fn early_map(&self, images: Tensor<4>, pass: Pass<'_>) -> Tensor<4> {
         let x = self.stem.forward(pass.round(images), None, Activation::Relu, pass);
         let x = ops::max_pool2d(x, POOL);
         self.stages[..STAGES.len() - 1].iter().flatten().fold(x, |x, block| block.forward(x, pass))
     }
 
     /// From there to the last feature map, `[batch, height / 32, width / 32, 512]`, rounded up.
-    #[must_use]
-    pub fn late_map(&self, map: Tensor<4>, pass: Pass<'_>) -> Tensor<4> {
+    pub(crate) fn late_map(&self, map: Tensor<4>, pass: Pass<'_>) -> Tensor<4> {
         self.stages[STAGES.len() - 1..].iter().flatten().fold(map, |x, block| block.forward(x, pass))
     }
 
     /// Features `[batch, 512]` to logits `[batch, outputs]`.
-    #[must_use]
-    pub fn classify(&self, features: Tensor<2>, pass: Pass<'_>) -> Tensor<2> {
+    pub(crate) fn classify(&self, features: Tensor<2>, pass: Pass<'_>) -> Tensor<2> {
         self.fc.forward(features, None, Activation::Identity, pass)
     }
 
-    /// Adds the whole network to a plan and names its logits.
-    pub(crate) fn plan(&self, planner: &mut Planner, images: Planned) -> Value {
+    /// Adds the forward pass to a plan.
+    pub(crate) fn plan(&self, planner: &mut Planner, images: Node) {
         let x = self.stem.plan(planner, "stem", images, None, Activation::Relu);
-        let mut x = planner.step("maxpool", x, Operation::MaxPool { window: POOL }, windowed(x.size, POOL));
+        let mut x = planner.max_pool("maxpool", x, POOL);
         for (stage, blocks) in self.stages.iter().enumerate() {
             for (index, block) in blocks.iter().enumerate() {
                 x = block.plan(planner, &format!("stages.{stage}.{index}"), x);
             }
         }
         let features = planner.pooled_features(x);
-        self.fc.plan(planner, "fc", features, None, Activation::Identity).value
+        self.fc.plan(planner, "fc", features, None, Activation::Identity);
     }
+}
 
-    /// Makes inference ready: from now on it computes with what the weights are now, in `precision`.
-    pub(crate) fn fold(&mut self, precision: Precision) {
-        self.stem.fold(precision);
-        self.stages.iter_mut().flatten().for_each(|block| block.fold(precision));
-        self.fc.fold(None, precision);
-    }
-
-    /// The key torchvision (and timm) gives the parameter at `path` of this module tree.
-    pub(crate) fn torchvision_key(path: &str) -> String {
-        let renamed = |path: &str| {
-            path.replace("downsample.conv.", "downsample.0.")
-                .replace("downsample.norm.", "downsample.1.")
-                .replace("stem.conv.", "conv1.")
-                .replace("stem.norm.", "bn1.")
-                .replace("first.conv.", "conv1.")
-                .replace("first.norm.", "bn1.")
-                .replace("second.conv.", "conv2.")
-                .replace("second.norm.", "bn2.")
-        };
-        let Some(rest) = path.strip_prefix("stages.") else { return renamed(path) };
-        let (stage, rest) = rest.split_once('.').unwrap_or((rest, ""));
-        let stage = stage.parse::<usize>().map_or(0, |stage| stage + 1);
-        format!("layer{stage}.{}", renamed(rest))
-    }
+/// The key in torchvision and timm of the parameter at `path` of the module tree.
+fn torchvision_key(path: &str) -> String {
+    let renamed = |path: &str| {
+        path.replace("downsample.conv.", "downsample.0.")
+            .replace("downsample.norm.", "downsample.1.")
+            .replace("stem.conv.", "conv1.")
+            .replace("stem.norm.", "bn1.")
+            .replace("first.conv.", "conv1.")
+            .replace("first.norm.", "bn1.")
+            .replace("second.conv.", "conv2.")
+            .replace("second.norm.", "bn2.")
+    };
+    let Some(rest) = path.strip_prefix("stages.") else { return renamed(path) };
+    let (stage, rest) = rest.split_once('.').unwrap_or((rest, ""));
+    let stage = stage.parse::<usize>().map_or(0, |stage| stage + 1);
+    format!("layer{stage}.{}", renamed(rest))
 }
 
 fn conv_norm(channels: [usize; 2], kernel: usize, stride: usize, device: &Device) -> ConvNorm {
@@ -106,7 +113,7 @@ fn conv_norm(channels: [usize; 2], kernel: usize, stride: usize, device: &Device
     ConvNorm::new(conv, BatchNorm::new(channels[1], NORM, device))
 }
 
-/// Two 3x3 convolutions around a shortcut.
+/// Two 3x3 convolutions and a shortcut around them.
 #[derive(Module, Debug)]
 struct BasicBlock {
     first: ConvNorm,
@@ -132,7 +139,7 @@ impl BasicBlock {
         self.second.forward(x, Some(shortcut), Activation::Relu, pass)
     }
 
-    fn plan(&self, planner: &mut Planner, name: &str, input: Planned) -> Planned {
+    fn plan(&self, planner: &mut Planner, name: &str, input: Node) -> Node {
         let shortcut = match &self.downsample {
             Some(downsample) => {
                 downsample.plan(planner, &format!("{name}.downsample"), input, None, Activation::Identity)
@@ -141,11 +148,5 @@ impl BasicBlock {
         };
         let x = self.first.plan(planner, &format!("{name}.first"), input, None, Activation::Relu);
         self.second.plan(planner, &format!("{name}.second"), x, Some(shortcut), Activation::Relu)
-    }
-
-    fn fold(&mut self, precision: Precision) {
-        self.first.fold(precision);
-        self.second.fold(precision);
-        self.downsample.iter_mut().for_each(|downsample| downsample.fold(precision));
     }
 }

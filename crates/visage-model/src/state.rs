@@ -10,11 +10,11 @@ use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use visage_weights::{Tensor as FileTensor, TensorFile, TensorValues};
 
+use crate::architecture::Architecture;
 use crate::depth::is_classifier;
-use crate::efficientnet;
 use crate::error::ModelError;
-use crate::network::{Architecture, Kind, Network, NetworkConfig, Path};
-use crate::resnet::ResNet18;
+use crate::network::{Network, NetworkConfig};
+use crate::parameters::{Kind, Path};
 
 /// Whose names the tensors of a file carry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,30 +37,6 @@ impl fmt::Display for Naming {
             Naming::Timm => "timm",
             Naming::EfficientNetPytorch => "EfficientNet-PyTorch",
         })
-    }
-}
-
-impl Naming {
-    /// The namings files of `architecture` are found in; visage writes the first.
-    #[must_use]
-    pub fn of(architecture: Architecture) -> &'static [Naming] {
-        match architecture {
-            Architecture::ResNet18 => &[Naming::Torchvision],
-            Architecture::EfficientNetB0 => &[Naming::Original, Naming::Torchvision, Naming::Timm],
-            Architecture::EfficientNetLite0 => &[Naming::Timm, Naming::EfficientNetPytorch],
-        }
-    }
-
-    /// The key of the parameter at `path` of the module tree.
-    #[must_use]
-    pub fn key(self, architecture: Architecture, path: &str) -> String {
-        match (architecture, self) {
-            (Architecture::ResNet18, _) => ResNet18::torchvision_key(path),
-            (_, Naming::Original) => efficientnet::original_key(path),
-            (_, Naming::Torchvision) => efficientnet::torchvision_key(path),
-            (_, Naming::Timm) => efficientnet::timm_key(path),
-            (_, Naming::EfficientNetPytorch) => efficientnet::efficientnet_pytorch_key(path),
-        }
     }
 }
 
@@ -102,8 +78,10 @@ fn order(dims: &[usize]) -> Option<Vec<usize>> {
     }
 }
 
-/// Values in PyTorch's order.
-pub(crate) fn to_file(dims: &[usize], values: Vec<f32>) -> Vec<f32> {
+/// The values of a filter in PyTorch's order, `[out_channels, in_channels, kernel_height, kernel_width]`, of those of one in ours:
+/// `[out_channels, kernel_height, kernel_width, in_channels]`, or depthwise `[kernel_height, kernel_width, channels]`. Others stay.
+#[must_use]
+pub fn pytorch_order(dims: &[usize], values: Vec<f32>) -> Vec<f32> {
     match order(dims) {
         Some(order) => order.into_iter().map(|position| values[position]).collect(),
         None => values,
@@ -127,17 +105,17 @@ impl Network {
     /// Every parameter and running statistic under the names visage writes, shaped and laid out as in PyTorch.
     #[must_use]
     pub fn tensors(&self, architecture: Architecture) -> BTreeMap<String, FileTensor> {
-        self.tensors_named(architecture, Naming::of(architecture)[0])
+        self.tensors_named(architecture, architecture.namings()[0])
     }
 
-    /// The same under the names of another program, which must be one of [`Naming::of`] the architecture.
+    /// The same under the names of another program, which must be one of the architecture's [`namings`](Architecture::namings).
     #[must_use]
     pub fn tensors_named(&self, architecture: Architecture, naming: Naming) -> BTreeMap<String, FileTensor> {
         let mut tensors = BTreeMap::new();
         self.for_each(|path, _, data| {
             let dims = data.shape().to_vec();
-            let tensor = FileTensor::new(file_shape(path, &dims), to_file(&dims, float_values(data)));
-            tensors.insert(naming.key(architecture, path), tensor);
+            let tensor = FileTensor::new(file_shape(path, &dims), pytorch_order(&dims, float_values(data)));
+            tensors.insert(architecture.key(naming, path), tensor);
         });
         tensors
     }
@@ -151,16 +129,16 @@ impl Network {
     /// # Errors
     ///
     /// [`ModelError::Mismatch`]
-    pub fn load(self, architecture: Architecture, file: &TensorFile) -> Result<(Network, Loaded), ModelError> {
+    pub fn load(self, architecture: Architecture, file: &TensorFile) -> Result<(Network, LoadReport), ModelError> {
         let mut shapes: Vec<(String, Vec<usize>)> = Vec::new();
         self.for_each(|path, _, data| shapes.push((path.to_owned(), data.shape().to_vec())));
-        let keys = |naming: Naming| shapes.iter().map(move |(path, _)| naming.key(architecture, path));
+        let keys = |naming: Naming| shapes.iter().map(move |(path, _)| architecture.key(naming, path));
         let found = |naming: &Naming| keys(*naming).filter(|key| file.tensors.contains_key(key)).count();
         // On a tie the first naming wins, which is the one visage writes.
-        let naming = Naming::of(architecture).iter().rev().copied().max_by_key(found).unwrap_or(Naming::Torchvision);
+        let naming = architecture.namings().iter().rev().copied().max_by_key(found).unwrap_or(Naming::Torchvision);
 
         let fits = |path: &str, dims: &[usize]| {
-            let tensor = file.tensors.get(&naming.key(architecture, path))?;
+            let tensor = file.tensors.get(&architecture.key(naming, path))?;
             Some(tensor.shape == file_shape(path, dims) && matches!(tensor.data, TensorValues::F32(_)))
         };
         let keep_classifier = shapes.iter().any(|(path, dims)| is_classifier(path) && fits(path, dims) != Some(true));
@@ -169,7 +147,7 @@ impl Network {
         let mut values = BTreeMap::new();
         let mut expected = BTreeSet::new();
         for (path, dims) in &shapes {
-            let key = naming.key(architecture, path);
+            let key = architecture.key(naming, path);
             if keep_classifier && is_classifier(path) {
                 expected.insert(key);
                 continue;
@@ -197,7 +175,7 @@ impl Network {
         if !(missing.is_empty() && misshapen.is_empty() && surplus.is_empty()) {
             return Err(ModelError::Mismatch { architecture, naming, missing, misshapen, surplus });
         }
-        let loaded = Loaded { naming, tensors: values.len(), classifier_replaced: keep_classifier };
+        let loaded = LoadReport { naming, tensors: values.len(), classifier_replaced: keep_classifier };
         let network = self.map(&mut Filler { values, path: Path::default() });
         Ok((network, loaded))
     }
@@ -205,7 +183,7 @@ impl Network {
 
 /// What [`Network::load`] did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Loaded {
+pub struct LoadReport {
     /// Whose names the file carried.
     pub naming: Naming,
     /// How many tensors were filled.
@@ -232,13 +210,13 @@ impl Fit {
         let (mut fits, mut misfits) = (Vec::new(), Vec::new());
         for architecture in Architecture::ALL {
             let outputs = |naming: &Naming| {
-                let key = naming.key(architecture, architecture.output_weight());
+                let key = architecture.key(*naming, architecture.descriptor().output_weight);
                 file.tensors.get(&key).and_then(|tensor| tensor.shape.first().copied())
             };
-            let outputs = Naming::of(architecture).iter().find_map(outputs).filter(|&outputs| outputs > 0);
+            let outputs = architecture.namings().iter().find_map(outputs).filter(|&outputs| outputs > 0);
             let network = NetworkConfig::new(architecture, outputs.unwrap_or(1)).zeroed(&Device::flex());
             match network.load(architecture, file) {
-                Ok((_, Loaded { naming, classifier_replaced, .. })) => {
+                Ok((_, LoadReport { naming, classifier_replaced, .. })) => {
                     let outputs = outputs.filter(|_| !classifier_replaced);
                     fits.push(Fit { architecture, naming, outputs });
                 }

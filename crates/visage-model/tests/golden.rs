@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use serde_json::Value;
+use visage_data::{Preparation, Size};
+use visage_model::Path;
 use visage_model::device::{self, Backend, Choice};
-use visage_model::network::Path;
 use visage_model::ops::{self, AdamState, AdamStep, WeightDecay, adam_step};
-use visage_model::state::Naming;
-use visage_model::{Architecture, Draws, HeatMethod, Kind, Network, NetworkConfig, Pass, Precision};
+use visage_model::{
+    Architecture, Draws, Engine, HeatMethod, Kind, Network, NetworkConfig, Pass, Precision, Prepared, heat_maps,
+};
 use visage_weights::{Tensor as FileTensor, TensorFile};
 
 /// Where the networks are computed. `VISAGE_TEST_DEVICE` names another device than the processor, whose sums are ordered
@@ -92,6 +94,16 @@ fn floats(value: &Value) -> Vec<f64> {
 
 fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
     tensor.into_data().try_into_vec::<f32>().expect("f32").into_iter().map(f64::from).collect()
+}
+
+fn floats_of<const D: usize>(tensor: &Tensor<D>) -> Vec<f32> {
+    tensor.clone().into_data().try_into_vec::<f32>().expect("f32")
+}
+
+/// The network compiled for images of the size of `images`.
+fn engine(network: &Network, images: &Tensor<4>, precision: Precision) -> Engine {
+    let [_, height, width, _] = images.dims();
+    Engine::new(network, &Preparation::exact(Size { height, width }), &device(), precision)
 }
 
 /// Every value within `relative` of the golden one, on the scale of the largest.
@@ -209,13 +221,13 @@ fn train_step_matches(architecture: Architecture, golden: &Value) {
     let mut gradients = loss.backward();
     assert_relative("loss", values(loss)[0], step["loss"].as_f64().expect("a number"), 1e-5);
 
-    let naming = Naming::of(architecture)[0];
+    let naming = architecture.namings()[0];
     let mut found = BTreeMap::new();
     let network = network.map(&mut Optimise {
         gradients: &mut gradients,
         moments: &mut BTreeMap::new(),
         step: |path: &str, gradient: &[f32]| {
-            found.insert(naming.key(architecture, path), l2(gradient));
+            found.insert(architecture.key(naming, path), l2(gradient));
             None
         },
         path: Path::default(),
@@ -271,8 +283,8 @@ fn inference_matches<'a>(network: &Network, cases: impl Iterator<Item = (&'a Str
         assert_close(name, &found, &expected, 1e-4);
         for (precision, tolerance) in [(Precision::F32, 1e-4), (Precision::F16, 0.015), (Precision::Bf16, 0.1)] {
             if device::check_precision(&device, "", precision).is_ok() {
-                let folded = network.clone().folded_in(precision);
-                let found = values(folded.forward(images.clone(), Pass::Inference));
+                let found = engine(network, &images, precision).logits(&[Prepared::Normalised(&floats_of(&images))]);
+                let found: Vec<f64> = found.into_iter().map(f64::from).collect();
                 assert_close(&format!("{name} in {}", precision.name()), &found, &expected, tolerance);
             }
         }
@@ -341,19 +353,19 @@ fn heat_maps_equal_those_of_pytorchs_gradients() {
             (HeatMethod::GradCam, "grad_cam"),
             (HeatMethod::GradCamPlusPlus, "grad_cam_plus_plus"),
             (HeatMethod::LayerCam, "layer_cam"),
-            // A pass a channel, so that it is asked only in the form that is fast.
             (HeatMethod::ScoreCam, "score_cam"),
         ];
-        // Of a card that the processor plays a pass a channel takes too long.
-        let fast = if ops::has_kernels(&device) { &methods[..] } else { &methods[..3] };
-        for (network, methods) in [(network.clone(), &methods[..3]), (network.folded(), fast)] {
-            for &(method, name) in methods {
-                for (map, case) in network.heat_maps(images.clone(), &outputs, method).iter().zip(cases) {
-                    let shape = if method == HeatMethod::LayerCam { "fine_shape" } else { "shape" };
-                    assert_eq!(serde_json::json!([map.size.height, map.size.width]), case[shape]);
-                    let found: Vec<f64> = map.values.iter().map(|&value| value.into()).collect();
-                    assert_close(&format!("{name} of output {}", case["output"]), &found, &floats(&case[name]), 1e-3);
-                }
+        // Score-CAM's forward pass for every channel takes too long on a software device.
+        let methods = if ops::has_kernels(&device) { &methods[..] } else { &methods[..3] };
+        let engine = engine(&network, &images, Precision::F32);
+        let image = floats_of(&images);
+        for &(method, name) in methods {
+            let maps = heat_maps(&network, &engine, Prepared::Normalised(&image), &outputs, method);
+            for (map, case) in maps.iter().zip(cases) {
+                let shape = if method == HeatMethod::LayerCam { "fine_shape" } else { "shape" };
+                assert_eq!(serde_json::json!([map.size.height, map.size.width]), case[shape]);
+                let found: Vec<f64> = map.values.iter().map(|&value| value.into()).collect();
+                assert_close(&format!("{name} of output {}", case["output"]), &found, &floats(&case[name]), 1e-3);
             }
         }
     }
@@ -366,8 +378,10 @@ fn other_weights_give_other_heat_maps() {
     let device = device();
     let images = image("image/heat", [1, 3, 160, 160], &device);
     let maps = |seed: u64| {
-        let network = NetworkConfig::new(Architecture::ResNet18, 40).init(seed, &device).folded();
-        network.heat_maps(images.clone(), &(0..40).collect::<Vec<_>>(), HeatMethod::GradCam)
+        let network = NetworkConfig::new(Architecture::ResNet18, 40).init(seed, &device);
+        let engine = engine(&network, &images, Precision::F32);
+        let outputs: Vec<usize> = (0..40).collect();
+        heat_maps(&network, &engine, Prepared::Normalised(&floats_of(&images)), &outputs, HeatMethod::GradCam)
     };
     let (first, other) = (maps(1), maps(2));
     let mut together: Vec<f64> =

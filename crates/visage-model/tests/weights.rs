@@ -14,8 +14,8 @@ fn state_dict(network: &Network, architecture: Architecture, naming: Naming) -> 
     let ours = network.tensors(architecture);
     let mut file = TensorFile::default();
     network.for_each(|path, _, _| {
-        let tensor = ours[&Naming::of(architecture)[0].key(architecture, path)].clone();
-        file.tensors.insert(naming.key(architecture, path), tensor);
+        let tensor = ours[&architecture.key(architecture.namings()[0], path)].clone();
+        file.tensors.insert(architecture.key(naming, path), tensor);
     });
     file
 }
@@ -46,7 +46,7 @@ fn keys_are_those_of_the_programs() {
         (Lite0, Naming::Timm, "classifier.Linear.weight", "classifier.weight"),
         (Lite0, Naming::EfficientNetPytorch, "blocks.9.depthwise.norm.bias", "_blocks.9._bn1.bias"),
     ] {
-        assert_eq!(naming.key(architecture, path), key, "{architecture}, {naming}");
+        assert_eq!(architecture.key(naming, path), key, "{architecture}, {naming}");
     }
 }
 
@@ -54,7 +54,7 @@ fn keys_are_those_of_the_programs() {
 fn every_naming_loads_to_the_same_network() {
     for architecture in Architecture::ALL {
         let source = network(architecture, 3, 1);
-        for &naming in Naming::of(architecture) {
+        for &naming in architecture.namings() {
             let mut file = state_dict(&source, architecture, naming);
             file.tensors.insert("bn1.num_batches_tracked".to_owned(), FileTensor::new([], vec![7i64]));
             // torchvision and timm have another head on EfficientNet-B0, so it is another classifier that they bring.
@@ -75,7 +75,7 @@ fn every_naming_loads_to_the_same_network() {
 #[test]
 fn a_file_is_told_which_network_it_fits() {
     for architecture in Architecture::ALL {
-        for &naming in Naming::of(architecture) {
+        for &naming in architecture.namings() {
             let mut file = state_dict(&network(architecture, 7, 1), architecture, naming);
             let foreign_head = architecture == Architecture::EfficientNetB0 && naming != Naming::Original;
             if foreign_head {

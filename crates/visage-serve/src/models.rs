@@ -5,26 +5,25 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use burn::tensor::Device;
 use visage_data::Size;
-use visage_model::{Card, HeatMethod, Model, Precision, Prepared};
+use visage_model::{Card, HeatMethod, Model, ModelOutput, Precision, Predictor, Prepared, heat_maps};
 
 use crate::error::ServeError;
 use crate::problem::Problem;
 use crate::source::Source;
 
-/// Logits and probabilities of some images: `[images, attributes]` each, row-major.
-pub(crate) type ModelOutput = visage_model::Answers;
-
 /// A model as it was read from its file. A request uses one from start to end, even if the file is replaced meanwhile.
 #[derive(Debug)]
 pub(crate) struct ServedModel {
     pub(crate) name: String,
+    /// For the gradients of heat maps.
     model: Model,
-    device: Device,
+    predictor: Predictor,
 }
 
 impl ServedModel {
     pub(crate) fn new(name: String, model: Model, device: &Device, precision: Precision) -> Self {
-        Self { name, model: model.folded_in(precision), device: device.clone() }
+        let predictor = Predictor::new(&model, device, precision);
+        Self { name, model, predictor }
     }
 
     /// Reads a model and tries it on a black image.
@@ -32,15 +31,18 @@ impl ServedModel {
         let name = source.name.clone();
         let model = Model::read(&source.path, device)
             .map_err(|error| ServeError::Model { name: name.clone(), source: Box::new(error) })?;
-        let model = Self::new(name, model, device, precision);
-        let black = vec![0; model.input_size().pixels() * 3];
         let unfit = |reason: &str| ServeError::Unfit { path: source.path.clone(), reason: reason.to_owned() };
-        match model.predict(&[Prepared::Pixels(&black)]) {
+        let output = catch_panic(|| {
+            let model = Self::new(name, model, device, precision);
+            let black = vec![0; model.input_size().pixels() * 3];
+            (model.predictor.predict(&[Prepared::Pixels(&black)]), model)
+        });
+        match output {
             None => Err(unfit("its network cannot process an image of the size that its card states")),
-            Some(output) if output.probabilities.iter().any(|p| !p.is_finite()) => {
+            Some((output, _)) if output.probabilities.iter().any(|p| !p.is_finite()) => {
                 Err(unfit("its network computes NaN or infinity for a black image"))
             }
-            Some(_) => Ok(model),
+            Some((_, model)) => Ok(model),
         }
     }
 
@@ -64,12 +66,13 @@ impl ServedModel {
 
     /// Runs the network on all images of `parts`; `None` if it panics.
     pub(crate) fn predict(&self, parts: &[Prepared<'_>]) -> Option<ModelOutput> {
-        catch_panic(|| self.model.answers_to(parts, &self.device))
+        catch_panic(|| self.predictor.predict(parts))
     }
 
     /// Grad-CAM of an attribute for one prepared image: a value of 0 or above for each pixel. `None` if the network panics.
     pub(crate) fn heat_map(&self, pixels: &[u8], attribute: usize) -> Option<Vec<f32>> {
-        let maps = || self.model.heat_maps(pixels, &[attribute], HeatMethod::GradCam, &self.device);
+        let (network, engine) = (&self.model.network, self.predictor.engine());
+        let maps = || heat_maps(network, engine, Prepared::Pixels(pixels), &[attribute], HeatMethod::GradCam);
         catch_panic(|| maps().first().map(|map| map.resized(self.input_size()))).flatten()
     }
 }

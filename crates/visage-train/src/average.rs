@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::Tensor;
 use visage_model::Network;
-use visage_model::network::Path;
+use visage_model::Path;
 
 /// An exponential moving average of every parameter and running statistic (Polyak and Juditsky, 1992).
 #[derive(Clone, Debug)]

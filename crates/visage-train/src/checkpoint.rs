@@ -10,8 +10,9 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
-use visage_model::model_file::TRAINING_PREFIX;
+use visage_model::TRAINING_PREFIX;
 use visage_model::{Model, Network};
+use visage_run::OptimizerRecipe;
 use visage_weights::{Tensor as FileTensor, TensorFile};
 
 use crate::early_stopping::BestEpoch;
@@ -19,7 +20,6 @@ use crate::error::TrainError;
 use crate::loss_scale::LossScale;
 use crate::optimizer::Optimizer;
 use crate::plateau::PlateauState;
-use crate::recipe::OptimizerRecipe;
 
 /// Names, after [`TRAINING_PREFIX`], of the weights that the model is an average of begin with this.
 const WEIGHTS: &str = "weights.";

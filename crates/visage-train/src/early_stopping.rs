@@ -1,46 +1,7 @@
 //! Which epoch is best, and when to stop waiting for a better one.
 
 use serde::{Deserialize, Serialize};
-
-/// The validation figure that decides which epoch is best.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Monitor {
-    /// The training loss, on the validation split: lower is better.
-    ValidationLoss,
-    /// Mean accuracy over the attributes.
-    Accuracy,
-    /// Mean balanced accuracy over the attributes.
-    BalancedAccuracy,
-    /// Mean F1 over the attributes.
-    F1,
-    /// Mean average precision over the attributes: the one that depends on no threshold.
-    AveragePrecision,
-}
-
-impl Monitor {
-    /// The name recipes use.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Monitor::ValidationLoss => "validation_loss",
-            Monitor::Accuracy => "accuracy",
-            Monitor::BalancedAccuracy => "balanced_accuracy",
-            Monitor::F1 => "f1",
-            Monitor::AveragePrecision => "average_precision",
-        }
-    }
-
-    /// Whether a lower value is better.
-    pub(crate) fn wants_less(self) -> bool {
-        self == Monitor::ValidationLoss
-    }
-
-    /// Whether `value` beats `best` by more than `min_delta`.
-    fn improves(self, value: f64, best: f64, min_delta: f64) -> bool {
-        if self.wants_less() { value < best - min_delta } else { value > best + min_delta }
-    }
-}
+use visage_run::{Monitor, TrainingRecipe};
 
 /// When to stop early.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -74,12 +35,23 @@ pub struct Verdict {
 }
 
 impl EarlyStopping {
+    /// The recipe's early stopping.
+    #[must_use]
+    pub fn of_recipe(recipe: &TrainingRecipe) -> Self {
+        Self { monitor: recipe.monitor, patience: recipe.patience, min_delta: recipe.min_delta }
+    }
+
+    /// Whether `value` beats `best` by more than the smallest improvement that counts.
+    fn improves(&self, value: f64, best: f64) -> bool {
+        if self.monitor.lower_is_better() { value < best - self.min_delta } else { value > best + self.min_delta }
+    }
+
     /// Takes note of an epoch, counted from 1.
     ///
     /// A value that is undefined or not a number is no improvement, so a run that diverges still stops.
     pub fn observe(&self, best: &mut BestEpoch, epoch: u32, value: Option<f64>) -> Verdict {
         let improved = match (value.filter(|value| !value.is_nan()), best.value) {
-            (Some(value), Some(so_far)) => self.monitor.improves(value, so_far, self.min_delta),
+            (Some(value), Some(so_far)) => self.improves(value, so_far),
             (Some(_), None) => true,
             (None, _) => false,
         };

@@ -4,10 +4,10 @@ use std::fmt;
 use std::path::PathBuf;
 
 use thiserror::Error;
+use visage_run::predict::PredictError;
+use visage_run::{RecipeError, RunError};
 
 use crate::loss::LossError;
-use crate::recipe::RecipeError;
-use crate::run_folder::RunFolderError;
 
 /// An error of training or of judging with a trained model.
 #[derive(Debug, Error)]
@@ -17,10 +17,13 @@ pub enum TrainError {
     Recipe(#[from] RecipeError),
     /// The run folder.
     #[error(transparent)]
-    RunFolder(#[from] RunFolderError),
+    Run(#[from] RunError),
     /// The dataset or one of its images.
     #[error(transparent)]
     Data(#[from] visage_data::DataError),
+    /// Running the network over the validation split.
+    #[error(transparent)]
+    Predict(#[from] PredictError),
     /// The loss.
     #[error(transparent)]
     Loss(#[from] LossError),
@@ -48,14 +51,6 @@ pub enum TrainError {
         /// Why not.
         reason: String,
     },
-    /// A predictions file that is none.
-    #[error("{}: these are not predictions that visage wrote: {reason}; write them anew with visage evaluate", path.display())]
-    Predictions {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
     /// A split without images.
     #[error(
         "{dataset} has no {split} images: training needs a train and a validation split; add a `split` column \
@@ -70,14 +65,6 @@ pub enum TrainError {
     /// A training split that makes no batch a norm can work on.
     #[error("the training split holds a single image: batch normalisation needs at least two to a batch")]
     TooFewImages,
-    /// The dataset does not have what the model answers.
-    #[error("{dataset} lacks {} of the model's attributes: {}; attributes are matched by name", missing.len(), missing.join(", "))]
-    UnknownAttributes {
-        /// The dataset.
-        dataset: String,
-        /// The attributes it lacks.
-        missing: Vec<String>,
-    },
     /// Resuming on other data.
     #[error("the run in {} was trained on other data:\n{changes}\nresume it with the dataset it began with, or accept the \
              change with --accept-changes", run.display())]
@@ -111,7 +98,7 @@ impl TrainError {
     /// Whether it is the file system, or an image, that kept a run from going on, rather than what was asked for.
     #[must_use]
     pub fn is_of_the_world(&self) -> bool {
-        matches!(self, Self::RunFolder(RunFolderError::Io { .. }) | Self::Data(_) | Self::Weights(_))
+        matches!(self, Self::Run(RunError::Io { .. }) | Self::Data(_) | Self::Weights(_))
     }
 
     /// Whether there was no space left.
@@ -119,7 +106,7 @@ impl TrainError {
     pub fn is_full_disk(&self) -> bool {
         let full = |error: &std::io::Error| error.kind() == std::io::ErrorKind::StorageFull;
         match self {
-            Self::RunFolder(RunFolderError::Io { source, .. }) => full(source),
+            Self::Run(RunError::Io { source, .. }) => full(source),
             Self::Weights(visage_weights::WeightsError { problem: visage_weights::Problem::Io(error), .. }) => {
                 full(error)
             }

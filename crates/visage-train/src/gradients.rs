@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Gradients as Tape, Tensor};
-use visage_model::network::Path;
+use visage_model::Path;
 use visage_model::{Network, ops};
 
 /// What PyTorch's `clip_grad_norm_` adds to the norm it divides by.

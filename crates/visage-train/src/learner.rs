@@ -4,8 +4,8 @@ use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use rayon::prelude::*;
 use visage_data::{Batch, Label, Preparation, Statistics};
-use visage_model::model_file::image_tensor;
-use visage_model::{Draws, Network, Norms, Pass, Precision, Training, ops, threads};
+use visage_model::{Draws, Network, Norms, Pass, Precision, Training, image_tensor, ops, threads};
+use visage_run::{Recipe, TrainingRecipe};
 
 use crate::error::TrainError;
 use crate::gradients::{Gradients, norm_of};
@@ -13,7 +13,6 @@ use crate::loss::Loss;
 use crate::loss_scale::LossScale;
 use crate::mixing::mixed_loss;
 use crate::optimizer::Optimizer;
-use crate::recipe::Recipe;
 use crate::schedule::Rates;
 
 /// A network that learns by a recipe.
@@ -46,8 +45,8 @@ impl Place {
     ///
     /// If the recipe's loss makes no sense.
     pub fn new(recipe: &Recipe, statistics: &Statistics, device: &Device) -> Result<Self, TrainError> {
-        let tracking = recipe.training.tracking(device);
-        let loss = recipe.loss.loss(statistics, &tracking)?.smoothed(recipe.loss.label_smoothing);
+        let tracking = tracking(&recipe.training, device);
+        let loss = Loss::of_recipe(&recipe.loss, statistics, &tracking)?.smoothed(recipe.loss.label_smoothing);
         Ok(Self { device: device.clone(), tracking, loss })
     }
 
@@ -67,6 +66,13 @@ impl Place {
 
         network.train().map(&mut Strategy(&self.tracking))
     }
+}
+
+/// `device` as training uses it: with gradients, and with the recipe's strategy of recomputing activations.
+#[must_use]
+pub fn tracking(recipe: &TrainingRecipe, device: &Device) -> Device {
+    let tracking = device.clone().autodiff();
+    if recipe.checkpoint_activations { tracking.gradient_checkpointing() } else { tracking }
 }
 
 /// What one device is given of a batch.

@@ -10,36 +10,12 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use thiserror::Error;
-use visage_data::{AttributeWeights, WeightError};
+use visage_data::{AttributeWeights, Statistics, WeightError, Weighting};
+use visage_run::{LossKind, LossRecipe};
 
 /// How far below 1 the asymmetric loss lets a probability fall before its logarithm is held: the `eps` of the reference
 /// implementation (<https://github.com/Alibaba-MIIL/ASL>), which clamps the probability of the true answer to it.
 const ASYMMETRIC_PROBABILITY_FLOOR: f64 = 1e-8;
-
-/// The shape of a loss, before weights.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum LossKind {
-    /// Binary cross-entropy: `-ln p_t`, where `p_t` is the probability given to the true answer.
-    Bce,
-    /// Focal loss (Lin et al., ICCV 2017): `alpha_t (1 - p_t)^gamma (-ln p_t)`, `alpha_t` being `alpha` for a present
-    /// attribute and `1 - alpha` for an absent one.
-    Focal {
-        /// Weight of present attributes, in 0..=1. Below 0.5, positives count *less* than negatives.
-        alpha: f64,
-        /// How strongly answers that are already right are discounted, at least 0; 0 discounts nothing.
-        gamma: f64,
-    },
-    /// Asymmetric loss (Ridnik et al., ICCV 2021): focal, with its own exponent for each answer, and easy negatives
-    /// discarded by shifting their probability down by `clip`. The gradient passes through the focusing factor.
-    Asymmetric {
-        /// Focusing exponent of present attributes, at least 0.
-        gamma_positive: f64,
-        /// Focusing exponent of absent attributes, at least 0.
-        gamma_negative: f64,
-        /// Probability below which an absent attribute costs nothing, in 0..1.
-        clip: f64,
-    },
-}
 
 /// Weights a loss cannot use.
 #[derive(Clone, Debug, Error, PartialEq)]
@@ -82,6 +58,20 @@ impl Loss {
     #[must_use]
     pub fn new(kind: LossKind) -> Self {
         Self { kind, weights: None, smoothing: 0.0 }
+    }
+
+    /// The recipe's loss for a training split with these statistics, without label smoothing.
+    ///
+    /// # Errors
+    ///
+    /// When the statistics give no usable weights.
+    pub fn of_recipe(recipe: &LossRecipe, training: &Statistics, device: &Device) -> Result<Self, LossError> {
+        match recipe.weighting {
+            Weighting::None => Ok(Self::new(recipe.kind)),
+            weighting => {
+                Self::weighted(recipe.kind, &training.weights(&weighting)?, recipe.weighting_power as f32, device)
+            }
+        }
     }
 
     /// A loss in which labels count by attribute and answer, each weight raised to `power`: 1 takes the weights as they
@@ -214,8 +204,11 @@ fn asymmetric_absent(logits: Tensor<2>, gamma: f64, clip: f64) -> Tensor<2> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::Value;
+    use visage_data::{AttributeStatistics, Split};
+    use visage_run::Recipe;
+
+    use super::*;
 
     const GOLDEN: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/losses.json"));
 
@@ -411,5 +404,33 @@ mod tests {
             assert_eq!(weigh(&[1.0, 1.0], &[weight, 1.0]), LossError::Degenerate { attribute: 0, weight });
         }
         assert!(matches!(weigh(&[f32::NAN], &[1.0]), LossError::Degenerate { attribute: 0, .. }));
+    }
+
+    /// Counts of the training split of one attribute.
+    fn counted(present: u64, absent: u64) -> Statistics {
+        let name = "Bald".to_owned();
+        let attribute = AttributeStatistics { name, present, absent, unknown: 0, prevalence: None };
+        Statistics {
+            split: Split::Train,
+            samples: present + absent,
+            attributes: vec![attribute],
+            majority_accuracy: None,
+        }
+    }
+
+    #[test]
+    fn weights_favour_the_rarer_answer_and_are_tempered() {
+        let device = Device::flex();
+        let mut recipe = Recipe::load("enhanced").unwrap();
+        recipe.set("loss.kind=bce").unwrap();
+        let loss = Loss::of_recipe(&recipe.loss, &counted(10, 90), &device).unwrap();
+        let cost = |target: f32| {
+            let [logit, target] = [0.0, target].map(|value| Tensor::<2>::from_floats([[value]], &device));
+            loss.elements(logit, target).into_scalar::<f32>()
+        };
+        // The square root of 90 / 10.
+        assert!((cost(1.0) / cost(0.0) - 3.0).abs() < 1e-5);
+        let error = Loss::of_recipe(&recipe.loss, &counted(0, 90), &device).unwrap_err().to_string();
+        assert!(error.contains("Bald (0 present, 90 absent)"), "{error}");
     }
 }

@@ -6,11 +6,11 @@ use burn::tensor::Device;
 use serde::Serialize;
 use visage_data::{Dataset, Loader, LoaderOptions, Split, Statistics};
 use visage_model::device::check_precision;
+use visage_run::Recipe;
 
 use crate::error::TrainError;
 use crate::learner::{Gathered, Learner, Outcome, Place};
 use crate::optimizer::Optimizer;
-use crate::recipe::Recipe;
 use crate::schedule::Rates;
 use crate::trainer::first_weights;
 

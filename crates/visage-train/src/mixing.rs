@@ -26,10 +26,10 @@ pub(crate) fn mixed_loss(
 mod tests {
     use burn::tensor::{Device, TensorData};
     use visage_data::Label::{Absent, Present, Unknown};
+    use visage_run::LossKind;
 
     use super::*;
     use crate::learner::label_tensors;
-    use crate::loss::LossKind;
 
     #[test]
     fn each_label_counts_as_much_as_its_image() {

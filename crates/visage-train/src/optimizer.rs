@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Tensor, TensorData};
-use visage_model::network::Path;
+use visage_model::Path;
 use visage_model::ops::{AdamState, AdamStep, SgdStep, WeightDecay, adam_step, sgd_step};
 use visage_model::{Depths, Network};
+use visage_run::{OptimizerKind, OptimizerRecipe};
 use visage_weights::{Tensor as FileTensor, TensorFile, TensorValues};
 
 use crate::gradients::Gradients;
-use crate::recipe::{OptimizerKind, OptimizerRecipe};
 use crate::schedule::Rates;
 
 /// Names, before the parameter's path, of what a file keeps of an optimiser.

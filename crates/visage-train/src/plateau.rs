@@ -1,30 +1,7 @@
 //! Lowering the learning rate when the monitor stops getting better.
 
 use serde::{Deserialize, Serialize};
-
-use crate::early_stopping::Monitor;
-
-/// When to lower the learning rate, and by how much; PyTorch's `ReduceLROnPlateau` in its relative mode.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Plateau {
-    /// What the rate is multiplied by, in 0..1.
-    pub factor: f64,
-    /// Epochs without an improvement that are borne; the next one lowers the rate.
-    pub patience: u32,
-    /// An improvement smaller than this part of the best value counts as none.
-    pub threshold: f64,
-    /// Epochs after a fall in which no patience is lost.
-    pub cooldown: u32,
-    /// The rate never falls below this part of the full one.
-    pub min_factor: f64,
-}
-
-impl Default for Plateau {
-    /// PyTorch's defaults.
-    fn default() -> Self {
-        Self { factor: 0.1, patience: 10, threshold: 1e-4, cooldown: 0, min_factor: 0.0 }
-    }
-}
+use visage_run::{Monitor, Plateau};
 
 /// How far a [`Plateau`] has come. Part of a checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -46,34 +23,34 @@ impl Default for PlateauState {
     }
 }
 
-impl Plateau {
-    /// Takes note of an epoch's value. A value that is undefined or not a number is no improvement.
-    pub fn observe(&self, state: &mut PlateauState, monitor: Monitor, value: Option<f64>) {
-        let improved = match (value.filter(|value| !value.is_nan()), state.best) {
+impl PlateauState {
+    /// Takes the value of an epoch into account. A value that is undefined or NaN is no improvement.
+    pub fn observe(&mut self, plateau: &Plateau, monitor: Monitor, value: Option<f64>) {
+        let improved = match (value.filter(|value| !value.is_nan()), self.best) {
             (None, _) => false,
             (Some(_), None) => true,
             (Some(value), Some(best)) => {
-                if monitor.wants_less() {
-                    value < best * (1.0 - self.threshold)
+                if monitor.lower_is_better() {
+                    value < best * (1.0 - plateau.threshold)
                 } else {
-                    value > best * (1.0 + self.threshold)
+                    value > best * (1.0 + plateau.threshold)
                 }
             }
         };
         if improved {
-            state.best = value;
-            state.stale = 0;
+            self.best = value;
+            self.stale = 0;
         } else {
-            state.stale += 1;
+            self.stale += 1;
         }
-        if state.cooling > 0 {
-            state.cooling -= 1;
-            state.stale = 0;
+        if self.cooling > 0 {
+            self.cooling -= 1;
+            self.stale = 0;
         }
-        if state.stale > self.patience {
-            state.scale = (state.scale * self.factor).max(self.min_factor);
-            state.cooling = self.cooldown;
-            state.stale = 0;
+        if self.stale > plateau.patience {
+            self.scale = (self.scale * plateau.factor).max(plateau.min_factor);
+            self.cooling = plateau.cooldown;
+            self.stale = 0;
         }
     }
 }
@@ -105,7 +82,7 @@ mod tests {
             let (values, rates) = (case["values"].as_array().unwrap(), case["rates"].as_array().unwrap());
             let mut state = PlateauState::default();
             for (epoch, (value, rate)) in values.iter().zip(rates).enumerate() {
-                plateau.observe(&mut state, monitor, value.as_f64());
+                state.observe(&plateau, monitor, value.as_f64());
                 let (found, expected) = (0.1 * state.scale, rate.as_f64().unwrap());
                 assert!((found - expected).abs() <= 1e-12 * expected, "{name}, epoch {epoch}: {found}, {expected}");
             }

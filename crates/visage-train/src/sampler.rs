@@ -1,20 +1,8 @@
 //! Which training images an epoch takes.
 
 use rand::RngExt;
-use serde::{Deserialize, Serialize};
 use visage_data::random::stream;
 use visage_data::{Dataset, Label, Statistics};
-
-/// How an epoch's images are chosen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Sampling {
-    /// Every image once, in an order drawn anew.
-    #[default]
-    Shuffle,
-    /// As many as there are, each drawn by itself: see [`Balanced`].
-    Balanced,
-}
 
 /// Class-aware sampling (Shen, Lin and Huang, ECCV 2016) for many questions at once: every draw takes an attribute, then
 /// one of its two answers, then an image with that answer, each evenly. Images with rare answers come more often than

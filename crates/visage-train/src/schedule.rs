@@ -2,6 +2,8 @@
 
 use std::f64::consts::PI;
 
+use visage_run::{Anneal, DecayRecipe, OneCycle, OptimizerRecipe, ScheduleRecipe};
+
 /// What the optimiser uses for one step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rates {
@@ -11,63 +13,11 @@ pub struct Rates {
     pub momentum: f64,
 }
 
-/// The curve between two points of a schedule.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Anneal {
-    /// Half a cosine: slow, fast, slow.
-    Cosine,
-    /// A straight line.
-    Linear,
-}
-
-impl Anneal {
-    /// The value a `fraction` of the way from `start` to `end`, by the same arithmetic as PyTorch.
-    fn between(self, start: f64, end: f64, fraction: f64) -> f64 {
-        match self {
-            Anneal::Cosine => end + (start - end) / 2.0 * ((PI * fraction).cos() + 1.0),
-            Anneal::Linear => (end - start) * fraction + start,
-        }
-    }
-}
-
-/// The shape of a one-cycle schedule (Smith and Topin, 2018), with PyTorch's `OneCycleLR` as the reference.
-///
-/// The rate climbs from `peak / div_factor` to the peak and falls to `peak / div_factor / final_div_factor`, while
-/// the momentum moves the other way.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct OneCycle {
-    /// Share of the run spent climbing, in 0..=1; at most a half with `three_phase`.
-    pub pct_start: f64,
-    /// The peak divided by the first rate.
-    pub div_factor: f64,
-    /// The first rate divided by the last.
-    pub final_div_factor: f64,
-    /// The curve between the turning points.
-    pub anneal: Anneal,
-    /// Descends as fast as it climbed, and uses what is left of the run to go from the first rate to the last.
-    pub three_phase: bool,
-    /// Whether the momentum moves; otherwise it stays where the optimiser has it.
-    pub cycle_momentum: bool,
-    /// Momentum at the peak rate.
-    pub base_momentum: f64,
-    /// Momentum at the first and the last rate.
-    pub max_momentum: f64,
-}
-
-impl Default for OneCycle {
-    /// PyTorch's defaults.
-    fn default() -> Self {
-        Self {
-            pct_start: 0.3,
-            div_factor: 25.0,
-            final_div_factor: 1e4,
-            anneal: Anneal::Cosine,
-            three_phase: false,
-            cycle_momentum: true,
-            base_momentum: 0.85,
-            max_momentum: 0.95,
-        }
+/// The value a `fraction` of the way from `start` to `end`, by the same arithmetic as PyTorch.
+fn between(anneal: Anneal, start: f64, end: f64, fraction: f64) -> f64 {
+    match anneal {
+        Anneal::Cosine => end + (start - end) / 2.0 * ((PI * fraction).cos() + 1.0),
+        Anneal::Linear => (end - start) * fraction + start,
     }
 }
 
@@ -94,7 +44,7 @@ impl Warmup {
 /// How the full rate falls.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Decay {
-    /// Not at all, or only where a [`Plateau`](crate::plateau::Plateau) makes it.
+    /// Not at all, or only where a [`Plateau`](visage_run::Plateau) makes it.
     None,
     /// Down half a cosine from the end of the warm-up to the end of the run (Loshchilov and Hutter, 2017), as
     /// PyTorch's `CosineAnnealingLR` after a `LinearLR` has it.
@@ -120,7 +70,7 @@ impl Decay {
             Decay::Cosine { end } => {
                 let length = total_steps.saturating_sub(warmup).max(1);
                 let fraction = (step - warmup).min(length) as f64 / length as f64;
-                Anneal::Cosine.between(1.0, end, fraction)
+                between(Anneal::Cosine, 1.0, end, fraction)
             }
             // No run takes 2^31 falls.
             Decay::Steps { every, factor } => factor.powi((step / every.max(1)).min(1 << 30) as i32),
@@ -154,6 +104,31 @@ pub enum Schedule {
 }
 
 impl Schedule {
+    /// The recipe's schedule for a run of `total_steps` optimiser steps, `steps_per_epoch` of them in an epoch.
+    #[must_use]
+    pub fn of_recipe(
+        recipe: &ScheduleRecipe,
+        optimizer: &OptimizerRecipe,
+        total_steps: u64,
+        steps_per_epoch: u64,
+    ) -> Self {
+        let peak = Rates { learning_rate: optimizer.learning_rate, momentum: optimizer.kind.momentum() };
+        match *recipe {
+            ScheduleRecipe::OneCycle(shape) => Self::OneCycle { peak, shape, total_steps },
+            ScheduleRecipe::Decay { warmup_epochs, warmup_start, decay } => {
+                let steps = (warmup_epochs * steps_per_epoch as f64).round() as u64;
+                let decay = match decay {
+                    DecayRecipe::Constant | DecayRecipe::Plateau(_) => Decay::None,
+                    DecayRecipe::Cosine { final_factor } => Decay::Cosine { end: final_factor },
+                    DecayRecipe::Step { step_epochs, factor } => {
+                        Decay::Steps { every: u64::from(step_epochs) * steps_per_epoch, factor }
+                    }
+                };
+                Self::Decay { peak, warmup: Warmup { steps, start: warmup_start }, decay, total_steps }
+            }
+        }
+    }
+
     /// The rates of one step, counted from 0. A step beyond the last keeps the last rates.
     #[must_use]
     pub fn at(&self, step: u64) -> Rates {
@@ -193,8 +168,8 @@ fn one_cycle(peak: Rates, shape: &OneCycle, total_steps: u64, step: u64) -> Rate
     let start = if current == 0 { 0.0 } else { phases[current - 1].0 };
     // A phase of no length (a climb of a single step) is at its end; PyTorch divides by zero there.
     let fraction = if end > start { (position - start) / (end - start) } else { 1.0 };
-    let learning_rate = shape.anneal.between(from.0, to.0, fraction);
-    let momentum = if shape.cycle_momentum { shape.anneal.between(from.1, to.1, fraction) } else { peak.momentum };
+    let learning_rate = between(shape.anneal, from.0, to.0, fraction);
+    let momentum = if shape.cycle_momentum { between(shape.anneal, from.1, to.1, fraction) } else { peak.momentum };
     Rates { learning_rate, momentum }
 }
 

@@ -3,39 +3,37 @@
 //! A run is a function of its recipe, its dataset and nothing else: killed at any moment and resumed from its last
 //! checkpoint, it ends with the same bits as one that was left alone.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use burn::module::Module;
-use burn::tensor::{Device, activation};
+use burn::tensor::{Device, Tensor, TensorData};
 use jiff::Timestamp;
 use visage_data::{Dataset, Loader, LoaderOptions, Preparation, Split, Statistics};
-use visage_judge::{Evaluation, Predictions, Thresholds};
+use visage_judge::{Evaluation, Predictions, Thresholds, sigmoid};
 use visage_model::device::check_precision;
-use visage_model::model_file::{TRAINING_PREFIX, USES_TO_AVOID, card_format, image_tensor};
-use visage_model::state::Loaded;
-use visage_model::{Architecture, Card, Kind, Model, Network, NetworkConfig, Origin, Pass};
+use visage_model::state::LoadReport;
+use visage_model::{
+    Architecture, Card, Engine, Kind, Model, Network, NetworkConfig, Origin, Precision, Prepared, TRAINING_PREFIX,
+    USES_TO_AVOID, card_format,
+};
+use visage_run::{
+    DataRecord, EpochRow, EpochTable, Monitor, Recipe, RunFolder, RunRecord, RunResult, RunStatus, Sampling, StepRow,
+    StepTable, ThresholdSource,
+};
 use visage_weights::TensorFile;
 
 use crate::average::Average;
 use crate::checkpoint::{self, Checkpoint, Position};
-use crate::early_stopping::Monitor;
+use crate::early_stopping::EarlyStopping;
 use crate::error::{Divergence, NotANumber, TrainError};
-use crate::learner::{self, Gathered, Learner, Place, label_tensors};
+use crate::learner::{self, Gathered, Learner, Place, label_tensors, tracking};
 use crate::loss::Loss;
 use crate::optimizer::Optimizer;
 use crate::pretrained;
-use crate::recipe::{self, Recipe};
-use crate::run_folder::{DataRecord, EpochLog, EpochRow, RunFolder, RunRecord, RunResult, RunStatus, StepLog, StepRow};
-use crate::sampler::{Balanced, Sampling};
+use crate::sampler::Balanced;
 use crate::schedule::{Rates, Schedule};
-
-/// The checkpoint a run resumes from.
-pub const LAST: &str = "last.safetensors";
-/// The checkpoint of the best epoch: the model of the run.
-pub const BEST: &str = "best.safetensors";
 
 /// Steps a graphics card may be behind the processor: what they gave is read together, so that neither waits for the
 /// other at every step.
@@ -114,7 +112,7 @@ pub struct Started {
     /// Steps taken before this process.
     pub resumed_at: u64,
     /// What was loaded as the first weights.
-    pub pretrained: Option<Loaded>,
+    pub pretrained: Option<LoadReport>,
 }
 
 /// How a run ended.
@@ -164,8 +162,8 @@ struct Run<'a> {
 
 /// The tables of the run. While they are open no other process can write into its folder.
 struct Logs {
-    steps: StepLog,
-    epochs: EpochLog,
+    steps: StepTable,
+    epochs: EpochTable,
 }
 
 /// What changes from step to step.
@@ -211,7 +209,7 @@ impl<'a> Run<'a> {
         let place = Place::new(recipe, &statistics, device)?;
         let others = settings.other_devices.iter().map(|device| Place::new(recipe, &statistics, device));
         let others = others.collect::<Result<_, _>>()?;
-        let validation_loss = recipe.loss.loss(&statistics, device)?;
+        let validation_loss = Loss::of_recipe(&recipe.loss, &statistics, device)?;
 
         let attributes = dataset.attributes().to_vec();
         let network = recipe.model.network(attributes.len());
@@ -226,8 +224,8 @@ impl<'a> Run<'a> {
             loss_scale: Default::default(),
         };
         let (state, pretrained) = match &folder {
-            Some(folder) if folder.file(LAST).is_file() => {
-                let path = folder.file(LAST);
+            Some(folder) if folder.file(RunFolder::LAST).is_file() => {
+                let path = folder.file(RunFolder::LAST);
                 let checkpoint = checkpoint::read(&path, recipe.optimizer, device)?;
                 let at_odds = contradiction(&checkpoint.model.card, &network, &attributes)
                     .or_else(|| checkpoint.optimizer.is_none().then(|| "its optimiser is of another kind".to_owned()));
@@ -316,7 +314,7 @@ impl<'a> Run<'a> {
         let batches = self.loader_options(0).batches(self.training.len());
         let steps_per_epoch = batches.div_ceil(recipe.training.accumulate);
         let total_steps = epochs * steps_per_epoch as u64;
-        let schedule = recipe.schedule.resolve(&recipe.optimizer, total_steps, steps_per_epoch as u64);
+        let schedule = Schedule::of_recipe(&recipe.schedule, &recipe.optimizer, total_steps, steps_per_epoch as u64);
         let mut status = RunStatus::Finished;
         while self.state.position.epoch < epochs && !self.state.position.stopped_early {
             let total = Total { steps_per_epoch, total_steps };
@@ -376,7 +374,7 @@ impl<'a> Run<'a> {
         &mut self,
         schedule: &Schedule,
         total: Total,
-        log: &mut StepLog,
+        log: &mut StepTable,
         stop: &AtomicBool,
         observe: &mut dyn FnMut(Event<'_>),
     ) -> Result<bool, TrainError> {
@@ -419,7 +417,7 @@ impl<'a> Run<'a> {
                 return Ok(true);
             }
             if saving {
-                self.save(LAST)?;
+                self.save(RunFolder::LAST)?;
                 saved = Instant::now();
                 observe(Event::Saved);
             }
@@ -510,7 +508,7 @@ impl<'a> Run<'a> {
 
     /// The last good checkpoint and the steps it had taken, if there is one.
     fn last_checkpoint(&self) -> Option<(std::path::PathBuf, u64)> {
-        let path = self.folder.file(LAST);
+        let path = self.folder.file(RunFolder::LAST);
         checkpoint::step_of(&path).map(|step| (path, step))
     }
 
@@ -518,7 +516,7 @@ impl<'a> Run<'a> {
     fn validate(
         &mut self,
         schedule: &Schedule,
-        log: &mut EpochLog,
+        log: &mut EpochTable,
         observe: &mut dyn FnMut(Event<'_>),
     ) -> Result<(), TrainError> {
         let began = Instant::now();
@@ -535,13 +533,13 @@ impl<'a> Run<'a> {
         self.state.validated = Validated::new(validation_loss, &evaluation);
         let learning_rate = self.rates(schedule, self.state.position.step - 1).learning_rate;
         if let Some(plateau) = recipe.schedule.plateau() {
-            plateau.observe(&mut self.state.position.plateau, recipe.training.monitor, monitored);
+            self.state.position.plateau.observe(&plateau, recipe.training.monitor, monitored);
         }
 
         let trained = (self.training.len() - usize::from(self.drop_last)) as f64;
         let position = &mut self.state.position;
         let epoch = position.epoch + 1;
-        let verdict = recipe.training.early_stopping().observe(&mut position.best, epoch as u32, monitored);
+        let verdict = EarlyStopping::of_recipe(&recipe.training).observe(&mut position.best, epoch as u32, monitored);
         let seconds = began.elapsed().as_secs_f64();
         let row = EpochRow {
             epoch,
@@ -571,10 +569,10 @@ impl<'a> Run<'a> {
         };
         // `last` goes last: until it is there, a resumed run repeats this epoch's end, and writes the same again.
         if verdict.improved {
-            self.save(BEST)?;
+            self.save(RunFolder::BEST)?;
         }
         log.append(&row)?;
-        self.save(LAST)?;
+        self.save(RunFolder::LAST)?;
         observe(Event::Epoch(&row));
         Ok(())
     }
@@ -582,7 +580,8 @@ impl<'a> Run<'a> {
     /// Loss and metrics of the network on the validation split, with the thresholds the recipe asks for.
     fn evaluate(&self, observe: &mut dyn FnMut(Event<'_>)) -> Result<(f64, Evaluation), TrainError> {
         let device = &self.settings.device;
-        let network = self.state.model().folded();
+        let engine = Engine::new(&self.state.model(), &self.preparation, device, Precision::F32);
+        let outputs = self.network.outputs;
         let images = self.validation.len();
         let batch_size = self.settings.recipe.training.batch_size;
         let loader = Loader::new(
@@ -597,14 +596,14 @@ impl<'a> Run<'a> {
         for batch in loader {
             let batch = batch?;
             let rows = batch.indices.len();
-            let logits = network.forward(image_tensor(&self.preparation, &batch.pixels, rows, device), Pass::Inference);
+            let logits = engine.logits(&[Prepared::Pixels(&batch.pixels)]);
+            probabilities.extend(logits.iter().map(|&logit| sigmoid(logit)));
+            let logits = Tensor::from_data(TensorData::new(logits, [rows, outputs]), device);
             let (targets, mask, count) = label_tensors(&batch.labels, rows, device);
-            let loss = self.validation_loss.mean(logits.clone(), targets, mask).into_scalar::<f32>();
+            let loss = self.validation_loss.mean(logits, targets, mask).into_scalar::<f32>();
             loss_sum += f64::from(loss) * count as f64;
             known += count;
             labels.extend(batch.labels.iter().map(|label| label.known()));
-            let values = activation::sigmoid(logits).into_data().try_into_vec::<f32>();
-            probabilities.extend(values.expect("probabilities are f32"));
             done += rows;
             observe(Event::Validating { done, images });
         }
@@ -616,8 +615,8 @@ impl<'a> Run<'a> {
         let count = attributes.len();
         let predictions = Predictions::new(attributes, labels, probabilities)?;
         let thresholds = match self.settings.recipe.evaluation.thresholds {
-            recipe::Thresholds::Fixed(threshold) => Thresholds::fixed(threshold as f32, count),
-            recipe::Thresholds::Chosen(rule) => Thresholds::choose(rule, &predictions).thresholds,
+            ThresholdSource::Fixed(threshold) => Thresholds::fixed(threshold as f32, count),
+            ThresholdSource::Chosen(rule) => Thresholds::choose(rule, &predictions).thresholds,
         };
         Ok((loss_sum / (known as f64).max(1.0), visage_judge::evaluate(&predictions, &thresholds)?))
     }
@@ -662,7 +661,7 @@ impl<'a> Run<'a> {
     /// Once a run is over, its best checkpoint needs no optimiser any more: it becomes a plain model file, a third of
     /// the size.
     fn strip_best(&self) -> Result<(), TrainError> {
-        let path = self.folder.file(BEST);
+        let path = self.folder.file(RunFolder::BEST);
         if path.is_file() {
             Model::read(&path, &self.settings.device)?.write(&path)?;
         }
@@ -731,7 +730,7 @@ impl<'a> State<'a> {
         config: &NetworkConfig,
         device: &Device,
         learner: impl FnOnce(Network, Optimizer) -> Learner<'a>,
-    ) -> Result<(Self, Option<Loaded>), TrainError> {
+    ) -> Result<(Self, Option<LoadReport>), TrainError> {
         let (network, pretrained) = first_weights(recipe, config, device)?;
         let average = recipe.training.ema_decay.map(|decay| Average::new(decay, network.valid()));
         let state = Self {
@@ -786,8 +785,8 @@ pub(crate) fn first_weights(
     recipe: &Recipe,
     config: &NetworkConfig,
     device: &Device,
-) -> Result<(Network, Option<Loaded>), TrainError> {
-    let network = config.init(recipe.training.seed, &recipe.training.tracking(device));
+) -> Result<(Network, Option<LoadReport>), TrainError> {
+    let network = config.init(recipe.training.seed, &tracking(&recipe.training, device));
     let Some(weights) = &recipe.model.weights else { return Ok((network, None)) };
     let mut file = visage_weights::read(&pretrained::locate(weights)?)?;
     // A checkpoint has the optimiser's tensors beside the network's.
@@ -925,11 +924,4 @@ fn lap(began: &mut Instant) -> f64 {
     *began = now;
     // A clock too coarse to see a step would make its rate infinite.
     seconds.max(1e-6)
-}
-
-/// The model file of a run: its best checkpoint, or the last if no epoch has ended.
-#[must_use]
-pub fn model_of_run(folder: &Path) -> std::path::PathBuf {
-    let best = folder.join(BEST);
-    if best.is_file() { best } else { folder.join(LAST) }
 }

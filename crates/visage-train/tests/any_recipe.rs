@@ -8,9 +8,8 @@ use std::sync::atomic::AtomicBool;
 use burn::tensor::Device;
 use proptest::prelude::*;
 use visage_data::Dataset;
-use visage_train::run_folder::RunStatus;
-use visage_train::trainer::{TrainSettings, train};
-use visage_train::{Recipe, RunFolder};
+use visage_run::{Recipe, RunFolder, RunStatus};
+use visage_train::{TrainSettings, train};
 
 const SIDE: usize = 32;
 

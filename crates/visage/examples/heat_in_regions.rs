@@ -14,7 +14,7 @@ use burn::tensor::Device;
 use image::ImageFormat;
 use visage_data::Size;
 use visage_judge::is_positive;
-use visage_model::{HeatMethod, Model, Precision};
+use visage_model::{HeatMethod, Model, Network, Precision, Predictor, Prepared, heat_maps};
 use visage_synth::{Attribute, Face, HEIGHT, Region, WIDTH};
 
 /// A population no model was trained on.
@@ -30,10 +30,9 @@ const LEAST: usize = 5;
 fn main() -> Result<(), Box<dyn Error>> {
     let path = std::env::args().nth(1).ok_or("name a model file")?;
     let device = Device::flex();
-    let model = Model::read(Path::new(&path), &device)?.folded_in(Precision::F32);
-    let with_random_weights =
-        |seed| Model { network: model.card.network.init(seed, &device).folded(), ..model.clone() };
-    let random: Vec<Model> = (0..RANDOM).map(with_random_weights).collect();
+    let model = Model::read(Path::new(&path), &device)?;
+    let predictor = Predictor::new(&model, &device, Precision::F32);
+    let random: Vec<Network> = (0..RANDOM).map(|seed| model.card.network.init(seed, &device)).collect();
     let size = model.card.preparation.output_size();
 
     println!("Attribute            Faces  Region  Grad-CAM  Grad-CAM++  LayerCAM  Random weights");
@@ -51,18 +50,20 @@ fn main() -> Result<(), Box<dyn Error>> {
             let mut png = Cursor::new(Vec::new());
             visage_synth::draw(&face, WIDTH, HEIGHT).write_to(&mut png, ImageFormat::Png)?;
             let pixels = model.card.preparation.pixels(png.get_ref())?;
-            let probability = model.probabilities(&pixels, 1, &device)[output];
+            let probability = predictor.probabilities(&pixels)[output];
             if !is_positive(probability, model.card.thresholds[output]) {
                 continue;
             }
-            let heat = |model: &Model, method| model.heat_maps(&pixels, &[output], method, &device).remove(0);
+            // Only Score-CAM, which is not among the methods, would use the engine's own weights.
+            let (engine, image) = (predictor.engine(), Prepared::Pixels(&pixels));
+            let heat = |network: &Network, method| heat_maps(network, engine, image, &[output], method).remove(0);
             let inside = inside(&place, size);
             let region = inside.iter().filter(|&&inside| inside).count() as f64 / inside.len() as f64;
             regions.push(region);
             for (shares, method) in
                 shares.iter_mut().zip([HeatMethod::GradCam, HeatMethod::GradCamPlusPlus, HeatMethod::LayerCam])
             {
-                let heat = heat(&model, method).resized(size);
+                let heat = heat(&model.network, method).resized(size);
                 let total: f64 = heat.iter().map(|&heat| f64::from(heat)).sum();
                 let within: f64 =
                     heat.iter().zip(&inside).filter(|(_, inside)| **inside).map(|(&h, _)| f64::from(h)).sum();
@@ -70,8 +71,8 @@ fn main() -> Result<(), Box<dyn Error>> {
                     shares.push(within / total / region);
                 }
             }
-            let [ours, theirs] = [&model, &random[regions.len() % random.len()]]
-                .map(|model| ranks(&heat(model, HeatMethod::GradCam).values));
+            let [ours, theirs] = [&model.network, &random[regions.len() % random.len()]]
+                .map(|network| ranks(&heat(network, HeatMethod::GradCam).values));
             correlations.push(correlation(&ours, &theirs));
         }
         if regions.len() < LEAST {

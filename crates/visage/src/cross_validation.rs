@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use visage_data::{Dataset, Split};
 use visage_judge::Predictions;
-use visage_train::inference::predictions;
-use visage_train::{Recipe, RunFolder};
+use visage_run::predict::predictions;
+use visage_run::{Recipe, RunFolder};
 
-use crate::commands::{read_model, train};
+use crate::commands::{read_predictor, train};
 use crate::compute::Compute;
 use crate::error::CommandError;
 use crate::output;
@@ -68,11 +68,11 @@ impl CrossValidation<'_> {
                 compute: self.compute,
                 resume_command: self.resume_command.clone(),
             })?;
-            let (model, _) = read_model(&run, self.compute)?;
+            let (model, _) = read_predictor(&run, self.compute)?;
             let indices = dataset.indices(Split::Test);
             let mut progress = Progress::new("asking about what was left out", "images", indices.len() as u64);
             let told = |done: usize| progress.set(done as u64, String::new);
-            let part = predictions(&model, &dataset, indices.clone(), self.batch_size, &self.compute.device, told)?;
+            let part = predictions(&model, &dataset, indices.clone(), self.batch_size, told)?;
             let width = part.attributes().len();
             labels.resize(dataset.samples().len() * width, None);
             probabilities.resize(dataset.samples().len() * width, 0.0);

@@ -15,6 +15,15 @@ pub enum CommandError {
     /// Training, or judging with a model.
     #[error(transparent)]
     Train(#[from] visage_train::TrainError),
+    /// A run folder or a file of it.
+    #[error(transparent)]
+    Run(#[from] visage_run::RunError),
+    /// A recipe.
+    #[error(transparent)]
+    Recipe(#[from] visage_run::RecipeError),
+    /// Running a model over a dataset.
+    #[error(transparent)]
+    Predict(#[from] visage_run::predict::PredictError),
     /// A dataset.
     #[error(transparent)]
     Data(#[from] visage_data::DataError),
@@ -179,14 +188,6 @@ pub enum CommandError {
         runs: Vec<(PathBuf, PathBuf)>,
         /// The split asked for.
         split: Option<Split>,
-    },
-    /// A metrics file that is none.
-    #[error("{}, line {}, column {}: this is not a metrics file that visage wrote", path.display(), source.line(), source.column())]
-    Metrics {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: serde_json::Error,
     },
     /// Metrics files of different splits.
     #[error("{} holds metrics of the {found} split, {} of the {expected} split: compare runs on the same images",

@@ -7,8 +7,8 @@ use visage_data::{Dataset, Split};
 use visage_export::ExportError;
 use visage_export::onnx::{Int8, PixelInput};
 use visage_judge::{Evaluation, Metric, Predictions, ThresholdRule, Thresholds, evaluate};
-use visage_model::Model;
-use visage_train::inference::{answers, predictions};
+use visage_model::{Model, Precision, Predictor};
+use visage_run::predict::{Images, LabelledOutputs, predictions};
 
 use crate::commands::evaluate::images;
 use crate::compute::Compute;
@@ -56,13 +56,26 @@ pub fn measured(
     let indices = images(dataset, split)?;
     let mut progress = Progress::new(&format!("judging on {split}"), "images", 2 * indices.len() as u64);
     let mut told = |done: usize| progress.set(done as u64, String::new);
-    let float = predictions(model, dataset, indices.clone(), BATCH_SIZE, &compute.device, &mut told)?;
+    let float = predictions(
+        &Predictor::new(model, &compute.device, Precision::F32),
+        dataset,
+        indices.clone(),
+        BATCH_SIZE,
+        &mut told,
+    )?;
     let ask = |pixels: &[u8], images: usize| {
         int8.probabilities(pixels, images).map_err(|error| CommandError::from(ExportError::from(error)))
     };
-    let (labels, probabilities) =
-        answers(model, dataset, indices.clone(), BATCH_SIZE, ask, |done| told(indices.len() + done))?;
-    let quantised = Predictions::new(model.card.attributes.clone(), labels, probabilities)?;
+    let (done_before, card) = (indices.len(), &model.card);
+    let images = Images {
+        attributes: &card.attributes,
+        preparation: &card.preparation,
+        dataset,
+        indices,
+        batch_size: BATCH_SIZE,
+    };
+    let LabelledOutputs { labels, outputs } = images.outputs(ask, |done| told(done_before + done))?;
+    let quantised = Predictions::new(card.attributes.clone(), labels, outputs)?;
 
     let pairs = float.probabilities().iter().zip(quantised.probabilities());
     let differences = pairs.map(|(a, b)| f64::from((a - b).abs()));

@@ -9,7 +9,6 @@ mod cross_validation;
 mod error;
 mod int8_cost;
 mod interrupt;
-mod metrics_file;
 mod model_card;
 mod output;
 mod panic;

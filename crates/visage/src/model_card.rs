@@ -5,9 +5,8 @@ use std::fmt::Write;
 
 use visage_judge::{AttributeMetrics, Interval, Metric, SMALL_GROUP, ScoreIntervals, Scores, widest_gaps};
 use visage_model::Card;
-use visage_train::run_folder::RunRecord;
+use visage_run::{MetricsFile, RunRecord};
 
-use crate::metrics_file::MetricsFile;
 use crate::table::{count, duration, percent, score};
 
 /// The metrics a card shows.

@@ -7,12 +7,10 @@ use jiff::Timestamp;
 use visage_data::{Dataset, Split};
 use visage_judge::ScoreIntervals;
 use visage_report::{Epoch, Judged, MetricIntervals, Picture, Report, Run, Step, pick};
-use visage_train::run_folder::RunStatus;
-use visage_train::{PredictionsFile, Recipe, RunFolder, TrainError};
+use visage_run::{MetricsFile, PredictionsFile, Recipe, RunFolder, RunStatus};
 
 use crate::commands::compare;
 use crate::error::CommandError;
-use crate::metrics_file::MetricsFile;
 use crate::pictures::thumbnail;
 use crate::shell;
 use crate::table::{count, counted, duration};
@@ -55,10 +53,10 @@ pub fn gather(asked: &Asked<'_>, names: &[String]) -> Result<Gathered, CommandEr
     let mut remarks = Vec::new();
     let (mut runs, mut judged) = (Vec::new(), Vec::new());
     for (path, name) in asked.runs.iter().zip(names) {
-        let folder = RunFolder::open(path).map_err(TrainError::from)?;
+        let folder = RunFolder::open(path)?;
         let file = path.join(MetricsFile::name(split));
         let found = file.is_file().then(|| compare::Run::read(path, &file)).transpose()?;
-        let data = folder.record().map_err(TrainError::from)?.data.path;
+        let data = folder.record()?.data.path;
         let again = format!("visage evaluate {} --data {} --split {split}", shell::path(path), shell::path(&data));
         match &found {
             None => remarks.push(format!("{name} was not judged on the {split} split: {again}")),
@@ -92,7 +90,7 @@ pub fn made() -> String {
 
 /// The first of the splits that the run's dataset has.
 fn first_with_images(run: &Path) -> Result<Split, CommandError> {
-    let data = RunFolder::open(run).and_then(|folder| folder.record()).map_err(TrainError::from)?.data;
+    let data = RunFolder::open(run).and_then(|folder| folder.record())?.data;
     Ok(if data.test > 0 { Split::Test } else { Split::Validation })
 }
 
@@ -102,9 +100,9 @@ fn run(
     found: Option<&compare::Run>,
     gallery: Vec<Picture>,
 ) -> Result<Run, CommandError> {
-    let recipe = folder.recipe().map_err(TrainError::from)?;
-    let epochs = folder.read_epochs().map_err(TrainError::from)?;
-    let steps = folder.read_steps().map_err(TrainError::from)?;
+    let recipe = folder.recipe()?;
+    let epochs = folder.read_epochs()?;
+    let steps = folder.read_steps()?;
     Ok(Run {
         name: name.to_owned(),
         facts: facts(folder, &recipe)?,
@@ -136,7 +134,7 @@ fn run(
 }
 
 fn facts(folder: &RunFolder, recipe: &Recipe) -> Result<Vec<(String, String)>, CommandError> {
-    let record = folder.record().map_err(TrainError::from)?;
+    let record = folder.record()?;
     let status = match record.status {
         RunStatus::Running => "training, or killed while it was",
         RunStatus::Interrupted => "interrupted",
@@ -206,7 +204,7 @@ fn pictures(metrics: &MetricsFile, file: &PredictionsFile) -> Result<Vec<Picture
         dataset.samples().iter().enumerate().map(|(row, sample)| (sample.image.as_str(), row)).collect();
     let mut pictures = Vec::new();
     for pick in pick(&metrics.evaluation, &file.predictions, PICTURES) {
-        let name = &file.about.images[pick.row];
+        let name = &file.origin.images[pick.row];
         let gone = || CommandError::PictureGone { data: metrics.data.clone(), image: name.clone() };
         let row = *rows.get(name.as_str()).ok_or_else(gone)?;
         let jpeg = thumbnail(&dataset, row)?;

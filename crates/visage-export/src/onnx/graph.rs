@@ -1,8 +1,9 @@
 //! A model as an ONNX graph.
 
 use visage_kernels::{Activation, Padding, Window};
-use visage_model::plan::{Operation, Step, Value};
-use visage_model::{Model, Plan};
+use visage_model::Model;
+use visage_model::plan::{Filters, Operation, Step, Value};
+use visage_model::state::pytorch_order;
 
 use super::builder::{Builder, batched, int, ints};
 use super::calibration;
@@ -41,7 +42,7 @@ pub enum PixelInput {
 pub fn model_proto(model: &Model, input: PixelInput) -> ModelProto {
     let card = &model.card;
     let size = card.preparation.output_size();
-    let plan = Plan::of(&model.network, [size.height, size.width]);
+    let plan = model.network.plan([size.height, size.width]);
     let mut builder = Builder::default();
 
     let (images, kind, shape, doc) = match input {
@@ -58,15 +59,17 @@ pub fn model_proto(model: &Model, input: PixelInput) -> ModelProto {
             "RGB bytes, resized and cropped as `preparation` says",
         ),
     };
-    let mut names: Vec<String> = Vec::with_capacity(plan.steps.len());
+    let mut values: Vec<(String, usize)> = Vec::with_capacity(plan.steps.len());
     for (index, step) in plan.steps.iter().enumerate() {
-        let output = if Value::Of(index) == plan.logits { LOGITS.to_owned() } else { step.name.clone() };
-        let name = |value: Value| match value {
-            Value::Images => images.clone(),
-            Value::Of(step) => names[step].clone(),
+        let output = if index + 1 == plan.steps.len() { LOGITS } else { &step.name };
+        let value = |value: Value| match value {
+            Value::Images => (images.clone(), plan.images[2]),
+            Value::Of(step) => values[step].clone(),
         };
-        let (input, other) = (name(step.input), second_input(&step.operation).map(name));
-        names.push(add(&mut builder, step, &input, other.as_deref(), output));
+        let (input, channels) = value(step.input);
+        let other = step.operation.other_input().map(|other| value(other).0);
+        let name = add(&mut builder, step, Input { name: &input, channels }, other.as_deref(), output);
+        values.push((name, step.shape[2]));
     }
     calibration::add(&mut builder, card.calibration.as_ref(), LOGITS, PROBABILITIES);
 
@@ -119,73 +122,68 @@ fn normalise(builder: &mut Builder, mean: [f32; 3], std: [f32; 3]) -> String {
     builder.node("Div", &[&centred, &std], "preparation.normalised", Vec::new())
 }
 
-fn second_input(operation: &Operation) -> Option<Value> {
-    match operation {
-        Operation::Conv { residual, .. } => *residual,
-        Operation::Gate { gate } => Some(*gate),
-        _ => None,
-    }
+/// The first input of a step.
+struct Input<'a> {
+    name: &'a str,
+    channels: usize,
 }
 
 /// Adds the nodes of a step, the last of which makes `output`. `other` is its second input.
-fn add(builder: &mut Builder, step: &Step, input: &str, other: Option<&str>, output: String) -> String {
-    let name = &step.name;
+fn add(builder: &mut Builder, step: &Step, input: Input<'_>, other: Option<&str>, output: &str) -> String {
+    let Input { name: input, channels } = input;
+    let other = other.unwrap_or_default();
     match &step.operation {
-        Operation::Conv { filters, filter_shape, bias, groups, window, activation, .. } => {
-            let weight = builder.floats(format!("{name}.weight"), filter_shape, filters);
-            let bias = builder.floats(format!("{name}.bias"), &[bias.len()], bias);
-            let mut attributes = window_attributes(*window);
-            attributes.push(int("group", *groups as i64));
-            let inputs = [input, &weight, &bias];
-            let Some(residual) = other else {
-                return activated(builder, *activation, output, |builder, output| {
-                    builder.node("Conv", &inputs, output, attributes)
-                });
-            };
-            let conv = builder.node("Conv", &inputs, format!("{name}.conv"), attributes);
-            activated(builder, *activation, output, |builder, output| {
-                builder.node("Add", &[&conv, residual], output, Vec::new())
-            })
+        Operation::Conv(filters) => conv(builder, step, (input, channels), filters, 1, output),
+        Operation::DepthwiseConv(filters) => conv(builder, step, (input, 1), filters, channels, output),
+        Operation::Linear(Filters { weights, bias, .. }) => {
+            let weight = builder.floats(format!("{}.weight", step.name), &[bias.len(), channels], weights);
+            let bias = builder.floats(format!("{}.bias", step.name), &[bias.len()], bias);
+            builder.node("Gemm", &[input, &weight, &bias], output, vec![int("transB", 1)])
         }
-        Operation::MaxPool { window } => builder.node("MaxPool", &[input], output, window_attributes(*window)),
+        Operation::Add(_) => builder.node("Add", &[input, other], output, Vec::new()),
+        Operation::Activation(activation) => activated(builder, *activation, input, output),
+        Operation::MaxPool(window) => builder.node("MaxPool", &[input], output, window_attributes(*window)),
         Operation::GlobalAveragePool => builder.node("GlobalAveragePool", &[input], output, Vec::new()),
-        Operation::Gate { .. } => {
-            let gate = builder.node("Sigmoid", &[other.unwrap_or_default()], format!("{name}.gate"), Vec::new());
+        Operation::Gate(_) => {
+            let gate = builder.node("Sigmoid", &[other], format!("{}.sigmoid", step.name), Vec::new());
             builder.node("Mul", &[input, &gate], output, Vec::new())
         }
         Operation::Flatten => builder.node("Flatten", &[input], output, vec![int("axis", 1)]),
-        Operation::Linear { weight, bias, activation } => {
-            let shape = [bias.len(), weight.len() / bias.len().max(1)];
-            let weight = builder.floats(format!("{name}.weight"), &shape, weight);
-            let bias = builder.floats(format!("{name}.bias"), &[bias.len()], bias);
-            activated(builder, *activation, output, |builder, output| {
-                builder.node("Gemm", &[input, &weight, &bias], output, vec![int("transB", 1)])
-            })
-        }
     }
 }
 
-/// Adds what `node` adds and the activation after it; the last of them makes `output`.
-fn activated(
+/// Adds a convolution of `groups` groups, whose filters read `channels` channels each.
+fn conv(
     builder: &mut Builder,
-    activation: Activation,
-    output: String,
-    node: impl FnOnce(&mut Builder, String) -> String,
+    step: &Step,
+    (input, channels): (&str, usize),
+    filters: &Filters,
+    groups: usize,
+    output: &str,
 ) -> String {
-    if activation == Activation::Identity {
-        return node(builder, output);
-    }
-    let linear = node(builder, format!("{output}.linear"));
+    let [height, width] = filters.window.kernel;
+    let outputs = filters.bias.len();
+    let dims = if groups == 1 { vec![outputs, height, width, channels] } else { vec![height, width, outputs] };
+    let weights = pytorch_order(&dims, filters.weights.clone());
+    let weight = builder.floats(format!("{}.weight", step.name), &[outputs, channels, height, width], &weights);
+    let bias = builder.floats(format!("{}.bias", step.name), &[outputs], &filters.bias);
+    let mut attributes = window_attributes(filters.window);
+    attributes.push(int("group", groups as i64));
+    builder.node("Conv", &[input, &weight, &bias], output, attributes)
+}
+
+/// Adds the activation that makes `output` of `input`.
+fn activated(builder: &mut Builder, activation: Activation, input: &str, output: &str) -> String {
     match activation {
-        Activation::Identity => linear,
-        Activation::Relu => builder.node("Relu", &[&linear], output, Vec::new()),
+        Activation::Identity => builder.node("Identity", &[input], output, Vec::new()),
+        Activation::Relu => builder.node("Relu", &[input], output, Vec::new()),
         Activation::Relu6 => {
             let (zero, six) = (builder.floats("zero", &[], &[0.0]), builder.floats("six", &[], &[6.0]));
-            builder.node("Clip", &[&linear, &zero, &six], output, Vec::new())
+            builder.node("Clip", &[input, &zero, &six], output, Vec::new())
         }
         Activation::Silu => {
-            let gate = builder.node("Sigmoid", &[&linear], format!("{output}.sigmoid"), Vec::new());
-            builder.node("Mul", &[&linear, &gate], output, Vec::new())
+            let gate = builder.node("Sigmoid", &[input], format!("{output}.sigmoid"), Vec::new());
+            builder.node("Mul", &[input, &gate], output, Vec::new())
         }
     }
 }

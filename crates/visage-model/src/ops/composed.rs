@@ -9,7 +9,7 @@ use burn::tensor::{Tensor, activation, module};
 use visage_kernels::optimizer::{AdamStep, SgdStep, WeightDecay};
 use visage_kernels::{Activation, Padding, Window};
 
-use super::{AdamState, BatchNormOutput, POINT, Precision, float32};
+use super::{AdamState, BatchNormOutput, Precision, float32};
 
 /// Feature maps lie as `[batch, height, width, channels]`, and Burn names them in another order. Its kernels for graphics
 /// cards want them as they lie, so nothing is copied.
@@ -30,16 +30,16 @@ fn convolution(input: Tensor<4>, weight: Tensor<4>, window: Window, groups: usiz
     channels_last(module::conv2d(channels_first(input), weight, None, options))
 }
 
-pub(super) fn conv2d(input: Tensor<4>, weight: Tensor<4>, window: Window) -> Tensor<4> {
+pub(crate) fn conv2d(input: Tensor<4>, weight: Tensor<4>, window: Window) -> Tensor<4> {
     convolution(input, channels_first(weight), window, 1)
 }
 
-pub(super) fn depthwise_conv2d(input: Tensor<4>, weight: Tensor<3>, window: Window) -> Tensor<4> {
+pub(crate) fn depthwise_conv2d(input: Tensor<4>, weight: Tensor<3>, window: Window) -> Tensor<4> {
     let channels = weight.dims()[2];
     convolution(input, weight.permute([2, 0, 1]).unsqueeze_dim(1), window, channels)
 }
 
-pub(super) fn batch_norm_train(
+pub(crate) fn batch_norm_train(
     input: Tensor<4>,
     gamma: Tensor<1>,
     beta: Tensor<1>,
@@ -52,22 +52,22 @@ pub(super) fn batch_norm_train(
     // As a matrix, whose columns can be summed where they lie.
     let rows = float32(input).reshape([batch * height * width, channels]);
     let normed = module::batch_norm_train(rows, gamma, beta, epsilon);
-    let output = joined(normed.output.reshape(dims), residual, activation);
+    let output = add_and_activate(normed.output.reshape(dims), residual, activation);
     BatchNormOutput { output, mean: normed.mean, variance: normed.variance }
 }
 
-pub(super) fn scale_shift(
+pub(crate) fn scale_shift(
     input: Tensor<4>,
     scale: Tensor<1>,
     shift: Tensor<1>,
     residual: Option<Tensor<4>>,
     activation: Activation,
 ) -> Tensor<4> {
-    joined(float32(input) * scale.unsqueeze() + shift.unsqueeze(), residual, activation)
+    add_and_activate(float32(input) * scale.unsqueeze() + shift.unsqueeze(), residual, activation)
 }
 
-/// What comes after a norm.
-fn joined(normed: Tensor<4>, residual: Option<Tensor<4>>, activation: Activation) -> Tensor<4> {
+/// What follows a norm or a convolution.
+pub(crate) fn add_and_activate(normed: Tensor<4>, residual: Option<Tensor<4>>, activation: Activation) -> Tensor<4> {
     let sum = match residual {
         Some(residual) => normed + float32(residual),
         None => normed,
@@ -84,65 +84,23 @@ fn activated<const D: usize>(input: Tensor<D>, activation: Activation) -> Tensor
     }
 }
 
-pub(super) fn fold_conv2d(weight: Tensor<4>, scale: Tensor<1>) -> Tensor<1> {
-    let [outputs, ..] = weight.dims();
-    (weight * scale.reshape([outputs, 1, 1, 1])).flatten(0, 3)
-}
-
-pub(super) fn folded_conv2d(
-    input: Tensor<4>,
-    filters: Tensor<1>,
-    shift: Tensor<1>,
-    residual: Option<Tensor<4>>,
-    window: Window,
-    activation: Activation,
-) -> Tensor<4> {
-    let ([_, _, _, inputs], [outputs], [height, width]) = (input.dims(), shift.dims(), window.kernel);
-    let dtype = filters.dtype();
-    let output = conv2d(input.cast(dtype), filters.reshape([outputs, height, width, inputs]), window);
-    joined(float32(output) + shift.unsqueeze(), residual, activation).cast(dtype)
-}
-
-pub(super) fn folded_depthwise_conv2d(
-    input: Tensor<4>,
-    weight: Tensor<3>,
-    shift: Tensor<1>,
-    window: Window,
-    activation: Activation,
-) -> Tensor<4> {
-    let dtype = weight.dtype();
-    let output = depthwise_conv2d(input.cast(dtype), weight, window);
-    activated(float32(output) + shift.unsqueeze(), activation).cast(dtype)
-}
-
-pub(super) fn folded_expansion(
-    input: Tensor<4>,
-    (filters, filters_shift): (Tensor<1>, Tensor<1>),
-    (weight, shift): (Tensor<3>, Tensor<1>),
-    window: Window,
-    activation: Activation,
-) -> Tensor<4> {
-    let expanded = folded_conv2d(input, filters, filters_shift, None, POINT, activation);
-    folded_depthwise_conv2d(expanded, weight, shift, window, activation)
-}
-
-pub(super) fn max_pool2d(input: Tensor<4>, window: Window) -> Tensor<4> {
+pub(crate) fn max_pool2d(input: Tensor<4>, window: Window) -> Tensor<4> {
     let options =
         MaxPoolOptions::new(window.kernel).with_stride(window.stride).with_padding_pairs(sides(window.padding));
     channels_last(module::max_pool2d(channels_first(input), options))
 }
 
-pub(super) fn global_average_pool(input: Tensor<4>) -> Tensor<2> {
+pub(crate) fn global_average_pool(input: Tensor<4>) -> Tensor<2> {
     let [batch, height, width, channels] = input.dims();
     float32(input).reshape([batch, height * width, channels]).mean_dim(1).reshape([batch, channels])
 }
 
-pub(super) fn channel_gate(input: Tensor<4>, gate: Tensor<2>) -> Tensor<4> {
+pub(crate) fn channel_gate(input: Tensor<4>, gate: Tensor<2>) -> Tensor<4> {
     let [batch, channels] = gate.dims();
     float32(input) * float32(gate).reshape([batch, 1, 1, channels])
 }
 
-pub(super) fn squeeze_excite(
+pub(crate) fn squeeze_excite(
     input: Tensor<4>,
     reduce: Tensor<2>,
     reduce_bias: Tensor<1>,
@@ -155,7 +113,7 @@ pub(super) fn squeeze_excite(
 }
 
 /// The arithmetic of [`visage_kernels::optimizer::adam_step`].
-pub(super) fn adam_step<const D: usize>(state: AdamState<D>, gradient: Tensor<D>, step: AdamStep) -> AdamState<D> {
+pub(crate) fn adam_step<const D: usize>(state: AdamState<D>, gradient: Tensor<D>, step: AdamStep) -> AdamState<D> {
     let AdamStep { learning_rate, beta1, beta2, epsilon, weight_decay, step } = step;
     let (parameter, gradient) = match weight_decay {
         WeightDecay::Decoupled(decay) => (state.parameter * (1.0 - learning_rate * decay), gradient),
@@ -170,7 +128,7 @@ pub(super) fn adam_step<const D: usize>(state: AdamState<D>, gradient: Tensor<D>
 }
 
 /// The arithmetic of [`visage_kernels::optimizer::sgd_step`].
-pub(super) fn sgd_step<const D: usize>(
+pub(crate) fn sgd_step<const D: usize>(
     parameter: Tensor<D>,
     velocity: Tensor<D>,
     gradient: Tensor<D>,
@@ -183,12 +141,12 @@ pub(super) fn sgd_step<const D: usize>(
     (parameter - direction * learning_rate, velocity)
 }
 
-pub(super) fn sum_of_squares<const D: usize>(input: Tensor<D>) -> Tensor<1> {
+pub(crate) fn sum_of_squares<const D: usize>(input: Tensor<D>) -> Tensor<1> {
     (input.clone() * input).sum()
 }
 
 /// The type itself, so that what comes next computes in it. The gradient comes back in it too.
-pub(super) fn round<const D: usize>(input: Tensor<D>, precision: Precision) -> Tensor<D> {
+pub(crate) fn round<const D: usize>(input: Tensor<D>, precision: Precision) -> Tensor<D> {
     input.cast(precision.dtype())
 }
 
@@ -339,32 +297,6 @@ mod tests {
             .gradient("bias of reduce", &reduce_bias)
             .gradient("expand", &expand)
             .gradient("bias of expand", &expand_bias);
-    }
-
-    #[test]
-    fn folded_convolutions_are_the_kernels() {
-        let plain = |tensor: Tensor<4>| tensor.inner();
-        let (input, weight) = (plain(tensor("input", [2, 6, 5, 4])), plain(tensor("weight", [8, 3, 3, 4])));
-        let (scale, shift) = (tensor("scale", [8]).inner(), tensor("shift", [8]).inner());
-        let window = Window::square(3, 1, 1);
-        let residual = Some(plain(tensor("residual", [2, 6, 5, 8])));
-        let filters = ops::fold_conv2d(weight.clone(), scale.clone(), window);
-        let (silu, relu) = (Activation::Silu, Activation::Relu);
-        let kernels = ops::folded_conv2d(input.clone(), filters, shift.clone(), residual.clone(), window, relu);
-        let filters = fold_conv2d(weight, scale);
-        let composed = folded_conv2d(input.clone(), filters, shift, residual, window, relu);
-        assert_close("folded convolution", &values(kernels), &values(composed));
-        let (weight, shift) = (tensor("filters", [3, 3, 4]).inner(), tensor("shift", [4]).inner());
-        let kernels = ops::folded_depthwise_conv2d(input.clone(), weight.clone(), shift.clone(), window, silu);
-        let composed = folded_depthwise_conv2d(input.clone(), weight, shift, window, silu);
-        assert_close("folded depthwise convolution", &values(kernels), &values(composed));
-        let (dense, scale) = (plain(tensor("dense", [12, 1, 1, 4])), tensor("scale of dense", [12]).inner());
-        let of = |filters| (filters, tensor("shift of dense", [12]).inner());
-        let depthwise = (tensor("depthwise", [3, 3, 12]).inner(), tensor("shift of depthwise", [12]).inner());
-        let filters = of(ops::fold_conv2d(dense.clone(), scale.clone(), POINT));
-        let kernels = ops::folded_expansion(input.clone(), filters, depthwise.clone(), window, silu);
-        let composed = folded_expansion(input, of(fold_conv2d(dense, scale)), depthwise, window, silu);
-        assert_close("folded expansion", &values(kernels), &values(composed));
     }
 
     #[test]

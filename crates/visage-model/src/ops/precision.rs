@@ -51,7 +51,7 @@ impl Precision {
     }
 
     /// Rounds every value to the nearest of the type, ties to even.
-    pub(super) fn round(self, values: &mut [f32]) {
+    pub(crate) fn round(self, values: &mut [f32]) {
         if self == Precision::F32 {
             return;
         }

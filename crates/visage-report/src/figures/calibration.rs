@@ -1,8 +1,8 @@
 //! What calibration did: probabilities before and after.
 
-use visage_judge::{Evaluation, Predictions, evaluate};
+use visage_judge::{Evaluation, Predictions, evaluate, reliability_bins};
 
-use super::reliability::{bins, wilson};
+use super::reliability::wilson;
 use super::told;
 use crate::axis::Axis;
 use crate::drawing::{Dash, Ink, Told};
@@ -107,21 +107,21 @@ fn reliability(each: &Both<'_>, several: bool) -> Figure {
         let cells = predictions.probabilities().iter().zip(predictions.labels());
         let pairs: Vec<(f32, bool)> =
             cells.filter_map(|(&probability, label)| Some((probability, (*label)?))).collect();
-        let bins = bins(&pairs);
+        let bins = reliability_bins(&pairs);
         for bin in &bins {
-            let [low, high] = wilson(bin.share, bin.images);
+            let [low, high] = wilson(bin.frequency, bin.images as f64);
             plot.line(&[[bin.probability, low], [bin.probability, high]], ink, 1.0, Dash::Solid, Told::Nothing);
         }
-        let points: Vec<[f64; 2]> = bins.iter().map(|bin| [bin.probability, bin.share]).collect();
+        let points: Vec<[f64; 2]> = bins.iter().map(|bin| [bin.probability, bin.frequency]).collect();
         plot.line(&points, ink, 1.4, dash, Told::Nothing);
         for bin in &bins {
             let words = format!(
                 "{name}: of {} answers of {} probability, {} are right",
-                grouped(bin.images),
+                grouped(bin.images as f64),
                 percent(bin.probability),
-                percent(bin.share)
+                percent(bin.frequency)
             );
-            plot.dot([bin.probability, bin.share], 3.5, false, ink, Told::Words(words));
+            plot.dot([bin.probability, bin.frequency], 3.5, false, ink, Told::Words(words));
         }
     }
     let error = |evaluation: &Evaluation| evaluation.micro_average.ece.map_or_else(|| "undefined".to_owned(), short);

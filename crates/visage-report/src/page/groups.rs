@@ -80,7 +80,7 @@ fn groups(runs: &[(usize, &Run, &Judged)], several: bool) -> String {
 fn finding(gap: &Gap) -> &'static str {
     match gap {
         Gap { too_small: true, .. } => "too few to tell",
-        gap if gap.is_clear() => "beyond chance",
+        gap if gap.is_significant() => "beyond chance",
         _ => "may be chance",
     }
 }

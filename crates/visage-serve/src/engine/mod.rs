@@ -9,13 +9,13 @@ mod tests;
 use std::sync::Arc;
 use std::time::Instant;
 
-use visage_model::Prepared;
+use visage_model::{ModelOutput, Prepared};
 
 use self::queue::Job;
 pub(crate) use self::queue::Queue;
 pub(crate) use self::task::Images;
 use self::task::Task;
-use crate::models::{ModelOutput, ServedModel};
+use crate::models::ServedModel;
 use crate::problem::Problem;
 
 /// Computes on the calling thread until the queue is closed and empty.

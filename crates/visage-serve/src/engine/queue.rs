@@ -5,10 +5,11 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use tokio::sync::oneshot;
+use visage_model::ModelOutput;
 
 use super::task::{Images, Reply, Task};
 use crate::metrics::Metrics;
-use crate::models::{ModelOutput, ServedModel};
+use crate::models::ServedModel;
 use crate::options::Batching;
 use crate::problem::Problem;
 

@@ -1,9 +1,8 @@
 //! Work for the networks, and where its result goes.
 
 use tokio::sync::oneshot;
-use visage_model::Prepared;
+use visage_model::{ModelOutput, Prepared};
 
-use crate::models::ModelOutput;
 use crate::problem::Problem;
 
 /// Prepared images of the model's input size.

@@ -6,8 +6,7 @@ use burn::tensor::Device;
 use futures_util::future::{join, join_all};
 use tokio::runtime;
 use visage_data::{Preparation, Size};
-use visage_model::model_file::{USES_TO_AVOID, card_format};
-use visage_model::{Architecture, Card, Model, NetworkConfig, Origin, Precision};
+use visage_model::{Architecture, Card, Model, NetworkConfig, Origin, Precision, USES_TO_AVOID, card_format};
 
 use super::queue::Admission;
 use super::*;

@@ -7,13 +7,14 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, header};
 use axum::response::Response;
 use visage_data::Preparation;
+use visage_model::ModelOutput;
 
 use super::inputs::{self, InputImages};
 use super::outputs::{self, InferResponse, SelectedOutput};
 use super::request::{self, InferRequest, JSON_LENGTH};
 use crate::engine::Images;
 use crate::extract::Selection;
-use crate::models::{ModelOutput, ServedModel};
+use crate::models::ServedModel;
 use crate::openapi::{ImageErrors, ModelInPath, Octets};
 use crate::pipeline::Pipeline;
 use crate::problem::Problem;

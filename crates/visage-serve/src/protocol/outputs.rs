@@ -4,9 +4,10 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
+use visage_model::ModelOutput;
 
 use super::request::{InferRequest, JSON_LENGTH};
-use crate::models::{ModelOutput, ServedModel};
+use crate::models::ServedModel;
 use crate::problem::Problem;
 use crate::response::json;
 

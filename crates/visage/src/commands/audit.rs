@@ -7,11 +7,11 @@ use serde::Serialize;
 use visage_data::duplicates::{Duplicate, Thumbnail, duplicates};
 use visage_data::{Dataset, Label, Loader, LoaderOptions, Split};
 use visage_judge::{AttributeAudit, LabelDoubt, Predictions};
-use visage_train::inference::predictions;
+use visage_run::predict::predictions;
 
 use super::data::source;
 use super::evaluate::{BATCH_SIZE, images, open};
-use super::{read_model, recipe};
+use super::{read_predictor, recipe};
 use crate::audit_files::Findings;
 use crate::cli::AuditArgs;
 use crate::compute::Compute;
@@ -125,19 +125,19 @@ pub fn run(args: &AuditArgs) -> Result<(), CommandError> {
 
 /// A model's word on images it was not trained on, or was.
 fn held_out(args: &AuditArgs, compute: &Compute) -> Result<Asked, CommandError> {
-    let (model, file) = read_model(&args.model, compute)?;
-    let dataset = Arc::new(open(&args.source, &model)?);
+    let (model, file) = read_predictor(&args.model, compute)?;
+    let dataset = Arc::new(open(&args.source, model.card())?);
     let (mut indices, mut remarks) = (Vec::new(), Vec::new());
     let splits = splits(args, &dataset)?;
     for &split in &splits {
-        if split == Split::Train && dataset.fingerprint() == model.card.origin.dataset_fingerprint {
+        if split == Split::Train && dataset.fingerprint() == model.card().origin.dataset_fingerprint {
             output::warning(SEEN);
             remarks.push(format!("Beware: {SEEN}."));
         }
         indices.extend(images(&dataset, split)?);
     }
     let mut progress = Progress::new("auditing", "images", indices.len() as u64);
-    let predictions = predictions(&model, &dataset, indices.clone(), BATCH_SIZE, &compute.device, |done| {
+    let predictions = predictions(&model, &dataset, indices.clone(), BATCH_SIZE, |done| {
         progress.set(done as u64, String::new);
     })?;
     let folder = match &args.out {

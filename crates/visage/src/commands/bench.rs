@@ -9,11 +9,12 @@ use rand::{Rng, RngExt};
 use serde::Serialize;
 use visage_data::random::stream;
 use visage_data::{CELEBA_ATTRIBUTES, Preparation};
-use visage_model::model_file::image_tensor;
-use visage_model::{Draws, Network, NetworkConfig, Pass, Precision, Training, ops, threads};
+use visage_model::{
+    Draws, Engine, Network, NetworkConfig, Pass, Pending, Precision, Prepared, Training, image_tensor, ops, threads,
+};
+use visage_run::{LossKind, OptimizerRecipe, TrainingRecipe};
 use visage_train::optimizer::Optimizer;
-use visage_train::recipe::{OptimizerRecipe, TrainingRecipe};
-use visage_train::{Gradients, Loss, LossKind, Rates};
+use visage_train::{Gradients, Loss, Rates, tracking};
 
 use crate::cli::{BenchArgs, BenchMode};
 use crate::compute::Compute;
@@ -112,7 +113,7 @@ impl Speed {
 /// The work of one step, ready to be repeated.
 enum Work {
     Train(Box<TrainWork>),
-    Infer { input: Input, network: Box<Network>, device: Device },
+    Infer { input: Input, engine: Engine, ahead: u64 },
 }
 
 /// A batch of random images.
@@ -145,12 +146,13 @@ impl Work {
         let outputs = CELEBA_ATTRIBUTES.len();
         let config = NetworkConfig::new(args.arch, outputs);
         if args.mode == BenchMode::Infer {
-            let network = Box::new(config.init(0, device).folded_in(args.ask.precision));
-            return Self::Infer { input, network, device: device.clone() };
+            let engine = Engine::new(&config.init(0, device), &input.preparation, device, args.ask.precision);
+            let ahead = if ops::has_kernels(device) { 1 } else { STEPS_AHEAD };
+            return Self::Infer { input, engine, ahead };
         }
         let recipe =
             TrainingRecipe { checkpoint_activations: args.checkpoint_activations, ..TrainingRecipe::default() };
-        let device = recipe.tracking(device);
+        let device = tracking(&recipe, device);
         let labels: Vec<f32> = (0..images * outputs).map(|_| f32::from(u8::from(random.random::<bool>()))).collect();
         Self::Train(Box::new(TrainWork {
             input,
@@ -177,13 +179,11 @@ impl Work {
                 drop(black_box(Tensor::cat(results, 0).into_data()));
                 STEPS_AHEAD as f64
             }
-            Self::Infer { input: Input { preparation, pixels, images }, network, device } => {
-                let ahead = if ops::has_kernels(device) { 1 } else { STEPS_AHEAD };
-                let mut forward =
-                    |_| network.forward(image_tensor(preparation, pixels, *images, device), Pass::Inference);
-                let logits: Vec<_> = (0..ahead).map(&mut forward).collect();
-                drop(black_box(Tensor::cat(logits, 0).into_data()));
-                ahead as f64
+            Self::Infer { input, engine, ahead } => {
+                let steps: Vec<Pending> =
+                    (0..*ahead).map(|_| engine.start(&[Prepared::Pixels(&input.pixels)])).collect();
+                steps.into_iter().for_each(|step| drop(black_box(step.read())));
+                *ahead as f64
             }
         }
     }

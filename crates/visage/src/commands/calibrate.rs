@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use visage_data::Split;
-use visage_judge::{Calibration, Chosen, Metric, Predictions, ThresholdRule, Thresholds, evaluate, sigmoid};
-use visage_train::inference::logits;
+use visage_judge::{
+    Calibration, ChosenThresholds, Metric, Predictions, ThresholdRule, Thresholds, evaluate, probabilities,
+};
+use visage_run::predict::{LabelledOutputs, logits};
 
 use super::evaluate::{BATCH_SIZE, images, open};
-use super::read_model;
+use super::read_predictor;
 use crate::cli::{CalibrateArgs, Method, ThresholdChoice};
 use crate::compute::Compute;
 use crate::error::CommandError;
@@ -49,38 +51,31 @@ struct Attribute {
 /// Fits a model's calibration and thresholds, and writes it anew.
 pub fn run(args: &CalibrateArgs) -> Result<(), CommandError> {
     let compute = Compute::for_asking(&args.ask)?;
-    let (model, file) = read_model(&args.model, &compute)?;
-    let dataset = Arc::new(open(&args.source, &model)?);
+    let (model, file) = read_predictor(&args.model, &compute)?;
+    let dataset = Arc::new(open(&args.source, model.card())?);
     let indices = images(&dataset, args.split)?;
     let mut progress = Progress::new(&format!("calibrating on {}", args.split), "images", indices.len() as u64);
-    let (labels, logits) = logits(&model, &dataset, indices, BATCH_SIZE, &compute.device, |done| {
+    let LabelledOutputs { labels, outputs: logits } = logits(&model, &dataset, indices, BATCH_SIZE, |done| {
         progress.set(done as u64, String::new);
     })?;
     drop(progress);
 
-    let mut card = model.card.clone();
+    let mut card = model.card().clone();
     let count = card.attributes.len();
     let predictions = |probabilities| Predictions::new(card.attributes.clone(), labels.clone(), probabilities);
-    let by = |calibration: Option<&Calibration>| -> Vec<f32> {
-        let cells = logits.iter().enumerate();
-        cells
-            .map(|(cell, &logit)| match calibration {
-                Some(calibration) => calibration.probability(cell % count, logit),
-                None => sigmoid(logit),
-            })
-            .collect()
-    };
     let calibration = match args.method {
         Method::Fit(method) => Some(Calibration::fit(method, count, &labels, &logits)),
         Method::Remove => None,
         Method::Keep => card.calibration.clone(),
     };
-    let calibrated = predictions(by(calibration.as_ref()))?;
-    let Chosen { thresholds, unreached } = match args.thresholds {
+    let calibrated = predictions(probabilities(calibration.as_ref(), &logits))?;
+    let ChosenThresholds { thresholds, unreached } = match args.thresholds {
         ThresholdChoice::Rule(rule) => Thresholds::choose(rule, &calibrated),
-        ThresholdChoice::Fixed(value) => Chosen { thresholds: Thresholds::fixed(value, count), unreached: Vec::new() },
+        ThresholdChoice::Fixed(value) => {
+            ChosenThresholds { thresholds: Thresholds::fixed(value, count), unreached: Vec::new() }
+        }
     };
-    let before = evaluate(&predictions(by(card.calibration.as_ref()))?, &thresholds)?;
+    let before = evaluate(&predictions(probabilities(card.calibration.as_ref(), &logits))?, &thresholds)?;
     // On the images it was fitted to, a calibration flatters.
     let unseen = match args.method {
         Method::Fit(method) => predictions(Calibration::cross_fitted(method, count, &labels, &logits))?,

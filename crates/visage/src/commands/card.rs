@@ -3,13 +3,11 @@
 use std::io::Write;
 
 use visage_model::Model;
-use visage_train::trainer::model_of_run;
-use visage_train::{RunFolder, TrainError};
+use visage_run::{MetricsFile, RunFolder};
 use visage_weights::atomic;
 
 use crate::cli::CardArgs;
 use crate::error::CommandError;
-use crate::metrics_file::MetricsFile;
 use crate::model_card;
 use crate::output;
 
@@ -18,15 +16,15 @@ const NAME: &str = "MODEL_CARD.md";
 
 /// Writes the model card of a run.
 pub fn run(args: &CardArgs) -> Result<(), CommandError> {
-    let folder = RunFolder::open(&args.run).map_err(TrainError::from)?;
-    let record = folder.record().map_err(TrainError::from)?;
+    let folder = RunFolder::open(&args.run)?;
+    let record = folder.record()?;
     let metrics = folder.file(&MetricsFile::name(args.split));
     if !metrics.is_file() {
         let runs = vec![(args.run.clone(), record.data.path)];
         return Err(CommandError::NotEvaluated { runs, split: Some(args.split) });
     }
     let metrics = MetricsFile::read(&metrics)?;
-    let model = model_of_run(&args.run);
+    let model = RunFolder::model_file(&args.run);
     if !model.is_file() {
         return Err(CommandError::NoModel { folder: args.run.clone() });
     }

@@ -4,14 +4,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use visage_data::{Dataset, Split};
+use visage_run::{MetricsFile, Recipe};
 use visage_synth::Options;
-use visage_train::{Recipe, TrainError};
 
-use super::{compare, data, evaluate, read_model, read_rules, report, train};
+use super::{compare, data, evaluate, read_predictor, read_rules, report, train};
 use crate::cli::{DemoArgs, Threshold};
 use crate::compute::Compute;
 use crate::error::CommandError;
-use crate::metrics_file::MetricsFile;
 use crate::output;
 use crate::report_runs::Asked;
 use crate::shell;
@@ -41,7 +40,7 @@ pub fn run(args: &DemoArgs) -> Result<(), CommandError> {
     for (name, overrides) in RECIPES {
         output::note(&format!("\n== {name}, trained"));
         let run = args.out.join(name);
-        let mut recipe = Recipe::load(name).map_err(TrainError::from)?;
+        let mut recipe = Recipe::load(name)?;
         let size = [format!("input.size={}", args.size), format!("epochs={}", args.epochs)];
         let changes: Vec<&str> = size.iter().map(String::as_str).chain(overrides.iter().copied()).collect();
         output::note(&format!("small for the sake of minutes: {}", changes.join(" ")));
@@ -58,7 +57,7 @@ pub fn run(args: &DemoArgs) -> Result<(), CommandError> {
             compute: &compute,
             resume_command: format!("visage train --resume --out {} --data {}", shell::path(&run), shell::path(&faces)),
         })?;
-        let (model, model_file) = read_model(&run, &compute)?;
+        let (model, model_file) = read_predictor(&run, &compute)?;
         let judgement = evaluate::evaluate(&evaluate::Judging {
             model: &model,
             model_file,
@@ -67,7 +66,7 @@ pub fn run(args: &DemoArgs) -> Result<(), CommandError> {
             split: Split::Test,
             threshold: Threshold::Model,
             group_by: &[],
-            rules: &read_rules(None, &model.card.attributes)?,
+            rules: &read_rules(None, &model.card().attributes)?,
             consistent: false,
             compute: &compute,
         })?;

@@ -6,18 +6,17 @@ use std::sync::Arc;
 use visage_data::{Dataset, Label, Split};
 use visage_judge::{
     Consistency, ConsistentScores, Evaluation, Gap, Grouping, Interval, Intervals, Metric, Predictions, Rules,
-    SMALL_GROUP, Scores, ThresholdRule, Thresholds, judge_groups, sigmoid, widest_gaps,
+    SMALL_GROUP, Scores, ThresholdRule, Thresholds, judge_groups, probabilities, widest_gaps,
 };
-use visage_model::{Model, Origin, Precision};
-use visage_train::inference::{logits, predictions};
-use visage_train::{About, PredictionsFile, RunFolder};
+use visage_model::{Card, Origin, Precision, Predictor};
+use visage_run::predict::{LabelledOutputs, logits, predictions};
+use visage_run::{MetricsFile, PredictionsFile, PredictionsOrigin, RunFolder};
 
 use super::data::source;
-use super::{read_model, read_rules};
+use super::{read_predictor, read_rules};
 use crate::cli::{EvaluateArgs, SourceArgs, Threshold};
 use crate::compute::Compute;
 use crate::error::CommandError;
-use crate::metrics_file::MetricsFile;
 use crate::output;
 use crate::progress::Progress;
 use crate::resampling::RESAMPLING;
@@ -44,13 +43,13 @@ const COLUMNS: [(Metric, &str); 10] = [
 /// Judges a model on a part of a dataset.
 pub fn run(args: &EvaluateArgs) -> Result<(), CommandError> {
     let compute = Compute::for_asking(&args.ask)?;
-    let (model, model_file) = read_model(&args.model, &compute)?;
-    let rules = read_rules(args.rules.as_deref(), &model.card.attributes)?;
+    let (model, model_file) = read_predictor(&args.model, &compute)?;
+    let rules = read_rules(args.rules.as_deref(), &model.card().attributes)?;
     if args.consistent && rules.is_empty() {
         return Err(CommandError::NoRules);
     }
     let judged = evaluate(&Judging {
-        dataset: &Arc::new(open(&args.source, &model)?),
+        dataset: &Arc::new(open(&args.source, model.card())?),
         model: &model,
         model_file,
         data: &args.source.data,
@@ -88,9 +87,9 @@ pub fn run(args: &EvaluateArgs) -> Result<(), CommandError> {
 }
 
 /// Opens the dataset. Where its table assigns no splits and the model was trained on it, they are those of then.
-pub fn open(args: &SourceArgs, model: &Model) -> Result<Dataset, CommandError> {
+pub fn open(args: &SourceArgs, card: &Card) -> Result<Dataset, CommandError> {
     let dataset = source::open(args)?;
-    let Origin { split_seed, dataset_fingerprint, .. } = &model.card.origin;
+    let Origin { split_seed, dataset_fingerprint, .. } = &card.origin;
     match split_seed {
         Some(seed) if !dataset.has_splits() => {
             let mut drawn = dataset.clone();
@@ -104,7 +103,7 @@ pub fn open(args: &SourceArgs, model: &Model) -> Result<Dataset, CommandError> {
 /// What to judge.
 pub struct Judging<'a> {
     /// Whom to judge.
-    pub model: &'a Model,
+    pub model: &'a Predictor,
     /// Where it was read.
     pub model_file: PathBuf,
     /// On what.
@@ -159,20 +158,20 @@ pub fn evaluate(judging: &Judging<'_>) -> Result<Judged, CommandError> {
     let (thresholds, rule) = match threshold {
         // Whatever rule chose them, it did not look at these images.
         Threshold::Model => (
-            Thresholds { rule: ThresholdRule::Fixed, values: model.card.thresholds.clone() },
-            format!("the model's: {}", model.card.threshold_rule),
+            Thresholds { rule: ThresholdRule::Fixed, values: model.card().thresholds.clone() },
+            format!("the model's: {}", model.card().threshold_rule),
         ),
         Threshold::Fixed(value) => {
-            (Thresholds::fixed(*value, model.card.attributes.len()), format!("{value} for every attribute"))
+            (Thresholds::fixed(*value, model.card().attributes.len()), format!("{value} for every attribute"))
         }
     };
     let (judged_groups, gaps) = judge_groups(&predictions, &thresholds, &by, &RESAMPLING)?;
     let metrics = MetricsFile {
         visage_version: env!("CARGO_PKG_VERSION").to_owned(),
         model: model_file.clone(),
-        architecture: model.card.network.architecture.to_string(),
+        architecture: model.card().network.architecture.to_string(),
         precision: judging.compute.precision,
-        calibration: model.card.calibration.as_ref().map(|calibration| calibration.method().to_string()),
+        calibration: model.card().calibration.as_ref().map(|calibration| calibration.method().to_string()),
         dataset: dataset.name().to_owned(),
         data: data.to_path_buf(),
         dataset_fingerprint: dataset.fingerprint(),
@@ -185,7 +184,7 @@ pub fn evaluate(judging: &Judging<'_>) -> Result<Judged, CommandError> {
         consistency: (!rules.is_empty()).then(|| rules.count(&predictions, &thresholds)),
         consistent: consistent.then(|| rules.judge(&predictions, &thresholds)).transpose()?,
     };
-    let about = About {
+    let origin = PredictionsOrigin {
         visage_version: metrics.visage_version.clone(),
         model: metrics.model.clone(),
         dataset: metrics.dataset.clone(),
@@ -193,25 +192,22 @@ pub fn evaluate(judging: &Judging<'_>) -> Result<Judged, CommandError> {
         split: *split,
         images: indices.iter().map(|&index| dataset.samples()[index].image.clone()).collect(),
     };
-    Ok(Judged { metrics, predictions: PredictionsFile { about, predictions, uncalibrated, thresholds } })
+    Ok(Judged { metrics, predictions: PredictionsFile { origin, predictions, uncalibrated, thresholds } })
 }
 
 /// What the model says of the images, and what it would say without its calibration if it has one.
 fn answers(judging: &Judging<'_>, indices: &[usize]) -> Result<(Predictions, Option<Predictions>), CommandError> {
-    let Judging { model, dataset, split, compute, .. } = judging;
+    let Judging { model, dataset, split, .. } = judging;
     let mut progress = Progress::new(&format!("judging on {split}"), "images", indices.len() as u64);
     let told = |done: usize| progress.set(done as u64, String::new);
-    let Some(calibration) = &model.card.calibration else {
-        let plain = predictions(model, dataset, indices.to_vec(), BATCH_SIZE, &compute.device, told)?;
+    let Some(calibration) = &model.card().calibration else {
+        let plain = predictions(model, dataset, indices.to_vec(), BATCH_SIZE, told)?;
         return Ok((plain, None));
     };
-    let (labels, logits) = logits(model, dataset, indices.to_vec(), BATCH_SIZE, &compute.device, told)?;
-    let names = &model.card.attributes;
-    let calibrated = logits.iter().enumerate();
-    let calibrated = calibrated.map(|(cell, &logit)| calibration.probability(cell % names.len(), logit)).collect();
-    let plain = logits.iter().map(|&logit| sigmoid(logit)).collect();
-    let plain = Predictions::new(names.clone(), labels.clone(), plain)?;
-    Ok((Predictions::new(names.clone(), labels, calibrated)?, Some(plain)))
+    let LabelledOutputs { labels, outputs: logits } = logits(model, dataset, indices.to_vec(), BATCH_SIZE, told)?;
+    let names = &model.card().attributes;
+    let plain = Predictions::new(names.clone(), labels.clone(), probabilities(None, &logits))?;
+    Ok((Predictions::new(names.clone(), labels, probabilities(Some(calibration), &logits))?, Some(plain)))
 }
 
 /// The images of a split, of which there must be some.

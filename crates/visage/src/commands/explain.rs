@@ -3,7 +3,7 @@
 use std::fs;
 
 use visage_judge::is_positive;
-use visage_model::HeatMethod;
+use visage_model::{HeatMethod, Predictor, Prepared, heat_maps};
 use visage_report::{Explained, Explanation, write_explanation};
 
 use super::{attribute_numbers, read_model};
@@ -25,7 +25,8 @@ pub fn run(args: &ExplainArgs) -> Result<(), CommandError> {
         .preparation
         .pixels(&encoded)
         .map_err(|source| CommandError::BadImage { path: args.image.clone(), source })?;
-    let probabilities = model.probabilities(&pixels, 1, &compute.device);
+    let predictor = Predictor::new(&model, &compute.device, compute.precision);
+    let probabilities = predictor.probabilities(&pixels);
     let present = |attribute: usize| is_positive(probabilities[attribute], card.thresholds[attribute]);
     let asked = if named.is_empty() { found(&probabilities, present) } else { named };
 
@@ -35,7 +36,7 @@ pub fn run(args: &ExplainArgs) -> Result<(), CommandError> {
         ExplainMethod::ScoreCam => (HeatMethod::ScoreCam, "Score-CAM (Wang et al., 2020)"),
         ExplainMethod::LayerCam => (HeatMethod::LayerCam, "LayerCAM (Jiang et al., 2021)"),
     };
-    let maps = model.heat_maps(&pixels, &asked, method, &compute.device);
+    let maps = heat_maps(&model.network, predictor.engine(), Prepared::Pixels(&pixels), &asked, method);
     let size = card.preparation.output_size();
     let of = match method {
         HeatMethod::LayerCam => "the feature map before the last halving",

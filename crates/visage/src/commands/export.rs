@@ -52,7 +52,7 @@ fn int8(
     compute: &Compute,
 ) -> Result<(), CommandError> {
     let source = SourceArgs { data: data.to_owned(), skip_bad_images: false };
-    let dataset = Arc::new(evaluate::open(&source, model)?);
+    let dataset = Arc::new(evaluate::open(&source, &model.card)?);
     let (quantised, cost) = int8_cost::measured(model, input, &dataset, out, compute)?;
     quantised.write(out)?;
     output::result(&cost.text())?;
@@ -76,7 +76,7 @@ fn told(out: &Path, agreement: &Agreement) {
 
 /// Python that uses a state dict.
 fn loading(model: &Model, out: &Path) -> String {
-    let network = torch::replacement(model.card.network.architecture, model.card.attributes.len());
+    let network = model.card.network.architecture.python(model.card.attributes.len());
     let read = if out.extension().is_some_and(|extension| extension == "safetensors") {
         format!("safetensors.torch.load_file({:?})", out.display().to_string())
     } else {

@@ -24,8 +24,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use visage_judge::{RuleSet, Rules};
-use visage_model::{Card, Model};
-use visage_train::trainer::model_of_run;
+use visage_model::{Card, Model, Predictor};
+use visage_run::RunFolder;
 
 use crate::cli::{Command, DataCommand, RecipeCommand};
 use crate::compute::Compute;
@@ -70,12 +70,18 @@ pub fn run(command: Command) -> Result<(), CommandError> {
 /// the file's path.
 pub fn read_model(model: &Path, compute: &Compute) -> Result<(Model, PathBuf), CommandError> {
     let file = model_file(model)?;
-    Ok((Model::read(&file, &compute.device)?.folded_in(compute.precision), file))
+    Ok((Model::read(&file, &compute.device)?, file))
+}
+
+/// [`read_model`], compiled for inference.
+pub fn read_predictor(model: &Path, compute: &Compute) -> Result<(Predictor, PathBuf), CommandError> {
+    let (model, file) = read_model(model, compute)?;
+    Ok((Predictor::new(&model, &compute.device, compute.precision), file))
 }
 
 /// The file that `model` names.
 fn model_file(model: &Path) -> Result<PathBuf, CommandError> {
-    let file = if model.is_dir() { model_of_run(model) } else { model.to_owned() };
+    let file = if model.is_dir() { RunFolder::model_file(model) } else { model.to_owned() };
     if model.is_dir() && !file.is_file() {
         return Err(CommandError::NoModel { folder: model.to_owned() });
     }

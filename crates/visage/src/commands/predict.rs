@@ -2,14 +2,13 @@
 
 use std::io::{self, IsTerminal};
 use std::num::NonZeroUsize;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use rayon::prelude::*;
-use visage_data::{ImageError, Preparation};
-use visage_model::Model;
+use visage_data::Preparation;
+use visage_model::Predictor;
 
-use super::{attribute_numbers, read_model, read_rules};
+use super::{attribute_numbers, read_predictor, read_rules};
 use crate::cli::{PredictArgs, PredictionFormat, Threshold};
 use crate::compute::Compute;
 use crate::error::CommandError;
@@ -38,27 +37,28 @@ pub fn run(args: &PredictArgs) -> Result<(), CommandError> {
     if args.top.is_some() && form == Form::Csv {
         return Err(CommandError::OtherFormat { option: "--top", format: "table or json" });
     }
-    let (mut model, _) = read_model(&args.model, &compute)?;
+    let (model, _) = read_predictor(&args.model, &compute)?;
+    let mut card = model.card().clone();
     if let Threshold::Fixed(value) = args.threshold {
-        model.card.thresholds.fill(value);
+        card.thresholds.fill(value);
     }
-    let mut columns = attribute_numbers(&args.only, &model.card)?;
+    let mut columns = attribute_numbers(&args.only, model.card())?;
     if columns.is_empty() {
-        columns = (0..model.card.attributes.len()).collect();
+        columns = (0..model.card().attributes.len()).collect();
     }
-    let rules = read_rules(args.rules.as_deref(), &model.card.attributes)?;
+    let rules = read_rules(args.rules.as_deref(), &model.card().attributes)?;
     if args.consistent && rules.is_empty() {
         return Err(CommandError::NoRules);
     }
     let rules = args.consistent.then_some(rules);
-    let rows = Rows { form, card: &model.card, columns, top: args.top.map(NonZeroUsize::get), rules };
+    let rows = Rows { form, card: &card, columns, top: args.top.map(NonZeroUsize::get), rules };
     let total = count(&args.images)?;
     let mut sink = match (&args.output, format) {
         (Some(path), format) => Sink::open(path, &rows, format == PredictionFormat::Parquet)?,
         (None, PredictionFormat::Parquet) => return Err(CommandError::ParquetOutput),
         (None, _) => Sink::Standard(false),
     };
-    let asker = Asker { model: &model, rows: &rows, compute: &compute, annotate: args.annotate.as_deref() };
+    let asker = Asker { model: &model, rows: &rows, annotate: args.annotate.as_deref() };
     sink.check(|input| asker.row(input))?;
 
     // Where the answers themselves are seen, they show how far it is.
@@ -108,16 +108,15 @@ fn format_of(path: &Path) -> PredictionFormat {
 
 /// Asks the model and puts its answers into rows.
 struct Asker<'a> {
-    model: &'a Model,
+    model: &'a Predictor,
     rows: &'a Rows<'a>,
-    compute: &'a Compute,
     annotate: Option<&'a Path>,
 }
 
 impl Asker<'_> {
     /// The rows about some images, in their order, how many they are, and what went wrong with the others and with copies.
     fn ask(&self, inputs: &[Input]) -> Result<(Vec<u8>, usize, Vec<String>), CommandError> {
-        let prepared: Vec<_> = inputs.par_iter().map(|input| pixels(&self.model.card.preparation, input)).collect();
+        let prepared: Vec<_> = inputs.par_iter().map(|input| pixels(&self.model.card().preparation, input)).collect();
         let (mut readable, mut batch, mut faults) = (Vec::new(), Vec::new(), Vec::new());
         for (input, pixels) in inputs.iter().zip(prepared) {
             match pixels {
@@ -131,9 +130,9 @@ impl Asker<'_> {
         if readable.is_empty() {
             return Ok((Vec::new(), 0, faults));
         }
-        let probabilities = self.model.probabilities(&batch, readable.len(), &self.compute.device);
+        let probabilities = self.model.probabilities(&batch);
         let answered: Vec<(&Input, &[f32])> =
-            readable.into_iter().zip(probabilities.chunks(self.model.card.attributes.len())).collect();
+            readable.into_iter().zip(probabilities.chunks(self.model.card().attributes.len())).collect();
         let mut lines = Vec::new();
         if let Some(folder) = self.annotate {
             let annotate = |&(input, probabilities): &(&Input, &[f32])| self.annotate(input, probabilities, folder);
@@ -149,8 +148,8 @@ impl Asker<'_> {
     fn row(&self, input: &Input) -> Result<Vec<u8>, CommandError> {
         let unusable =
             |reason: String| CommandError::Read { path: input.path.clone(), source: io::Error::other(reason) };
-        let pixels = pixels(&self.model.card.preparation, input).map_err(unusable)?;
-        let probabilities = self.model.probabilities(&pixels, 1, &self.compute.device);
+        let pixels = pixels(&self.model.card().preparation, input).map_err(unusable)?;
+        let probabilities = self.model.probabilities(&pixels);
         let mut line = Vec::new();
         self.rows.add(&input.path, &probabilities, &mut line).map_err(CommandError::Output)?;
         Ok(line)
@@ -171,11 +170,8 @@ impl Asker<'_> {
 /// The prepared pixels of an image, or why there are none.
 fn pixels(preparation: &Preparation, input: &Input) -> Result<Vec<u8>, String> {
     let encoded = input.read().map_err(|error| error.to_string())?;
-    // A decoder that gives up on one image must not take the others with it.
-    catch_unwind(AssertUnwindSafe(|| preparation.pixels(&encoded))).unwrap_or(Err(ImageError::DecoderPanicked)).map_err(
-        |error| match std::error::Error::source(&error) {
-            Some(cause) => format!("{error}: {cause}"),
-            None => error.to_string(),
-        },
-    )
+    preparation.pixels(&encoded).map_err(|error| match std::error::Error::source(&error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    })
 }

@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use visage_train::recipe::RecipeError;
-use visage_train::{Recipe, RunFolder, TrainError};
+use visage_run::{Recipe, RecipeError, RunFolder};
 
 use crate::cli::{RecipeDiffArgs, RecipeShowArgs};
 use crate::error::CommandError;
@@ -14,13 +13,13 @@ use crate::table::Columns;
 pub fn show(args: &RecipeShowArgs) -> Result<(), CommandError> {
     let mut recipe = of_name_or_run(&args.recipe)?;
     recipe.set_all(&args.overrides).map_err(CommandError::usage)?;
-    output::result(&recipe.to_toml().map_err(TrainError::from)?)
+    output::result(&recipe.to_toml()?)
 }
 
 /// Shows how two recipes differ.
 pub fn diff(args: &RecipeDiffArgs) -> Result<(), CommandError> {
     let (first, second) = (of_name_or_run(&args.first)?, of_name_or_run(&args.second)?);
-    let differences = first.differences(&second).map_err(TrainError::from)?;
+    let differences = first.differences(&second)?;
     if args.json {
         return output::json(&differences);
     }
@@ -39,7 +38,7 @@ pub fn diff(args: &RecipeDiffArgs) -> Result<(), CommandError> {
 pub fn of_name(name: &str) -> Result<Recipe, CommandError> {
     Recipe::load(name).map_err(|error| match error {
         RecipeError::Unknown { .. } => CommandError::usage(error),
-        error => TrainError::from(error).into(),
+        error => error.into(),
     })
 }
 
@@ -47,7 +46,7 @@ pub fn of_name(name: &str) -> Result<Recipe, CommandError> {
 pub fn of_name_or_run(name: &str) -> Result<Recipe, CommandError> {
     let run = Path::new(name);
     if RunFolder::holds_run(run) {
-        return Ok(RunFolder::open(run).and_then(|run| run.recipe()).map_err(TrainError::from)?);
+        return Ok(RunFolder::open(run).and_then(|run| run.recipe())?);
     }
     of_name(name)
 }

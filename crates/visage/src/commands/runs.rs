@@ -3,8 +3,7 @@
 use std::path::PathBuf;
 
 use serde::Serialize;
-use visage_train::run_folder::{RunRecord, RunStatus};
-use visage_train::{Monitor, RunFolder, TrainError};
+use visage_run::{Monitor, RunFolder, RunRecord, RunStatus};
 
 use crate::cli::RunsArgs;
 use crate::error::CommandError;
@@ -24,7 +23,7 @@ struct Listed {
 /// Lists the runs of a folder.
 pub fn run(args: &RunsArgs) -> Result<(), CommandError> {
     let mut listed = Vec::new();
-    for run in RunFolder::all_in(&args.folder).map_err(TrainError::from)? {
+    for run in RunFolder::all_in(&args.folder)? {
         // One damaged run does not hide the others.
         match (run.record(), run.recipe()) {
             (Ok(record), Ok(recipe)) => {

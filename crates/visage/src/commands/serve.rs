@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{env, fs};
 
+use visage_run::RunFolder;
 use visage_serve::{Addresses, Batching, Limits, Options, Source, Token};
-use visage_train::trainer::model_of_run;
 
 use super::model_file;
 use crate::cli::ServeArgs;
@@ -69,7 +69,7 @@ fn models(named: &str) -> Result<Vec<Source>, CommandError> {
 
 /// The model files and runs in a folder that is no run itself, in the order of their names.
 fn models_in(folder: &Path) -> Result<Vec<Source>, CommandError> {
-    if !folder.is_dir() || model_of_run(folder).is_file() {
+    if !folder.is_dir() || RunFolder::model_file(folder).is_file() {
         return Ok(Vec::new());
     }
     let unreadable = |source| CommandError::Read { path: folder.to_owned(), source };
@@ -78,7 +78,7 @@ fn models_in(folder: &Path) -> Result<Vec<Source>, CommandError> {
     paths.sort();
     let source = |path: PathBuf| {
         let file = match path.extension() {
-            _ if path.is_dir() => model_of_run(&path),
+            _ if path.is_dir() => RunFolder::model_file(&path),
             Some(extension) if extension == "safetensors" => path.clone(),
             _ => return None,
         };

@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use visage_data::Dataset;
-use visage_train::run_folder::{EpochRow, RunFolder, RunStatus, StepRow};
+use visage_run::{EpochRow, Recipe, RunFolder, RunStatus, StepRow};
 use visage_train::trainer::{self, Event, Outcome, Started, TrainSettings};
-use visage_train::{Recipe, TrainError};
 
 use super::data::source;
 use super::recipe::of_name;
@@ -57,7 +56,7 @@ pub fn run(args: &TrainArgs) -> Result<(), CommandError> {
 /// The recipe asked for, or that of the run to go on with.
 fn recipe(args: &TrainArgs) -> Result<Recipe, CommandError> {
     let mut recipe = match (&args.recipe, &args.out) {
-        (None, Some(run)) => RunFolder::open(run).and_then(|run| run.recipe()).map_err(TrainError::from)?,
+        (None, Some(run)) => RunFolder::open(run).and_then(|run| run.recipe())?,
         (recipe, _) => of_name(recipe.as_deref().unwrap_or_default())?,
     };
     recipe.set_all(&args.overrides).map_err(CommandError::usage)?;
@@ -160,7 +159,7 @@ pub fn train(training: &Training<'_>) -> Result<Outcome, CommandError> {
     let outcome = match trained {
         Ok(outcome) => outcome,
         // Refused before it began, or broken off with a checkpoint to go on from.
-        Err(error) if error.is_of_the_world() && folder.join(trainer::LAST).is_file() => {
+        Err(error) if error.is_of_the_world() && folder.join(RunFolder::LAST).is_file() => {
             return Err(CommandError::BrokenOff { error: Box::new(error), resume: resume_command.clone() });
         }
         Err(error) => return Err(error.into()),

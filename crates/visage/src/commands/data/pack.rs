@@ -4,7 +4,7 @@ use std::io;
 
 use visage_data::Dataset;
 use visage_data::pack::{self, PackError, Packed};
-use visage_train::Recipe;
+use visage_run::Recipe;
 use visage_weights::atomic;
 
 use crate::cli::PackArgs;

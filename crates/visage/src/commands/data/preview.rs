@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use visage_data::preview::{Preview, page};
 use visage_data::{Dataset, Split};
-use visage_train::Recipe;
+use visage_run::Recipe;
 use visage_weights::atomic;
 
 use crate::cli::PreviewArgs;

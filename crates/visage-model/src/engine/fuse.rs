@@ -1,0 +1,237 @@
+//! Operations of a plan that one kernel computes together, found by their pattern.
+//!
+//! | in the plan | fused |
+//! | --- | --- |
+//! | convolution or linear layer, `Add`, `Activation` | [`Operation::Conv`] |
+//! | depthwise convolution, `Activation` | [`Operation::DepthwiseConv`] |
+//! | the first without `Add` and of one pixel, then the second | [`Operation::ExpandedDepthwiseConv`] |
+//! | mean, convolution, SiLU, convolution, `Gate` of what the mean was of | [`Operation::SqueezeExcite`] |
+//!
+//! Only what a single operation reads is fused with it. A fused operation stands where its last part stood, so that everything it
+//! reads has been computed.
+
+use visage_kernels::{Activation, Window};
+
+use crate::ops::POINT;
+use crate::plan::{self, Filters, Plan, Shape, Value};
+
+/// A fused operation.
+#[derive(Clone, Debug)]
+pub(super) struct Step {
+    pub(super) input: Value,
+    pub(super) operation: Operation,
+    pub(super) shape: Shape,
+}
+
+/// What a fused step computes; filters are laid out as in the plan.
+#[derive(Clone, Debug)]
+pub(super) enum Operation {
+    /// `activation(convolution + residual)`
+    Conv { filters: Filters, residual: Option<Value>, activation: Activation },
+    /// `activation(depthwise convolution)`
+    DepthwiseConv { filters: Filters, activation: Activation },
+    /// A 1x1 convolution and its activation, then a depthwise convolution and its activation.
+    ExpandedDepthwiseConv { expand: (Filters, Activation), depthwise: (Filters, Activation) },
+    /// `input * sigmoid(expand(silu(reduce(mean of input))))` (Hu et al., 2018)
+    SqueezeExcite { reduce: Filters, expand: Filters },
+    /// `activation(input + residual)`, where no convolution precedes it.
+    Elementwise { residual: Option<Value>, activation: Activation },
+    /// `input * sigmoid(gate)`, where it is no squeeze and excitation.
+    Gate { gate: Value },
+    /// The largest value of each window.
+    MaxPool(Window),
+    /// The mean over height and width.
+    GlobalAveragePool,
+}
+
+impl Operation {
+    /// The second input of operations that have one.
+    pub(super) fn other_input(&self) -> Option<Value> {
+        match self {
+            Operation::Conv { residual, .. } | Operation::Elementwise { residual, .. } => *residual,
+            Operation::Gate { gate } => Some(*gate),
+            _ => None,
+        }
+    }
+
+    pub(super) fn other_input_mut(&mut self) -> Option<&mut Value> {
+        match self {
+            Operation::Conv { residual, .. } | Operation::Elementwise { residual, .. } => residual.as_mut(),
+            Operation::Gate { gate } => Some(gate),
+            _ => None,
+        }
+    }
+}
+
+/// The steps of `plan`, fused, in an order in which they can be computed. The last gives the logits.
+pub(super) fn fuse(plan: Plan) -> Vec<Step> {
+    let mut readers = vec![0; plan.steps.len()];
+    for step in &plan.steps {
+        for value in [Some(step.input), step.operation.other_input()].into_iter().flatten() {
+            if let Value::Of(index) = value {
+                readers[index] += 1;
+            }
+        }
+    }
+    let mut fusion = Fusion { readers, made_by: Vec::new(), steps: Vec::new() };
+    for step in plan.steps {
+        fusion.add(step);
+    }
+    fusion.finish()
+}
+
+struct Fusion {
+    /// How many steps of the plan read each of its values.
+    readers: Vec<usize>,
+    /// For each step of the plan so far, the fused value that stands for its result.
+    made_by: Vec<Value>,
+    /// Taken out where a later one includes them.
+    steps: Vec<Option<Step>>,
+}
+
+impl Fusion {
+    fn add(&mut self, plan::Step { input, operation, shape, .. }: plan::Step) {
+        let from = self.fused(input);
+        let fused = match operation {
+            plan::Operation::Conv(filters) | plan::Operation::Linear(filters) => {
+                let operation = Operation::Conv { filters, residual: None, activation: Activation::Identity };
+                self.push(from, operation, shape)
+            }
+            plan::Operation::DepthwiseConv(filters) => self.depthwise(input, filters, shape),
+            plan::Operation::Add(other) => self.sum(input, other, shape),
+            plan::Operation::Activation(activation) => self.activation(input, activation, shape),
+            plan::Operation::Gate(gate) => self.gate(input, gate, shape),
+            plan::Operation::MaxPool(window) => self.push(from, Operation::MaxPool(window), shape),
+            plan::Operation::GlobalAveragePool => self.push(from, Operation::GlobalAveragePool, shape),
+            plan::Operation::Flatten => from,
+        };
+        self.made_by.push(fused);
+    }
+
+    /// The fused value that stands for a value of the plan.
+    fn fused(&self, value: Value) -> Value {
+        match value {
+            Value::Images => Value::Images,
+            Value::Of(index) => self.made_by[index],
+        }
+    }
+
+    /// The fused step that makes a value of the plan, if no more than one step reads the value.
+    fn sole(&self, value: Value) -> Option<(usize, &Step)> {
+        let Value::Of(index) = value else { return None };
+        let Value::Of(fused) = self.made_by[index] else { return None };
+        let step = self.steps[fused].as_ref()?;
+        (self.readers[index] == 1).then_some((fused, step))
+    }
+
+    fn push(&mut self, input: Value, operation: Operation, shape: Shape) -> Value {
+        self.steps.push(Some(Step { input, operation, shape }));
+        Value::Of(self.steps.len() - 1)
+    }
+
+    fn take(&mut self, index: usize) -> Option<Step> {
+        self.steps[index].take()
+    }
+
+    fn depthwise(&mut self, input: Value, filters: Filters, shape: Shape) -> Value {
+        let is_pointwise = |step: &Step| matches!(&step.operation, Operation::Conv { filters, residual: None, .. } if filters.window == POINT);
+        if let Some(index) = self.sole(input).filter(|(_, step)| is_pointwise(step)).map(|(index, _)| index)
+            && let Some(Step { input, operation: Operation::Conv { filters: expand, activation, .. }, .. }) =
+                self.take(index)
+        {
+            let (expand, depthwise) = ((expand, activation), (filters, Activation::Identity));
+            return self.push(input, Operation::ExpandedDepthwiseConv { expand, depthwise }, shape);
+        }
+        let from = self.fused(input);
+        self.push(from, Operation::DepthwiseConv { filters, activation: Activation::Identity }, shape)
+    }
+
+    fn sum(&mut self, input: Value, other: Value, shape: Shape) -> Value {
+        let takes_sum = |step: &Step| {
+            matches!(step.operation, Operation::Conv { residual: None, activation: Activation::Identity, .. })
+        };
+        for (input, other) in [(input, other), (other, input)] {
+            if let Some(index) = self.sole(input).filter(|(_, step)| takes_sum(step)).map(|(index, _)| index)
+                && let Some(Step { input, operation: Operation::Conv { filters, activation, .. }, .. }) =
+                    self.take(index)
+            {
+                let residual = Some(self.fused(other));
+                return self.push(input, Operation::Conv { filters, residual, activation }, shape);
+            }
+        }
+        let (input, residual) = (self.fused(input), Some(self.fused(other)));
+        self.push(input, Operation::Elementwise { residual, activation: Activation::Identity }, shape)
+    }
+
+    fn activation(&mut self, input: Value, then: Activation, shape: Shape) -> Value {
+        if let Some(index) = self.sole(input).map(|(index, _)| index)
+            && let Some(Step { operation, .. }) = &mut self.steps[index]
+            && let Operation::Conv { activation, .. }
+            | Operation::DepthwiseConv { activation, .. }
+            | Operation::ExpandedDepthwiseConv { depthwise: (_, activation), .. }
+            | Operation::Elementwise { activation, .. } = operation
+            && *activation == Activation::Identity
+        {
+            *activation = then;
+            return Value::Of(index);
+        }
+        let from = self.fused(input);
+        self.push(from, Operation::Elementwise { residual: None, activation: then }, shape)
+    }
+
+    fn gate(&mut self, input: Value, gate: Value, shape: Shape) -> Value {
+        let from = self.fused(input);
+        let Some([pool, reduce, expand]) = self.excitation(from, gate) else {
+            let gate = self.fused(gate);
+            return self.push(from, Operation::Gate { gate }, shape);
+        };
+        self.take(pool);
+        let layers = [reduce, expand].map(|index| self.take(index).map(|step| step.operation));
+        let [Some(Operation::Conv { filters: reduce, .. }), Some(Operation::Conv { filters: expand, .. })] = layers
+        else {
+            unreachable!("`excitation` found two convolutions")
+        };
+        self.push(from, Operation::SqueezeExcite { reduce, expand }, shape)
+    }
+
+    /// The mean and the two convolutions of a squeeze and excitation of the fused value `of`, whose result is `gate`.
+    fn excitation(&self, of: Value, gate: Value) -> Option<[usize; 3]> {
+        let layer = |step: &Step, with: Activation| {
+            matches!(&step.operation, Operation::Conv { filters, residual: None, activation }
+                if filters.window == POINT && *activation == with)
+        };
+        // The two before the last were fused from values that a single step reads, or their activations would not be theirs.
+        let (expand, second) = self.sole(gate).filter(|(_, step)| layer(step, Activation::Identity))?;
+        let (reduce, first) = self.sole_fused(second.input).filter(|(_, step)| layer(step, Activation::Silu))?;
+        let (pool, mean) = self.sole_fused(first.input)?;
+        let is_mean_of_input = matches!(mean.operation, Operation::GlobalAveragePool) && mean.input == of;
+        is_mean_of_input.then_some([pool, reduce, expand])
+    }
+
+    /// The step that makes a fused value, if no more than one step of the plan reads what it stands for last.
+    fn sole_fused(&self, value: Value) -> Option<(usize, &Step)> {
+        let last = self.made_by.iter().rposition(|&made| made == value)?;
+        self.sole(Value::Of(last))
+    }
+
+    /// The steps that are left, numbered anew.
+    fn finish(self) -> Vec<Step> {
+        let mut numbers = vec![usize::MAX; self.steps.len()];
+        for (number, index) in (0..self.steps.len()).filter(|&index| self.steps[index].is_some()).enumerate() {
+            numbers[index] = number;
+        }
+        let renumber = |value: &mut Value| {
+            if let Value::Of(index) = value {
+                *index = numbers[*index];
+            }
+        };
+        let steps = self.steps.into_iter().flatten();
+        steps
+            .map(|mut step| {
+                renumber(&mut step.input);
+                step.operation.other_input_mut().into_iter().for_each(renumber);
+                step
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,77 @@
+//! Linear layers.
+
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Tensor, activation};
+
+use super::{BatchNorm, Pass};
+use crate::ops::{Activation, POINT};
+use crate::plan::{Filters, Node, Planner};
+use crate::state::float_values;
+
+/// `input * weight^T + bias`; the weight is `[outputs, inputs]` as in PyTorch.
+#[derive(Module, Debug)]
+pub(crate) struct Linear {
+    /// `[outputs, inputs]`
+    pub(super) weight: Param<Tensor<2>>,
+    /// `[outputs]`
+    pub(super) bias: Param<Tensor<1>>,
+}
+
+impl Linear {
+    /// A layer of zeros until it is initialised or loaded.
+    pub(crate) fn new(inputs: usize, outputs: usize, device: &Device) -> Self {
+        Self {
+            weight: Param::from_tensor(Tensor::zeros([outputs, inputs], device)),
+            bias: Param::from_tensor(Tensor::zeros([outputs], device)),
+        }
+    }
+
+    /// `activation(norm(input * weight^T + bias))`: `[batch, inputs]` to `[batch, outputs]`.
+    pub(crate) fn forward(
+        &self,
+        input: Tensor<2>,
+        norm: Option<&BatchNorm>,
+        activation: Activation,
+        pass: Pass<'_>,
+    ) -> Tensor<2> {
+        let (weight, bias) = (pass.round(self.weight.val()), pass.round(self.bias.val()));
+        // A frozen backbone gives f32, whatever the head computes in.
+        let input = input.cast(weight.dtype());
+        let output = pass.round(input.matmul(weight.transpose()) + bias.unsqueeze());
+        match (norm, activation) {
+            (Some(norm), _) => norm.forward_rows(output, activation, pass),
+            (None, Activation::Identity) => output,
+            (None, Activation::Relu) => activation::relu(output),
+            (None, Activation::Relu6) => output.clamp(0.0, 6.0),
+            (None, Activation::Silu) => pass.round(activation::silu(output)),
+        }
+    }
+
+    /// Adds [`forward`](Self::forward) to a plan.
+    pub(crate) fn plan(
+        &self,
+        planner: &mut Planner,
+        name: &str,
+        input: Node,
+        norm: Option<&BatchNorm>,
+        activation: Activation,
+    ) -> Node {
+        let (mut weight, mut bias) = (self.weight.val(), self.bias.val());
+        if let Some(norm) = norm {
+            let (scale, shift) = norm.scale_and_shift();
+            weight = weight * scale.clone().unsqueeze_dim(1);
+            bias = bias * scale + shift;
+        }
+        let x = planner.linear(name, input, filters(weight, bias));
+        planner.activation(name, x, activation)
+    }
+
+    /// Adds the layer to a plan as the 1x1 convolution of a map of one position.
+    pub(super) fn plan_as_conv(&self, planner: &mut Planner, name: &str, input: Node) -> Node {
+        planner.conv(name, input, filters(self.weight.val(), self.bias.val()))
+    }
+}
+
+fn filters(weight: Tensor<2>, bias: Tensor<1>) -> Filters {
+    Filters { weights: float_values(weight.into_data()), bias: float_values(bias.into_data()), window: POINT }
+}

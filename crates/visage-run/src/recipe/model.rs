@@ -1,0 +1,42 @@
+//! `[model]`.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use visage_model::{Architecture, NetworkConfig};
+
+use super::check::Checks;
+
+/// `[model]`: the network and its initial weights.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelRecipe {
+    /// The network.
+    pub architecture: Architecture,
+    /// Pretrained weights: a file (`.safetensors` or `.pth`), relative to the working directory, or, if visage was built
+    /// with the feature `hub`, `hub:OWNER/NAME[@REVISION]`. Absent: random weights.
+    pub weights: Option<PathBuf>,
+    /// Dropout rate of the head, in 0..1. Absent: the network's default. ResNet-18 has no dropout.
+    pub dropout: Option<f64>,
+    /// Stochastic depth rate of the last block, in 0..1. Absent: the network's default. ResNet-18 has none.
+    pub stochastic_depth: Option<f64>,
+}
+
+impl ModelRecipe {
+    /// The network with one output for each of `attributes` attributes.
+    #[must_use]
+    pub fn network(&self, attributes: usize) -> NetworkConfig {
+        let Self { architecture, dropout, stochastic_depth, .. } = *self;
+        NetworkConfig { architecture, outputs: attributes, dropout, stochastic_depth }
+    }
+
+    pub(super) fn check(&self, checks: &mut Checks) {
+        for (key, rate) in [("model.dropout", self.dropout), ("model.stochastic_depth", self.stochastic_depth)] {
+            if let Some(rate) = rate {
+                let has_rate = self.architecture != Architecture::ResNet18;
+                checks.require(has_rate, key, rate, "left out: resnet18 has none");
+                checks.from_0_below_1(key, rate);
+            }
+        }
+    }
+}

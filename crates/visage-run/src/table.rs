@@ -1,0 +1,334 @@
+//! `steps.csv` and `epochs.csv`: rows in order, each written by a single call.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
+use std::marker::PhantomData;
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::error::RunError;
+
+/// One optimiser step.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StepRow {
+    /// Steps done, this one included: the first is 1.
+    pub step: u64,
+    /// The epoch it belongs to, from 1.
+    pub epoch: u64,
+    /// Training loss of the batch.
+    pub loss: f64,
+    /// Learning rate of the step.
+    pub learning_rate: f64,
+    /// L2 norm of the gradient of all weights.
+    pub gradient_norm: f64,
+    /// Training images per second since the previous step.
+    pub images_per_second: f64,
+    /// Fraction of that time spent waiting for the next batch, from 0 to 1. A GPU works asynchronously, so this is an upper
+    /// bound of its idle time for lack of data. Tables of older runs do not have this column.
+    #[serde(default)]
+    pub waiting: f64,
+}
+
+/// One epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EpochRow {
+    /// The epoch, from 1.
+    pub epoch: u64,
+    /// Steps done at its end.
+    pub step: u64,
+    /// Mean training loss over its steps, with augmentation and dropout, each with the weights before the step.
+    pub train_loss: f64,
+    /// Mean loss on the validation split at its end.
+    pub validation_loss: f64,
+    /// Validation accuracy: the mean over the attributes for which it is defined, as the metrics below.
+    pub accuracy: Option<f64>,
+    /// Validation balanced accuracy.
+    pub balanced_accuracy: Option<f64>,
+    /// Validation precision.
+    pub precision: Option<f64>,
+    /// Validation recall.
+    pub recall: Option<f64>,
+    /// Validation F1.
+    pub f1: Option<f64>,
+    /// Validation average precision.
+    pub average_precision: Option<f64>,
+    /// Learning rate of its last step.
+    pub learning_rate: f64,
+    /// Duration of training and validation, in seconds.
+    pub seconds: f64,
+    /// Training images per second, without validation.
+    pub images_per_second: f64,
+    /// Whether it was the best so far.
+    pub best: bool,
+}
+
+/// A row of a table, identified by a number that increases from row to row.
+pub trait Row: Serialize + DeserializeOwned {
+    /// The first line of the table.
+    const HEADER: &str;
+
+    /// The row's number: the value of its first column.
+    fn number(&self) -> u64;
+}
+
+impl Row for StepRow {
+    const HEADER: &str = "step,epoch,loss,learning_rate,gradient_norm,images_per_second,waiting";
+
+    fn number(&self) -> u64 {
+        self.step
+    }
+}
+
+impl Row for EpochRow {
+    const HEADER: &str = "epoch,step,train_loss,validation_loss,accuracy,balanced_accuracy,precision,recall,f1,\
+                          average_precision,learning_rate,seconds,images_per_second,best";
+
+    fn number(&self) -> u64 {
+        self.epoch
+    }
+}
+
+/// `steps.csv`, open for appending.
+pub type StepTable = Table<StepRow>;
+/// `epochs.csv`, open for appending.
+pub type EpochTable = Table<EpochRow>;
+
+/// A table open for appending. It is locked while open, so that no second process writes into the same run.
+#[derive(Debug)]
+pub struct Table<R> {
+    path: PathBuf,
+    file: File,
+    row: PhantomData<R>,
+}
+
+impl<R: Row> Table<R> {
+    /// Opens the table, or creates it, for the rows after number `done`. Later rows are removed, and so is an incomplete one
+    /// that a killed process left.
+    pub(super) fn open(path: &Path, done: u64) -> Result<Self, RunError> {
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)
+            .map_err(RunError::io("open", path))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(RunError::InUse { path: path.to_owned() }),
+            Err(TryLockError::Error(error)) => return Err(RunError::io("lock", path)(error)),
+        }
+        let kept = kept_length::<R>(&file, path, done)?;
+        let rewind = |file: &mut File| {
+            file.set_len(kept)?;
+            file.seek(SeekFrom::Start(kept))
+        };
+        rewind(&mut file).map_err(RunError::io("shorten", path))?;
+        let mut table = Self { path: path.to_owned(), file, row: PhantomData };
+        if kept == 0 {
+            table.write(format!("{}\n", R::HEADER).as_bytes())?;
+        }
+        Ok(table)
+    }
+
+    /// Appends a row. It is in the file when this returns, even if the process is killed afterwards.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written.
+    pub fn append(&mut self, row: &R) -> Result<(), RunError> {
+        let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
+        let line = writer
+            .serialize(row)
+            .map_err(std::io::Error::other)
+            .and_then(|()| writer.into_inner().map_err(|error| std::io::Error::other(error.to_string())))
+            .map_err(RunError::io("write", &self.path))?;
+        self.write(&line)
+    }
+
+    /// One call for a whole line, so that a killed process leaves at most the last line incomplete.
+    fn write(&mut self, line: &[u8]) -> Result<(), RunError> {
+        self.file.write_all(line).map_err(RunError::io("write", &self.path))
+    }
+}
+
+/// The length in bytes of the header and the rows up to number `done`.
+fn kept_length<R: Row>(file: &File, path: &Path, done: u64) -> Result<u64, RunError> {
+    let mut reader = BufReader::new(file);
+    let mut kept = 0;
+    let mut line = String::new();
+    for number in 1.. {
+        line.clear();
+        let length = reader.read_line(&mut line).map_err(RunError::io("read", path))?;
+        // The end, or an incomplete line.
+        let Some(text) = line.strip_suffix('\n') else { break };
+        if number == 1 {
+            if text != R::HEADER {
+                let message = format!("the columns are {text:?}, not {:?}", R::HEADER);
+                return Err(RunError::Table { path: path.to_owned(), line: number, message });
+            }
+        } else {
+            let first = text.split(',').next().unwrap_or_default();
+            let row: u64 = first.parse().map_err(|_| RunError::Table {
+                path: path.to_owned(),
+                line: number,
+                message: format!("{first:?} is not the number of a row"),
+            })?;
+            if row > done {
+                break;
+            }
+        }
+        kept += length as u64;
+    }
+    Ok(kept)
+}
+
+/// Every row of a table; none if there is no file. An incomplete last row is left out.
+pub(super) fn read<R: Row>(path: &Path) -> Result<Vec<R>, RunError> {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(RunError::io("read", path)(error)),
+    };
+    let whole = text.rfind('\n').map_or("", |end| &text[..=end]);
+    let rows = csv::Reader::from_reader(whole.as_bytes()).into_deserialize();
+    rows.map(|row| {
+        row.map_err(|error| RunError::Table {
+            path: path.to_owned(),
+            line: error.position().map_or(1, csv::Position::line),
+            message: error.to_string(),
+        })
+    })
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(step: u64) -> StepRow {
+        StepRow {
+            step,
+            epoch: 1,
+            loss: 0.1 + step as f64,
+            learning_rate: 1e-3,
+            gradient_norm: 1.0 / 3.0,
+            images_per_second: 31.5,
+            waiting: 0.25,
+        }
+    }
+
+    fn epoch(epoch: u64) -> EpochRow {
+        EpochRow {
+            epoch,
+            step: 10 * epoch,
+            train_loss: 0.3,
+            validation_loss: f64::NAN,
+            accuracy: Some(0.9),
+            balanced_accuracy: None,
+            precision: None,
+            recall: Some(0.0),
+            f1: Some(1.0),
+            average_precision: Some(0.1),
+            learning_rate: 1.2e-9,
+            seconds: 12.0,
+            images_per_second: 1.0,
+            best: epoch == 1,
+        }
+    }
+
+    #[test]
+    fn headers_name_the_fields() {
+        fn header<R: Row>(row: R) -> String {
+            let mut writer = csv::Writer::from_writer(Vec::new());
+            writer.serialize(row).unwrap();
+            let text = String::from_utf8(writer.into_inner().unwrap()).unwrap();
+            text.lines().next().unwrap().to_owned()
+        }
+        assert_eq!(header(row(1)), StepRow::HEADER);
+        assert_eq!(header(epoch(1)), EpochRow::HEADER);
+    }
+
+    #[test]
+    fn rows_read_back_exactly() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("steps.csv");
+        let mut table = StepTable::open(&path, 0).unwrap();
+        let rows: Vec<StepRow> = (1..=3).map(row).collect();
+        for row in &rows {
+            table.append(row).unwrap();
+        }
+        assert_eq!(read::<StepRow>(&path).unwrap(), rows);
+
+        let path = folder.path().join("epochs.csv");
+        let mut table = EpochTable::open(&path, 0).unwrap();
+        table.append(&epoch(1)).unwrap();
+        table.append(&epoch(2)).unwrap();
+        let read = read::<EpochRow>(&path).unwrap();
+        assert!(read[1].validation_loss.is_nan());
+        assert_eq!((read[0].balanced_accuracy, read[0].recall, read[0].best), (None, Some(0.0), true));
+        assert_eq!((read[1].epoch, read[1].learning_rate, read[1].best), (2, 1.2e-9, false));
+    }
+
+    #[test]
+    fn resuming_removes_rows_after_the_checkpoint() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("steps.csv");
+        // Complete rows, the incomplete row that a killed process left, and the step of the checkpoint.
+        for (rows, cut_off, done, kept) in [
+            (0, "", 0, 0),
+            (5, "", 3, 3),
+            (5, "", 5, 5),
+            (5, "", 0, 0),
+            (5, "6,1,0.", 5, 5),
+            (5, "6", 4, 4),
+            (12, "", 9, 9),
+            (2, "", 9, 2),
+        ] {
+            let context = format!("{rows} rows and {cut_off:?}, checkpoint at {done}");
+            let _ = std::fs::remove_file(&path);
+            let mut table = StepTable::open(&path, 0).unwrap();
+            (1..=rows).for_each(|step| table.append(&row(step)).unwrap());
+            table.write(cut_off.as_bytes()).unwrap();
+            drop(table);
+            assert_eq!(read::<StepRow>(&path).unwrap().len() as u64, rows, "{context}");
+
+            let mut table = StepTable::open(&path, done).unwrap();
+            table.append(&row(kept + 1)).unwrap();
+            drop(table);
+            let steps: Vec<u64> = read::<StepRow>(&path).unwrap().iter().map(|row| row.step).collect();
+            assert_eq!(steps, (1..=kept + 1).collect::<Vec<_>>(), "{context}");
+        }
+    }
+
+    #[test]
+    fn an_incomplete_header_is_written_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("steps.csv");
+        std::fs::write(&path, "step,ep").unwrap();
+        StepTable::open(&path, 0).unwrap().append(&row(1)).unwrap();
+        assert_eq!(read::<StepRow>(&path).unwrap(), [row(1)]);
+    }
+
+    #[test]
+    fn a_table_changed_by_hand_is_refused_with_its_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("steps.csv");
+        for (text, line) in [("a,b\n".to_owned(), 1), (format!("{}\n1,1,1,1,1,1\nx\n", StepRow::HEADER), 3)] {
+            std::fs::write(&path, text).unwrap();
+            let error = StepTable::open(&path, 9).unwrap_err();
+            assert!(matches!(error, RunError::Table { line: found, .. } if found == line), "{error}");
+        }
+    }
+
+    #[test]
+    fn one_process_writes_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("steps.csv");
+        let first = StepTable::open(&path, 0).unwrap();
+        assert!(matches!(StepTable::open(&path, 0), Err(RunError::InUse { .. })));
+        drop(first);
+        assert!(StepTable::open(&path, 0).is_ok());
+    }
+}
