@@ -77,7 +77,7 @@ impl ServedModel {
     }
 }
 
-/// A panic in a network is a bug or a model that lies about itself. Neither may end the server.
+/// A panic in a network is a bug, or the model's card does not fit its network. Neither may end the server.
 fn catch_panic<T>(work: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(work)).ok()
 }
