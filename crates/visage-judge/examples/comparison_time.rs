@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use visage_judge::{Answers, Comparison, Intervals, Predictions, Resampling, Thresholds};
+use visage_judge::{Comparison, Intervals, Predictions, Resampling, RunPredictions, Thresholds};
 
 const IMAGES: usize = 20_000;
 const ATTRIBUTES: usize = 40;
@@ -17,11 +17,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let names: Vec<String> = (0..ATTRIBUTES).map(|attribute| format!("attribute {attribute}")).collect();
     let mut random = ChaCha8Rng::seed_from_u64(1);
     let labels: Vec<Option<bool>> = (0..IMAGES * ATTRIBUTES).map(|_| Some(random.random::<f32>() < 0.2)).collect();
-    let mut run = |name: &str| -> Result<Answers, visage_judge::Error> {
+    let mut run = |name: &str| -> Result<RunPredictions, visage_judge::Error> {
         let probability = |label: &Option<bool>| {
             (random.random::<f32>() + if *label == Some(true) { random.random::<f32>() } else { 0.0 }) / 2.0
         };
-        Ok(Answers {
+        Ok(RunPredictions {
             name: name.to_owned(),
             images: (0..IMAGES).map(|image| format!("{image:06}.jpg")).collect(),
             predictions: Predictions::new(names.clone(), labels.clone(), labels.iter().map(probability).collect())?,
@@ -41,8 +41,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Intervals::new(&runs[0].predictions, &runs[0].thresholds, &resampling)?;
     println!("intervals of one run: {:.2} s", began.elapsed().as_secs_f64());
     let began = Instant::now();
-    let aligned = Answers::align(runs)?;
-    Comparison::paired(&aligned.answers, &resampling)?;
+    let aligned = RunPredictions::align(runs)?;
+    Comparison::paired(&aligned.runs, &resampling)?;
     println!("two runs compared: {:.2} s", began.elapsed().as_secs_f64());
     // Linux alone tells how much memory a process had at most.
     if let Ok(status) = std::fs::read_to_string("/proc/self/status") {

@@ -1,37 +1,26 @@
-//! Counts of right and wrong decisions, and the metrics that need nothing else.
+//! The confusion matrix, and the metrics that follow from it alone.
 
 use std::ops::AddAssign;
 
 use serde::{Deserialize, Serialize};
 
-use crate::is_positive;
-
-/// How many decisions were right and wrong, by kind.
+/// The confusion matrix of one attribute: numbers of right and wrong decisions.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Confusion {
-    /// Present, and said to be.
+    /// Present and predicted present.
     pub true_positives: u64,
-    /// Absent, but said to be present.
+    /// Absent but predicted present.
     pub false_positives: u64,
-    /// Absent, and said to be.
+    /// Absent and predicted absent.
     pub true_negatives: u64,
-    /// Present, but said to be absent.
+    /// Present but predicted absent.
     pub false_negatives: u64,
 }
 
 impl Confusion {
-    /// Counts the decisions that `threshold` makes on (probability, label) pairs.
-    pub(crate) fn count(pairs: &[(f32, bool)], threshold: f32) -> Self {
-        let mut counts = Self::default();
-        for &(probability, present) in pairs {
-            counts.add(is_positive(probability, threshold), present);
-        }
-        counts
-    }
-
     /// Counts one decision.
-    pub(crate) fn add(&mut self, decided: bool, present: bool) {
-        let cell = match (decided, present) {
+    pub(crate) fn add(&mut self, decision: bool, present: bool) {
+        let cell = match (decision, present) {
             (true, true) => &mut self.true_positives,
             (true, false) => &mut self.false_positives,
             (false, false) => &mut self.true_negatives,
@@ -46,27 +35,25 @@ impl Confusion {
         self.positives() + self.negatives()
     }
 
-    /// Labels that say present.
+    /// Number of labels that are present.
     #[must_use]
     pub fn positives(&self) -> u64 {
         self.true_positives + self.false_negatives
     }
 
-    /// Labels that say absent.
+    /// Number of labels that are absent.
     #[must_use]
     pub fn negatives(&self) -> u64 {
         self.true_negatives + self.false_positives
     }
 
-    /// Decisions that say present.
+    /// Number of positive decisions.
     #[must_use]
     pub fn predicted_positives(&self) -> u64 {
         self.true_positives + self.false_positives
     }
 
-    /// Decisions that say absent.
-    #[must_use]
-    pub fn predicted_negatives(&self) -> u64 {
+    fn predicted_negatives(&self) -> u64 {
         self.true_negatives + self.false_negatives
     }
 
@@ -91,13 +78,13 @@ impl Confusion {
         ratio(self.true_positives, self.positives())
     }
 
-    /// 2 tp / (2 tp + fp + fn). Wherever precision and recall have a harmonic mean this is it; it is defined, and 0,
-    /// also where nothing was predicted positive though something is.
+    /// 2 tp / (2 tp + fp + fn): the harmonic mean of precision and recall where that is defined, and 0 where positives
+    /// exist but none was predicted.
     pub(crate) fn f1(&self) -> Option<f64> {
         ratio(2 * self.true_positives, self.predicted_positives() + self.positives())
     }
 
-    /// Matthews correlation coefficient, -1 to 1; undefined where labels or decisions are all the same.
+    /// Matthews correlation coefficient, -1 to 1; undefined where all labels or all decisions are equal.
     pub(crate) fn mcc(&self) -> Option<f64> {
         let margins = [self.predicted_positives(), self.positives(), self.negatives(), self.predicted_negatives()];
         let scale = margins.map(|margin| margin as f64).iter().product::<f64>().sqrt();
@@ -115,11 +102,14 @@ impl Confusion {
     pub(crate) fn prevalence(&self) -> Option<f64> {
         ratio(self.positives(), self.support())
     }
+}
 
-    /// Labels of the class that occurs more often.
-    pub(crate) fn commoner_class(&self) -> u64 {
-        self.positives().max(self.negatives())
-    }
+/// Accuracy of always answering the commoner class of each attribute, over all labels of all attributes.
+pub(crate) fn commoner_class_accuracy<'a>(attributes: impl Iterator<Item = &'a Confusion>) -> Option<f64> {
+    let (right, all) = attributes.fold((0, 0), |(right, all), confusion| {
+        (right + confusion.positives().max(confusion.negatives()), all + confusion.support())
+    });
+    ratio(right, all)
 }
 
 impl AddAssign for Confusion {
@@ -131,7 +121,7 @@ impl AddAssign for Confusion {
     }
 }
 
-/// `part / whole`, undefined where there is no whole.
+/// `part / whole`, undefined where `whole` is 0.
 pub(crate) fn ratio(part: u64, whole: u64) -> Option<f64> {
     (whole > 0).then(|| part as f64 / whole as f64)
 }
@@ -141,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_undefined_says_so() {
+    fn undefined_metrics_are_none() {
         let confusion = |tp, fp, tn, fn_| Confusion {
             true_positives: tp,
             false_positives: fp,

@@ -1,12 +1,12 @@
-//! What can be wrong with the input of a judgement.
+//! Errors.
 
 use std::fmt;
 
-/// Why labels, probabilities, thresholds or evaluations were refused.
+/// Invalid labels, probabilities, thresholds or evaluations.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Error {
-    /// There is no attribute to judge.
-    #[error("there is no attribute to judge: name at least one")]
+    /// There are no attributes.
+    #[error("there is no attribute to evaluate: name at least one")]
     NoAttributes,
     /// Two columns have the same name, so matching by name would be ambiguous.
     #[error("attribute {name:?} is named twice: attribute names must differ")]
@@ -45,7 +45,7 @@ pub enum Error {
         /// The offending value.
         value: f32,
     },
-    /// Attributes were asked for by name that are not there.
+    /// Unknown attribute names were requested.
     #[error("no such attributes: {}", .names.join(", "))]
     UnknownAttributes {
         /// The names that were not found.
@@ -67,14 +67,14 @@ pub enum Error {
         /// The offending value.
         value: f32,
     },
-    /// More images than can be resampled.
-    #[error("{images} images are more than can be resampled (2^30): judge a part of them")]
+    /// Too many images to resample.
+    #[error("{images} images are more than can be resampled (2^30): evaluate a part of them")]
     TooManyImages {
         /// Number of images.
         images: usize,
     },
-    /// Tables of different images cannot share random draws.
-    #[error("{first} images and {other} images: what is resampled together must be of the same images")]
+    /// Tables with different numbers of images cannot share random draws.
+    #[error("{first} images and {other} images: tables resampled together must hold the same images")]
     DifferentImages {
         /// Images of the first table.
         first: usize,
@@ -89,7 +89,7 @@ pub enum Error {
         /// Number of images.
         images: usize,
     },
-    /// Two runs have nothing in common to compare on.
+    /// Two runs share no images or no attributes.
     #[error(
         "{first:?} and {other:?} have no {what} in common, so they cannot be compared: evaluate both on the same data"
     )]
@@ -98,22 +98,22 @@ pub enum Error {
         first: String,
         /// Name of the other.
         other: String,
-        /// What they do not share: images or attributes.
+        /// What they do not share: image or attribute.
         what: &'static str,
     },
-    /// Two runs were judged by other labels of images called the same.
+    /// Two runs have different labels of images of the same names.
     #[error(
-        "{first:?} and {other:?} were judged on other labels: {differing} of the {compared} they share differ; either the \
-         labels were changed or these are other images of the same names; evaluate both on the same data"
+        "{first:?} and {other:?} were evaluated on different labels: {differing} of the {compared} they share differ; either \
+         the labels were changed or these are different images of the same names; evaluate both on the same data"
     )]
-    OtherLabels {
+    DifferentLabels {
         /// Name of the first run.
         first: String,
         /// Name of the other.
         other: String,
-        /// Known labels that differ.
+        /// Number of labels that differ.
         differing: usize,
-        /// Labels that both know.
+        /// Number of labels that both know.
         compared: usize,
     },
     /// No label is known.
@@ -125,23 +125,23 @@ pub enum Error {
         /// Number of evaluations given.
         found: usize,
     },
-    /// Evaluations of different attributes cannot stand side by side.
+    /// Evaluations of different attributes cannot be compared.
     #[error(
-        "the evaluations judge different attributes, so their means cannot be compared; against {reference:?}: {}; \
+        "the evaluations are of different attributes, so their means cannot be compared; against {reference:?}: {}; \
          evaluate both on the same attributes",
         .mismatches.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
     )]
-    AttributeMismatch {
-        /// Name of the first evaluation, which the others are matched against.
+    DifferentAttributes {
+        /// Name of the first evaluation.
         reference: String,
         /// One entry per evaluation that does not match.
-        mismatches: Vec<Mismatch>,
+        mismatches: Vec<AttributeMismatch>,
     },
 }
 
 /// How the attributes of one evaluation differ from those of the first.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mismatch {
+pub struct AttributeMismatch {
     /// Name of the evaluation that differs.
     pub evaluation: String,
     /// Attributes of the first evaluation that this one lacks.
@@ -150,7 +150,7 @@ pub struct Mismatch {
     pub surplus: Vec<String>,
 }
 
-impl fmt::Display for Mismatch {
+impl fmt::Display for AttributeMismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}", self.evaluation)?;
         if !self.missing.is_empty() {

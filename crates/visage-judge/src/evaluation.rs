@@ -1,9 +1,14 @@
-//! Everything measured about one set of predictions.
+//! All metrics of one set of predictions.
 
 use serde::{Deserialize, Serialize};
 
-use crate::confusion::ratio;
-use crate::{Confusion, Error, Predictions, Scores, ThresholdRule, Thresholds, is_positive};
+use crate::confusion::{Confusion, commoner_class_accuracy, ratio};
+use crate::error::Error;
+use crate::predictions::Predictions;
+use crate::ranking::Ranking;
+use crate::scores::Scores;
+use crate::tally::Tally;
+use crate::thresholds::{ThresholdRule, Thresholds, is_positive};
 
 /// The metrics of one attribute, on the images whose label is known.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -14,9 +19,9 @@ pub struct AttributeMetrics {
     pub threshold: f32,
     /// Number of known labels.
     pub support: u64,
-    /// Number of labels that say present.
+    /// Number of labels that are present.
     pub positives: u64,
-    /// Right and wrong decisions.
+    /// The confusion matrix.
     #[serde(flatten)]
     pub confusion: Confusion,
     /// The metrics.
@@ -24,8 +29,8 @@ pub struct AttributeMetrics {
     pub scores: Scores,
 }
 
-/// Means over all attributes with an undefined metric counted as 0, as the write-up this project grew from and much
-/// other code has them. Kept to compare with published figures; [`Evaluation::macro_average`] is the honest mean.
+/// Means over all attributes with an undefined metric counted as 0, as in much published code. Kept for comparison with
+/// published figures; [`Evaluation::macro_average`] leaves undefined values out.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct OriginalMeans {
     /// Mean accuracy.
@@ -66,7 +71,7 @@ impl OriginalMeans {
     }
 }
 
-/// Everything measured about the predictions on one split.
+/// All metrics of the predictions on one split.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
     /// Number of images, with known labels or without.
@@ -75,12 +80,12 @@ pub struct Evaluation {
     pub threshold_rule: ThresholdRule,
     /// Each metric's mean over the attributes where it is defined.
     pub macro_average: Scores,
-    /// The metrics of all known (image, attribute) pairs taken as one pile. `commoner_class_accuracy` still answers
-    /// each attribute's own commoner class.
+    /// The metrics of all known labels of all attributes pooled. `commoner_class_accuracy` still answers each
+    /// attribute's own commoner class.
     pub micro_average: Scores,
-    /// Means with undefined counted as 0.
+    /// The means with undefined metrics counted as 0.
     pub original: OriginalMeans,
-    /// Share of images whose every known label was decided rightly, of those with a known label.
+    /// Share of images with all known labels decided correctly, of the images with a known label.
     pub subset_accuracy: Option<f64>,
     /// The attributes, in the order of the predictions.
     pub attributes: Vec<AttributeMetrics>,
@@ -102,34 +107,37 @@ impl Evaluation {
 /// The thresholds are not one finite number per attribute.
 pub fn evaluate(predictions: &Predictions, thresholds: &Thresholds) -> Result<Evaluation, Error> {
     thresholds.check(predictions.attributes())?;
-    let mut pooled = Confusion::default();
+    let mut pooled = Tally::default();
     let mut pooled_pairs = Vec::with_capacity(predictions.labels().len());
-    let mut commoner_class = 0;
     let columns = predictions.attributes().iter().zip(&thresholds.values).enumerate();
     let attributes: Vec<AttributeMetrics> = columns
         .map(|(column, (attribute, &threshold))| {
             let pairs: Vec<(f32, bool)> = predictions.known(column).collect();
-            let confusion = Confusion::count(&pairs, threshold);
-            pooled += confusion;
+            let mut tally = Tally::default();
+            for &(probability, present) in &pairs {
+                let decision = is_positive(probability, threshold);
+                tally.add(probability, decision, present);
+                // Label by label, not tally by tally: the sums round as one pass over all labels does.
+                pooled.add(probability, decision, present);
+            }
             pooled_pairs.extend_from_slice(&pairs);
-            commoner_class += confusion.commoner_class();
             AttributeMetrics {
                 attribute: attribute.clone(),
                 threshold,
-                support: confusion.support(),
-                positives: confusion.positives(),
-                confusion,
-                scores: Scores::new(&confusion, pairs),
+                support: tally.confusion.support(),
+                positives: tally.confusion.positives(),
+                confusion: tally.confusion,
+                scores: tally.scores(Ranking::new(pairs).scores()),
             }
         })
         .collect();
 
-    let commoner_class_accuracy = ratio(commoner_class, pooled.support());
+    let commoner_class_accuracy = commoner_class_accuracy(attributes.iter().map(|attribute| &attribute.confusion));
     Ok(Evaluation {
         images: predictions.images(),
         threshold_rule: thresholds.rule,
         macro_average: Scores::mean_where_defined(attributes.iter().map(|attribute| &attribute.scores)),
-        micro_average: Scores { commoner_class_accuracy, ..Scores::new(&pooled, pooled_pairs) },
+        micro_average: Scores { commoner_class_accuracy, ..pooled.scores(Ranking::new(pooled_pairs).scores()) },
         original: OriginalMeans::new(&attributes),
         subset_accuracy: subset_accuracy(predictions, thresholds),
         attributes,
@@ -139,13 +147,13 @@ pub fn evaluate(predictions: &Predictions, thresholds: &Thresholds) -> Result<Ev
 fn subset_accuracy(predictions: &Predictions, thresholds: &Thresholds) -> Option<f64> {
     let width = thresholds.values.len();
     let rows = predictions.labels().chunks_exact(width).zip(predictions.probabilities().chunks_exact(width));
-    let (mut right, mut judged) = (0, 0);
+    let (mut right, mut labelled) = (0, 0);
     for (labels, probabilities) in rows.filter(|(labels, _)| labels.iter().any(Option::is_some)) {
-        let decided = probabilities.iter().zip(&thresholds.values).map(|(&p, &threshold)| is_positive(p, threshold));
-        judged += 1;
-        right += u64::from(labels.iter().zip(decided).all(|(label, decision)| label.is_none_or(|is| is == decision)));
+        let decisions = probabilities.iter().zip(&thresholds.values).map(|(&p, &threshold)| is_positive(p, threshold));
+        labelled += 1;
+        right += u64::from(labels.iter().zip(decisions).all(|(label, decision)| label.is_none_or(|is| is == decision)));
     }
-    ratio(right, judged)
+    ratio(right, labelled)
 }
 
 #[cfg(test)]

@@ -2,11 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::Error;
+use crate::error::Error;
 
-/// Labels and probabilities of some images, checked once and then trusted.
-///
-/// Both tables are row-major, `images x attributes`.
+/// Labels and probabilities of some images, validated once. Both tables are row-major, `images x attributes`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Predictions {
     attributes: Vec<String>,
@@ -15,13 +13,13 @@ pub struct Predictions {
 }
 
 impl Predictions {
-    /// Takes the labels (`None` where nobody knows) and the probabilities of presence, row-major,
-    /// `images x attributes`. No image at all is allowed: every metric is undefined then.
+    /// Takes the labels (`None` where unknown) and the probabilities of presence, row-major, `images x attributes`.
+    /// Without images every metric is undefined.
     ///
     /// # Errors
     ///
     /// No attribute, a repeated attribute name, tables of the wrong length, or a probability that is NaN or outside
-    /// 0 to 1 (also under an unknown label: a model that gives one is broken).
+    /// 0 to 1, also under an unknown label: it means that the model is broken.
     pub fn new(attributes: Vec<String>, labels: Vec<Option<bool>>, mut probabilities: Vec<f32>) -> Result<Self, Error> {
         if attributes.is_empty() {
             return Err(Error::NoAttributes);
@@ -75,7 +73,7 @@ impl Predictions {
     ///
     /// # Errors
     ///
-    /// The attribute is not there.
+    /// There is no such attribute.
     pub fn column(&self, attribute: &str) -> Result<Vec<(f32, bool)>, Error> {
         match self.attributes.iter().position(|name| name == attribute) {
             Some(column) => Ok(self.known(column).collect()),
@@ -87,7 +85,7 @@ impl Predictions {
     ///
     /// # Errors
     ///
-    /// No attribute, one that is not there (all such are named), or one named twice.
+    /// No attribute, unknown attributes (all of them are named), or one named twice.
     pub fn select(&self, attributes: &[&str]) -> Result<Self, Error> {
         if attributes.is_empty() {
             return Err(Error::NoAttributes);
@@ -113,7 +111,7 @@ impl Predictions {
         })
     }
 
-    /// The same attributes of the images for which `member` holds, given their number.
+    /// The same attributes of the images whose index satisfies `member`.
     #[must_use]
     pub fn rows(&self, member: impl Fn(usize) -> bool) -> Self {
         let width = self.attributes.len();
@@ -153,11 +151,11 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_not_a_table_of_probabilities() {
+    fn invalid_tables_are_refused() {
         let known = |n: usize| vec![Some(true); n];
         let two = || names(&["Smiling", "Male"]);
         let cases = [
-            (Predictions::new(vec![], vec![], vec![]), "there is no attribute to judge"),
+            (Predictions::new(vec![], vec![], vec![]), "there is no attribute to evaluate"),
             (Predictions::new(names(&["Male", "Male"]), known(2), vec![0.5; 2]), "\"Male\" is named twice"),
             (Predictions::new(two(), known(3), vec![0.5; 3]), "3 labels do not fill whole rows of 2"),
             (Predictions::new(two(), known(4), vec![0.5; 2]), "4 labels but 2 probabilities"),
@@ -178,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn selects_by_name_in_the_order_asked_for() {
+    fn selects_by_name_in_the_given_order() {
         let labels = vec![Some(true), Some(false), None, Some(false), Some(true), Some(true)];
         let all = Predictions::new(names(&["a", "b", "c"]), labels, vec![0.1, 0.2, 0.3, 0.4, 0.5, 0.6]).unwrap();
         let some = all.select(&["c", "a"]).unwrap();

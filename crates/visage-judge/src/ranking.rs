@@ -1,6 +1,6 @@
-//! The scores of one attribute in descending order, and what depends on their order alone.
+//! Probabilities of one attribute in descending order, and the metrics of that order.
 
-/// Images that share one score: no threshold can tell them apart.
+/// Images that share one score: every threshold decides them alike.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Tie {
     score: f32,
@@ -16,14 +16,21 @@ pub struct Ranking {
     negatives: u64,
 }
 
-/// What a threshold at one of the scores would decide.
+/// The metrics of a ranking.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RankScores {
+    pub average_precision: Option<f64>,
+    pub roc_auc: Option<f64>,
+}
+
+/// The decisions of a threshold placed at one of the scores.
 #[derive(Debug, Clone, Copy)]
 pub struct Cut {
-    /// The threshold: everything that scores at least this is called positive.
+    /// The threshold: images that score at least this are predicted positive.
     pub score: f32,
-    /// Positives at or above it.
+    /// Positives at or above the threshold.
     pub true_positives: u64,
-    /// Images at or above it.
+    /// Images at or above the threshold.
     pub predicted_positives: u64,
 }
 
@@ -56,7 +63,8 @@ impl Ranking {
         self.negatives
     }
 
-    /// Every distinct decision that some threshold makes, but for "none is positive", in descending order of score.
+    /// Every distinct set of decisions that some threshold makes, in descending order of score; without the one that
+    /// predicts no image positive.
     pub fn cuts(&self) -> impl Iterator<Item = Cut> + '_ {
         self.ties.iter().scan((0, 0), |(true_positives, predicted_positives), tie| {
             *true_positives += tie.positives;
@@ -65,10 +73,13 @@ impl Ranking {
         })
     }
 
+    pub(crate) fn scores(&self) -> RankScores {
+        RankScores { average_precision: self.average_precision(), roc_auc: self.roc_auc() }
+    }
+
     /// Average precision: the precision at each distinct score, weighted by the recall gained there; no interpolation
     /// (scikit-learn's `average_precision_score`). Undefined without positives.
-    #[must_use]
-    pub fn average_precision(&self) -> Option<f64> {
+    fn average_precision(&self) -> Option<f64> {
         let gained = self
             .cuts()
             .zip(&self.ties)
@@ -76,10 +87,9 @@ impl Ranking {
         (self.positives > 0).then(|| gained.sum::<f64>() / self.positives as f64)
     }
 
-    /// Area under the ROC curve: the chance that a positive outranks a negative, a tie counting one half.
+    /// Area under the ROC curve: the probability that a positive outranks a negative, a tie counting one half.
     /// Undefined where one of the classes does not occur.
-    #[must_use]
-    pub fn roc_auc(&self) -> Option<f64> {
+    fn roc_auc(&self) -> Option<f64> {
         let mut above = 0;
         let mut twice_won: u128 = 0; // in halves, so that the count stays exact
         for tie in &self.ties {

@@ -4,10 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Confusion;
-use crate::calibration::{brier, expected_calibration_error, log_loss};
-use crate::confusion::ratio;
-use crate::ranking::Ranking;
+use crate::confusion::{Confusion, commoner_class_accuracy};
 
 /// One value per metric; `None` (null in JSON) where a metric is undefined.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
@@ -18,7 +15,7 @@ pub struct Scores {
     pub balanced_accuracy: Option<f64>,
     /// Share of positive decisions that are right.
     pub precision: Option<f64>,
-    /// Share of positives that were found.
+    /// Share of positives that are predicted positive.
     pub recall: Option<f64>,
     /// Harmonic mean of precision and recall.
     pub f1: Option<f64>,
@@ -32,32 +29,18 @@ pub struct Scores {
     pub brier: Option<f64>,
     /// Mean negative log likelihood in nats; lower is better.
     pub log_loss: Option<f64>,
-    /// Expected calibration error over [`crate::ECE_BINS`] bins of equal width; lower is better.
+    /// Expected calibration error over 15 bins of equal width (Guo et al., 2017); lower is better.
     pub ece: Option<f64>,
-    /// Share of positive decisions. Far below `prevalence`, recall is lost.
+    /// Share of positive decisions. Where it is far below `prevalence`, recall is low.
     pub predicted_positive_rate: Option<f64>,
     /// Share of positive labels.
     pub prevalence: Option<f64>,
-    /// Accuracy of always answering the class that is commoner in these very labels: what accuracy has to beat.
+    /// Accuracy of always answering the class that is commoner in these labels: the baseline of accuracy.
     pub commoner_class_accuracy: Option<f64>,
 }
 
 impl Scores {
-    /// Scores decisions already counted, and the (probability, label) pairs behind them.
-    pub(crate) fn new(confusion: &Confusion, pairs: Vec<(f32, bool)>) -> Self {
-        let (brier, log_loss, ece) = (brier(&pairs), log_loss(&pairs), expected_calibration_error(&pairs));
-        let ranking = Ranking::new(pairs);
-        Self {
-            average_precision: ranking.average_precision(),
-            roc_auc: ranking.roc_auc(),
-            brier,
-            log_loss,
-            ece,
-            ..Self::of_decisions(confusion)
-        }
-    }
-
-    /// What decisions alone tell; the rest undefined.
+    /// The metrics of decisions; those of probabilities are undefined.
     pub(crate) fn of_decisions(confusion: &Confusion) -> Self {
         Self {
             accuracy: confusion.accuracy(),
@@ -68,7 +51,7 @@ impl Scores {
             mcc: confusion.mcc(),
             predicted_positive_rate: confusion.predicted_positive_rate(),
             prevalence: confusion.prevalence(),
-            commoner_class_accuracy: ratio(confusion.commoner_class(), confusion.support()),
+            commoner_class_accuracy: commoner_class_accuracy(std::iter::once(confusion)),
             ..Self::default()
         }
     }
@@ -151,7 +134,7 @@ impl Metric {
         Self::CommonerClassAccuracy,
     ];
 
-    /// What a reader of a table calls it.
+    /// Its heading in a table.
     #[must_use]
     pub fn heading(self) -> &'static str {
         match self {
@@ -172,7 +155,7 @@ impl Metric {
         }
     }
 
-    /// Whether more is better; `None` for those that describe rather than judge.
+    /// Whether higher is better; `None` for metrics that describe rather than rate.
     #[must_use]
     pub fn higher_is_better(self) -> Option<bool> {
         match self {

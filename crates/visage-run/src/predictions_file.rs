@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use visage_data::Split;
-use visage_judge::{Answers, Predictions, ThresholdRule, Thresholds};
+use visage_judge::{Predictions, RunPredictions, ThresholdRule, Thresholds};
 use visage_weights::{Tensor, TensorFile, TensorValues};
 
 use crate::error::RunError;
@@ -155,8 +155,8 @@ impl PredictionsFile {
 
     /// The predictions, under the name of a run.
     #[must_use]
-    pub fn answers(self, name: &str) -> Answers {
-        Answers {
+    pub fn answers(self, name: &str) -> RunPredictions {
+        RunPredictions {
             name: name.to_owned(),
             images: self.origin.images,
             predictions: self.predictions,

@@ -1,66 +1,61 @@
-//! Whether probabilities mean what they say.
+//! Reliability diagrams.
 
-use visage_judge::ECE_BINS;
+use visage_judge::reliability_bins;
 
-use super::{run_keys, told};
+use super::{per_run, run_keys};
+use crate::attribute_predictions::AttributePredictions;
 use crate::axis::Axis;
-use crate::curve::Answers;
-use crate::drawing::{Dash, Ink, Told};
+use crate::drawing::{Dash, Ink, Tooltip};
 use crate::figure::Figure;
 use crate::number::{grouped, percent, short};
-use crate::sheet::{Key, NARROW, Sample, Sheet};
+use crate::sheet::{LegendEntry, NARROW, Sheet, Swatch};
 
 /// The standard normal quantile of a 95 % interval.
 const Z: f64 = 1.96;
 
-/// A bin of probabilities: how many images, their mean probability, the share of them that has the attribute.
-pub struct Bin {
-    pub images: f64,
-    pub probability: f64,
-    pub share: f64,
-}
-
-/// How often the attribute is there against how probable it was called, in the bins of the expected calibration error.
-pub fn figure(attribute: &str, answers: &[Answers<'_>]) -> Figure {
-    let mut keys = run_keys(answers.iter().map(|each| (each.run, each.name)));
-    if answers.iter().any(|each| !each.before.is_empty()) {
+/// Observed frequency against predicted probability, in the bins of the expected calibration error.
+pub fn figure(attribute: &str, predictions: &[AttributePredictions<'_>]) -> Figure {
+    let mut keys = run_keys(predictions.iter().map(|each| (each.run, each.name)));
+    if predictions.iter().any(|each| !each.before.is_empty()) {
         if keys.is_empty() {
             keys.extend(
-                answers.iter().map(|each| Key::new(each.name, Ink::Series(each.run), Sample::Line(Dash::Solid))),
+                predictions
+                    .iter()
+                    .map(|each| LegendEntry::new(each.name, Ink::Series(each.run), Swatch::Line(Dash::Solid))),
             );
         }
-        keys.push(Key::new("before calibration", Ink::Muted, Sample::Line(Dash::Dotted)));
+        keys.push(LegendEntry::new("before calibration", Ink::Muted, Swatch::Line(Dash::Dotted)));
     }
     let mut sheet = Sheet::new(NARROW, &keys);
     let x = Axis::share("Predicted probability (mean of the bin)");
-    let plot = sheet.plot("", 210.0, x, Axis::share("Share that has it (95 % interval)"));
+    let plot = sheet.plot("", 210.0, x, Axis::share("Observed frequency (95 % interval)"));
     plot.reference([0.0, 0.0], [1.0, 1.0]);
-    for each in answers {
-        let before = bins(&each.before);
-        let points: Vec<[f64; 2]> = before.iter().map(|bin| [bin.probability, bin.share]).collect();
-        plot.line(&points, Ink::Muted, 1.4, Dash::Dotted, Told::Values(format!("{} before calibration", each.name)));
+    for each in predictions {
+        let before = reliability_bins(&each.before);
+        let points: Vec<[f64; 2]> = before.iter().map(|bin| [bin.probability, bin.frequency]).collect();
+        plot.line(&points, Ink::Muted, 1.4, Dash::Dotted, Tooltip::Values(format!("{} before calibration", each.name)));
     }
-    for each in answers {
+    for each in predictions {
         let ink = Ink::Series(each.run);
-        let bins = bins(&each.pairs);
-        let points: Vec<[f64; 2]> = bins.iter().map(|bin| [bin.probability, bin.share]).collect();
+        let bins = reliability_bins(&each.pairs);
+        let points: Vec<[f64; 2]> = bins.iter().map(|bin| [bin.probability, bin.frequency]).collect();
         for bin in &bins {
-            let [low, high] = wilson(bin.share, bin.images);
-            plot.line(&[[bin.probability, low], [bin.probability, high]], ink, 1.0, Dash::Solid, Told::Nothing);
+            let [low, high] = wilson(bin.frequency, bin.images as f64);
+            plot.line(&[[bin.probability, low], [bin.probability, high]], ink, 1.0, Dash::Solid, Tooltip::Nothing);
         }
-        plot.line(&points, ink, 1.4, Dash::of_run(each.run), Told::Nothing);
+        plot.line(&points, ink, 1.4, Dash::of_run(each.run), Tooltip::Nothing);
         for bin in &bins {
-            let told = format!(
-                "{}: of {} images called {} probable, {} have it",
+            let tooltip = format!(
+                "{}: of {} images predicted with probability {}, {} have the attribute",
                 each.name,
-                grouped(bin.images),
+                grouped(bin.images as f64),
                 percent(bin.probability),
-                percent(bin.share)
+                percent(bin.frequency)
             );
-            plot.dot([bin.probability, bin.share], 3.5, false, ink, Told::Words(told));
+            plot.dot([bin.probability, bin.frequency], 3.5, false, ink, Tooltip::Text(tooltip));
         }
     }
-    let mut reading = told("Called probable and there:", answers.iter().map(|each| (each.name, in_words(each))));
+    let mut reading = per_run("Predicted and observed:", predictions.iter().map(|each| (each.name, in_words(each))));
     reading += " On the dashed line both agree; below it probabilities are too high.";
     Figure {
         file: "reliability".to_owned(),
@@ -70,12 +65,12 @@ pub fn figure(attribute: &str, answers: &[Answers<'_>]) -> Figure {
     }
 }
 
-fn in_words(each: &Answers<'_>) -> String {
+fn in_words(each: &AttributePredictions<'_>) -> String {
     let mean = each.pairs.iter().map(|(probability, _)| f64::from(*probability)).sum::<f64>() / each.pairs.len() as f64;
     match (each.metrics.scores.prevalence, each.metrics.scores.ece) {
         (Some(prevalence), Some(ece)) => {
             format!(
-                "{} on average, where {} have it; expected calibration error {}",
+                "{} on average, observed {}; expected calibration error {}",
                 percent(mean),
                 percent(prevalence),
                 short(ece)
@@ -83,25 +78,6 @@ fn in_words(each: &Answers<'_>) -> String {
         }
         _ => "no label is known".to_owned(),
     }
-}
-
-/// The bins that hold an image.
-pub fn bins(pairs: &[(f32, bool)]) -> Vec<Bin> {
-    let mut sums = [[0.0; 3]; ECE_BINS];
-    for &(probability, present) in pairs {
-        let probability = f64::from(probability);
-        let bin = ((probability * ECE_BINS as f64).ceil() as usize).clamp(1, ECE_BINS) - 1;
-        let add = [1.0, probability, f64::from(u8::from(present))];
-        sums[bin].iter_mut().zip(add).for_each(|(sum, value)| *sum += value);
-    }
-    let filled = sums.into_iter().filter(|[images, ..]| *images > 0.0);
-    filled
-        .map(|[images, probability, present]| Bin {
-            images,
-            probability: probability / images,
-            share: present / images,
-        })
-        .collect()
 }
 
 /// The score interval of a share of `images`: Wilson, "Probable inference, the law of succession, and statistical
@@ -125,12 +101,5 @@ mod tests {
             assert!(found.iter().zip(&case[2..]).all(|(a, b)| (a - b).abs() < 2e-5), "{found:?}, golden {case:?}");
         }
         assert_eq!(cases.as_array().unwrap().len(), 4);
-    }
-
-    #[test]
-    fn only_bins_with_images_count() {
-        let found = bins(&[(0.0, false), (0.06, true), (1.0, true)]);
-        assert_eq!(found.iter().map(|bin| bin.images).collect::<Vec<_>>(), [2.0, 1.0]);
-        assert_eq!(found[0].share, 0.5);
     }
 }

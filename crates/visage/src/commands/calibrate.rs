@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use visage_data::Split;
-use visage_judge::{Calibration, Chosen, Metric, Predictions, ThresholdRule, Thresholds, evaluate, probabilities};
+use visage_judge::{
+    Calibration, ChosenThresholds, Metric, Predictions, ThresholdRule, Thresholds, evaluate, probabilities,
+};
 use visage_run::predict::{LabelledOutputs, logits};
 
 use super::evaluate::{BATCH_SIZE, images, open};
@@ -67,9 +69,11 @@ pub fn run(args: &CalibrateArgs) -> Result<(), CommandError> {
         Method::Keep => card.calibration.clone(),
     };
     let calibrated = predictions(probabilities(calibration.as_ref(), &logits))?;
-    let Chosen { thresholds, unreached } = match args.thresholds {
+    let ChosenThresholds { thresholds, unreached } = match args.thresholds {
         ThresholdChoice::Rule(rule) => Thresholds::choose(rule, &calibrated),
-        ThresholdChoice::Fixed(value) => Chosen { thresholds: Thresholds::fixed(value, count), unreached: Vec::new() },
+        ThresholdChoice::Fixed(value) => {
+            ChosenThresholds { thresholds: Thresholds::fixed(value, count), unreached: Vec::new() }
+        }
     };
     let before = evaluate(&predictions(probabilities(card.calibration.as_ref(), &logits))?, &thresholds)?;
     // On the images it was fitted to, a calibration flatters.

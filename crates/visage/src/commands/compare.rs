@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use visage_data::Split;
 use visage_judge::{
-    Answers, ComparedRow, Comparison, Evaluation, Flag, Interval, Metric, ORIGINAL_TEST_IMAGES, Scores, Verdict,
+    ComparedRow, Comparison, Evaluation, Flag, Interval, Metric, ORIGINAL_TEST_IMAGES, RunPredictions, Scores, Verdict,
     published_means,
 };
 use visage_run::{MetricsFile, PredictionsFile, RunFolder};
@@ -129,20 +129,20 @@ pub fn compare(runs: Vec<Run>, published: bool) -> Result<ComparedRuns, CommandE
 /// Compares image by image; also the evaluation of the first run on the images compared.
 fn paired(runs: Vec<Run>, names: &[String], notes: &mut Vec<String>) -> Result<(Comparison, Evaluation), CommandError> {
     let answers = runs.into_iter().zip(names).filter_map(|(run, name)| Some(run.predictions?.answers(name)));
-    let aligned = Answers::align(answers.collect())?;
-    for (name, left_out) in names.iter().zip(&aligned.left_out) {
+    let aligned = RunPredictions::align(answers.collect())?;
+    for (name, unmatched) in names.iter().zip(&aligned.unmatched) {
         let mut without = Vec::new();
-        if left_out.images > 0 {
-            without.push(counted(left_out.images as u64, "image"));
+        if unmatched.images > 0 {
+            without.push(counted(unmatched.images as u64, "image"));
         }
-        if !left_out.attributes.is_empty() {
-            without.push(format!("the attributes {}", left_out.attributes.join(", ")));
+        if !unmatched.attributes.is_empty() {
+            without.push(format!("the attributes {}", unmatched.attributes.join(", ")));
         }
         if !without.is_empty() {
             notes.push(format!("{name} without {}: not every run was judged on them", without.join(" and ")));
         }
     }
-    let (comparison, mut evaluations) = Comparison::paired(&aligned.answers, &RESAMPLING)?;
+    let (comparison, mut evaluations) = Comparison::paired(&aligned.runs, &RESAMPLING)?;
     Ok((comparison, evaluations.swap_remove(0)))
 }
 
@@ -209,10 +209,10 @@ pub fn names(runs: &[PathBuf]) -> Vec<String> {
     runs.iter().map(unique).collect()
 }
 
-/// What there is to say about the comparison, without its tables.
-pub fn words(compared: &ComparedRuns) -> Vec<String> {
+/// The findings of a comparison in words, without its tables.
+pub fn findings(compared: &ComparedRuns) -> Vec<String> {
     let ComparedRuns { comparison, notes, .. } = compared;
-    [differences(comparison), verdicts(comparison), flags(comparison, false), notes.clone()].concat()
+    [verdicts(comparison), flags(comparison, false), notes.clone()].concat()
 }
 
 /// The tables, and in words what they hide.

@@ -11,7 +11,6 @@ use std::path::Path;
 use std::sync::Mutex;
 
 use serde::Serialize;
-use visage_data::association::Pair;
 use visage_data::{Associations, AttributeStatistics, Dataset, Label, Split, Statistics, Weighting};
 use visage_synth::{Options, Summary};
 
@@ -178,7 +177,8 @@ impl Contents {
             words = format!("\nNo attributes, but groups for `visage evaluate --group-by`\n\n{}", table.text());
         }
         let mut pairs = Columns::new(2, &["Attributes", "", "Correlation", "Have both"]);
-        for Pair { first, second, correlation, both } in associations.pairs.iter().take(STRONGEST) {
+        for visage_data::AttributePair { first, second, correlation, both } in associations.pairs.iter().take(STRONGEST)
+        {
             pairs.row([first.clone(), second.clone(), format!("{correlation:+.3}"), count(*both)]);
         }
         let correlations = match associations.pairs.len() {

@@ -2,11 +2,10 @@
 
 use std::io::{self, IsTerminal};
 use std::num::NonZeroUsize;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use rayon::prelude::*;
-use visage_data::{ImageError, Preparation};
+use visage_data::Preparation;
 use visage_model::Predictor;
 
 use super::{attribute_numbers, read_predictor, read_rules};
@@ -171,11 +170,8 @@ impl Asker<'_> {
 /// The prepared pixels of an image, or why there are none.
 fn pixels(preparation: &Preparation, input: &Input) -> Result<Vec<u8>, String> {
     let encoded = input.read().map_err(|error| error.to_string())?;
-    // A decoder that gives up on one image must not take the others with it.
-    catch_unwind(AssertUnwindSafe(|| preparation.pixels(&encoded))).unwrap_or(Err(ImageError::DecoderPanicked)).map_err(
-        |error| match std::error::Error::source(&error) {
-            Some(cause) => format!("{error}: {cause}"),
-            None => error.to_string(),
-        },
-    )
+    preparation.pixels(&encoded).map_err(|error| match std::error::Error::source(&error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    })
 }

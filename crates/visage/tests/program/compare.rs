@@ -115,7 +115,7 @@ fn what_cannot_be_compared_is_refused() {
     // Either the faces were never evaluated, or another test has done so and the attributes differ.
     let error = error.failed(1);
     let expected = format!("visage evaluate {} --data {}", faces_run().display(), faces().display());
-    assert!(error.contains(&expected) || error.contains("judge different attributes"), "{error}");
+    assert!(error.contains(&expected) || error.contains("are of different attributes"), "{error}");
 
     let folder = folder();
     let foreign = folder.path().join("x.json");

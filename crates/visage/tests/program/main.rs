@@ -12,6 +12,7 @@ mod evaluate;
 mod explain;
 mod export;
 mod fixture;
+mod guide;
 mod mistakes;
 mod predict;
 mod recipes;

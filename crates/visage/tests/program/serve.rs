@@ -242,7 +242,7 @@ fn what_is_too_much_is_refused_and_touches_nobody_else() {
     assert!(
         server.ask("POST /v1/attributes HTTP/1.1\r\ncontent-type: text/html", b"x").problem(415).contains("image/*")
     );
-    assert!(server.post("/v1/attributes?model=none", b"x").problem(404).contains("there are run"));
+    assert!(server.post("/v1/attributes?model=none", b"x").problem(404).contains("available: run"));
     assert!(server.post("/v1/heat?attribute=Blue", b"x").problem(404).contains("it has Red, Bright"));
     assert!(server.post("/v1/attributes?only=Red", b"x").problem(400).contains("?only="));
     assert!(server.post("/v2/models/run/infer", b"{}").problem(400).contains("missing field `inputs`"));
@@ -396,7 +396,7 @@ fn a_model_file_that_changes_is_served_anew_unless_it_is_broken() {
     assert_eq!(thresholds(), json!(0.125));
     server.still_answers();
     let (_, log) = server.stop();
-    assert!(log.contains("cannot be used: the old one goes on") && log.contains("is served now"), "{log}");
+    assert!(log.contains("cannot be used: the previous model stays in use") && log.contains("is now in use"), "{log}");
 }
 
 #[test]

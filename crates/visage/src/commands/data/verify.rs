@@ -1,6 +1,6 @@
 //! `visage data verify`.
 
-use visage_data::{Finding, Verification, verify};
+use visage_data::verify::{self, Finding, Verification};
 
 use crate::cli::VerifyArgs;
 use crate::compute::start_threads;
