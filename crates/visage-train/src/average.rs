@@ -1,4 +1,4 @@
-//! A running average of a network's weights, which is often a better model than any one of them.
+//! An exponential moving average of a network's weights, often a better model than the weights themselves.
 
 use std::collections::BTreeMap;
 
@@ -9,14 +9,14 @@ use visage_model::Path;
 
 /// An exponential moving average of every parameter and running statistic (Polyak and Juditsky, 1992).
 #[derive(Clone, Debug)]
-pub struct Average {
+pub struct WeightAverage {
     decay: f64,
-    /// Out only during an update.
+    /// `None` only during an update.
     network: Option<Network>,
 }
 
-impl Average {
-    /// An average that begins at `network`, which carries no gradients.
+impl WeightAverage {
+    /// An average that starts at `network`, which must be without gradients.
     #[must_use]
     pub fn new(decay: f64, network: Network) -> Self {
         Self { decay, network: Some(network) }
@@ -28,10 +28,10 @@ impl Average {
         self.network.as_ref().expect("put back after every update")
     }
 
-    /// Takes in the weights after `step` steps, counted from 1.
+    /// Adds the weights after `step` steps, counted from 1.
     ///
-    /// Early on the past counts less, by TensorFlow's rule `min(decay, (1 + step) / (10 + step))`: it would be the
-    /// initial weights for as long as the decay remembers.
+    /// The decay is `min(decay, (1 + step) / (10 + step))`, as in TensorFlow, so that the initial weights do not dominate the
+    /// first steps.
     pub fn update(&mut self, network: &Network, step: u64) {
         let decay = self.decay.min((1.0 + step as f64) / (10.0 + step as f64));
         let mut collector = Collector { values: BTreeMap::new(), path: Path::default() };
@@ -92,7 +92,7 @@ mod tests {
 
     use super::*;
 
-    /// One weight and one running statistic, as they stand in `network`.
+    /// One weight and one running statistic of `network`.
     fn values(network: &Network) -> [f64; 2] {
         let mut found = [0.0; 2];
         network.for_each(|path, _, data| {
@@ -107,10 +107,10 @@ mod tests {
     }
 
     #[test]
-    fn an_average_follows_its_definition() {
+    fn the_average_follows_its_definition() {
         let config = NetworkConfig::new(Architecture::ResNet18, 2);
         let networks: Vec<Network> = (0..4).map(|seed| config.init(seed, &Device::flex())).collect();
-        let mut average = Average::new(0.3, networks[0].clone());
+        let mut average = WeightAverage::new(0.3, networks[0].clone());
         let mut expected = values(&networks[0]);
         for (step, network) in (1u64..).zip(&networks[1..]) {
             average.update(network, step);

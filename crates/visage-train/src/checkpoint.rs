@@ -1,9 +1,9 @@
-//! A checkpoint: a model file that also holds what training needs to go on.
+//! Checkpoints: model files that also hold the state of training.
 //!
-//! `last.safetensors` and `best.safetensors` are complete model files; any command that takes a model takes them. Beside
-//! the model's tensors they hold the optimiser's moments, the weights themselves where the model is their running
-//! average, and in the header, under the key `visage.training`, the position of the run. No random state is stored, because none exists: every draw is a function of the seed, the
-//! epoch and the sample.
+//! `last.safetensors` and `best.safetensors` are complete model files that every command accepts. Beside the model's tensors
+//! they hold the optimiser's state, the weights themselves if the model is their moving average, and in the header, under the
+//! key `visage.training`, the position of the run. There is no random state to store: every draw is a function of the seed,
+//! the epoch and the sample.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -21,27 +21,27 @@ use crate::loss_scale::LossScale;
 use crate::optimizer::Optimizer;
 use crate::plateau::PlateauState;
 
-/// Names, after [`TRAINING_PREFIX`], of the weights that the model is an average of begin with this.
+/// The prefix, after [`TRAINING_PREFIX`], of the weights that the model is an average of.
 const WEIGHTS: &str = "weights.";
 
 /// Metadata key of the position.
 const POSITION: &str = "visage.training";
 
-/// Where a run is.
+/// The position of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Position {
     /// Epochs completed, their validation included.
     pub epoch: u64,
-    /// Batches done of the epoch under way.
+    /// Batches done of the current epoch.
     pub batch: usize,
     /// Optimiser steps taken.
     pub step: u64,
-    /// Sum of the losses of the known labels seen in the epoch under way.
+    /// Sum of the losses of the known labels of the current epoch.
     pub loss_sum: f64,
-    /// How many known labels that were.
+    /// Number of those labels.
     pub labels: u64,
-    /// Seconds trained in the epoch under way.
+    /// Seconds of training in the current epoch.
     pub epoch_seconds: f64,
     /// Seconds of the whole run.
     pub seconds: f64,
@@ -49,13 +49,13 @@ pub struct Position {
     pub best: BestEpoch,
     /// Whether patience ran out.
     pub stopped_early: bool,
-    /// How far the learning rate has been lowered.
+    /// How far a plateau has lowered the learning rate.
     pub plateau: PlateauState,
-    /// The scale of the loss, in f16.
+    /// The loss scale of f16.
     pub loss_scale: LossScale,
 }
 
-/// Writes a checkpoint, whole or not at all. `weights` are the network's own where the model is their average.
+/// Writes a checkpoint atomically. `weights` are the network's own if the model is their average.
 pub(crate) fn write(
     path: &Path,
     model: &Model,
@@ -75,21 +75,21 @@ pub(crate) fn write(
     Ok(visage_weights::write_safetensors(path, &file)?)
 }
 
-/// What a checkpoint holds.
+/// A checkpoint that was read.
 pub(crate) struct Checkpoint {
     pub model: Model,
     /// The weights that the model is an average of, if it is one.
     pub weights: Option<Network>,
-    /// None if it is of another kind than the recipe's.
+    /// `None` if it is of another kind than the recipe's.
     pub optimizer: Option<Optimizer>,
     pub position: Position,
 }
 
-/// Reads a checkpoint that [`write`] wrote. Its networks carry no gradients; the moments lie on `device` without them.
+/// Reads a checkpoint that [`write`] wrote, to `device`, without gradients.
 pub(crate) fn read(path: &Path, recipe: OptimizerRecipe, device: &Device) -> Result<Checkpoint, TrainError> {
     let damaged = |reason: &str| TrainError::Checkpoint { path: path.to_owned(), reason: reason.to_owned() };
     let file = visage_weights::read(path)?;
-    let position = file.metadata.get(POSITION).ok_or_else(|| damaged("it holds a model but no state of training"))?;
+    let position = file.metadata.get(POSITION).ok_or_else(|| damaged("it is a model without the state of training"))?;
     let position = serde_json::from_str(position).map_err(|error| damaged(&error.to_string()))?;
     let optimizer = Optimizer::load(recipe, &file, TRAINING_PREFIX, device);
     let prefix = format!("{TRAINING_PREFIX}{WEIGHTS}");
@@ -106,7 +106,7 @@ pub(crate) fn read(path: &Path, recipe: OptimizerRecipe, device: &Device) -> Res
     Ok(Checkpoint { model, weights, optimizer, position })
 }
 
-/// The step of the checkpoint at `path`, if there is a whole one.
+/// The step of the checkpoint at `path`, if there is a valid one.
 pub(crate) fn step_of(path: &Path) -> Option<u64> {
     let file = visage_weights::read(path).ok()?;
     let position: Position = serde_json::from_str(file.metadata.get(POSITION)?).ok()?;

@@ -1,36 +1,36 @@
-//! Which epoch is best, and when to stop waiting for a better one.
+//! Early stopping, and the choice of the best epoch.
 
 use serde::{Deserialize, Serialize};
 use visage_run::{Monitor, TrainingRecipe};
 
-/// When to stop early.
+/// When training stops early.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct EarlyStopping {
-    /// What is watched.
+    /// The monitored metric.
     pub monitor: Monitor,
-    /// Epochs without an improvement after which training stops; `None` trains every epoch.
+    /// Epochs in a row without an improvement after which training stops; `None` trains every epoch.
     pub patience: Option<u32>,
-    /// An improvement smaller than this, in the unit of the monitor, counts as none.
+    /// Smallest improvement that counts, in the unit of the metric.
     pub min_delta: f64,
 }
 
 /// The best epoch so far. Part of a checkpoint.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct BestEpoch {
-    /// The best value of the monitor, once an epoch has had one.
+    /// The best value of the metric, once it has been defined.
     pub value: Option<f64>,
-    /// The epoch that had it, counted from 1; 0 before the first.
+    /// The epoch of that value, from 1; 0 before the first.
     pub epoch: u32,
-    /// Epochs since without an improvement.
+    /// Epochs since then without an improvement.
     pub stale: u32,
 }
 
-/// What an epoch's value means for the run.
+/// The consequence of an epoch's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Verdict {
-    /// The epoch is the best so far: keep its weights.
+    /// The epoch is the best so far.
     pub improved: bool,
-    /// Patience has run out: stop.
+    /// Patience has run out.
     pub stop: bool,
 }
 
@@ -46,9 +46,9 @@ impl EarlyStopping {
         if self.monitor.lower_is_better() { value < best - self.min_delta } else { value > best + self.min_delta }
     }
 
-    /// Takes note of an epoch, counted from 1.
+    /// Takes the value of an epoch, counted from 1, into account.
     ///
-    /// A value that is undefined or not a number is no improvement, so a run that diverges still stops.
+    /// A value that is undefined or NaN is no improvement, so that a diverging run stops too.
     pub fn observe(&self, best: &mut BestEpoch, epoch: u32, value: Option<f64>) -> Verdict {
         let improved = match (value.filter(|value| !value.is_nan()), best.value) {
             (Some(value), Some(so_far)) => self.improves(value, so_far),
@@ -68,7 +68,7 @@ impl EarlyStopping {
 mod tests {
     use super::*;
 
-    /// The epochs that improved, and the epoch training stopped after.
+    /// The epochs that improved, and the epoch after which training stopped.
     fn run(stopping: EarlyStopping, values: &[Option<f64>]) -> (Vec<u32>, Option<u32>) {
         let mut best = BestEpoch::default();
         let mut improved = Vec::new();
@@ -81,7 +81,7 @@ mod tests {
             if verdict.stop {
                 return (improved, Some(epoch));
             }
-            // A checkpoint in between changes nothing.
+            // A checkpoint in between must not change anything.
             best = serde_json::from_str(&serde_json::to_string(&best).unwrap()).unwrap();
         }
         (improved, None)

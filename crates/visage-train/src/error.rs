@@ -1,4 +1,4 @@
-//! What can go wrong in a run.
+//! Errors of training.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use visage_run::{RecipeError, RunError};
 
 use crate::loss::LossError;
 
-/// An error of training or of judging with a trained model.
+/// Why a run cannot start or continue.
 #[derive(Debug, Error)]
 pub enum TrainError {
     /// The recipe.
@@ -17,13 +17,13 @@ pub enum TrainError {
     Recipe(#[from] RecipeError),
     /// The run folder.
     #[error(transparent)]
-    Run(#[from] RunError),
+    Run(Box<RunError>),
     /// The dataset or one of its images.
     #[error(transparent)]
     Data(#[from] visage_data::DataError),
     /// Running the network over the validation split.
     #[error(transparent)]
-    Predict(#[from] PredictError),
+    Predict(Box<PredictError>),
     /// The loss.
     #[error(transparent)]
     Loss(#[from] LossError),
@@ -43,12 +43,12 @@ pub enum TrainError {
     #[error(transparent)]
     Device(#[from] visage_model::device::DeviceError),
 
-    /// A checkpoint that cannot be resumed from.
+    /// A checkpoint that training cannot resume from.
     #[error("{}: cannot resume from this checkpoint: {reason}", path.display())]
     Checkpoint {
         /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The cause.
         reason: String,
     },
     /// A split without images.
@@ -62,51 +62,56 @@ pub enum TrainError {
         /// The split.
         split: &'static str,
     },
-    /// A training split that makes no batch a norm can work on.
+    /// A training split of one image, which batch normalisation cannot use.
     #[error("the training split holds a single image: batch normalisation needs at least two to a batch")]
     TooFewImages,
-    /// Resuming on other data.
-    #[error("the run in {} was trained on other data:\n{changes}\nresume it with the dataset it began with, or accept the \
+    /// Resuming with other data than the run's.
+    #[error("the run in {} was trained on other data:\n{changes}\nresume it with the dataset it started with, or accept the \
              change with --accept-changes", run.display())]
     OtherData {
         /// The run.
         run: PathBuf,
-        /// What is different, a line each.
+        /// The differences, one per line.
         changes: String,
     },
-    /// Resuming with another recipe.
-    #[error("the run in {} was begun with another recipe: its recipe.toml has\n{theirs}\nwhere this one has\n{ours}\n\
-             resume it with the recipe it began with, accept the change with --accept-changes, or start a new run with \
+    /// Resuming with another recipe than the run's.
+    #[error("the run in {} was started with another recipe: its recipe.toml has\n{theirs}\nwhere this one has\n{ours}\n\
+             resume it with the recipe it started with, accept the change with --accept-changes, or start a new run with \
              another --out", run.display())]
     OtherRecipe {
         /// The run.
         run: PathBuf,
-        /// Lines of its recipe that differ.
+        /// The lines that only its recipe has.
         theirs: String,
-        /// Lines of the recipe given that differ.
+        /// The lines that only the given recipe has.
         ours: String,
     },
-    /// A loss or gradient that is no number.
+    /// A loss or gradient that is not finite.
     #[error("{0}")]
     Diverged(Box<Divergence>),
-    /// Answers that are no numbers, on the validation split.
+    /// NaN on the validation split.
     #[error("{0}")]
     NotANumber(Box<NotANumber>),
 }
 
 impl TrainError {
-    /// Whether it is the file system, or an image, that kept a run from going on, rather than what was asked for.
+    /// Whether the file system or an image is the cause, rather than the settings: the run can be resumed once that is fixed.
     #[must_use]
-    pub fn is_of_the_world(&self) -> bool {
-        matches!(self, Self::Run(RunError::Io { .. }) | Self::Data(_) | Self::Weights(_))
+    pub fn is_external(&self) -> bool {
+        match self {
+            Self::Run(error) => matches!(**error, RunError::Io { .. }),
+            Self::Predict(error) => matches!(**error, PredictError::Data(_)),
+            Self::Data(_) | Self::Weights(_) => true,
+            _ => false,
+        }
     }
 
-    /// Whether there was no space left.
+    /// Whether the disk is full.
     #[must_use]
     pub fn is_full_disk(&self) -> bool {
         let full = |error: &std::io::Error| error.kind() == std::io::ErrorKind::StorageFull;
         match self {
-            Self::Run(RunError::Io { source, .. }) => full(source),
+            Self::Run(error) => matches!(&**error, RunError::Io { source, .. } if full(source)),
             Self::Weights(visage_weights::WeightsError { problem: visage_weights::Problem::Io(error), .. }) => {
                 full(error)
             }
@@ -115,7 +120,19 @@ impl TrainError {
     }
 }
 
-/// A step whose loss or gradient is no number.
+impl From<RunError> for TrainError {
+    fn from(error: RunError) -> Self {
+        Self::Run(Box::new(error))
+    }
+}
+
+impl From<PredictError> for TrainError {
+    fn from(error: PredictError) -> Self {
+        Self::Predict(Box::new(error))
+    }
+}
+
+/// A step whose loss or gradient is not finite.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Divergence {
     /// The step, from 1.
@@ -128,7 +145,7 @@ pub struct Divergence {
     pub learning_rate: f64,
     /// The images of the batch, as the dataset names them.
     pub images: Vec<String>,
-    /// The last good checkpoint and the steps it had taken, if there is one.
+    /// The last checkpoint and the steps taken before it, if there is one.
     pub checkpoint: Option<(PathBuf, u64)>,
 }
 
@@ -145,10 +162,10 @@ impl fmt::Display for Divergence {
     }
 }
 
-/// A network whose answers on the validation split are no numbers.
+/// A network that produced NaN on the validation split.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NotANumber {
-    /// The steps it had taken.
+    /// The steps taken before.
     pub step: u64,
     /// As in [`Divergence`].
     pub checkpoint: Option<(PathBuf, u64)>,
@@ -157,10 +174,7 @@ pub struct NotANumber {
 impl fmt::Display for NotANumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let step = self.step;
-        writeln!(
-            f,
-            "training diverged: after step {step} the network's answers on the validation split are no numbers"
-        )?;
+        writeln!(f, "training diverged: after step {step} the network produced NaN on the validation split")?;
         write_remedy(f, &self.checkpoint)
     }
 }
@@ -170,5 +184,5 @@ fn write_remedy(f: &mut fmt::Formatter<'_>, checkpoint: &Option<(PathBuf, u64)>)
         Some((path, step)) => write!(f, "the last good checkpoint is {}, of step {step}; ", path.display())?,
         None => write!(f, "no checkpoint was written before; ")?,
     }
-    write!(f, "begin a new run with a lower optimizer.learning_rate, a warm-up or optimizer.clip_norm")
+    write!(f, "start a new run with a lower optimizer.learning_rate, a warm-up or optimizer.clip_norm")
 }

@@ -1,31 +1,50 @@
-//! How a model is trained: losses, schedules, optimisers, the trainer and its checkpoints.
+//! Training: losses, schedules, optimisers, the trainer and its checkpoints.
 //!
-//! The walk: a recipe and a dataset become [`TrainSettings`]; [`train`] takes batches through the network, the loss
-//! and the [`optimizer`], a row of the run folder a step; after every epoch the validation split decides what is
-//! best, and a [`checkpoint`] keeps it.
+//! A recipe (`visage-run`) and a dataset make [`TrainSettings`]. [`train`] runs batches through a [`Stepper`], which owns the
+//! network, its [`Loss`] and its optimiser, and writes a row of the run folder for each step. After every epoch it validates
+//! the network and writes a checkpoint. [`RangeTest`] looks for a learning rate, [`CrossValidation`] trains a model for
+//! each fold.
+//!
+//! The parts can be used by themselves. A loss masks unknown labels:
+//!
+//! ```
+//! use burn::tensor::{Device, Tensor};
+//! use visage_run::LossKind;
+//! use visage_train::Loss;
+//!
+//! let device = Device::flex();
+//! let row = |values| Tensor::<2>::from_floats([values], &device);
+//! let (logits, targets) = (row([0.0, 5.0, -3.0]), row([1.0, 0.0, 0.0]));
+//! // The last two labels are unknown.
+//! let loss = Loss::new(LossKind::Bce).mean(logits, targets, row([1.0, 0.0, 0.0]));
+//! assert!((loss.into_scalar::<f32>() - std::f32::consts::LN_2).abs() < 1e-6);
+//! ```
 
-pub mod average;
-pub mod checkpoint;
-pub mod early_stopping;
-pub mod error;
-pub mod gradients;
-mod learner;
-pub mod loss;
-pub mod loss_scale;
-pub mod lr_finder;
+mod average;
+mod checkpoint;
+mod cross_validation;
+mod early_stopping;
+mod error;
+mod gradients;
+mod loss;
+mod loss_scale;
+mod lr_finder;
 mod mixing;
-pub mod optimizer;
-pub mod plateau;
-pub mod pretrained;
-pub mod sampler;
-pub mod schedule;
-pub mod tensorboard;
-pub mod trainer;
+mod optimizer;
+mod plateau;
+mod pretrained;
+mod sampler;
+mod schedule;
+mod stepper;
+mod tensorboard;
+mod trainer;
 
-pub use early_stopping::{BestEpoch, EarlyStopping, Verdict};
+pub use cross_validation::{CrossValidation, Fold};
 pub use error::{Divergence, NotANumber, TrainError};
-pub use gradients::Gradients;
-pub use learner::tracking;
 pub use loss::{Loss, LossError};
-pub use schedule::{Rates, Schedule};
-pub use trainer::{Event, Outcome, TrainSettings, train};
+pub use lr_finder::{Curve, Point, RangeTest};
+pub use pretrained::locate_weights;
+pub use schedule::Rates;
+pub use stepper::{PendingStep, Step, StepOutcome, StepOutput, Stepper};
+pub use tensorboard::EventFile;
+pub use trainer::{Event, Outcome, Started, TrainSettings, train};

@@ -1,17 +1,16 @@
-//! Keeping the gradients of f16 within its range.
+//! The dynamic loss scale of f16 training.
 
 use serde::{Deserialize, Serialize};
 
-/// Where the scale starts, what it is multiplied by after a gradient that overflowed and after a long time without one:
-/// the defaults of PyTorch's `GradScaler`.
-const FIRST: f64 = 65536.0;
+/// Initial scale, factors after an overflow and after an interval of steps without one, and that interval: the defaults of
+/// PyTorch's `GradScaler`.
+const INITIAL: f64 = 65536.0;
 const BACKOFF: f64 = 0.5;
 const GROWTH: f64 = 2.0;
 const GROWTH_INTERVAL: u32 = 2000;
 
-/// The dynamic scale of the loss (Micikevicius et al., "Mixed Precision Training", ICLR 2018): gradients are multiplied
-/// by it on their way through f16, in which small ones would be 0, and divided by it before they are used. Part of a
-/// checkpoint.
+/// The dynamic loss scale (Micikevicius et al., "Mixed Precision Training", ICLR 2018): gradients are multiplied by it in
+/// the backward pass, so that small ones do not underflow in f16, and divided by it before the update. Part of a checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LossScale {
@@ -19,18 +18,18 @@ pub struct LossScale {
     pub scale: f64,
     /// Steps taken since it last changed.
     clean: u32,
-    /// Steps that were left out because their gradient overflowed.
+    /// Steps that were skipped because their gradient overflowed.
     pub skipped: u64,
 }
 
 impl Default for LossScale {
     fn default() -> Self {
-        Self { scale: FIRST, clean: 0, skipped: 0 }
+        Self { scale: INITIAL, clean: 0, skipped: 0 }
     }
 }
 
 impl LossScale {
-    /// Takes note of a step whose gradient was finite, and taken.
+    /// Counts a step whose gradient was finite.
     pub(crate) fn taken(&mut self) {
         self.clean += 1;
         if self.clean == GROWTH_INTERVAL {
@@ -39,8 +38,8 @@ impl LossScale {
         }
     }
 
-    /// Takes note of a step whose gradient overflowed. False once the scale has no part in that any more: the gradient
-    /// itself is too large.
+    /// Counts a skipped step whose gradient overflowed. Returns false if the scale is not the cause: the gradient itself is
+    /// too large.
     pub(crate) fn overflowed(&mut self) -> bool {
         if self.scale <= 1.0 {
             return false;
@@ -68,11 +67,11 @@ mod tests {
         (0..GROWTH_INTERVAL / 2).for_each(|_| scale.taken());
         assert!(scale.overflowed());
         (0..GROWTH_INTERVAL - 1).for_each(|_| scale.taken());
-        assert_eq!(scale.scale, 16384.0, "an overflow begins the count again");
+        assert_eq!(scale.scale, 16384.0, "an overflow restarts the count");
     }
 
     #[test]
-    fn an_overflow_without_a_scale_is_not_its_fault() {
+    fn an_overflow_at_a_scale_of_1_is_not_skipped() {
         let mut scale = LossScale::default();
         while scale.overflowed() {}
         assert_eq!((scale.scale, scale.skipped), (1.0, 16));

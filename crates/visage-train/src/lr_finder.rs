@@ -1,4 +1,4 @@
-//! Finding a learning rate: a short training in which the rate climbs from far too small to far too large.
+//! The learning rate range test: a short training in which the rate grows from far too small to far too large.
 
 use std::sync::Arc;
 
@@ -9,31 +9,30 @@ use visage_model::device::check_precision;
 use visage_run::Recipe;
 
 use crate::error::TrainError;
-use crate::learner::{Gathered, Learner, Outcome, Place};
-use crate::optimizer::Optimizer;
 use crate::schedule::Rates;
-use crate::trainer::first_weights;
+use crate::stepper::{StepOutcome, Stepper};
+use crate::trainer::initial_network;
 
-/// How much of the smoothed loss is kept from step to step, and how often its lowest value ends the test: fastai's.
+/// Decay of the smoothed loss, and the multiple of its lowest value that ends the test: fastai's.
 const SMOOTHING: f64 = 0.98;
-const HOPELESS: f64 = 4.0;
+const EXPLODED: f64 = 4.0;
 
 /// The learning rate range test (Smith, "Cyclical Learning Rates", WACV 2017).
 #[derive(Clone, Debug)]
 pub struct RangeTest {
-    /// What is trained, by all of the recipe but its schedule and its epochs.
+    /// The recipe, of which the schedule and the number of epochs are not used.
     pub recipe: Recipe,
-    /// On what.
+    /// The dataset.
     pub dataset: Arc<Dataset>,
     /// The first rate.
     pub start: f64,
     /// The last rate.
     pub end: f64,
-    /// Steps from the first to the last, at least 2; the rate is multiplied by the same number at each.
+    /// Number of steps, at least 2; the rate grows by the same factor at each.
     pub steps: u32,
-    /// Where to compute.
+    /// The device.
     pub device: Device,
-    /// Name of the device.
+    /// Name of the device, for messages.
     pub device_name: String,
 }
 
@@ -44,25 +43,25 @@ pub struct Point {
     pub learning_rate: f64,
     /// The loss before it.
     pub loss: f64,
-    /// An exponential mean of the losses up to here.
+    /// Exponential moving average of the losses so far.
     pub smoothed: f64,
 }
 
-/// What the test found.
+/// The result of the test.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Curve {
-    /// The steps, up to the one at which the loss had become hopeless.
+    /// The steps, up to the one at which the loss exploded.
     pub points: Vec<Point>,
     /// The rate at which the smoothed loss fell fastest; none if it never fell.
     pub suggestion: Option<f64>,
 }
 
 impl RangeTest {
-    /// Runs the test; `observe` is told of every step.
+    /// Runs the test; `observe` is called with every step.
     ///
     /// # Errors
     ///
-    /// What can be wrong with the recipe, the dataset or the weights.
+    /// When the recipe, the dataset or the weights cannot be used.
     pub fn run(&self, mut observe: impl FnMut(&Point)) -> Result<Curve, TrainError> {
         let Self { recipe, dataset, device, .. } = self;
         recipe.validate()?;
@@ -75,42 +74,33 @@ impl RangeTest {
         }
         let statistics = Statistics::of(dataset, Split::Train);
         let config = recipe.model.network(dataset.attributes().len());
-        let (network, _) = first_weights(recipe, &config, device)?;
-        let place = Place::new(recipe, &statistics, device)?;
-        let mut learner = Learner {
-            recipe,
-            preparation: recipe.input.preparation(),
-            network: Some(place.tracked(network)),
-            place,
-            others: Vec::new(),
-            optimizer: Optimizer::new(recipe.optimizer),
-            loss_scale: Default::default(),
-        };
+        let (network, _) = initial_network(recipe, &config, device)?;
+        let mut stepper = Stepper::new(recipe, &statistics, network, device, &[])?;
         let growth = (self.end / self.start).powf(1.0 / f64::from(self.steps - 1));
-        let mut course = Course::default();
+        let mut losses = Losses::default();
         for epoch in 0.. {
             let mut loader = self.loader(&images, epoch)?;
             loop {
-                let mut gathered = Gathered::default();
+                let mut batches = 0;
                 for batch in loader.by_ref().take(recipe.training.accumulate) {
-                    learner.gather(&mut gathered, &batch?, epoch);
+                    stepper.accumulate(&batch?, epoch);
+                    batches += 1;
                 }
-                if gathered.batches == 0 {
+                if batches == 0 {
                     break;
                 }
-                let learning_rate = self.start * growth.powi(course.points.len() as i32);
-                let rates = Rates { learning_rate, momentum: recipe.optimizer.kind.momentum() };
-                let step = learner.step(&mut gathered, rates);
-                let hopeless = step.outcome == Outcome::Diverged || !course.add(learning_rate, step.loss);
-                if let Some(point) = course.points.last() {
+                let learning_rate = self.start * growth.powi(losses.points.len() as i32);
+                let step = stepper.step(Rates { learning_rate, momentum: recipe.optimizer.kind.momentum() }).wait();
+                let exploded = step.outcome == StepOutcome::Diverged || !losses.add(learning_rate, step.loss);
+                if let Some(point) = losses.points.last() {
                     observe(point);
                 }
-                if hopeless || course.points.len() == self.steps as usize {
-                    return Ok(course.curve());
+                if exploded || losses.points.len() == self.steps as usize {
+                    return Ok(losses.curve());
                 }
             }
         }
-        Ok(course.curve())
+        Ok(losses.curve())
     }
 
     fn loader(&self, images: &[usize], epoch: u64) -> Result<Loader, TrainError> {
@@ -129,20 +119,20 @@ impl RangeTest {
 
 /// The losses so far.
 #[derive(Debug, Default)]
-struct Course {
+struct Losses {
     points: Vec<Point>,
     mean: f64,
 }
 
-impl Course {
-    /// Takes in a loss. False once it is hopeless to go on.
+impl Losses {
+    /// Adds a loss. Returns false if it has exploded.
     fn add(&mut self, learning_rate: f64, loss: f64) -> bool {
         self.mean = SMOOTHING * self.mean + (1.0 - SMOOTHING) * loss;
-        // The mean began at 0, which the divisor makes up for.
+        // The divisor corrects the bias of the mean's initial value, 0.
         let smoothed = self.mean / (1.0 - SMOOTHING.powi(self.points.len() as i32 + 1));
         self.points.push(Point { learning_rate, loss, smoothed });
         let lowest = self.points.iter().map(|point| point.smoothed).fold(f64::INFINITY, f64::min);
-        smoothed <= HOPELESS * lowest
+        smoothed <= EXPLODED * lowest
     }
 
     fn curve(self) -> Curve {
@@ -161,20 +151,20 @@ mod tests {
 
     #[test]
     fn the_suggestion_is_where_the_loss_falls_fastest() {
-        let mut course = Course::default();
+        let mut losses = Losses::default();
         // A valley over the logarithm of the rate: flat, steepest at 1e-3, then up and away.
         let mut ended = None;
         for step in 0..120 {
             let exponent = -6.0 + step as f64 * 0.05;
             let loss = 1.0 / (1.0 + (4.0 * (exponent + 3.0)).exp()) + (6.0 * (exponent + 1.0)).exp();
-            if !course.add(10f64.powf(exponent), loss) {
+            if !losses.add(10f64.powf(exponent), loss) {
                 ended = Some(exponent);
                 break;
             }
         }
         let ended = ended.expect("an end before the end");
         assert!((-1.0..0.0).contains(&ended), "{ended}");
-        let Curve { points, suggestion } = course.curve();
+        let Curve { points, suggestion } = losses.curve();
         // The smoothed loss follows a little behind.
         let suggestion = suggestion.unwrap().log10();
         assert!((-3.0..-1.9).contains(&suggestion), "{suggestion}");
@@ -183,10 +173,10 @@ mod tests {
 
     #[test]
     fn a_loss_that_never_falls_suggests_nothing() {
-        let mut course = Course::default();
+        let mut losses = Losses::default();
         (1..20).for_each(|step| {
-            course.add(1e-5 * f64::from(step), f64::from(step));
+            losses.add(1e-5 * f64::from(step), f64::from(step));
         });
-        assert_eq!(course.curve().suggestion, None);
+        assert_eq!(losses.curve().suggestion, None);
     }
 }

@@ -1,11 +1,11 @@
-//! The loss of batches whose images were mixed.
+//! The loss of batches mixed by mixup or CutMix.
 
 use burn::tensor::Tensor;
 
 use crate::loss::Loss;
 
-/// The mean loss of mixed images: that of their own labels and that of their partners' labels, each counting as much as there
-/// is of it in the image, `share` of their own. So mixup's authors compute it, and it is right for every loss and with unknown labels.
+/// The mean loss of mixed images: that of their own labels, weighted by `share`, and that of their partners' labels, weighted
+/// by the rest. This is how mixup's authors compute it; unlike mixed targets, it holds for every loss and for unknown labels.
 ///
 /// `own` and `partners` are targets and mask, each of shape `[batch, attributes]`.
 pub(crate) fn mixed_loss(
@@ -25,22 +25,25 @@ pub(crate) fn mixed_loss(
 #[cfg(test)]
 mod tests {
     use burn::tensor::{Device, TensorData};
-    use visage_data::Label::{Absent, Present, Unknown};
     use visage_run::LossKind;
 
     use super::*;
-    use crate::learner::label_tensors;
+    use crate::stepper::label_tensors;
+
+    const PRESENT: Option<bool> = Some(true);
+    const ABSENT: Option<bool> = Some(false);
+    const UNKNOWN: Option<bool> = None;
 
     #[test]
-    fn each_label_counts_as_much_as_its_image() {
+    fn each_label_is_weighted_by_its_images_share() {
         let device = Device::flex();
         let logits = Tensor::<2>::from_data(TensorData::new(vec![0.5f32, -1.0, 2.0, 0.0], [2, 2]), &device);
         let tensors = |labels| {
             let (targets, mask, _) = label_tensors(labels, 2, &device);
             (targets, mask)
         };
-        let own = tensors(&[Present, Absent, Absent, Unknown]);
-        let partners = tensors(&[Absent, Unknown, Present, Absent]);
+        let own = tensors(&[PRESENT, ABSENT, ABSENT, UNKNOWN]);
+        let partners = tensors(&[ABSENT, UNKNOWN, PRESENT, ABSENT]);
         let found = mixed_loss(&Loss::new(LossKind::Bce), logits, own, partners, 0.75).into_scalar::<f32>();
         let softplus = |x: f32| x.exp().ln_1p();
         // Row 0: own present, absent; partner absent, unknown. Row 1: own absent, unknown; partner present, absent.

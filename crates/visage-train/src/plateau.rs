@@ -1,19 +1,19 @@
-//! Lowering the learning rate when the monitor stops getting better.
+//! Lowering the learning rate when the monitored metric stops improving.
 
 use serde::{Deserialize, Serialize};
 use visage_run::{Monitor, Plateau};
 
-/// How far a [`Plateau`] has come. Part of a checkpoint.
+/// The state of a [`Plateau`] schedule. Part of a checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PlateauState {
-    /// The part of the full learning rate that is left.
+    /// The current rate as a fraction of the full one.
     pub scale: f64,
-    /// The best value of the monitor.
+    /// The best value of the metric.
     best: Option<f64>,
     /// Epochs without an improvement.
     stale: u32,
-    /// Epochs left in which no patience is lost.
+    /// Epochs left in which patience is not used up.
     cooling: u32,
 }
 

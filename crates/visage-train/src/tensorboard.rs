@@ -1,7 +1,7 @@
-//! Event files that TensorBoard opens.
+//! TensorBoard event files.
 //!
-//! A file of TFRecords, each a length, its checksum, the bytes of a protocol buffer, and their checksum. The buffers are
-//! TensorFlow's `Event`s, of which the few fields that scalars need are written by hand.
+//! An event file is a sequence of TFRecords: a length, its checksum, the bytes of a protocol buffer, and their checksum. The
+//! buffers are TensorFlow's `Event`s, of which the few fields that scalars need are encoded here.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -15,12 +15,12 @@ pub struct EventFile {
 }
 
 impl EventFile {
-    /// Begins a file in `folder`, which is made if it is not there, for what follows step `step`. TensorBoard forgets
-    /// what earlier files of the folder have after that step. `seconds` is the time since 1970.
+    /// Creates a file in `folder`, which is created too if necessary, for the steps after `step`. TensorBoard discards later
+    /// steps of earlier files in the folder. `seconds` is the Unix time.
     ///
     /// # Errors
     ///
-    /// The system's.
+    /// When the file system refuses.
     pub fn create(folder: &Path, seconds: f64, step: u64) -> io::Result<Self> {
         fs::create_dir_all(folder)?;
         let path = folder.join(format!("events.out.tfevents.{:010}.visage.{step}", seconds as u64));
@@ -36,12 +36,12 @@ impl EventFile {
     ///
     /// # Errors
     ///
-    /// The system's.
+    /// When the file system refuses.
     pub fn scalars(&mut self, seconds: f64, step: u64, values: &[(&str, f64)]) -> io::Result<()> {
         self.append(&scalars_event(seconds, step, values))
     }
 
-    /// The file.
+    /// The path of the file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
@@ -52,7 +52,7 @@ impl EventFile {
     }
 }
 
-/// How the wire format of protocol buffers holds a field.
+/// A field in the wire format of protocol buffers.
 enum Field<'a> {
     Integer(u64),
     Double(f64),
@@ -122,7 +122,7 @@ fn record(data: &[u8]) -> Vec<u8> {
     [&length[..], &masked_checksum(&length).to_le_bytes(), data, &masked_checksum(data).to_le_bytes()].concat()
 }
 
-/// The CRC-32C of `data`, masked as TFRecords want it.
+/// The CRC-32C of `data`, masked as in TFRecords.
 fn masked_checksum(data: &[u8]) -> u32 {
     checksum(data).rotate_right(15).wrapping_add(0xA282_EAD8)
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use visage_data::Dataset;
 use visage_data::duplicates::Duplicate;
 use visage_judge::{Audit, LabelDoubt};
-use visage_report::{AuditReport, Doubted, Twice, write_audit};
+use visage_report::{AuditReport, DoubtfulLabel, DuplicatePair, write_audit};
 use visage_weights::atomic;
 
 use crate::error::CommandError;
@@ -105,7 +105,7 @@ impl Findings<'_> {
             wanted.then(|| thumbnail(self.dataset, self.indices[image])).transpose()
         };
         let doubted = |(number, doubt): (usize, &LabelDoubt)| {
-            Ok(Doubted {
+            Ok(DoubtfulLabel {
                 image: self.name(doubt.image).to_owned(),
                 attribute: self.attributes[doubt.column].clone(),
                 present: doubt.present,
@@ -115,7 +115,7 @@ impl Findings<'_> {
             })
         };
         let twice = |(number, (pair, differing)): (usize, &&(Duplicate, Vec<&str>))| {
-            Ok(Twice {
+            Ok(DuplicatePair {
                 images: [pair.first, pair.second].map(|image| self.name(image).to_owned()),
                 difference: pair.difference,
                 contradicting: differing.iter().map(ToString::to_string).collect(),

@@ -1,8 +1,7 @@
 //! A run as TensorBoard shows it.
 
 use jiff::Timestamp;
-use visage_train::tensorboard::EventFile;
-use visage_train::trainer::Event;
+use visage_train::{Event, EventFile};
 
 use crate::output;
 

@@ -5,7 +5,6 @@ mod board;
 mod cli;
 mod commands;
 mod compute;
-mod cross_validation;
 mod error;
 mod int8_cost;
 mod interrupt;

@@ -80,7 +80,7 @@ pub fn gather(asked: &Asked<'_>, names: &[String]) -> Result<Gathered, CommandEr
         remarks.push("The runs were judged on different data: their figures do not compare.".to_owned());
     }
     let comparable = (alike && judged.len() == runs.len() && runs.len() > 1).then_some(judged);
-    Ok(Gathered { report: Report { runs, made: made(), remarks, comparison: Vec::new() }, comparable })
+    Ok(Gathered { report: Report { runs, made: made(), remarks, comparison: None, findings: Vec::new() }, comparable })
 }
 
 /// When and by what a page is made, in words.

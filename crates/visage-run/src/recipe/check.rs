@@ -27,7 +27,7 @@ impl Checks {
     }
 
     /// In `0..1`, 0 included.
-    pub fn from_0_below_1(&mut self, key: &'static str, value: f64) {
+    pub fn at_least_0_below_1(&mut self, key: &'static str, value: f64) {
         self.require((0.0..1.0).contains(&value), key, value, "at least 0 and below 1");
     }
 

@@ -64,7 +64,7 @@ impl LossRecipe {
             LossKind::Asymmetric { gamma_positive, gamma_negative, clip } => {
                 checks.at_least_0("loss.gamma_positive", gamma_positive);
                 checks.at_least_0("loss.gamma_negative", gamma_negative);
-                checks.from_0_below_1("loss.clip", clip);
+                checks.at_least_0_below_1("loss.clip", clip);
             }
         }
         if let Weighting::EffectiveNumber { beta } = self.weighting {
@@ -73,7 +73,7 @@ impl LossRecipe {
         if self.weighting != Weighting::None {
             checks.above_0_to_1("loss.weighting_power", self.weighting_power);
         }
-        checks.from_0_below_1("loss.label_smoothing", self.label_smoothing);
+        checks.at_least_0_below_1("loss.label_smoothing", self.label_smoothing);
     }
 }
 

@@ -35,7 +35,7 @@ impl ModelRecipe {
             if let Some(rate) = rate {
                 let has_rate = self.architecture != Architecture::ResNet18;
                 checks.require(has_rate, key, rate, "left out: resnet18 has none");
-                checks.from_0_below_1(key, rate);
+                checks.at_least_0_below_1(key, rate);
             }
         }
     }

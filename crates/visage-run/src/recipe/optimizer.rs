@@ -52,7 +52,7 @@ impl OptimizerRecipe {
                 checks.above_0("optimizer.epsilon", epsilon);
             }
             OptimizerKind::Sgd { momentum, nesterov } => {
-                checks.from_0_below_1("optimizer.momentum", momentum);
+                checks.at_least_0_below_1("optimizer.momentum", momentum);
                 let holds = !nesterov || momentum > 0.0;
                 checks.require(holds, "optimizer.nesterov", nesterov, "false without a momentum");
             }
@@ -129,8 +129,10 @@ enum OptimizerName {
 
 impl Default for OptimizerSection {
     fn default() -> Self {
+        let mut section = Self::from(OptimizerRecipe::default());
         // A file may choose another kind, whose parameters are not AdamW's.
-        Self { betas: None, epsilon: None, ..Self::from(OptimizerRecipe::default()) }
+        (section.betas, section.epsilon) = (None, None);
+        section
     }
 }
 

@@ -144,14 +144,14 @@ impl ScheduleRecipe {
                 checks.require(fits, "schedule.pct_start", shape.pct_start, allowed);
                 checks.above_0("schedule.div_factor", shape.div_factor);
                 checks.above_0("schedule.final_div_factor", shape.final_div_factor);
-                checks.from_0_below_1("schedule.base_momentum", shape.base_momentum);
-                checks.from_0_below_1("schedule.max_momentum", shape.max_momentum);
+                checks.at_least_0_below_1("schedule.base_momentum", shape.base_momentum);
+                checks.at_least_0_below_1("schedule.max_momentum", shape.max_momentum);
             }
             ScheduleRecipe::Decay { warmup_epochs, warmup_start, decay } => {
                 let fits = (0.0..=f64::from(epochs)).contains(&warmup_epochs);
                 let allowed = "at least 0 and at most training.epochs";
                 checks.require(fits, "schedule.warmup_epochs", warmup_epochs, allowed);
-                checks.from_0_below_1("schedule.warmup_start", warmup_start);
+                checks.at_least_0_below_1("schedule.warmup_start", warmup_start);
                 decay.check(checks);
             }
         }
@@ -162,15 +162,15 @@ impl DecayRecipe {
     fn check(self, checks: &mut Checks) {
         match self {
             DecayRecipe::Constant => {}
-            DecayRecipe::Cosine { final_factor } => checks.from_0_below_1("schedule.final_factor", final_factor),
+            DecayRecipe::Cosine { final_factor } => checks.at_least_0_below_1("schedule.final_factor", final_factor),
             DecayRecipe::Step { step_epochs, factor } => {
                 checks.require(step_epochs > 0, "schedule.step_epochs", step_epochs, "at least 1");
                 checks.between_0_and_1("schedule.factor", factor);
             }
             DecayRecipe::Plateau(Plateau { factor, threshold, min_factor, .. }) => {
                 checks.between_0_and_1("schedule.factor", factor);
-                checks.from_0_below_1("schedule.plateau_threshold", threshold);
-                checks.from_0_below_1("schedule.min_factor", min_factor);
+                checks.at_least_0_below_1("schedule.plateau_threshold", threshold);
+                checks.at_least_0_below_1("schedule.min_factor", min_factor);
             }
         }
     }

@@ -66,7 +66,7 @@ impl Default for TrainingRecipe {
 }
 
 impl TrainingRecipe {
-    /// `pretrained` says whether the run starts from weights of its own.
+    /// `pretrained` says whether the recipe names pretrained weights.
     pub(super) fn check(&self, pretrained: bool, checks: &mut Checks) {
         checks.require(self.epochs > 0, "training.epochs", self.epochs, "at least 1");
         let allowed = "at least 2: batch norm needs a variance";

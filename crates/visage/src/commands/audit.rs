@@ -8,14 +8,14 @@ use visage_data::duplicates::{Duplicate, Thumbnail, duplicates};
 use visage_data::{Dataset, Label, Loader, LoaderOptions, Split};
 use visage_judge::{AttributeAudit, LabelDoubt, Predictions};
 use visage_run::predict::predictions;
+use visage_train::{CrossValidation, Fold};
 
 use super::data::source;
 use super::evaluate::{BATCH_SIZE, images, open};
-use super::{read_predictor, recipe};
+use super::{read_predictor, recipe, train};
 use crate::audit_files::Findings;
 use crate::cli::AuditArgs;
 use crate::compute::Compute;
-use crate::cross_validation::CrossValidation;
 use crate::error::CommandError;
 use crate::output;
 use crate::progress::Progress;
@@ -156,17 +156,39 @@ fn cross_validated(args: &AuditArgs, folds: usize, compute: &Compute) -> Result<
     recipe.set_all(&args.overrides).map_err(CommandError::usage)?;
     let folder = args.out.clone().unwrap_or_else(|| PathBuf::from(FOLDER));
     let dataset = Arc::new(source::open(&args.source)?);
-    let predictions = CrossValidation {
-        recipe: &recipe,
+    let cross_validation = CrossValidation {
         dataset: &dataset,
-        data: &args.source.data,
         folds,
+        seed: recipe.training.seed,
         folder: &folder,
-        compute,
-        resume_command: resume_command(args, folds, &folder),
+        device: &compute.device,
         batch_size: BATCH_SIZE,
-    }
-    .predictions()?;
+    };
+    let train_fold = |fold: &Fold| {
+        output::note(&format!("\n== fold {} of {folds}", fold.number));
+        train::train(&train::Training {
+            recipe: recipe.clone(),
+            dataset: Arc::clone(&fold.dataset),
+            data: &args.source.data,
+            split_seed: None,
+            folder: &fold.folder,
+            resume: fold.resume,
+            accept_changes: false,
+            tensorboard: false,
+            compute,
+            resume_command: resume_command(args, folds, &folder),
+        })?;
+        Ok::<_, CommandError>(())
+    };
+    let mut progress = None;
+    let predictions = cross_validation.predictions(train_fold, |done, images| {
+        let shown =
+            progress.get_or_insert_with(|| Progress::new("predicting the held-out fold", "images", images as u64));
+        shown.set(done as u64, String::new);
+        if done == images {
+            progress = None;
+        }
+    })?;
     let indices = (0..dataset.samples().len()).collect();
     let about =
         format!("by {folds} models of recipe {}, each on the part of the images it was trained without", recipe.name);

@@ -3,18 +3,14 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use burn::module::Module;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::Device;
 use rand::{Rng, RngExt};
 use serde::Serialize;
 use visage_data::random::stream;
-use visage_data::{CELEBA_ATTRIBUTES, Preparation};
-use visage_model::{
-    Draws, Engine, Network, NetworkConfig, Pass, Pending, Precision, Prepared, Training, image_tensor, ops, threads,
-};
-use visage_run::{LossKind, OptimizerRecipe, TrainingRecipe};
-use visage_train::optimizer::Optimizer;
-use visage_train::{Gradients, Loss, Rates, tracking};
+use visage_data::{Batch, CELEBA_ATTRIBUTES, Label, Preparation, Split, Statistics};
+use visage_model::{Engine, NetworkConfig, Pending, Precision, Prepared, ops};
+use visage_run::Recipe;
+use visage_train::{Rates, Stepper, TrainError};
 
 use crate::cli::{BenchArgs, BenchMode};
 use crate::compute::Compute;
@@ -25,13 +21,15 @@ use crate::output;
 const WARM_UP_STEPS: u64 = 3;
 /// Fewer make no median.
 const LEAST_STEPS: usize = 5;
-/// Steps that a graphics card is given before one is waited for, as in training.
+/// Steps that are queued on a GPU before one is waited for, as in training.
 const STEPS_AHEAD: u64 = 8;
+/// The rates of every training step.
+const RATES: Rates = Rates { learning_rate: 1e-4, momentum: 0.9 };
 
 /// Measures the speed of training or inference on random pixels.
 pub fn run(args: &BenchArgs) -> Result<(), CommandError> {
     let compute = Compute::for_asking(&args.ask)?;
-    let mut work = Work::new(args, &compute.device);
+    let mut work = Work::new(args, &compute.device)?;
     for step in 0..WARM_UP_STEPS {
         work.steps(step);
     }
@@ -110,78 +108,65 @@ impl Speed {
     }
 }
 
-/// The work of one step, ready to be repeated.
+/// The work that is measured.
 enum Work {
-    Train(Box<TrainWork>),
-    Infer { input: Input, engine: Engine, ahead: u64 },
-}
-
-/// A batch of random images.
-struct Input {
-    preparation: Preparation,
-    pixels: Vec<u8>,
-    images: usize,
-}
-
-/// What a training step works on.
-struct TrainWork {
-    input: Input,
-    /// Out only during a step, so that the optimiser holds the only handle, as in training.
-    network: Option<Network>,
-    optimizer: Optimizer,
-    loss: Loss,
-    targets: Tensor<2>,
-    mask: Tensor<2>,
-    precision: Precision,
-    device: Device,
+    Train { stepper: Box<Stepper>, batch: Batch },
+    Infer { pixels: Vec<u8>, engine: Engine, ahead: u64 },
 }
 
 impl Work {
-    fn new(args: &BenchArgs, device: &Device) -> Self {
+    fn new(args: &BenchArgs, device: &Device) -> Result<Self, CommandError> {
         let images = args.batch as usize;
         let mut random = stream(0, "bench", 0, 0);
         let mut pixels = vec![0; images * args.size.pixels() * 3];
         random.fill_bytes(&mut pixels);
-        let input = Input { preparation: Preparation::exact(args.size), pixels, images };
         let outputs = CELEBA_ATTRIBUTES.len();
         let config = NetworkConfig::new(args.arch, outputs);
         if args.mode == BenchMode::Infer {
-            let engine = Engine::new(&config.init(0, device), &input.preparation, device, args.ask.precision);
+            let engine =
+                Engine::new(&config.init(0, device), &Preparation::exact(args.size), device, args.ask.precision);
             let ahead = if ops::has_kernels(device) { 1 } else { STEPS_AHEAD };
-            return Self::Infer { input, engine, ahead };
+            return Ok(Self::Infer { pixels, engine, ahead });
         }
-        let recipe =
-            TrainingRecipe { checkpoint_activations: args.checkpoint_activations, ..TrainingRecipe::default() };
-        let device = tracking(&recipe, device);
-        let labels: Vec<f32> = (0..images * outputs).map(|_| f32::from(u8::from(random.random::<bool>()))).collect();
-        Self::Train(Box::new(TrainWork {
-            input,
-            network: Some(config.init(0, &device).train()),
-            optimizer: Optimizer::new(OptimizerRecipe::default()),
-            loss: Loss::new(LossKind::Bce),
-            targets: Tensor::from_data(TensorData::new(labels, [images, outputs]), &device),
-            mask: Tensor::ones([images, outputs], &device),
-            precision: args.ask.precision,
-            device,
-        }))
+        let labels = (0..images * outputs).map(|_| if random.random() { Label::Present } else { Label::Absent });
+        let batch = Batch {
+            number: 0,
+            indices: (0..images).collect(),
+            size: args.size,
+            pixels,
+            labels: labels.collect(),
+            mixed: None,
+        };
+        // Whatever the labels, the loss has no weights.
+        let statistics = Statistics {
+            split: Split::Train,
+            samples: args.batch.into(),
+            attributes: Vec::new(),
+            majority_accuracy: None,
+        };
+        let network = config.init(0, device);
+        let stepper = Stepper::new(&recipe(args), &statistics, network, device, &[]).map_err(TrainError::from)?;
+        Ok(Self::Train { stepper: Box::new(stepper), batch })
     }
 
-    /// A step, or on a graphics card a few, to their end: the result is read. How many they were.
+    /// Takes a step, or several on a GPU, and waits for the results. Returns the number of steps.
     fn steps(&mut self, step: u64) -> f64 {
         match self {
-            Self::Train(work) if ops::has_kernels(&work.device) => {
-                threads::awake(|| drop(black_box(work.step(step).map(Tensor::into_data))));
-                1.0
+            Self::Train { stepper, batch } => {
+                let ahead = if stepper.runs_ahead() { STEPS_AHEAD } else { 1 };
+                let steps: Vec<_> = (0..ahead)
+                    .map(|number| {
+                        stepper.accumulate(batch, step * ahead + number);
+                        stepper.step(RATES)
+                    })
+                    .collect();
+                for step in steps {
+                    let _ = black_box(step.wait());
+                }
+                ahead as f64
             }
-            Self::Train(work) => {
-                let results: Vec<_> =
-                    (0..STEPS_AHEAD).filter_map(|ahead| work.step(step * STEPS_AHEAD + ahead)).collect();
-                drop(black_box(Tensor::cat(results, 0).into_data()));
-                STEPS_AHEAD as f64
-            }
-            Self::Infer { input, engine, ahead } => {
-                let steps: Vec<Pending> =
-                    (0..*ahead).map(|_| engine.start(&[Prepared::Pixels(&input.pixels)])).collect();
+            Self::Infer { pixels, engine, ahead } => {
+                let steps: Vec<Pending> = (0..*ahead).map(|_| engine.start(&[Prepared::Pixels(pixels)])).collect();
                 steps.into_iter().for_each(|step| drop(black_box(step.read())));
                 *ahead as f64
             }
@@ -189,24 +174,12 @@ impl Work {
     }
 }
 
-impl TrainWork {
-    /// The loss and what the norm of the gradient is made of.
-    fn step(&mut self, step: u64) -> Option<Tensor<1>> {
-        let network = self.network.take()?;
-        let Input { preparation, pixels, images } = &self.input;
-        let samples: Vec<u64> = (0..*images as u64).collect();
-        let draws = Draws { seed: 0, epoch: step, samples: &samples };
-        let images = image_tensor(preparation, pixels, *images, &self.device);
-        let training = Training { precision: self.precision, ..draws.into() };
-        let logits = network.forward(images, Pass::Training(&training));
-        let loss = self.loss.mean(logits, self.targets.clone(), self.mask.clone());
-        let mut tape = loss.backward();
-        let gradients = Gradients::take(&network, &mut tape);
-        let squares = gradients.squares()?;
-        let rates = Rates { learning_rate: 1e-4, momentum: 0.9 };
-        self.network = Some(self.optimizer.step(network, gradients, rates));
-        Some(Tensor::cat(vec![loss.inner(), squares], 0))
-    }
+/// The recipe of the training steps: the defaults.
+fn recipe(args: &BenchArgs) -> Recipe {
+    let mut recipe = Recipe::new(args.arch, args.size);
+    recipe.training.precision = args.ask.precision;
+    recipe.training.checkpoint_activations = args.checkpoint_activations;
+    recipe
 }
 
 /// The most memory the process ever held, in bytes, where Linux says it.

@@ -209,10 +209,10 @@ pub fn names(runs: &[PathBuf]) -> Vec<String> {
     runs.iter().map(unique).collect()
 }
 
-/// What there is to say about the comparison, without its tables.
-pub fn words(compared: &ComparedRuns) -> Vec<String> {
+/// The findings of a comparison in words, without its tables.
+pub fn findings(compared: &ComparedRuns) -> Vec<String> {
     let ComparedRuns { comparison, notes, .. } = compared;
-    [differences(comparison), verdicts(comparison), flags(comparison, false), notes.clone()].concat()
+    [verdicts(comparison), flags(comparison, false), notes.clone()].concat()
 }
 
 /// The tables, and in words what they hide.

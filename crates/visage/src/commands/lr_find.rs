@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use visage_train::lr_finder::{Curve, Point, RangeTest};
+use visage_train::{Curve, Point, RangeTest};
 
 use super::data::source;
 use super::recipe::of_name;

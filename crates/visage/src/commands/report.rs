@@ -32,11 +32,14 @@ pub fn report(asked: &Asked<'_>, out: &Path) -> Result<Written, CommandError> {
     let mut report = gathered.report;
     report.remarks.iter().for_each(|remark| output::note(remark));
     if let Some(judged) = gathered.comparable {
-        report.comparison.extend(match compare::compare(judged, false) {
-            Ok(compared) => compare::words(&compared),
-            // A report shows runs also where they do not compare.
-            Err(reason) => vec![format!("The runs are not compared: {reason}.")],
-        });
+        match compare::compare(judged, false) {
+            Ok(compared) => {
+                report.findings = compare::findings(&compared);
+                report.comparison = Some(compared.comparison);
+            }
+            // Runs that cannot be compared are still reported.
+            Err(reason) => report.findings.push(format!("The runs are not compared: {reason}.")),
+        }
     }
     Ok(write(&report, out)?)
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use visage_data::Dataset;
 use visage_run::{EpochRow, Recipe, RunFolder, RunStatus, StepRow};
-use visage_train::trainer::{self, Event, Outcome, Started, TrainSettings};
+use visage_train::{Event, Outcome, Started, TrainSettings};
 
 use super::data::source;
 use super::recipe::of_name;
@@ -149,7 +149,7 @@ pub fn train(training: &Training<'_>) -> Result<Outcome, CommandError> {
     let listening = Listening::begin("stopping after this step, then saving");
     let mut watch = Watch::new(recipe, dataset);
     let mut board = tensorboard.then(Board::default);
-    let trained = trainer::train(&settings, listening.flag(), &mut |event| {
+    let trained = visage_train::train(&settings, listening.flag(), &mut |event| {
         watch.see(&event);
         if let Some(board) = &mut board {
             board.see(&event);
@@ -159,7 +159,7 @@ pub fn train(training: &Training<'_>) -> Result<Outcome, CommandError> {
     let outcome = match trained {
         Ok(outcome) => outcome,
         // Refused before it began, or broken off with a checkpoint to go on from.
-        Err(error) if error.is_of_the_world() && folder.join(RunFolder::LAST).is_file() => {
+        Err(error) if error.is_external() && folder.join(RunFolder::LAST).is_file() => {
             return Err(CommandError::BrokenOff { error: Box::new(error), resume: resume_command.clone() });
         }
         Err(error) => return Err(error.into()),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 use visage_model::state::Fit;
-use visage_train::{TrainError, pretrained};
+use visage_train::{TrainError, locate_weights};
 use visage_weights::{TensorFile, TensorValues};
 
 use crate::cli::WeightsArgs;
@@ -15,7 +15,7 @@ use crate::table::{Columns, count, counted};
 
 /// Says what a file of weights holds.
 pub fn run(args: &WeightsArgs) -> Result<(), CommandError> {
-    let path = pretrained::locate(&args.path).map_err(TrainError::from)?;
+    let path = locate_weights(&args.path).map_err(TrainError::from)?;
     let kind = visage_weights::kind(&path).map_err(TrainError::from)?;
     let file = visage_weights::read(&path).map_err(TrainError::from)?;
     let contents = Contents::of(path, kind.to_string(), &file);

@@ -112,7 +112,7 @@ fn a_run_folder_is_not_written_over() {
     let (run, data) = (run().0.display(), squares().display());
     refused(&format!("train baseline --data {data} --out {run}"), 1, &["already holds a run", "--resume"]);
     refused(&format!("train baseline --data {data} --out {data}"), 1, &["is not empty and is not a run"]);
-    refused(&format!("train baseline --data {data} --out {run} --resume"), 1, &["begun with another recipe"]);
+    refused(&format!("train baseline --data {data} --out {run} --resume"), 1, &["started with another recipe"]);
     refused(
         &format!("train --data {} --out {run} --resume", faces().display()),
         1,
