@@ -9,7 +9,9 @@
 //!
 //! Nothing here reads runs, models or images: the caller brings [`Run`]s.
 
+mod annotated;
 mod audit;
+mod audit_files;
 mod axis;
 mod caption;
 mod curve;
@@ -19,9 +21,12 @@ mod explanation;
 mod figure;
 mod figures;
 mod font;
+pub mod format;
+mod from_runs;
 mod gallery;
 #[cfg(test)]
 mod golden;
+mod model_card;
 mod number;
 mod page;
 mod palette;
@@ -31,12 +36,17 @@ mod run;
 mod sheet;
 mod simplify;
 mod svg;
+mod thumbnail;
 mod write;
 
+pub use annotated::write_annotated;
 pub use audit::{AuditReport, Doubted, Twice};
+pub use audit_files::AuditFiles;
 pub use caption::{Captioned, captioned};
 pub use error::ReportError;
 pub use explanation::{Explained, Explanation, WrittenExplanation, heat_picture, write_explanation};
+pub use from_runs::{ReadRuns, ReportSettings, made, read_runs};
 pub use gallery::{Pick, Picked, Picture, pick};
+pub use model_card::model_card;
 pub use run::{Epoch, Judged, MetricIntervals, Run, Step};
 pub use write::{FIGURES, PAGE, Report, Written, write, write_audit};

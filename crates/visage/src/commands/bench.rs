@@ -5,19 +5,20 @@ use std::time::{Duration, Instant};
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
+use clap::{Args, ValueEnum};
 use rand::{Rng, RngExt};
 use serde::Serialize;
 use visage_data::random::stream;
-use visage_data::{CELEBA_ATTRIBUTES, Preparation};
+use visage_data::{CELEBA_ATTRIBUTES, Preparation, Size};
 use visage_model::{
-    Draws, Engine, Network, NetworkConfig, Pass, Pending, Precision, Prepared, Training, image_tensor, ops, threads,
+    Architecture, Draws, Engine, Network, NetworkConfig, Pass, Pending, Precision, Prepared, Training, image_tensor,
+    ops, threads,
 };
 use visage_run::{LossKind, OptimizerRecipe, TrainingRecipe};
 use visage_train::optimizer::Optimizer;
 use visage_train::{Gradients, Loss, Rates, tracking};
 
-use crate::cli::{BenchArgs, BenchMode};
-use crate::compute::Compute;
+use crate::compute::{Compute, InferenceArgs};
 use crate::error::CommandError;
 use crate::output;
 
@@ -28,9 +29,54 @@ const LEAST_STEPS: usize = 5;
 /// Steps that a graphics card is given before one is waited for, as in training.
 const STEPS_AHEAD: u64 = 8;
 
+/// Options of `visage bench`.
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// What to measure.
+    pub mode: BenchMode,
+    /// The network: resnet18, efficientnet-b0 or efficientnet-lite0.
+    #[arg(long)]
+    pub arch: Architecture,
+    /// Height and width of the images in pixels, at least 32.
+    #[arg(long, value_name = "H[xW]", value_parser = network_size)]
+    pub size: Size,
+    /// Images per batch.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub batch: u32,
+    /// Train with activation checkpointing, as with the recipe key of this name: less memory, more time.
+    #[arg(long)]
+    pub checkpoint_activations: bool,
+    /// How long to measure after the warm-up, in seconds.
+    #[arg(long, value_name = "S", default_value_t = 10.0)]
+    pub seconds: f64,
+    /// Print JSON instead of text.
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub inference: InferenceArgs,
+}
+
+/// What `visage bench` measures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum BenchMode {
+    /// Training steps: forward pass, loss, backward pass, optimiser.
+    Train,
+    /// Forward passes.
+    Infer,
+}
+
+/// A size that the networks accept: they halve their input five times.
+fn network_size(text: &str) -> Result<Size, String> {
+    let size: Size = text.parse().map_err(|error: visage_data::size::InvalidSize| error.to_string())?;
+    if size.height.min(size.width) < 32 {
+        return Err("the networks need at least 32 pixels a side".to_owned());
+    }
+    Ok(size)
+}
+
 /// Measures the speed of training or inference on random pixels.
 pub fn run(args: &BenchArgs) -> Result<(), CommandError> {
-    let compute = Compute::for_asking(&args.ask)?;
+    let compute = Compute::for_inference(&args.inference)?;
     let mut work = Work::new(args, &compute.device);
     for step in 0..WARM_UP_STEPS {
         work.steps(step);
@@ -54,7 +100,7 @@ pub fn run(args: &BenchArgs) -> Result<(), CommandError> {
         width: args.size.width,
         batch: args.batch,
         device: compute.name,
-        precision: args.ask.precision,
+        precision: args.inference.precision,
         threads: compute.threads,
         steps: seconds.len(),
         step_seconds,
@@ -146,7 +192,7 @@ impl Work {
         let outputs = CELEBA_ATTRIBUTES.len();
         let config = NetworkConfig::new(args.arch, outputs);
         if args.mode == BenchMode::Infer {
-            let engine = Engine::new(&config.init(0, device), &input.preparation, device, args.ask.precision);
+            let engine = Engine::new(&config.init(0, device), &input.preparation, device, args.inference.precision);
             let ahead = if ops::has_kernels(device) { 1 } else { STEPS_AHEAD };
             return Self::Infer { input, engine, ahead };
         }
@@ -161,7 +207,7 @@ impl Work {
             loss: Loss::new(LossKind::Bce),
             targets: Tensor::from_data(TensorData::new(labels, [images, outputs]), &device),
             mask: Tensor::ones([images, outputs], &device),
-            precision: args.ask.precision,
+            precision: args.inference.precision,
             device,
         }))
     }

@@ -56,12 +56,12 @@ fn a_checkpoint_keeps_what_training_resumes_from() {
     let size = || fs::metadata(&model).unwrap().len();
     let before = size();
     let told = line(&format!("calibrate {} --data {data} --method temperature", model.display())).done();
-    assert!(told.contains("expected calibration error, mean of the attributes"), "{told}");
+    assert!(told.contains("expected calibration error, mean over the attributes"), "{told}");
     assert!(size().abs_diff(before) < 4096, "{before} bytes became {}", size());
 }
 
 #[test]
-fn mistakes_are_answered() {
+fn wrong_options_are_refused() {
     let (run, data) = (run().0.display(), squares().display());
     line(&format!("calibrate {run} --data {data} --thresholds precision=1.5")).failed(2);
     line(&format!("calibrate {run} --data {data} --method magic")).failed(2);

@@ -8,7 +8,7 @@ fn the_demo_goes_all_the_way() {
     let out = folder.path().join("demo");
     let ran = line(&format!("demo --out {} --images 600 --epochs 1 --size 32", out.display()));
     let told = ran.done();
-    for expected in ["macro average", "baseline", "enhanced", "(always the commoner class)", "next: visage predict"] {
+    for expected in ["macro average", "baseline", "enhanced", "(majority class)", "next: visage predict"] {
         assert!(told.contains(expected), "{expected:?} in\n{told}");
     }
     for file in

@@ -5,15 +5,15 @@ use std::path::Path;
 use crate::fixture::{folder, line, run, training_with, visage};
 
 #[test]
-fn a_file_of_weights_says_what_it_is_and_what_it_fits() {
+fn a_weight_file_is_described_with_the_networks_it_fits() {
     let model = run().0.join("best.safetensors");
     let told = line(&format!("weights {}", model.display())).done();
     for part in [
         "conv_stem.weight",
         "32 x 3 x 3 x 3",
         "safetensors, ",
-        "text beside them: visage",
-        "it fits efficientnet-lite0 (timm names), its classifier answers 2 questions",
+        "metadata: visage",
+        "it fits efficientnet-lite0 (timm names), its classifier has 2 outputs",
     ] {
         assert!(told.contains(part), "{part} in\n{told}");
     }
@@ -32,7 +32,7 @@ fn a_file_of_weights_says_what_it_is_and_what_it_fits() {
 }
 
 #[test]
-fn a_model_or_a_checkpoint_begins_another_training() {
+fn training_starts_from_a_model_or_a_checkpoint() {
     let folder = folder();
     for name in ["best.safetensors", "last.safetensors"] {
         let weights = format!("weights={}", run().0.join(name).display());
@@ -44,7 +44,7 @@ fn a_model_or_a_checkpoint_begins_another_training() {
 }
 
 #[test]
-fn names_of_the_hub_are_checked_before_anything_is_asked() {
+fn hub_names_are_checked_before_any_request() {
     let error = line("weights hub:resnet18").failed(1);
     assert!(error.contains("hub:OWNER/NAME"), "{error}");
     if !cfg!(feature = "hub") {
