@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Images per second of training and inference on this machine's graphics card, beside PyTorch on the same card, as a table
+# Images per second of training and inference on this machine's GPU, next to PyTorch on the same GPU, as a Markdown table
 # for BENCHMARKS.md:
 #
-#   benches/gpu.sh cuda            an NVIDIA card by CUDA (cuda:1 for the second)
+#   benches/gpu.sh cuda            an NVIDIA GPU (cuda:1 for the second)
 #   benches/gpu.sh metal           a Mac
-#   benches/gpu.sh vulkan          any card, without PyTorch
-#   benches/gpu.sh vulkan --quick  whether this script works, in a few minutes and tiny sizes
+#   benches/gpu.sh vulkan          any GPU, without PyTorch
+#   benches/gpu.sh vulkan --quick  a smoke test of this script: tiny sizes, a few minutes
 #
-# Further options go to benches/peers/gpu.py. Python with torch and torchvision is taken from $PYTHON, or installed into
-# target/gpu-peers.
+# Further options are passed to benches/peers/gpu.py. torch and torchvision are used from $PYTHON if it has them, otherwise
+# installed into target/gpu-peers.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -40,4 +40,4 @@ if [ "$peer" = cuda ]; then
     nvidia-smi --query-gpu=name,memory.total,driver_version --format=csv >&2 || true
     "$python" -c "import torch; print('PyTorch', torch.__version__)" >&2
 fi
-"$python" benches/peers/gpu.py --visage "$target/release/visage" --device "$device" --peer-device "$peer" "${quick[@]}" "$@"
+"$python" benches/peers/gpu.py --program "$target/release/visage" --device "$device" --peer-device "$peer" "${quick[@]}" "$@"

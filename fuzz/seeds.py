@@ -1,8 +1,8 @@
-"""Makes seeds/: small files of every kind that the targets read, for the fuzzer to begin with.
+"""Makes seeds/: small files of every kind that the targets read, from which fuzzing starts.
 
     python3 seeds.py MODEL
 
-MODEL is a model file, of which only the card is taken. Needs numpy, onnx, pillow and pyarrow.
+MODEL is a model file, of which only the card is used. Needs numpy, onnx, pillow and pyarrow.
 """
 
 import io
@@ -36,7 +36,7 @@ def encoded(image, form, **options):
 
 
 def safetensors(metadata=None):
-    """A file of two floats and a count."""
+    """A safetensors file with two floats and an integer."""
     header = {"fc.bias": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]},
               "steps": {"dtype": "I64", "shape": [], "data_offsets": [8, 16]}}
     if metadata:
@@ -68,7 +68,7 @@ images = {
 for name, content in images.items():
     keep("prepare_image", name, content)
 
-# The first byte says which kind of file it is.
+# The first byte selects the format.
 csv = "image,split,Red,Bright,identity\na.png,train,1,-1,p1\nb.png,val,0,,p2\nc.png,test,true,no,p1\n"
 keep("read_dataset", "csv", b"\0" + csv.encode())
 keep("read_dataset", "tsv", b"\1" + csv.replace(",", "\t").encode())
@@ -142,7 +142,7 @@ graph("int8", [*held, pool, *tail], [
     numpy_helper.from_array(np.float32(6), "six"),
 ])
 
-# The first two bytes say how long the JSON is, and 0xffff that there is nothing behind it.
+# The first two bytes are the length of the JSON part; 0xffff stands for all of the body.
 plain = b'{"id":"a","inputs":[{"name":"pixels","datatype":"UINT8","shape":[1,2,2,3],"data":[1,2,3,4,5,6,7,8,9,10,11,12]}],"outputs":[{"name":"logits"}]}'
 keep("read_request", "json", b"\xff\xff" + plain)
 keep("read_request", "text", b"\xff\xff" + b'{"inputs":[{"name":"images","datatype":"BYTES","shape":[1],"data":["aGk="]}]}')

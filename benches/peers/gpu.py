@@ -1,4 +1,4 @@
-"""Images per second of visage and PyTorch on one graphics card, side by side, as a Markdown table. See gpu.sh."""
+"""Images per second of visage and PyTorch on one GPU as a Markdown table. benches/gpu.sh runs this script."""
 
 import argparse
 import json
@@ -10,13 +10,13 @@ import warnings
 
 warnings.filterwarnings("ignore")
 
-# Steps that the card is given before one is waited for, as `visage bench` does.
+# Steps queued on the GPU before the script waits for results, as in `visage bench`.
 STEPS_AHEAD = 8
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 def visage(program, device, mode, architecture, size, batch, precision, seconds):
-    """Images per second, or the reason why there are none."""
+    """Images per second, or the error message."""
     command = [program, "bench", mode, "--arch", architecture, "--size", size, "--batch", str(batch)]
     command += ["--precision", precision, "--device", device, "--seconds", str(seconds), "--json"]
     ran = subprocess.run(command, capture_output=True, text=True)
@@ -26,16 +26,16 @@ def visage(program, device, mode, architecture, size, batch, precision, seconds)
 
 
 def peer(arguments):
-    """The same by PyTorch, in a process of its own, so that nothing is left of the one before."""
+    """The same for PyTorch, in a fresh process so that nothing carries over."""
     ran = subprocess.run([sys.executable, __file__, "--peer", *map(str, arguments)], capture_output=True, text=True)
     if ran.returncode != 0:
-        return (ran.stderr.strip().splitlines() or ["it does not say why"])[-1]
+        return (ran.stderr.strip().splitlines() or ["no error message"])[-1]
     return float(ran.stdout.split()[-1])
 
 
 def measure(device, mode, architecture, size, batch, precision, compiled, seconds):
-    """Images per second by the median of a few steps at a time: bytes across, normalised there, forward and, in training, back."""
-    # Only here: the table itself needs no PyTorch where there is none for the device.
+    """Images per second from the median of STEPS_AHEAD steps: copy uint8 pixels, normalise on the device, forward and, in training, backward."""
+    # Imported here, because the table can be made without PyTorch.
     import torch
 
     from networks import ATTRIBUTES, network
@@ -70,7 +70,7 @@ def measure(device, mode, architecture, size, batch, precision, compiled, second
 
     def steps():
         results = [(train if mode == "train" else infer)() for _ in range(STEPS_AHEAD)]
-        # Reading waits for the card.
+        # Copying to the CPU waits for the GPU.
         return [result.float().cpu() for result in results]
 
     for _ in range(3):
@@ -89,15 +89,15 @@ def cell(value):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--visage", required=True, help="the program")
-    parser.add_argument("--device", required=True, help="visage's name of the card")
-    parser.add_argument("--peer-device", default="cuda", help="PyTorch's name of the card; none to leave PyTorch out")
+    parser.add_argument("--program", required=True, help="the visage to measure")
+    parser.add_argument("--device", required=True, help="visage's name for the GPU")
+    parser.add_argument("--peer-device", default="cuda", help="PyTorch's name for the GPU; none to skip PyTorch")
     parser.add_argument("--sizes", default="128x128,178x218", help="height x width")
     parser.add_argument("--batches", default="64,128,256,512")
     parser.add_argument("--precisions", default="f32,bf16")
-    parser.add_argument("--seconds", type=float, default=5.0, help="of each measurement")
+    parser.add_argument("--seconds", type=float, default=5.0, help="per measurement")
     parser.add_argument("--peer", nargs=8, help=argparse.SUPPRESS)
-    arguments = parser.parse_args(["--visage", "", "--device", "", *sys.argv[1:]] if "--peer" in sys.argv else None)
+    arguments = parser.parse_args(["--program", "", "--device", "", *sys.argv[1:]] if "--peer" in sys.argv else None)
     if arguments.peer:
         device, mode, architecture, size, batch, precision, compiled, seconds = arguments.peer
         print(measure(device, mode, architecture, size, int(batch), precision, compiled == "True", float(seconds)))
@@ -106,12 +106,12 @@ def main():
     with_peer = arguments.peer_device != "none"
     failures = []
 
-    def noted(who, what, value):
+    def recorded(who, what, value):
         if not isinstance(value, float):
             failures.append(f"{who}, {what}: {value}")
         return value
 
-    print("| network, images a second | visage | PyTorch eager | PyTorch compiled | visage / eager |")
+    print("| network, images per second | visage | PyTorch eager | PyTorch compiled | visage / eager |")
     print("|---|---:|---:|---:|---:|")
     for architecture in ("resnet18", "efficientnet-b0"):
         for mode in ("train", "infer"):
@@ -120,11 +120,11 @@ def main():
                     for precision in arguments.precisions.split(","):
                         what = f"{architecture} {mode}, {size}, batch {batch}, {precision}"
                         shape = (mode, architecture, size, batch, precision)
-                        ours = noted("visage", what, visage(arguments.visage, arguments.device, *shape, arguments.seconds))
+                        ours = recorded("visage", what, visage(arguments.program, arguments.device, *shape, arguments.seconds))
                         eager = compiled = None
                         if with_peer:
                             eager, compiled = (
-                                noted(
+                                recorded(
                                     f"PyTorch {how}",
                                     what,
                                     peer((arguments.peer_device, *shape, how == "compiled", arguments.seconds)),
@@ -135,7 +135,7 @@ def main():
                         ratio = f"{ours / eager:.2f}" if both else "-"
                         print(f"| {what} | {cell(ours)} | {cell(eager)} | {cell(compiled)} | {ratio} |", flush=True)
     for failure in failures:
-        print(f"no figure: {failure}", file=sys.stderr)
+        print(f"no result: {failure}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Images per second of visage, PyTorch and ONNX Runtime on this machine, side by side. See README.md in this folder."""
+"""Images per second of one or more builds of visage, PyTorch and ONNX Runtime on this machine. See README.md in this folder."""
 
 import argparse
 import json
@@ -31,7 +31,7 @@ def images(batch, height, width):
 
 
 def rate(step, batch, seconds):
-    """Images per second by the median step, after a warm-up."""
+    """Images per second from the median step, after a warm-up."""
     for _ in range(3):
         step()
     times = []
@@ -82,67 +82,89 @@ def visage(program, mode, architecture, batch, height, width, seconds, threads):
     return measured["images_per_second"], (measured["peak_memory_bytes"] or 0) / 2**20
 
 
-def peer(arguments):
-    """Rate and MiB of one measurement in a process of its own, so that nothing is left of the one before."""
-    result = subprocess.run([sys.executable, __file__, "--peer", *map(str, arguments)], capture_output=True, text=True)
+def peer(kind, *arguments):
+    """Images per second and MiB of one measurement, in a fresh process so that nothing carries over."""
+    result = subprocess.run([sys.executable, __file__, "--peer", kind, *map(str, arguments)], capture_output=True, text=True)
     if result.returncode != 0:
         sys.exit(result.stderr)
     rate, peak = map(float, result.stdout.split()[-2:])
     return rate, peak
 
 
+def measure_peer(kind, architecture, batch, height, width, seconds, threads):
+    torch.set_num_threads(int(threads))
+    shape = (architecture, int(batch), int(height), int(width), float(seconds))
+    if kind == "onnx":
+        rate = onnx_infer(*shape, int(threads))
+    else:
+        rate = (torch_train if kind == "train" else torch_infer)(*shape)
+    print(rate, peak_memory())
+
+
 def peak_memory():
-    """The most memory that this process ever held, in MiB, as Linux counts it."""
+    """Peak resident memory of this process in MiB (Linux reports KiB)."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def ratio(rates, numerator, denominator):
+    return f"{rates[numerator] / rates[denominator]:.2f}" if rates[denominator] else "-"
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--visage", default="target/release/visage", help="the program")
+    parser.add_argument(
+        "--program", action="append", metavar="[NAME=]PATH", help="a build of visage; several take turns (default: target/release/visage)"
+    )
     parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--seconds", type=float, default=5.0, help="of each measurement")
-    parser.add_argument("--rounds", type=int, default=3, help="the programs take turns so many times; the best is shown")
+    parser.add_argument("--seconds", type=float, default=5.0, help="per measurement")
+    parser.add_argument("--rounds", type=int, default=3, help="how often all take turns; the best round counts")
     parser.add_argument("--size", default="128x128", help="height x width")
-    parser.add_argument("--batches", default="16,1", help="training is measured where there are at least two images")
+    parser.add_argument("--batches", default="16,1", help="training is measured with at least two images")
     parser.add_argument("--peer", nargs=7, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-
     if arguments.peer:
-        kind, architecture, *numbers, seconds, threads = arguments.peer
-        torch.set_num_threads(int(threads))
-        batch, height, width = map(int, numbers)
-        if kind == "onnx":
-            print(onnx_infer(architecture, batch, height, width, float(seconds), int(threads)), peak_memory())
-        else:
-            measure = torch_train if kind == "train" else torch_infer
-            print(measure(architecture, batch, height, width, float(seconds)), peak_memory())
+        measure_peer(*arguments.peer)
         return
 
+    given = arguments.program or ["visage=target/release/visage"]
+    programs = dict(text.split("=", 1) if "=" in text else (text, text) for text in given)
+    first = next(iter(programs))
+    columns = [*programs, "PyTorch", "ONNX Runtime"]
+    ratios = [(name, other) for name in programs for other in ("PyTorch", "ONNX Runtime")]
+    ratios += [(name, first) for name in programs if name != first]
+
     height, width = map(int, arguments.size.split("x"))
-    rest = (arguments.seconds, arguments.threads)
-    print(f"{height}x{width}, {arguments.threads} threads, f32, images per second: best of {arguments.rounds} rounds, each the "
-          f"median step of {arguments.seconds:g} s")
+    print(
+        f"{height}x{width}, {arguments.threads} threads, f32, images per second: best of {arguments.rounds} rounds, "
+        f"each the median step of {arguments.seconds:g} s"
+    )
     print(f"PyTorch {torch.__version__} (channels last), ONNX Runtime {onnxruntime.__version__}")
-    print(f"MiB: the most that the whole process held; Python with these libraries alone {peak_memory():.0f}")
-    print(f"{'':34}{'visage':>9}{'PyTorch':>9}{'ONNX R.':>9}{'/PyTorch':>10}{'/ONNX R.':>10}{'MiB visage':>12}{'PyTorch':>9}")
+    print(f"MiB: peak memory of the whole process; Python with these libraries alone needs {peak_memory():.0f}")
+    memory = [f"MiB {name}" for name in [*programs, "PyTorch"]]
+    headings = ["network, mode, batch", *columns, *(f"{one} / {other}" for one, other in ratios), *memory]
+    print(f"| {' | '.join(headings)} |")
+    print(f"|---|{'---:|' * (len(headings) - 1)}")
     for architecture in ("resnet18", "efficientnet-b0", "efficientnet-lite0"):
         for mode in ("train", "infer"):
             for batch in map(int, arguments.batches.split(",")):
                 if mode == "train" and batch < 2:
                     continue
-                shape = (batch, height, width)
-                best, most = [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]
-                for _ in range(arguments.rounds):
-                    rates, memory = zip(
-                        visage(arguments.visage, mode, architecture, *shape, *rest),
-                        peer((mode, architecture, *shape, *rest)),
-                        peer(("onnx", architecture, *shape, *rest)) if mode == "infer" else (0.0, 0.0),
-                    )
-                    best, most = list(map(max, best, rates)), list(map(max, most, memory))
-                ours, pytorch, onnx = best
-                line = f"{f'{architecture} {mode}, batch {batch}':34}{ours:9.1f}{pytorch:9.1f}"
-                line += f"{onnx:9.1f}{ours / pytorch:10.2f}{ours / onnx:10.2f}" if onnx else f"{'-':>9}{ours / pytorch:10.2f}{'-':>10}"
-                print(f"{line}{most[0]:12.0f}{most[1]:9.0f}", flush=True)
+                shape = (architecture, batch, height, width, arguments.seconds, arguments.threads)
+                measurements = {name: (lambda path=path: visage(path, mode, *shape)) for name, path in programs.items()}
+                measurements["PyTorch"] = lambda: peer(mode, *shape)
+                if mode == "infer":
+                    measurements["ONNX Runtime"] = lambda: peer("onnx", *shape)
+                rates, peaks = dict.fromkeys(columns, 0.0), dict.fromkeys(columns, 0.0)
+                for turn in range(arguments.rounds):
+                    # Every other round runs in reverse, so that a drift of the machine's speed favours nobody.
+                    for name in list(measurements)[:: -1 if turn % 2 else 1]:
+                        rate, peak = measurements[name]()
+                        rates[name], peaks[name] = max(rates[name], rate), max(peaks[name], peak)
+                cells = [f"{architecture} {mode}, {batch}"]
+                cells += [f"{rates[name]:.1f}" if rates[name] else "-" for name in columns]
+                cells += [ratio(rates, one, other) for one, other in ratios]
+                cells += [f"{peaks[name]:.0f}" for name in [*programs, "PyTorch"]]
+                print(f"| {' | '.join(cells)} |", flush=True)
 
 
 if __name__ == "__main__":

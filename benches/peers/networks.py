@@ -1,4 +1,4 @@
-"""visage's networks in PyTorch, for the measurements of this folder."""
+"""PyTorch versions of visage's networks, for the measurements in this folder."""
 
 import torch
 
@@ -6,7 +6,7 @@ ATTRIBUTES = 40
 
 
 def network(architecture):
-    """The same network as visage's of that name."""
+    """The network that visage calls `architecture`."""
     import torchvision
 
     if architecture == "resnet18":

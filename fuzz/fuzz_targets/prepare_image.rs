@@ -1,21 +1,6 @@
-//! Any bytes as an image file: pixels of the size asked for, or an error.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use visage_data::{Filter, Preparation, Resize, Size};
+#[path = "../entry_points/prepare_image.rs"]
+mod prepare_image;
 
-fuzz_target!(|encoded: &[u8]| {
-    let exact = Preparation::exact(Size { height: 20, width: 24 });
-    let cropped = Preparation {
-        resize: Resize::ShorterSide(18),
-        filter: Filter::default(),
-        crop: Some(Size { height: 16, width: 17 }),
-        mean: [0.5; 3],
-        std: [0.5; 3],
-    };
-    for (preparation, length) in [(exact, 20 * 24 * 3), (cropped, 16 * 17 * 3)] {
-        if let Ok(pixels) = preparation.pixels(encoded) {
-            assert_eq!(pixels.len(), length);
-        }
-    }
-});
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| prepare_image::run(bytes));

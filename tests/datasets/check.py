@@ -1,10 +1,10 @@
-"""Datasets that visage writes, as other programs read them.
+"""Checks that other programs read the datasets that visage writes.
 
     python check.py PROGRAM FOLDER
 
-PROGRAM is the `visage` to test; FOLDER must not exist and is filled with drawn faces and what `visage data convert` makes of
-them. Every form holds the same images, to the byte, in the same splits with the same labels: Parquet in Hugging Face's
-`datasets`, WebDataset in `webdataset`, the zip archive in pandas, CelebA's layout in pandas. Versions are in requirements.txt.
+PROGRAM is the `visage` to test. FOLDER must not exist; it is filled with synthetic faces and the output of `visage data convert`.
+Every format must hold the same images, byte for byte, in the same splits with the same labels. Parquet is read by Hugging
+Face's `datasets`, WebDataset by `webdataset`, the zip archive and CelebA's layout by pandas. Versions are in requirements.txt.
 """
 
 import io
@@ -29,13 +29,13 @@ IMAGES = 60
 SPLITS = ["train", "validation", "test"]
 
 
-def visage(*words):
-    done = subprocess.run([PROGRAM, *map(str, words)], capture_output=True, text=True)
-    assert done.returncode == 0, f"visage {' '.join(map(str, words))}\n{done.stdout}\n{done.stderr}"
+def visage(*arguments):
+    done = subprocess.run([PROGRAM, *map(str, arguments)], capture_output=True, text=True)
+    assert done.returncode == 0, f"visage {' '.join(map(str, arguments))}\n{done.stdout}\n{done.stderr}"
 
 
 def celeba(root):
-    """Split, labels and image bytes of a dataset in CelebA's layout: {bytes: (split, {attribute: bool})}."""
+    """Reads a dataset in CelebA's layout: {image bytes: (split, {attribute: bool})}."""
     labels = pandas.read_csv(root / "Anno/list_attr_celeba.txt", sep=r"\s+", skiprows=1)
     splits = pandas.read_csv(root / "Eval/list_eval_partition.txt", sep=r"\s+", header=None, index_col=0)[1]
     images = root / "Img/img_align_celeba"
@@ -76,11 +76,11 @@ def main():
     found = {}
     for shard in sorted((FOLDER / "shards").iterdir()):
         for sample in webdataset.WebDataset(str(shard), shardshuffle=False):
-            about = json.loads(sample["json"])
+            labels = json.loads(sample["json"])
             Image.open(io.BytesIO(sample["jpg"])).load()
-            found[sample["jpg"]] = (shard.name.split("-")[0], {name: about[name] for name in attributes})
+            found[sample["jpg"]] = (shard.name.split("-")[0], {name: labels[name] for name in attributes})
     assert found == expected
-    print(f"{IMAGES} images are the same in CelebA's layout, CSV and zip, Parquet and WebDataset")
+    print(f"{IMAGES} images are equal in CelebA's layout, CSV in zip, Parquet and WebDataset")
 
 
 main()

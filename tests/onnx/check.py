@@ -1,13 +1,13 @@
-"""What visage exports, as other programs see it.
+"""Checks visage's exports in other programs.
 
-    python check.py PROGRAM FOLDER [--tract ASKS_TRACT] [--interpreter INTERPRET] [--with-torch]
+    python check.py PROGRAM FOLDER [--interpreter INTERPRET] [--with-torch]
 
-PROGRAM is the `visage` to test; FOLDER must not exist and is filled with drawn faces, small trained models and their exports.
-For every network, square and not, plain and calibrated: `onnx.checker` in full, strict shape inference, the metadata,
-ONNX Runtime's probabilities against `visage predict`; the same of the graph in int8, whose probabilities ONNX Runtime's integer
-kernels give nearly as in float and, with what `cargo build --example interpret` makes, as visage's own interpreter; with the
-program in `tract/`, tract's probabilities; with `--with-torch` also the state dicts in torchvision and timm. Versions are in
-requirements.txt and torch-requirements.txt.
+PROGRAM is the `visage` to test. FOLDER must not exist; it is filled with synthetic faces, small trained models and their exports.
+For every network, at square and other sizes, plain and calibrated, the script runs `onnx.checker` with full checks and strict shape
+inference, verifies the metadata, and compares the probabilities of ONNX Runtime and tract with those of `visage predict`. It does the
+same for the int8 graph, which may differ by the rounding of integer kernels; with `--interpreter`, the program that
+`cargo build --example interpret` builds, ONNX Runtime is also compared with visage's own interpreter. `--with-torch` loads the
+exported state dicts into torchvision and timm. Versions are pinned in requirements.txt and torch-requirements.txt.
 """
 
 import argparse
@@ -21,16 +21,16 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime
+import tract
 from PIL import Image
 
-arguments = argparse.ArgumentParser()
-arguments.add_argument("program")
-arguments.add_argument("folder", type=Path)
-arguments.add_argument("--tract")
-arguments.add_argument("--interpreter")
-arguments.add_argument("--with-torch", action="store_true")
-given = arguments.parse_args()
-PROGRAM, FOLDER, WITH_TORCH = given.program, given.folder, given.with_torch
+parser = argparse.ArgumentParser()
+parser.add_argument("program")
+parser.add_argument("folder", type=Path)
+parser.add_argument("--interpreter")
+parser.add_argument("--with-torch", action="store_true")
+options = parser.parse_args()
+PROGRAM, FOLDER, WITH_TORCH = options.program, options.folder, options.with_torch
 if WITH_TORCH:
     import safetensors.torch
     import timm
@@ -39,7 +39,7 @@ if WITH_TORCH:
     from torch import nn
 
 TOLERANCE = 1e-4
-# Of the graph in int8: a value on the border between two steps may fall to either side, and the difference grows from layer to layer.
+# Mean difference allowed for int8: a value near the border of two quantisation steps may round either way, and errors grow with depth.
 INT8_TOLERANCE = 0.03
 IMAGES = 24
 
@@ -61,13 +61,13 @@ def visage(*words):
 
 
 def predicted(model, images):
-    """Attributes, and probabilities [images, attributes] by `visage predict`."""
+    """The attributes, and the probabilities [images, attributes] of `visage predict`."""
     table = list(csv.reader(io.StringIO(visage("predict", model, *images, "--format", "csv").stdout)))
     return table[0][1:], np.array([[float(value) for value in row[1:]] for row in table[1:]], dtype=np.float32)
 
 
 def trained(network, size, calibration):
-    """A small trained model, and PNG images of exactly its size: nothing to resize, nothing to decode in two ways."""
+    """A small trained model, and PNG images of its input size: no resizing, and no differences between JPEG decoders."""
     text = f"{size[0]}x{size[1]}"
     faces = FOLDER / f"faces-{text}"
     if not faces.exists():
@@ -76,15 +76,15 @@ def trained(network, size, calibration):
         for path in sorted((faces / "Img/img_align_celeba").iterdir())[:IMAGES]:
             Image.open(path).convert("RGB").save(faces / "png" / f"{path.stem}.png")
     run = FOLDER / f"{network}-{text}"
-    # Weights far from where they began, and norms that have gathered statistics: what is folded wrongly shows.
+    # A high learning rate moves the weights and running statistics far from their initial values, so that a wrong fold shows.
     settings = [f"architecture={network}", f"input.size={text}", "epochs=2", "batch_size=24", "learning_rate=3e-3"]
-    visage("train", "baseline", "--data", faces, "--out", run, *(word for one in settings for word in ("--set", one)))
+    visage("train", "baseline", "--data", faces, "--out", run, *(word for setting in settings for word in ("--set", setting)))
     visage("calibrate", run, "--data", faces, "--method", calibration)
     return run, faces, sorted((faces / "png").iterdir())
 
 
 def normalised(pixels, preparation):
-    """uint8 [N, H, W, 3] as float32 [N, 3, H, W], as the metadata says."""
+    """uint8 [N, H, W, 3] as float32 [N, 3, H, W], normalised by the metadata's mean and standard deviation."""
     mean, std = (np.array(preparation[key], dtype=np.float32) for key in ("mean", "std"))
     return np.ascontiguousarray(((pixels.astype(np.float32) / 255 - mean) / std).transpose(0, 3, 1, 2))
 
@@ -98,7 +98,7 @@ def session(path, optimise=True):
 
 
 def checked(path, attributes, size, raw):
-    """The file as ONNX's own library judges it; its metadata."""
+    """Validates the file with ONNX's own library; returns the model card from its metadata."""
     model = onnx.load(path)
     onnx.checker.check_model(model, full_check=True)
     inferred = onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
@@ -125,8 +125,8 @@ def check_onnx(run, attributes, expected, pixels, size):
     worst, logits = 0.0, None
     for raw in (False, True):
         path = run / f"{'raw' if raw else 'normalised'}.onnx"
-        told = visage("export", run, "--format", "onnx", "--out", path, *(["--raw-images"] if raw else []))
-        assert "checked on 4 sample images" in told.stderr, told.stderr
+        done = visage("export", run, "--format", "onnx", "--out", path, *(["--raw-images"] if raw else []))
+        assert "checked on 4 sample images" in done.stderr, done.stderr
         card = checked(path, attributes, size, raw)
         images = pixels if raw else normalised(pixels, card["preparation"])
         for optimise in (True, False):
@@ -134,25 +134,28 @@ def check_onnx(run, attributes, expected, pixels, size):
             for batch in (1, 5, len(images)):
                 probabilities, logits = graph.run(["probabilities", "logits"], {"images": images[:batch]})
                 worst = max(worst, float(np.abs(probabilities - expected[:batch]).max()))
-    assert worst <= TOLERANCE, f"{run}: ONNX Runtime's probabilities are {worst} away"
+    assert worst <= TOLERANCE, f"{run}: ONNX Runtime's probabilities differ by {worst}"
     return worst, logits, card
 
 
-def answered(program, path, images):
-    """Probabilities of a program that reads images and writes probabilities as bytes."""
-    done = subprocess.run([program, path], input=images.tobytes(), capture_output=True)
+def interpreted(path, images):
+    """The probabilities of visage's own interpreter, which reads images and writes probabilities as bytes."""
+    done = subprocess.run([options.interpreter, path], input=images.tobytes(), capture_output=True)
     assert done.returncode == 0, done.stderr.decode()
     return np.frombuffer(done.stdout, dtype="<f4").reshape(len(images), -1)
 
 
 def check_tract(run, expected, images):
-    worst = float(np.abs(answered(given.tract, run / "normalised.onnx", images) - expected).max())
-    assert worst <= TOLERANCE, f"{run}: tract's probabilities are {worst} away"
+    model = tract.onnx().load(run / "normalised.onnx")
+    model.set_input_fact(0, ",".join([*map(str, images.shape), "f32"]))
+    probabilities = model.into_model().into_runnable().run([images])[0].to_numpy()
+    worst = float(np.abs(probabilities - expected).max())
+    assert worst <= TOLERANCE, f"{run}: tract's probabilities differ by {worst}"
     return worst
 
 
 def seconds(graph, images):
-    """Of a run, the fastest of some."""
+    """Seconds of one run: the fastest of eight."""
     took = []
     for _ in range(8):
         start = time.perf_counter()
@@ -164,26 +167,26 @@ def seconds(graph, images):
 def check_int8(run, faces, attributes, expected, pixels, size):
     for raw in (False, True):
         path = run / f"{'raw' if raw else 'normalised'}.int8.onnx"
-        told = visage("export", run, "--format", "onnx", "--int8", "--data", faces, "--out", path, *(["--raw-images"] if raw else []))
-        assert "in int8, calibrated on" in told.stdout, told.stdout
+        done = visage("export", run, "--format", "onnx", "--int8", "--data", faces, "--out", path, *(["--raw-images"] if raw else []))
+        assert "in int8, calibrated on" in done.stdout, done.stdout
         card = checked(path, attributes, size, raw)
-        # Every convolution and product has weights in int8.
+        # Every convolution and matrix product has int8 weights.
         model = onnx.load(path)
-        held = {node.output[0] for node in model.graph.node if node.op_type == "DequantizeLinear"}
-        weighed = [node for node in model.graph.node if node.op_type in ("Conv", "Gemm")]
-        assert weighed and all(set(node.input) <= held for node in weighed)
+        dequantized = {node.output[0] for node in model.graph.node if node.op_type == "DequantizeLinear"}
+        weighted = [node for node in model.graph.node if node.op_type in ("Conv", "Gemm")]
+        assert weighted and all(set(node.input) <= dequantized for node in weighted)
     graphs = [session(run / f"raw{kind}.onnx") for kind in ("", ".int8")]
     probabilities = graphs[1].run(["probabilities"], {"images": pixels})[0]
     cost = float(np.abs(probabilities - expected).mean())
-    assert cost <= INT8_TOLERANCE, f"{run}: in int8 probabilities are {cost} away on average"
-    text = f"int8 {cost:.1e} away on average"
-    if given.interpreter:
-        ours = answered(given.interpreter, path, pixels)
+    assert cost <= INT8_TOLERANCE, f"{run}: int8 probabilities differ by {cost} on average"
+    text = f"int8 differs by {cost:.1e} on average"
+    if options.interpreter:
+        ours = interpreted(path, pixels)
         plain = session(path, optimise=False).run(["probabilities"], {"images": pixels})[0]
-        for what, theirs in (("as it is", plain), ("in integers", probabilities)):
+        for graph, theirs in (("unoptimised", plain), ("optimised", probabilities)):
             apart = float(np.abs(theirs - ours).mean())
-            assert apart <= INT8_TOLERANCE / 3, f"{run}: ONNX Runtime {what} is {apart} away from the interpreter on average"
-            text += f", {what} {apart:.1e} from the interpreter"
+            assert apart <= INT8_TOLERANCE / 3, f"{run}: ONNX Runtime, {graph}, differs by {apart} from the interpreter on average"
+            text += f", {graph} by {apart:.1e} from the interpreter"
     batch = np.concatenate([pixels] * 2)
     float_time, int8_time = (seconds(graph, batch) for graph in graphs)
     return f"{text}, {float_time / int8_time:.1f} times as fast"
@@ -210,14 +213,14 @@ def check_torch(run, network, logits, images):
         state = torch.load(path, weights_only=True) if extension == "pth" else safetensors.torch.load_file(path)
         model = peer_network(network, logits.shape[1])
         model.load_state_dict(state, strict=True)
-        assert set(state) == set(model.state_dict()), "every entry of the state dict is there, counters too"
+        assert set(state) == set(model.state_dict()), "the state dict is complete, counters included"
         with torch.inference_mode():
             theirs = model.eval()(torch.from_numpy(images)).numpy()
-        # Of the largest logit: what is told is the number, whatever its size.
+        # Relative to the largest logit.
         worst = max(worst, float(np.abs(theirs - logits).max() / max(1.0, np.abs(logits).max())))
-    # A state dict is also what visage itself starts a training from.
+    # visage itself must be able to start a training from the state dict.
     assert network in visage("weights", run / "peer.pth").stdout
-    assert worst <= TOLERANCE, f"{run}: logits are {worst} away"
+    assert worst <= TOLERANCE, f"{run}: logits differ by {worst}"
     return worst
 
 
@@ -228,15 +231,14 @@ def main():
         pixels = np.stack([np.asarray(Image.open(path)) for path in paths])
         attributes, expected = predicted(run, paths)
         by_onnx, logits, card = check_onnx(run, attributes, expected, pixels, size)
-        told = f"ONNX Runtime within {by_onnx:.1e}; {check_int8(run, faces, attributes, expected, pixels, size)}"
-        if given.tract:
-            told += f"; tract within {check_tract(run, expected, normalised(pixels, card['preparation'])):.1e}"
+        text = f"ONNX Runtime within {by_onnx:.1e}; {check_int8(run, faces, attributes, expected, pixels, size)}"
+        images = normalised(pixels, card["preparation"])
+        text += f"; tract within {check_tract(run, expected, images):.1e}"
         if WITH_TORCH:
-            by_torch = check_torch(run, network, logits, normalised(pixels, card["preparation"]))
-            told += f"; PyTorch within {by_torch:.1e}"
-        print(f"{network} {size[0]}x{size[1]}, calibration {calibration}: {told}", flush=True)
+            text += f"; PyTorch within {check_torch(run, network, logits, images):.1e}"
+        print(f"{network} {size[0]}x{size[1]}, calibration {calibration}: {text}", flush=True)
     if not WITH_TORCH:
-        print("state dicts were not loaded into torchvision and timm: that needs --with-torch")
+        print("state dicts were not loaded into torchvision and timm; use --with-torch for that")
 
 
 main()

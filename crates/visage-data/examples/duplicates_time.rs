@@ -1,8 +1,8 @@
-//! How long it takes to find the images that are there twice: `cargo run --release -p visage-data --example
-//! duplicates_time -- [IMAGES]`, of 200,000 by default.
+//! Measures the time to find near-duplicates: `cargo run --release -p visage-data --example
+//! duplicates_time -- [IMAGES]`, by default among 200,000.
 //!
-//! Aligned faces are alike, so that bits of their hashes are far from independent. These pictures have that too: one
-//! common picture, which a few random waves of its own change in each. One in a thousand is there twice.
+//! Aligned faces look similar, so that the bits of their hashes are far from independent. These images are similar too: a common
+//! image plus a few random waves. One in a thousand has a duplicate.
 
 use std::time::Instant;
 
@@ -10,8 +10,8 @@ use rand::RngExt;
 use visage_data::duplicates::{Thumbnail, duplicates};
 use visage_data::random::stream;
 
-/// Images that are compared each with each, to compare with.
-const PLAIN: usize = 20_000;
+/// The number of images that are also compared pairwise.
+const PAIRWISE: usize = 20_000;
 
 fn main() {
     let images = std::env::args().nth(1).and_then(|images| images.parse().ok()).unwrap_or(200_000);
@@ -23,22 +23,22 @@ fn main() {
     let found = duplicates(&thumbnails);
     println!("{images} images: {:.2} s, {} pairs", began.elapsed().as_secs_f64(), found.len());
 
-    let few = &thumbnails[..PLAIN.min(images)];
+    let few = &thumbnails[..PAIRWISE.min(images)];
     let began = Instant::now();
     let pairs = (0..few.len()).flat_map(|first| (first + 1..few.len()).map(move |second| (first, second)));
-    let plain = pairs.filter(|&(first, second)| few[first].same(&few[second]).is_some()).count();
+    let pairwise = pairs.filter(|&(first, second)| few[first].compare(&few[second]).is_some()).count();
     let seconds = began.elapsed().as_secs_f64();
     let all = seconds * (images as f64 / few.len() as f64).powi(2);
-    println!("each with each, {} images on one thread: {seconds:.2} s, so {all:.0} s for all", few.len());
-    assert_eq!(duplicates(few).len(), plain);
+    println!("pairwise, {} images on one thread: {seconds:.2} s, or {all:.0} s for all images", few.len());
+    assert_eq!(duplicates(few).len(), pairwise);
 }
 
-/// A face, near enough: 16 x 17 pixels.
+/// A thumbnail similar to a face's, 16 x 17 pixels.
 fn thumbnail(image: u64) -> Thumbnail {
     let mut random = stream(1, "duplicates", 0, image);
     let mut draw = |most: f64| most * random.random::<f64>();
-    let own = [30.0, 20.0, 15.0, 10.0, 10.0].map(|strength| Wave {
-        strength,
+    let own = [30.0, 20.0, 15.0, 10.0, 10.0].map(|amplitude| Wave {
+        amplitude,
         across: draw(12.0),
         up: draw(12.0),
         phase: draw(2.0 * std::f64::consts::PI),
@@ -56,9 +56,9 @@ fn thumbnail(image: u64) -> Thumbnail {
     Thumbnail::new(&pixels)
 }
 
-/// A wave across the picture, of this strength in grey values.
+/// A plane wave with an amplitude in grey values.
 struct Wave {
-    strength: f64,
+    amplitude: f64,
     across: f64,
     up: f64,
     phase: f64,
@@ -66,6 +66,6 @@ struct Wave {
 
 impl Wave {
     fn at(&self, x: f64, y: f64) -> f64 {
-        self.strength * (self.across * x + self.up * y + self.phase).sin()
+        self.amplitude * (self.across * x + self.up * y + self.phase).sin()
     }
 }

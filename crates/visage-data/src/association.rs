@@ -1,4 +1,4 @@
-//! Which attributes come together.
+//! Co-occurrence and correlation of attributes.
 
 use serde::Serialize;
 
@@ -8,27 +8,27 @@ use crate::label::Label;
 /// How often attributes occur together, over all images of a dataset.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Associations {
-    /// Of each attribute, in the dataset's order, how many images have both it and each attribute. Symmetric; the
-    /// diagonal is how many have it.
+    /// For each pair of attributes, in the dataset's order, the number of images that have both. Symmetric, with the number
+    /// of images that have an attribute on the diagonal.
     pub co_occurrence: Vec<Vec<u64>>,
-    /// Every pair of attributes that has a correlation, the strongest first.
-    pub pairs: Vec<Pair>,
+    /// Every pair of attributes with a defined correlation, the strongest first.
+    pub pairs: Vec<AttributePair>,
 }
 
-/// Two attributes.
+/// The correlation of two attributes.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Pair {
-    /// The one that comes first in the dataset.
+pub struct AttributePair {
+    /// The attribute that comes first in the dataset.
     pub first: String,
-    /// The other.
+    /// The other attribute.
     pub second: String,
-    /// Pearson's correlation of the two (the phi coefficient), from -1 to 1, over the images where both are known.
+    /// Their Pearson correlation (phi coefficient), from -1 to 1, over the images where both are known.
     pub correlation: f64,
-    /// Images that have both.
+    /// The number of images that have both.
     pub both: u64,
 }
 
-/// A set of images, a bit each.
+/// A set of images, one bit each.
 type Bits = Vec<u64>;
 
 impl Associations {
@@ -60,11 +60,11 @@ impl Associations {
                 );
                 if let Some(correlation) = correlation {
                     let (first, second) = (names[first].clone(), names[second].clone());
-                    pairs.push(Pair { first, second, correlation, both });
+                    pairs.push(AttributePair { first, second, correlation, both });
                 }
             }
         }
-        // Stable, so that equals stay in the order of the attributes.
+        // Stable: pairs of equal strength stay in the order of the attributes.
         pairs.sort_by(|a, b| b.correlation.abs().total_cmp(&a.correlation.abs()));
         Associations { co_occurrence, pairs }
     }
@@ -74,8 +74,8 @@ fn common(first: &Bits, second: &Bits) -> u64 {
     first.iter().zip(second).map(|(a, b)| u64::from((a & b).count_ones())).sum()
 }
 
-/// The phi coefficient of `total` images, of which `both` have both, `first` the first and `second` the second;
-/// `None` where either is in all of them or in none.
+/// The phi coefficient of two attributes in `total` images: `both` images have both, `first` the first and `second` the
+/// second. `None` where one of them is in all images or in none.
 fn phi(total: u64, both: u64, first: u64, second: u64) -> Option<f64> {
     let [n, both, first, second] = [total, both, first, second].map(|count| count as f64);
     let spread = (first * (n - first) * second * (n - second)).sqrt();

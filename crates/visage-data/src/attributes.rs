@@ -1,4 +1,4 @@
-//! CelebA's own vocabulary.
+//! CelebA's attributes.
 
 /// The 40 attribute names of CelebA, in the order of its `list_attr_celeba.txt` (Liu et al., ICCV 2015).
 pub const CELEBA_ATTRIBUTES: [&str; 40] = [

@@ -1,22 +1,48 @@
-//! From the file of an image to its pixels.
+//! Decoding image files.
+
+use std::panic::catch_unwind;
 
 use image::{DynamicImage, RgbImage};
 
 use crate::error::ImageError;
 use crate::{exif, jpeg};
 
-/// Decodes an image file to RGB, upright.
+/// Decodes an image file to RGB and applies its EXIF orientation.
+///
+/// Files come from anywhere, and a decoder may panic on a damaged one. The panic is caught here, so that no caller has to.
 ///
 /// # Errors
 ///
-/// [`ImageError::Decode`] when it is no image of a known format, is damaged, or would take more than 512 MiB.
+/// [`ImageError::Decode`] when the file is damaged, has no known format, or would take more than 512 MiB;
+/// [`ImageError::DecoderPanicked`] when its decoder panicked.
 pub fn decode(encoded: &[u8]) -> Result<RgbImage, ImageError> {
+    catch_unwind(|| decode_or_panic(encoded)).unwrap_or(Err(ImageError::DecoderPanicked))
+}
+
+fn decode_or_panic(encoded: &[u8]) -> Result<RgbImage, ImageError> {
     let mut image = match jpeg::decode(encoded) {
         Some(image) => DynamicImage::ImageRgb8(image),
-        // Its limits stop an image that would unpack to more than 512 MiB. A function of `image` and not its generic
-        // reader, which would compile every decoder a second time.
+        // Its default limits refuse images of more than 512 MiB. `image`'s generic reader would compile every decoder
+        // a second time.
         None => image::load_from_memory(encoded).map_err(ImageError::Decode)?,
     };
     image.apply_orientation(exif::orientation(encoded));
     Ok(image.into_rgb8())
+}
+
+#[cfg(test)]
+mod tests {
+    use image::hooks::{register_decoding_hook, register_format_detection_hook};
+
+    use super::*;
+    use crate::{Preparation, Size};
+
+    #[test]
+    fn a_panic_of_a_decoder_is_an_error() {
+        register_decoding_hook("panic".into(), Box::new(|_| panic!("a decoder that panics")));
+        register_format_detection_hook("panic".into(), b"PANIC", None);
+        assert!(matches!(decode(b"PANIC!"), Err(ImageError::DecoderPanicked)));
+        let prepared = Preparation::exact(Size::square(8)).pixels(b"PANIC!");
+        assert!(matches!(prepared, Err(ImageError::DecoderPanicked)));
+    }
 }

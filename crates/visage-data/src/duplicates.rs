@@ -1,4 +1,6 @@
-//! Images that show the same, though their files differ.
+//! Near-duplicates: images with the same content in different files.
+//!
+//! A [`Thumbnail`] holds a perceptual hash and grey values of an image; [`duplicates`] finds the pairs of thumbnails that match.
 
 use rayon::prelude::*;
 
@@ -6,50 +8,50 @@ use crate::error::ImageError;
 use crate::prepare::Preparation;
 use crate::size::Size;
 
-/// Height and width of a thumbnail: a row of 17 grey values has 16 differences.
+/// The size of a thumbnail: a row of 17 grey values has 16 differences.
 const SIZE: Size = Size { height: 16, width: 17 };
 
-/// Of the 256 bits of a hash, as many may differ between two images of the same.
-const MOST_BITS: u32 = 16;
+/// The most bits, of 256, in which the hashes of near-duplicates differ.
+const MAX_BITS: u32 = 16;
 
-/// Grey values of two images of the same differ by less than this on average, of 255.
-const MOST_GREY: f64 = 6.0;
+/// The mean difference of the grey values of near-duplicates is below this, of 255.
+const MAX_GREY_DIFFERENCE: f64 = 6.0;
 
-/// What is left of an image when all that another encoding, size or sharpness changes is taken away.
+/// A tiny version of an image, in which encoding, size and sharpness make little difference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Thumbnail {
-    /// The difference hash: a bit for each grey value that is darker than its right neighbour.
+    /// The difference hash (dHash): a bit for each grey value that is darker than its right neighbour.
     hash: [u64; 4],
     grey: Box<[u8]>,
 }
 
-/// Two images that show the same.
+/// Two near-duplicates.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Duplicate {
-    /// The number of the first.
+    /// The index of the first image.
     pub first: usize,
-    /// The number of the second, which is higher.
+    /// The index of the second image, which is higher.
     pub second: usize,
-    /// The mean difference of their thumbnails' grey values, of 255.
+    /// The mean difference of the thumbnails' grey values, of 255.
     pub difference: f64,
 }
 
 impl Thumbnail {
-    /// How images are prepared to become thumbnails.
+    /// The preparation for [`Thumbnail::new`].
     #[must_use]
     pub fn preparation() -> Preparation {
         Preparation::exact(SIZE)
     }
 
-    /// The thumbnail of prepared pixels, RGB and of the size of [`Self::preparation`].
+    /// The thumbnail of RGB pixels prepared by [`Self::preparation`].
     ///
     /// # Panics
     ///
-    /// If they are of another size.
+    /// If they have another size.
     #[must_use]
     pub fn new(pixels: &[u8]) -> Self {
         assert_eq!(pixels.len(), SIZE.pixels() * 3, "pixels of a thumbnail");
-        // Luma as ITU-R BT.601 weighs it, in 256ths.
+        // ITU-R BT.601 luma, in 256ths.
         let luma = |[red, green, blue]: &[u8; 3]| {
             ((77 * u32::from(*red) + 150 * u32::from(*green) + 29 * u32::from(*blue)) >> 8) as u8
         };
@@ -66,65 +68,64 @@ impl Thumbnail {
     ///
     /// # Errors
     ///
-    /// When the file is no readable image.
+    /// When the file is not a readable image.
     pub fn of_file(encoded: &[u8]) -> Result<Self, ImageError> {
         Ok(Self::new(&Self::preparation().pixels(encoded)?))
     }
 
-    /// The bits of the hash that are in one part: every seventeenth, so that a part has some of every region. The parts are
-    /// 15 or 16 bits.
+    /// One part of the hash: every seventeenth bit, so that a part covers all regions of the image. A part has 15 or 16 bits.
     fn part(&self, part: usize) -> u16 {
         let bits = (part..256).step_by(PARTS);
         bits.fold(0, |key, bit| key << 1 | (self.hash[bit / 64] >> (bit % 64) & 1) as u16)
     }
 
-    /// The mean difference of two thumbnails' grey values, if they show the same.
+    /// The mean difference of the grey values if the two are near-duplicates.
     #[must_use]
-    pub fn same(&self, other: &Self) -> Option<f64> {
+    pub fn compare(&self, other: &Self) -> Option<f64> {
         let mut bits = 0;
         for (a, b) in self.hash.iter().zip(&other.hash) {
             bits += (a ^ b).count_ones();
-            // Nearly every pair of images ends at its first word.
-            if bits > MOST_BITS {
+            // Most pairs differ in too many bits of the first word already.
+            if bits > MAX_BITS {
                 return None;
             }
         }
         let sum: u32 = self.grey.iter().zip(&other.grey).map(|(&a, &b)| u32::from(a.abs_diff(b))).sum();
         let difference = f64::from(sum) / self.grey.len() as f64;
-        (difference < MOST_GREY).then_some(difference)
+        (difference < MAX_GREY_DIFFERENCE).then_some(difference)
     }
 }
 
-/// Parts that a hash is taken apart in. If no more than [`MOST_BITS`] bits differ, in one part of more than that none does.
-const PARTS: usize = MOST_BITS as usize + 1;
+/// The number of parts of a hash. If at most [`MAX_BITS`] bits differ, at least one of the parts is equal.
+const PARTS: usize = MAX_BITS as usize + 1;
 
-/// Every pair of images that show the same, in order.
+/// Every pair of near-duplicates, in order.
 ///
-/// Only images of which a part of the hash is the same are compared (Norouzi, Punjani and Fleet, "Fast Search in Hamming Space
-/// with Multi-Index Hashing", CVPR 2012), which leaves out no pair: two hundred thousand images take seconds.
+/// Only images that share a part of the hash are compared (Norouzi, Punjani and Fleet, "Fast Search in Hamming Space with
+/// Multi-Index Hashing", CVPR 2012). This misses no pair, and 200,000 images take seconds.
 #[must_use]
 pub fn duplicates(thumbnails: &[Thumbnail]) -> Vec<Duplicate> {
     let of_part = |part: usize| {
         let mut keys: Vec<(u16, u32)> =
             (0..).zip(thumbnails).map(|(image, thumbnail)| (thumbnail.part(part), image)).collect();
         keys.par_sort_unstable();
-        let alike: Vec<&[(u16, u32)]> = keys.chunk_by(|a, b| a.0 == b.0).filter(|alike| alike.len() > 1).collect();
-        let pairs = |alike: &&[(u16, u32)]| pairs_of_part(thumbnails, alike, part);
-        alike.par_iter().flat_map_iter(pairs).collect::<Vec<_>>()
+        let buckets: Vec<&[(u16, u32)]> = keys.chunk_by(|a, b| a.0 == b.0).filter(|bucket| bucket.len() > 1).collect();
+        let pairs = |bucket: &&[(u16, u32)]| pairs_of_part(thumbnails, bucket, part);
+        buckets.par_iter().flat_map_iter(pairs).collect::<Vec<_>>()
     };
     let mut pairs: Vec<Duplicate> = (0..PARTS).flat_map(of_part).collect();
     pairs.par_sort_unstable_by_key(|pair| (pair.first, pair.second));
     pairs
 }
 
-/// The pairs that show the same among images of which this part is the same, and none before it, so that no pair is found twice.
-fn pairs_of_part(thumbnails: &[Thumbnail], alike: &[(u16, u32)], part: usize) -> Vec<Duplicate> {
+/// The near-duplicates among images that share this part of the hash and none before it, so that no pair is found twice.
+fn pairs_of_part(thumbnails: &[Thumbnail], bucket: &[(u16, u32)], part: usize) -> Vec<Duplicate> {
     let mut pairs = Vec::new();
-    for (at, &(_, first)) in alike.iter().enumerate() {
+    for (at, &(_, first)) in bucket.iter().enumerate() {
         let (first, one) = (first as usize, &thumbnails[first as usize]);
-        for &(_, second) in &alike[at + 1..] {
+        for &(_, second) in &bucket[at + 1..] {
             let (second, other) = (second as usize, &thumbnails[second as usize]);
-            if let Some(difference) = one.same(other)
+            if let Some(difference) = one.compare(other)
                 && (0..part).all(|before| one.part(before) != other.part(before))
             {
                 pairs.push(Duplicate { first, second, difference });
@@ -156,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn another_encoding_or_size_shows_the_same_and_another_picture_does_not() {
+    fn another_encoding_or_size_is_a_duplicate_and_another_picture_is_not() {
         let mut thumbnails: Vec<Thumbnail> = (0..40).map(|seed| thumbnail(&picture(seed), ImageFormat::Png)).collect();
         thumbnails.push(thumbnail(&picture(3), ImageFormat::Jpeg));
         let smaller = imageops::resize(&picture(7), 89, 109, imageops::FilterType::Triangle);
@@ -169,8 +170,8 @@ mod tests {
     }
 
     #[test]
-    fn no_pair_is_left_out() {
-        // Hashes in clusters, as faces have them, from no bit to many apart; the grey values are all alike, so that the
+    fn no_pair_is_missed() {
+        // Hashes in clusters, as faces have them, that differ in none to many bits. All grey values are equal, so that the
         // hashes decide.
         let mut state = 1_u64;
         let mut random = move || {
@@ -195,7 +196,7 @@ mod tests {
         let every =
             (0..thumbnails.len()).flat_map(|first| (first + 1..thumbnails.len()).map(move |second| [first, second]));
         let expected: Vec<[usize; 2]> =
-            every.filter(|&[first, second]| thumbnails[first].same(&thumbnails[second]).is_some()).collect();
+            every.filter(|&[first, second]| thumbnails[first].compare(&thumbnails[second]).is_some()).collect();
         let found: Vec<[usize; 2]> = duplicates(&thumbnails).iter().map(|pair| [pair.first, pair.second]).collect();
         assert!(expected.len() > 1000, "{}", expected.len());
         assert_eq!(found, expected);

@@ -1,13 +1,13 @@
-//! How a camera was held: the EXIF orientation of an image file.
+//! The EXIF orientation of an image file.
 
 use image::metadata::Orientation;
 
-/// The orientation that a JPEG, PNG or WebP file states; upright where it states none.
+/// The orientation stated in a JPEG, PNG or WebP file; upright where there is none.
 pub(crate) fn orientation(encoded: &[u8]) -> Orientation {
     block(encoded).and_then(Orientation::from_exif_chunk).unwrap_or(Orientation::NoTransforms)
 }
 
-/// The EXIF block of a file, from its TIFF header on.
+/// The EXIF data of a file, from the TIFF header on.
 fn block(encoded: &[u8]) -> Option<&[u8]> {
     if encoded.starts_with(b"\xFF\xD8") {
         in_jpeg(encoded)
@@ -20,13 +20,13 @@ fn block(encoded: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// JPEG's segments are a marker of two bytes, a length that counts itself, and content; EXIF is in an APP1.
+/// A JPEG segment is a marker of two bytes, a length that includes itself, and content; EXIF is in an APP1 segment.
 fn in_jpeg(file: &[u8]) -> Option<&[u8]> {
     let mut at = 2;
     loop {
         let header = file.get(at..at + 4)?;
         let [0xFF, marker, high, low] = *header else { return None };
-        // The picture itself begins: there are no more headers.
+        // The image data start: no more headers follow.
         if marker == 0xDA {
             return None;
         }
@@ -41,7 +41,7 @@ fn in_jpeg(file: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// PNG's chunks are a length, a name, content and a checksum.
+/// A PNG chunk is a length, a name, content and a checksum.
 fn in_png(mut chunks: &[u8]) -> Option<&[u8]> {
     loop {
         let (length, rest) = chunks.split_first_chunk()?;
@@ -56,7 +56,7 @@ fn in_png(mut chunks: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// RIFF's chunks are a name, a length and content, filled up to an even length.
+/// A RIFF chunk is a name, a length and content, padded to an even length.
 fn in_webp(mut chunks: &[u8]) -> Option<&[u8]> {
     loop {
         let (name, rest) = chunks.split_first_chunk::<4>()?;

@@ -1,26 +1,26 @@
-//! Parts of a dataset that are left out of training in turn.
+//! Folds for cross-validation.
 
 use crate::random::{shuffle, stream};
-use crate::sample::{Sample, of_one_identity};
+use crate::sample::{Sample, groups_by_identity};
 use crate::split::Split;
 
-/// The share of what is not held out that validates.
+/// The validation split's share of what is not held out.
 const VALIDATION: f64 = 0.1;
 
-/// A split for each sample: test for part number `part` of `parts`, drawn from `seed`, and validation and training for the
+/// A split for each sample, drawn from `seed`: test for the fold number `fold` of `folds`, validation and training for the
 /// others.
-pub(crate) fn splits(samples: &[Sample], part: usize, parts: usize, seed: u64) -> Vec<Split> {
-    let mut groups = of_one_identity(samples);
+pub(crate) fn splits(samples: &[Sample], fold: usize, folds: usize, seed: u64) -> Vec<Split> {
+    let mut groups = groups_by_identity(samples);
     shuffle(&mut groups, &mut stream(seed, "folds", 0, 0));
 
     let mut splits = vec![Split::Train; samples.len()];
-    let mut sizes = vec![0; parts];
+    let mut sizes = vec![0; folds];
     let (mut others, mut validation) = (0, 0);
     for group in groups {
-        // Each goes to the part that has fewest, whichever part is held out.
-        let smallest = (0..parts).min_by_key(|&part| sizes[part]).unwrap_or(0);
+        // Each group goes to the smallest fold, whichever fold is held out.
+        let smallest = (0..folds).min_by_key(|&fold| sizes[fold]).unwrap_or(0);
         sizes[smallest] += group.len();
-        let split = if smallest == part {
+        let split = if smallest == fold {
             Split::Test
         } else {
             others += group.len();
@@ -55,18 +55,18 @@ mod tests {
     #[test]
     fn every_image_is_held_out_once_and_people_stay_together() {
         let samples = samples(503);
-        let parts: Vec<Vec<Split>> = (0..5).map(|part| splits(&samples, part, 5, 3)).collect();
+        let folds: Vec<Vec<Split>> = (0..5).map(|fold| splits(&samples, fold, 5, 3)).collect();
         for index in 0..samples.len() {
-            let held_out = parts.iter().filter(|splits| splits[index] == Split::Test).count();
+            let held_out = folds.iter().filter(|splits| splits[index] == Split::Test).count();
             assert_eq!(held_out, 1, "{index}");
         }
-        for splits in &parts {
+        for splits in &folds {
             let count = |wanted| splits.iter().filter(|&&split| split == wanted).count();
             assert!((99..=102).contains(&count(Split::Test)), "{}", count(Split::Test));
             assert!((40..=42).contains(&count(Split::Validation)), "{}", count(Split::Validation));
             assert!((0..100).all(|person| splits[2 * person] == splits[2 * person + 1]));
         }
-        assert_eq!(parts[1], splits(&samples, 1, 5, 3));
-        assert_ne!(parts[1], splits(&samples, 1, 5, 4));
+        assert_eq!(folds[1], splits(&samples, 1, 5, 3));
+        assert_ne!(folds[1], splits(&samples, 1, 5, 4));
     }
 }

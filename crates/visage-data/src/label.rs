@@ -1,9 +1,9 @@
-//! The one type a label has inside visage.
+//! Labels.
 
 /// Whether an image has an attribute.
 ///
-/// Files spell this -1/1, 0/1 or nothing at all; the readers turn every spelling into this type once, at the
-/// border, so that statistics, losses and metrics cannot count one spelling as another.
+/// Files write it as -1 and 1, as 0 and 1, or leave it blank. The readers turn every spelling into this type, so that statistics,
+/// losses and metrics cannot take one spelling for another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Label {
@@ -11,7 +11,7 @@ pub enum Label {
     Absent = 0,
     /// The attribute is present.
     Present = 1,
-    /// Nobody said: masked out of losses and metrics.
+    /// Not labelled: excluded from losses and metrics.
     Unknown = 2,
 }
 

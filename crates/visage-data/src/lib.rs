@@ -1,46 +1,65 @@
-//! What an image and its labels are.
+//! Images and their labels: datasets, preparation, augmentation, loading.
 //!
-//! The path of a picture through this crate: a row of a table becomes a [`Sample`] of a [`Dataset`]; a
-//! [`Preparation`] turns its file into pixels, the same way for training, evaluation and prediction; an
-//! [`Augmentation`] varies them, in training only; a [`Loader`] delivers them in batches, in an order and with a
-//! randomness that only the seed and the epoch decide. [`Statistics`] and [`AttributeWeights`] are counted from typed
+//! A row of a table becomes a [`Sample`] of a [`Dataset`]. A [`Preparation`] turns its image file into pixels, in the same way for
+//! training, evaluation and prediction. An [`Augmentation`] varies them in training. A [`Loader`] delivers them in batches,
+//! in an order that depends only on the seed and the epoch. [`Statistics`] and [`AttributeWeights`] are computed from the typed
 //! [`Label`]s of one split.
+//!
+//! ```
+//! use visage_data::{Dataset, Preparation, Size, Split, Statistics};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let folder = tempfile::tempdir()?;
+//! std::fs::write(folder.path().join("labels.csv"), "image,split,Smiling\na.png,train,1\nb.png,train,0\n")?;
+//! image::RgbImage::new(178, 218).save(folder.path().join("a.png"))?;
+//!
+//! let dataset = Dataset::open(folder.path())?;
+//! assert_eq!(dataset.attributes(), ["Smiling"]);
+//! assert_eq!(Statistics::of(&dataset, Split::Train).attributes[0].prevalence, Some(0.5));
+//!
+//! let pixels = dataset.pixels(0, &Preparation::exact(Size::square(64)))?;
+//! assert_eq!(pixels.len(), 64 * 64 * 3);
+//! # Ok(())
+//! # }
+//! ```
 
-pub mod archive;
-pub mod association;
-pub mod attributes;
-pub mod augment;
+mod archive;
+mod association;
+mod attributes;
+mod augment;
 pub mod convert;
-pub mod dataset;
-pub mod decode;
+mod dataset;
+mod decode;
 pub mod duplicates;
-pub mod error;
+mod error;
 mod exif;
 mod files;
 mod folds;
-pub mod header;
+mod header;
 mod jpeg;
-pub mod label;
-pub mod loader;
-pub mod mixing;
+mod label;
+mod loader;
+mod mixing;
 pub mod pack;
-pub mod prepare;
+mod prepare;
 pub mod preview;
 pub mod random;
-pub mod sample;
-pub mod size;
+mod retain;
+mod sample;
+mod size;
 mod sources;
-pub mod split;
-pub mod statistics;
+mod split;
+mod statistics;
 mod stratify;
 pub mod verify;
-pub mod weights;
+mod weights;
 
 pub use archive::Archive;
-pub use association::Associations;
+pub use association::{Associations, AttributePair};
 pub use attributes::CELEBA_ATTRIBUTES;
 pub use augment::{Affine, Augmentation, Blur, BrightnessContrast, Crop, Erasing, Noise};
 pub use dataset::Dataset;
+pub use decode::decode;
 pub use error::{DataError, ImageError, InvalidSetting, TableFault};
 pub use header::stated_size;
 pub use label::Label;
@@ -48,8 +67,7 @@ pub use loader::{Batch, Loader, LoaderOptions};
 pub use mixing::{Mixed, Mixing};
 pub use prepare::{Filter, Preparation, Resize};
 pub use sample::Sample;
-pub use size::Size;
-pub use split::Split;
+pub use size::{InvalidSize, Size};
+pub use split::{Split, UnknownSplit};
 pub use statistics::{AttributeStatistics, Statistics};
-pub use verify::{Finding, Verification};
 pub use weights::{AttributeWeights, WeightError, Weighting};

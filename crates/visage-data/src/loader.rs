@@ -1,8 +1,8 @@
-//! Batches of prepared images, made ahead of time by rayon's threads.
+//! Batches of prepared images, loaded ahead of time on rayon's threads.
 //!
-//! Every image is a task of the pool that computes, taken up by a thread which has nothing better to do: while the kernels keep
-//! every thread busy it waits, and where they leave one idle, at the end of each operation, it fills the gap. Threads of the loader's
-//! own would take processors from kernels that then wait for one another.
+//! Every image is a task of the thread pool that also runs the kernels. A task waits while the kernels keep all threads busy and
+//! runs on a thread that they leave idle, at the end of each operation. Threads of the loader's own would take cores from
+//! kernels whose threads then wait for one another.
 
 use std::collections::BTreeMap;
 use std::iter::FusedIterator;
@@ -23,31 +23,31 @@ use crate::prepare::Preparation;
 use crate::random::{shuffle, stream};
 use crate::size::Size;
 
-/// How a [`Loader`] goes through its samples.
+/// The settings of a [`Loader`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct LoaderOptions {
     /// Samples in a batch; at least 1.
     pub batch_size: usize,
-    /// Decides, with `epoch`, the order and the augmentation.
+    /// Determines the order and the augmentation, together with `epoch`.
     pub seed: u64,
     /// The pass over the data, counted from 0.
     pub epoch: u64,
-    /// Whether the order is drawn anew; otherwise it is the order given.
+    /// Whether to shuffle the samples; otherwise they keep the order given.
     pub shuffle: bool,
-    /// Random changes to the images, for training only.
+    /// Random changes to each image, for training only.
     pub augmentation: Option<Augmentation>,
-    /// Mixing of the images of a batch, for training only.
+    /// Mixing of the images of a batch with one another, for training only.
     pub mixing: Option<Mixing>,
-    /// Batches that are made or lie ready while the caller works with one. With none of them, each is made when it is asked for.
+    /// Batches that are loaded ahead while the caller works with one. With 0, each batch is loaded when it is requested.
     pub prefetch: usize,
-    /// Batches at the start of the epoch that are not made: where an interrupted epoch goes on.
+    /// Batches at the start of the epoch to leave out, to resume an interrupted epoch.
     pub skip_batches: usize,
     /// Whether to leave out a last batch smaller than `batch_size`.
     pub drop_last: bool,
 }
 
 impl LoaderOptions {
-    /// Options that deliver samples as they are, once, in the order given: for evaluation.
+    /// Settings for evaluation: every sample once, unchanged, in the order given.
     #[must_use]
     pub fn in_order(batch_size: usize) -> Self {
         LoaderOptions {
@@ -63,7 +63,7 @@ impl LoaderOptions {
         }
     }
 
-    /// The batches of a whole epoch over `samples` samples, those skipped among them.
+    /// The number of batches in an epoch over `samples` samples, skipped ones included.
     #[must_use]
     pub fn batches(&self, samples: usize) -> usize {
         let batch_size = self.batch_size.max(1);
@@ -71,55 +71,54 @@ impl LoaderOptions {
     }
 }
 
-/// Some samples, ready for a network but for [normalising](Preparation::normalise).
+/// Some samples, ready for a network except for [normalisation](Preparation::normalise).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Batch {
-    /// Which batch of the epoch it is, counted from 0, those skipped among them.
+    /// The batch's number within the epoch, from 0, skipped ones included.
     pub number: usize,
-    /// The samples' numbers in the dataset; N of them.
+    /// The indices of the N samples in the dataset.
     pub indices: Vec<usize>,
     /// The height and width of the images.
     pub size: Size,
-    /// RGB, one byte a value, shape `[N, H, W, 3]`.
+    /// RGB bytes, shape `[N, H, W, 3]`.
     pub pixels: Vec<u8>,
-    /// Shape `[N, attributes]`; of mixed images, those of the image they are of in the first place.
+    /// Shape `[N, attributes]`; where images are mixed, the labels of the first of the two.
     pub labels: Vec<Label>,
-    /// How the images were mixed with each other, if they were.
+    /// How the images were mixed, if they were.
     pub mixed: Option<Mixed>,
 }
 
 /// Delivers the batches of one epoch in order.
 ///
-/// Their images are decoded ahead of the caller, by a bounded number of batches, on the threads of the rayon pool that the caller
-/// is in, or of the global one. What a batch holds depends on the dataset, the preparation, the seed and the epoch, never on the
-/// number of threads or on where the epoch began. Once the loader is dropped no further image is begun. After an error
-/// there are no further batches.
+/// Images are decoded ahead of the caller, by a bounded number of batches, on the caller's rayon pool or else the global one. The
+/// content of a batch depends on the dataset, the preparation, the seed and the epoch, never on the number of threads or on
+/// where the epoch started. A dropped loader starts no further image. An error ends the iteration.
 #[derive(Debug)]
 pub struct Loader {
-    maker: Arc<BatchMaker>,
-    made: Receiver<Made>,
-    /// Batches that were finished before their turn.
+    worker: Arc<Worker>,
+    finished: Receiver<FinishedBatch>,
+    /// Batches that finished before their turn.
     early: BTreeMap<usize, Result<Batch, DataError>>,
     /// The batch to deliver next.
     next: usize,
-    /// The batch to order next.
-    next_order: usize,
+    /// The batch to start next.
+    next_to_start: usize,
     /// The number of batches of the epoch.
     end: usize,
 }
 
 /// The number of a batch, and the batch.
-type Made = (usize, Result<Batch, DataError>);
+type FinishedBatch = (usize, Result<Batch, DataError>);
 
-/// How long a thread that found no task waits for a batch before it looks again.
-const LOOK_AGAIN: Duration = Duration::from_millis(1);
+/// How long a thread without a task waits for a batch before it looks for a task again.
+const POLL_INTERVAL: Duration = Duration::from_millis(1);
 
 impl Loader {
     /// Starts to load the samples `indices` of `dataset`.
     ///
     /// # Errors
     ///
-    /// When a setting makes no sense, or an index names no sample.
+    /// When a setting is invalid or an index is out of range.
     pub fn new(
         dataset: Arc<Dataset>,
         indices: Vec<usize>,
@@ -144,33 +143,33 @@ impl Loader {
         let end = options.batches(indices.len());
         let next = options.skip_batches.min(end);
         let prefetch = options.prefetch;
-        let (sender, made) = unbounded();
-        let maker = Arc::new(BatchMaker::new(dataset, indices, preparation, options, sender));
-        let mut loader = Loader { maker, made, early: BTreeMap::new(), next, next_order: next, end };
-        loader.order_up_to(next.saturating_add(prefetch));
+        let (sender, finished) = unbounded();
+        let worker = Arc::new(Worker::new(dataset, indices, preparation, options, sender));
+        let mut loader = Loader { worker, finished, early: BTreeMap::new(), next, next_to_start: next, end };
+        loader.start_until(next.saturating_add(prefetch));
         Ok(loader)
     }
 
-    /// Has the batches before `until` made, as far as the epoch has them.
-    fn order_up_to(&mut self, until: usize) {
-        while self.next_order < until.min(self.end) {
-            BatchMaker::start(&self.maker, self.next_order);
-            self.next_order += 1;
+    /// Starts the batches before `until` that the epoch has.
+    fn start_until(&mut self, until: usize) {
+        while self.next_to_start < until.min(self.end) {
+            Worker::start(&self.worker, self.next_to_start);
+            self.next_to_start += 1;
         }
     }
 
-    /// The next batch that is finished. A thread of the pool helps meanwhile: there may be no other.
-    fn receive(&self) -> Made {
+    /// Waits for the next finished batch. A thread of the pool runs tasks meanwhile, as it may be the only one.
+    fn receive(&self) -> FinishedBatch {
         loop {
-            if let Ok(made) = self.made.try_recv() {
-                return made;
+            if let Ok(finished) = self.finished.try_recv() {
+                return finished;
             }
             if rayon::yield_now() == Some(Yield::Executed) {
                 continue;
             }
-            // It fails only for want of time: this loader's maker holds a sender.
-            if let Ok(made) = self.made.recv_timeout(LOOK_AGAIN) {
-                return made;
+            // The only error is the timeout, because the worker holds a sender.
+            if let Ok(finished) = self.finished.recv_timeout(POLL_INTERVAL) {
+                return finished;
             }
         }
     }
@@ -183,7 +182,7 @@ impl Iterator for Loader {
         if self.next == self.end {
             return None;
         }
-        self.order_up_to(self.next + 1);
+        self.start_until(self.next + 1);
         let batch = loop {
             if let Some(batch) = self.early.remove(&self.next) {
                 break batch;
@@ -193,17 +192,17 @@ impl Iterator for Loader {
         };
         if batch.is_ok() {
             self.next += 1;
-            self.order_up_to(self.next.saturating_add(self.maker.options.prefetch));
+            self.start_until(self.next.saturating_add(self.worker.options.prefetch));
         } else {
             self.next = self.end;
-            self.maker.stop.store(true, Ordering::Relaxed);
+            self.worker.stop.store(true, Ordering::Relaxed);
         }
         Some(batch)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let most = self.end - self.next;
-        (most, Some(most))
+        let left = self.end - self.next;
+        (left, Some(left))
     }
 }
 
@@ -212,97 +211,103 @@ impl FusedIterator for Loader {}
 
 impl Drop for Loader {
     fn drop(&mut self) {
-        self.maker.stop.store(true, Ordering::Relaxed);
+        self.worker.stop.store(true, Ordering::Relaxed);
     }
 }
 
-/// Makes any batch of an epoch.
+/// Loads any batch of an epoch.
 #[derive(Debug)]
-struct BatchMaker {
+struct Worker {
     dataset: Arc<Dataset>,
     /// The samples of the epoch in the order of delivery.
     order: Vec<usize>,
-    /// How often each was delivered before: one that comes again is augmented anew.
+    /// For each entry of `order`, how often the same sample came before it: each occurrence is augmented differently.
     repeats: Vec<u32>,
     preparation: Preparation,
     options: LoaderOptions,
     stop: AtomicBool,
-    made: Sender<Made>,
+    finished: Sender<FinishedBatch>,
 }
 
-/// The pixels of an image, unless it cannot be used.
-type Image = Result<Vec<u8>, DataError>;
+/// The pixels of an image.
+type Pixels = Result<Vec<u8>, DataError>;
 
-/// A batch whose images are being made.
-struct Started {
+/// A batch whose images are being loaded.
+struct PendingBatch {
     number: usize,
-    /// Where in the epoch's order it begins.
+    /// Its first entry in the epoch's order.
     start: usize,
-    /// What became of each image so far.
-    images: Vec<Mutex<Option<Image>>>,
-    /// Images not finished yet.
-    left: AtomicUsize,
+    /// The images loaded so far.
+    images: Vec<Mutex<Option<Pixels>>>,
+    /// How many images are still missing.
+    missing: AtomicUsize,
 }
 
-impl BatchMaker {
+impl Worker {
     fn new(
         dataset: Arc<Dataset>,
         mut order: Vec<usize>,
         preparation: Preparation,
         options: LoaderOptions,
-        made: Sender<Made>,
+        finished: Sender<FinishedBatch>,
     ) -> Self {
         if options.shuffle {
             shuffle(&mut order, &mut stream(options.seed, "shuffle", options.epoch, 0));
         }
-        let mut delivered = vec![0; dataset.samples().len()];
+        let mut occurrences = vec![0; dataset.samples().len()];
         let repeat = |&index: &usize| {
-            delivered[index] += 1;
-            delivered[index] - 1
+            occurrences[index] += 1;
+            occurrences[index] - 1
         };
         let repeats = order.iter().map(repeat).collect();
-        BatchMaker { dataset, order, repeats, preparation, options, stop: AtomicBool::new(false), made }
+        Worker { dataset, order, repeats, preparation, options, stop: AtomicBool::new(false), finished }
     }
 
-    /// Gives the images of a batch to the pool. The last of them to be finished sends the batch.
-    fn start(maker: &Arc<Self>, number: usize) {
-        let start = number * maker.options.batch_size;
-        let images = maker.options.batch_size.min(maker.order.len() - start);
-        let batch = Arc::new(Started {
+    /// Spawns a task for each image of a batch. The last one to finish sends the batch.
+    fn start(worker: &Arc<Self>, number: usize) {
+        let start = number * worker.options.batch_size;
+        let images = worker.options.batch_size.min(worker.order.len() - start);
+        let batch = Arc::new(PendingBatch {
             number,
             start,
             images: (0..images).map(|_| Mutex::default()).collect(),
-            left: AtomicUsize::new(images),
+            missing: AtomicUsize::new(images),
         });
-        for place in 0..images {
-            let (maker, batch) = (Arc::clone(maker), Arc::clone(&batch));
-            rayon::spawn_fifo(move || maker.make(&batch, place));
+        for position in 0..images {
+            let (worker, batch) = (Arc::clone(worker), Arc::clone(&batch));
+            rayon::spawn_fifo(move || {
+                // A panic is a bug, and one in a task would abort the program: the caller gets an error instead.
+                if catch_unwind(AssertUnwindSafe(|| worker.load(&batch, position))).is_err() {
+                    worker.send(&batch, Err(worker.panicked()));
+                }
+            });
         }
     }
 
-    /// Makes one image of a batch; no image once there is a `stop`.
-    fn make(&self, batch: &Started, place: usize) {
+    /// Loads one image of a batch, unless the loader has stopped.
+    fn load(&self, batch: &PendingBatch, position: usize) {
         if self.stop.load(Ordering::Relaxed) {
             return;
         }
-        // A panic here, which would be a bug, must not end the program without a word.
-        let image = catch_unwind(AssertUnwindSafe(|| self.image(batch.start + place)));
-        let image = image.unwrap_or_else(|_| Err(self.stopped()));
-        *batch.images[place].lock().unwrap_or_else(PoisonError::into_inner) = Some(image);
-        if batch.left.fetch_sub(1, Ordering::AcqRel) == 1 {
-            let whole = catch_unwind(AssertUnwindSafe(|| self.whole(batch)));
-            // Nobody is left to tell when the loader has gone.
-            let _ = self.made.send((batch.number, whole.unwrap_or_else(|_| Err(self.stopped()))));
+        let image = self.image(batch.start + position);
+        *batch.images[position].lock().unwrap_or_else(PoisonError::into_inner) = Some(image);
+        if batch.missing.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.send(batch, self.assemble(batch));
         }
     }
 
-    fn stopped(&self) -> DataError {
-        DataError::LoaderStopped { dataset: self.dataset.name().to_owned() }
+    fn send(&self, batch: &PendingBatch, result: Result<Batch, DataError>) {
+        // It fails only if the loader is gone, and then nobody needs the batch.
+        let _ = self.finished.send((batch.number, result));
     }
 
-    /// One prepared and augmented image.
-    fn image(&self, at: usize) -> Image {
-        let (index, repeat) = (self.order[at], self.repeats[at]);
+    fn panicked(&self) -> DataError {
+        DataError::LoaderPanicked { dataset: self.dataset.name().to_owned() }
+    }
+
+    /// Loads, prepares and augments the image at `position` in the epoch's order.
+    fn image(&self, position: usize) -> Pixels {
+        let (index, repeat) = (self.order[position], self.repeats[position]);
         let mut pixels = self.dataset.pixels(index, &self.preparation)?;
         if let Some(augmentation) = &self.options.augmentation {
             let mut random =
@@ -312,15 +317,15 @@ impl BatchMaker {
         Ok(pixels)
     }
 
-    /// The batch, of which every image is finished; the error of the first that failed.
-    fn whole(&self, batch: &Started) -> Result<Batch, DataError> {
+    /// Assembles a batch whose images are all loaded, or returns the error of the first that failed.
+    fn assemble(&self, batch: &PendingBatch) -> Result<Batch, DataError> {
         let indices = self.order[batch.start..batch.start + batch.images.len()].to_vec();
         let size = self.preparation.output_size();
         let mut pixels = Vec::with_capacity(indices.len() * size.pixels() * 3);
         let mut labels = Vec::with_capacity(indices.len() * self.dataset.attributes().len());
         for (&index, image) in indices.iter().zip(&batch.images) {
             let image = image.lock().unwrap_or_else(PoisonError::into_inner).take();
-            pixels.extend_from_slice(&image.ok_or_else(|| self.stopped())??);
+            pixels.extend_from_slice(&image.ok_or_else(|| self.panicked())??);
             labels.extend_from_slice(&self.dataset.samples()[index].labels);
         }
         let LoaderOptions { seed, epoch, .. } = self.options;

@@ -1,4 +1,4 @@
-//! Mixing the images of a batch with each other, in training only.
+//! Mixup and CutMix: mixing the images of a training batch with one another.
 
 use rand::RngExt;
 use rand_distr::{Beta, Distribution};
@@ -9,31 +9,32 @@ use crate::label::Label;
 use crate::random::{shuffle, stream};
 use crate::size::Size;
 
-/// How often batches are mixed, and how. A batch is mixed in one way at most.
+/// The probabilities and parameters of mixup and CutMix. At most one of them is applied to a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mixing {
-    /// The probability of mixup (Zhang et al., ICLR 2018): every image is a weighted mean of itself and another.
+    /// The probability of mixup (Zhang et al., ICLR 2018): every image becomes a weighted mean of itself and another.
     pub mixup: f32,
-    /// Both parameters of the beta distribution that mixup's weight is drawn from.
+    /// Both parameters of the beta distribution of mixup's weight.
     pub mixup_alpha: f32,
-    /// The probability of CutMix (Yun et al., ICCV 2019): every image has a rectangle of another in its place.
+    /// The probability of CutMix (Yun et al., ICCV 2019): a rectangle of every image is replaced by that of another.
     pub cutmix: f32,
-    /// Both parameters of the beta distribution that the part outside of CutMix's rectangle is drawn from.
+    /// Both parameters of the beta distribution of the share outside CutMix's rectangle.
     pub cutmix_alpha: f32,
 }
 
 /// How a batch was mixed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mixed {
-    /// For each image the place in the batch of the other image that is in it.
+    /// For each image, the position in the batch of the image mixed into it.
     pub partners: Vec<usize>,
-    /// How much of each image is its own, from 0 to 1: what its own labels count, its partner's counting the rest.
+    /// The share of each image that is its own, from 0 to 1. Its own labels have this weight in the loss, its partner's labels
+    /// the rest.
     pub share: f32,
 }
 
 impl Mixed {
-    /// The labels of the partners, shape `[N, attributes]` as `labels`, those of the images themselves.
+    /// The labels of the partners, from the images' own `labels`; both have the shape `[N, attributes]`.
     #[must_use]
     pub fn partner_labels(&self, labels: &[Label]) -> Vec<Label> {
         let width = labels.len() / self.partners.len().max(1);
@@ -45,11 +46,11 @@ impl Mixed {
 }
 
 impl Mixing {
-    /// Checks that the values make sense.
+    /// Checks the values.
     ///
     /// # Errors
     ///
-    /// Naming the first setting that does not.
+    /// Names the first invalid setting.
     pub fn validate(&self) -> Result<(), InvalidSetting> {
         let Mixing { mixup, mixup_alpha, cutmix, cutmix_alpha } = *self;
         if !((0.0..=1.0).contains(&mixup) && (0.0..=1.0).contains(&cutmix) && mixup + cutmix <= 1.0) {
@@ -65,8 +66,8 @@ impl Mixing {
         Ok(())
     }
 
-    /// Mixes batch `number` of an epoch in place, `[N, H, W, 3]`, or leaves it as it is. The draws depend on nothing but
-    /// `seed`, `epoch` and `number`.
+    /// Mixes batch `number` of an epoch in place, `[N, H, W, 3]`, or leaves it unchanged. The draws depend only on `seed`,
+    /// `epoch` and `number`.
     pub fn apply(&self, pixels: &mut [u8], size: Size, seed: u64, epoch: u64, number: u64) -> Option<Mixed> {
         let mut random = stream(seed, "mix", epoch, number);
         let draw: f32 = random.random();
@@ -90,7 +91,7 @@ impl Mixing {
             }
             return Some(Mixed { partners, share });
         }
-        // As in the paper: a rectangle of the image's aspect about a place anywhere in it, cut off at the edges.
+        // As in the paper: a rectangle of the image's aspect ratio with its centre anywhere in the image, clipped at the edges.
         let side = (1.0 - share).sqrt();
         let span = |length: usize, centre: usize| {
             let half = (side * length as f32) as usize / 2;
@@ -156,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn batches_are_mixed_as_often_as_asked() {
+    fn batches_are_mixed_with_the_given_probabilities() {
         let kinds: Vec<bool> =
             (0..1000).map(|number| mixing(0.3, 0.2).apply(&mut batch(), SIZE, 3, 1, number).is_some()).collect();
         let mixed = kinds.iter().filter(|mixed| **mixed).count();

@@ -1,4 +1,4 @@
-//! From the file of an image to the numbers a network sees.
+//! Preparation: from an image file to the input of a network.
 
 use fast_image_resize as fir;
 use fast_image_resize::images::TypedImage;
@@ -9,13 +9,13 @@ use crate::decode::decode;
 use crate::error::{ImageError, InvalidSetting};
 use crate::size::Size;
 
-/// The longest side an image may have after a proportional resize, so that one a pixel wide cannot grow without bound.
+/// The longest side after a resize in proportion, so that an image one pixel wide cannot grow without bound.
 const MAX_RESIZED_SIDE: usize = 1 << 15;
 
-/// How an image is prepared: decoded to RGB, resized, cropped at the centre, scaled to 0 to 1 and normalised.
+/// The preparation of an image: decode to RGB, resize, centre crop, scale to 0 to 1, normalise.
 ///
-/// Training, evaluation and prediction share one value of this type; it is stored in the model file, and nothing else
-/// may say how that model's images are prepared.
+/// Training, evaluation and prediction share one value of this type. It is stored in the model file, and nothing else
+/// determines how that model's images are prepared.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Preparation {
@@ -24,12 +24,12 @@ pub struct Preparation {
     /// The filter of the resize.
     #[serde(default)]
     pub filter: Filter,
-    /// The part to cut out of the resized image's centre, as torchvision's `CenterCrop`; the whole of it if `None`.
+    /// The size of the centre crop, as torchvision's `CenterCrop`; no crop if `None`.
     #[serde(default)]
     pub crop: Option<Size>,
-    /// Subtracted from red, green and blue after scaling to 0 to 1.
+    /// The means of red, green and blue, subtracted after scaling to 0 to 1.
     pub mean: [f32; 3],
-    /// Then divides them; above 0.
+    /// The standard deviations, by which the differences are divided; above 0.
     pub std: [f32; 3],
 }
 
@@ -37,18 +37,18 @@ pub struct Preparation {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Resize {
-    /// Exactly this, whatever the proportions.
+    /// Exactly this size; the proportions may change.
     Exact(Size),
-    /// The shorter side becomes this, the longer follows in proportion, rounded down as in torchvision's `Resize`.
-    /// Needs a crop, because images of a batch must agree in size.
+    /// The shorter side gets this length, the longer one keeps the proportions, rounded down as in torchvision's `Resize`.
+    /// Needs a crop, because the images of a batch must have the same size.
     ShorterSide(usize),
 }
 
-/// How pixels are resampled.
+/// The filter that resamples pixels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Filter {
-    /// Pillow's `BILINEAR`: a triangle as wide as the reduction, so that shrinking averages and does not skip pixels.
+    /// Pillow's `BILINEAR`: a triangle filter that widens with the reduction, so that downscaling averages all pixels.
     #[default]
     BilinearAntialiased,
 }
@@ -80,29 +80,29 @@ impl Preparation {
         })
     }
 
-    /// Checks that the values make sense together. Values from a file must pass it before use.
+    /// Checks the values. Values from a file must pass it before use.
     ///
     /// # Errors
     ///
-    /// Naming the first setting that does not.
+    /// Names the first invalid setting.
     pub fn validate(&self) -> Result<(), InvalidSetting> {
         let allowed = 1..=Size::MAX_SIDE;
-        let sensible = |size: Size| allowed.contains(&size.height) && allowed.contains(&size.width);
+        let is_valid = |size: Size| allowed.contains(&size.height) && allowed.contains(&size.width);
         let smallest = match self.resize {
             Resize::Exact(size) => size,
             Resize::ShorterSide(side) => Size::square(side),
         };
-        if !sensible(smallest) {
+        if !is_valid(smallest) {
             return Err(InvalidSetting::new("resize", format!("must be from 1 to {} pixels a side", Size::MAX_SIDE)));
         }
         match self.crop {
             None if matches!(self.resize, Resize::ShorterSide(_)) => {
                 return Err(InvalidSetting::new(
                     "crop",
-                    "is needed with a resize by the shorter side, or images would differ in size",
+                    "is needed with a resize by the shorter side, because images would differ in size",
                 ));
             }
-            Some(crop) if !sensible(crop) || crop.height > smallest.height || crop.width > smallest.width => {
+            Some(crop) if !is_valid(crop) || crop.height > smallest.height || crop.width > smallest.width => {
                 return Err(InvalidSetting::new("crop", format!("is {crop} and must fit in the resized {smallest}")));
             }
             _ => {}
@@ -116,15 +116,14 @@ impl Preparation {
         Ok(())
     }
 
-    /// Decodes, resizes and crops an image file: RGB, one byte a value, shape `[H, W, 3]` of
-    /// [`output_size`](Self::output_size).
+    /// Decodes, resizes and crops an image file: RGB bytes, shape `[H, W, 3]` of [`output_size`](Self::output_size).
     ///
-    /// JPEG, PNG, WebP, BMP and GIF (its first frame) are told apart by content. An EXIF orientation is applied, grey
-    /// becomes RGB and alpha is dropped, as by Pillow's `ImageOps.exif_transpose` and `convert("RGB")`.
+    /// Reads JPEG, PNG, WebP, BMP and the first frame of GIF, recognised by their content. Applies the EXIF orientation, turns
+    /// grey to RGB and drops alpha, as Pillow's `ImageOps.exif_transpose` and `convert("RGB")`.
     ///
     /// # Errors
     ///
-    /// When the file is no readable image, or its shape is too extreme for the resize.
+    /// When the file is not a readable image, or is too long and thin for the resize.
     pub fn pixels(&self, encoded: &[u8]) -> Result<Vec<u8>, ImageError> {
         let image = decode(encoded)?;
         let original = Size { height: image.height() as usize, width: image.width() as usize };
@@ -136,15 +135,15 @@ impl Preparation {
         }
     }
 
-    /// Scales bytes to 0 to 1, subtracts the mean and divides by the standard deviation; `out` keeps the order of `pixels`, which
-    /// is red, green, blue, red, ... of any number of images.
+    /// Scales bytes to 0 to 1, subtracts the mean and divides by the standard deviation. `pixels` is red, green, blue, red, ... of
+    /// any number of images; `out` has the same order.
     ///
     /// # Panics
     ///
-    /// If the two differ in length.
+    /// If the two slices differ in length.
     pub fn normalise(&self, pixels: &[u8], out: &mut [f32]) {
         assert_eq!(pixels.len(), out.len(), "one number for each byte");
-        // The operations and their order are torchvision's (`ToTensor`, `Normalize`); a table makes them once a value.
+        // The operations and their order are torchvision's (`ToTensor`, `Normalize`). The table computes each value once.
         let table: [[f32; 256]; 3] = std::array::from_fn(|channel| {
             std::array::from_fn(|value| (value as f32 / 255.0 - self.mean[channel]) / self.std[channel])
         });
@@ -155,7 +154,7 @@ impl Preparation {
         }
     }
 
-    /// The size that an image of `original` size is resized to.
+    /// The size to which an image of `original` size is resized.
     fn resized_size(&self, original: Size) -> Result<Size, ImageError> {
         match self.resize {
             Resize::Exact(size) => Ok(size),
@@ -183,8 +182,8 @@ impl Preparation {
         };
         let (width, height) = image.dimensions();
         let (mut pixels, mut resampled) = (image.into_raw(), vec![0; resized.pixels() * 3]);
-        // Typed views, so that the resizer is compiled for this one kind of pixel. Both sides of the target are at most
-        // `MAX_RESIZED_SIDE`, and the buffers are as long as the sides say.
+        // Typed views, so that the resizer is compiled for this pixel type alone. Both sides of the target are at most
+        // `MAX_RESIZED_SIDE`, and the lengths of the buffers match the sizes.
         let source = TypedImage::<fir::pixels::U8x3>::from_buffer(width, height, &mut pixels);
         let target =
             TypedImage::<fir::pixels::U8x3>::from_buffer(resized.width as u32, resized.height as u32, &mut resampled);
@@ -195,12 +194,12 @@ impl Preparation {
     }
 }
 
-/// Cuts `crop` out of the centre of `pixels`, shape `[H, W, 3]` of `size`; odd margins round as in torchvision.
+/// The centre of `pixels`, shape `[H, W, 3]` of `size`; odd margins round as in torchvision.
 fn centre_crop(pixels: &[u8], size: Size, crop: Size) -> Result<Vec<u8>, ImageError> {
     let (Some(rows), Some(columns)) = (size.height.checked_sub(crop.height), size.width.checked_sub(crop.width)) else {
         return Err(ImageError::Crop { crop, resized: size });
     };
-    // Python's `round`, to the even neighbour.
+    // Python's `round`: ties to even.
     let half = |margin: usize| (margin as f64 / 2.0).round_ties_even() as usize;
     let (top, left) = (half(rows), half(columns));
     let mut cropped = Vec::with_capacity(crop.pixels() * 3);

@@ -1,4 +1,4 @@
-//! A page that shows what training sees.
+//! A page that shows the images as training sees them.
 
 use std::fmt::Write;
 use std::io::Cursor;
@@ -15,30 +15,50 @@ use crate::mixing::Mixing;
 use crate::prepare::Preparation;
 use crate::size::Size;
 
-/// What to show.
+/// The settings of a preview.
 #[derive(Clone, Debug)]
 pub struct Preview {
-    /// The samples, which are mixed with each other as a batch of training is.
+    /// The indices of the samples; they are mixed with each other as a batch.
     pub indices: Vec<usize>,
-    /// How many epochs to show.
+    /// The number of epochs to show.
     pub epochs: u64,
     /// The seed of the recipe.
     pub seed: u64,
-    /// How images are prepared.
+    /// The preparation of the images.
     pub preparation: Preparation,
-    /// How they vary.
+    /// The augmentation of the images.
     pub augmentation: Augmentation,
-    /// How they are mixed.
+    /// The mixing of the images.
     pub mixing: Option<Mixing>,
 }
 
-/// An HTML page of its own, images included: a row a sample with its labels, the prepared image, and what each epoch makes of it, drawn as
-/// training draws it.
+/// A self-contained HTML page with one row for each sample: its labels, the prepared image, and the image as training sees it in each
+/// epoch.
 ///
 /// # Errors
 ///
-/// When an image cannot be used or a setting makes no sense.
+/// When an image cannot be used or a setting is invalid.
 pub fn page(dataset: &Arc<Dataset>, preview: &Preview) -> Result<String, DataError> {
+    let columns = columns(dataset, preview)?;
+    let mut page = format!(
+        "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>{0}</title>\n<style>{STYLE}</style>\n<h1>{0}</h1>\n<table>\n",
+        escaped(dataset.name())
+    );
+    page += "<tr><th>image<th>prepared";
+    for epoch in 1..=preview.epochs {
+        // Writing to a string cannot fail.
+        let _ = write!(page, "<th>epoch {epoch}");
+    }
+    page.push('\n');
+    for row in 0..preview.indices.len() {
+        write_row(&mut page, dataset, &preview.indices, row, &columns)?;
+    }
+    page += "</table>\n</html>\n";
+    Ok(page)
+}
+
+/// The prepared images, then those of each epoch, each as one batch.
+fn columns(dataset: &Arc<Dataset>, preview: &Preview) -> Result<Vec<Batch>, DataError> {
     let Preview { indices, epochs, seed, preparation, augmentation, mixing } = preview;
     let load = |options: LoaderOptions| -> Result<Vec<Batch>, DataError> {
         Loader::new(Arc::clone(dataset), indices.clone(), preparation.clone(), options)?.collect()
@@ -54,43 +74,40 @@ pub fn page(dataset: &Arc<Dataset>, preview: &Preview) -> Result<String, DataErr
             ..plain.clone()
         })?);
     }
-    let mut page = format!(
-        "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>{0}</title>\n<style>{STYLE}</style>\n<h1>{0}</h1>\n<table>\n",
-        escaped(dataset.name())
-    );
-    let heading = |page: &mut String, text: &str| write!(page, "<th>{text}");
-    // Writing to a string cannot fail.
-    let _ = page.write_str("<tr><th>image<th>prepared");
-    for epoch in 1..=*epochs {
-        let _ = heading(&mut page, &format!("epoch {epoch}"));
+    Ok(columns)
+}
+
+fn write_row(
+    page: &mut String,
+    dataset: &Dataset,
+    indices: &[usize],
+    row: usize,
+    columns: &[Batch],
+) -> Result<(), DataError> {
+    let sample = &dataset.samples()[indices[row]];
+    let names = |wanted: Label| -> Vec<String> {
+        let labels = dataset.attributes().iter().zip(&sample.labels);
+        labels.filter(|(_, label)| **label == wanted).map(|(name, _)| escaped(name)).collect()
+    };
+    let _ = write!(page, "<tr><td><b>{}</b><br>{}", escaped(&sample.image), names(Label::Present).join(", "));
+    let unknown = names(Label::Unknown);
+    if !unknown.is_empty() {
+        let _ = write!(page, "<br><i>unknown: {}</i>", unknown.join(", "));
+    }
+    for batch in columns {
+        let length = batch.size.pixels() * 3;
+        let pixels = &batch.pixels[row * length..(row + 1) * length];
+        let png = png(pixels, batch.size);
+        let png = png.map_err(|source| dataset.unusable(indices[row], ImageError::Decode(source)))?;
+        let _ = write!(page, "<td><img src=\"data:image/png;base64,{}\">", base64(&png));
+        if let Some(mixed) = &batch.mixed {
+            let partner = &dataset.samples()[indices[mixed.partners[row]]].image;
+            let own = 100.0 * mixed.share;
+            let _ = write!(page, "<br>{own:.0} %, and {:.0} % {}", 100.0 - own, escaped(partner));
+        }
     }
     page.push('\n');
-    for (row, &index) in indices.iter().enumerate() {
-        let sample = &dataset.samples()[index];
-        let named = |wanted: Label| -> Vec<String> {
-            let labels = dataset.attributes().iter().zip(&sample.labels);
-            labels.filter(|(_, label)| **label == wanted).map(|(name, _)| escaped(name)).collect()
-        };
-        let _ = write!(page, "<tr><td><b>{}</b><br>{}", escaped(&sample.image), named(Label::Present).join(", "));
-        let unknown = named(Label::Unknown);
-        if !unknown.is_empty() {
-            let _ = write!(page, "<br><i>unknown: {}</i>", unknown.join(", "));
-        }
-        for batch in &columns {
-            let image = batch.size.pixels() * 3;
-            let pixels = &batch.pixels[row * image..(row + 1) * image];
-            let png = png(pixels, batch.size).map_err(|source| dataset.unusable(index, ImageError::Decode(source)))?;
-            let _ = write!(page, "<td><img src=\"data:image/png;base64,{}\">", base64(&png));
-            if let Some(mixed) = &batch.mixed {
-                let partner = &dataset.samples()[indices[mixed.partners[row]]].image;
-                let own = 100.0 * mixed.share;
-                let _ = write!(page, "<br>{own:.0} %, and {:.0} % {}", 100.0 - own, escaped(partner));
-            }
-        }
-        page.push('\n');
-    }
-    page += "</table>\n</html>\n";
-    Ok(page)
+    Ok(())
 }
 
 const STYLE: &str = "body{font:14px sans-serif;margin:2em}td{vertical-align:top;padding:4px;max-width:22em}\
@@ -98,7 +115,7 @@ const STYLE: &str = "body{font:14px sans-serif;margin:2em}td{vertical-align:top;
 
 fn png(pixels: &[u8], size: Size) -> Result<Vec<u8>, PngError> {
     let mut out = Cursor::new(Vec::new());
-    // As long as the sides say.
+    // The length of the pixels matches the size.
     let picture = RgbImage::from_raw(size.width as u32, size.height as u32, pixels.to_vec()).unwrap_or_default();
     picture.write_to(&mut out, ImageFormat::Png)?;
     Ok(out.into_inner())
@@ -128,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn base64_is_that_of_the_rfc() {
+    fn base64_follows_the_rfc() {
         for (bytes, text) in
             [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("foobar", "Zm9vYmFy")]
         {

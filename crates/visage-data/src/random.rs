@@ -1,17 +1,17 @@
 //! Named, reproducible random streams.
 //!
-//! Every random draw in visage comes from a stream keyed by *(seed, purpose, epoch, sample)*. The key is
-//! the ChaCha key itself, so two different tuples never share a stream, and neither the number of threads nor
-//! the point at which a run was resumed can change what a sample draws.
+//! Every random draw in visage comes from a stream keyed by *(seed, purpose, epoch, sample)*. The tuple is the ChaCha key, so that
+//! different tuples have different streams, and the draws for a sample depend neither on the number of threads nor on where
+//! a run was resumed.
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-/// Opens the stream for one *(seed, purpose, epoch, sample)*.
+/// The stream for one *(seed, purpose, epoch, sample)*.
 ///
-/// `purpose` is a short name such as `"shuffle"` or `"augment"`; a new use of randomness takes a new name.
-/// Draws that belong to no epoch or no sample pass 0.
+/// `purpose` is a short name such as `"shuffle"` or `"augment"`, and unique to each use of randomness. Draws that belong to
+/// no epoch or no sample pass 0.
 #[must_use]
 pub fn stream(seed: u64, purpose: &str, epoch: u64, sample: u64) -> ChaCha8Rng {
     let mut key = [0u8; 32];
@@ -22,8 +22,7 @@ pub fn stream(seed: u64, purpose: &str, epoch: u64, sample: u64) -> ChaCha8Rng {
     ChaCha8Rng::from_seed(key)
 }
 
-/// Brings `items` into an order drawn from `random`: Fisher and Yates, spelled out so that the order outlives releases of the
-/// random library.
+/// Shuffles `items` (Fisher-Yates). Written out, because the order must not change with a release of the random library.
 pub(crate) fn shuffle<T>(items: &mut [T], random: &mut ChaCha8Rng) {
     for last in (1..items.len()).rev() {
         items.swap(last, random.random_range(0..=last));

@@ -1,37 +1,37 @@
-//! One image of a dataset and what is known about it.
+//! One image of a dataset with its labels.
 
 use std::collections::BTreeMap;
 
 use crate::label::Label;
 use crate::split::Split;
 
-/// One row of a dataset: the name of an image and its labels, not its pixels.
+/// One row of a dataset: the name of an image and its labels, without its pixels.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sample {
     /// The image's name as the table spells it, unique within the dataset.
     pub image: String,
-    /// The part of the dataset it belongs to; `None` where the table does not say.
+    /// The split it belongs to; `None` where the table assigns none.
     pub split: Option<Split>,
     /// One label for each of the dataset's attributes, in their order.
     pub labels: Box<[Label]>,
-    /// Who is shown, where the table says: images of one person belong in one split.
+    /// The person, if the table names one. Images of one person belong in one split.
     pub identity: Option<String>,
-    /// What each of the dataset's columns of words says, in their order; `None` where it is blank.
+    /// One value for each of the dataset's categories, in their order; `None` where it is blank.
     pub categories: Box<[Option<String>]>,
-    /// Left eye, right eye, nose, left and right corner of the mouth, each as x and y in pixels of the image, where the
-    /// dataset says.
+    /// Left eye, right eye, nose, left and right corner of the mouth, each as x and y in pixels of the image, if the dataset
+    /// has them.
     pub landmarks: Option<[[i32; 2]; 5]>,
-    /// Left, top, width and height of the face in pixels, where the dataset says. CelebA's are of the pictures before
+    /// Left, top, width and height of the face in pixels, if the dataset has them. CelebA's refer to the images before
     /// alignment.
     pub face_box: Option<[i32; 4]>,
 }
 
-/// The numbers of the samples that show one person, for each of them; a sample that says nobody is alone. Such samples belong in
-/// one split. In an order that does not depend on that of the rows.
-pub(crate) fn of_one_identity(samples: &[Sample]) -> Vec<Vec<usize>> {
+/// Groups the indices of samples by person; a sample without a person is a group of its own. A group belongs in one split. The
+/// order of the groups does not depend on that of the rows.
+pub(crate) fn groups_by_identity(samples: &[Sample]) -> Vec<Vec<usize>> {
     let mut groups: BTreeMap<(bool, &str), Vec<usize>> = BTreeMap::new();
     for (index, sample) in samples.iter().enumerate() {
-        // An image and a person may have the same name; the flag keeps them apart.
+        // The flag distinguishes an image from a person of the same name.
         let key = sample.identity.as_deref().map_or((false, sample.image.as_str()), |identity| (true, identity));
         groups.entry(key).or_default().push(index);
     }

@@ -1,4 +1,4 @@
-//! The height and width of an image.
+//! Image sizes.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,10 +6,10 @@ use std::str::FromStr;
 use serde::de::{Deserializer, Error, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 
-/// Height and width in pixels, written `HxW` (`218x178` is CelebA's portrait), read from that or, for a square, from
+/// Height and width in pixels, written `HxW` (CelebA's images are `218x178`). Read from the same form or, for a square, from
 /// one number.
 ///
-/// Settings files hold it in the same spelling, or as a plain integer for a square.
+/// Serialised as text in the same form; a square may also be an integer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Size {
     /// Rows.
@@ -19,7 +19,7 @@ pub struct Size {
 }
 
 impl Size {
-    /// The longest side any setting may ask for: a typing error or a forged model file must not ask for a terabyte.
+    /// The longest side a setting may have, so that a typing error or a forged model file cannot request a terabyte.
     pub const MAX_SIDE: usize = 8192;
 
     /// A square with sides of `side` pixels.
@@ -41,9 +41,9 @@ impl fmt::Display for Size {
     }
 }
 
-/// Text that is no image size.
+/// A text that is not an image size.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no image size: write HEIGHTxWIDTH such as 218x178, or one number such as 128 for a square, each from 1 to {max}", max = Size::MAX_SIDE)]
+#[error("`{0}` is not an image size: write HEIGHTxWIDTH such as 218x178, or one number such as 128 for a square, each from 1 to {max}", max = Size::MAX_SIDE)]
 pub struct InvalidSize(pub String);
 
 impl FromStr for Size {
@@ -111,6 +111,6 @@ mod tests {
         for wrong in ["", "0", "0x5", "5x", "-3", "12x12x12", "8193", "99999999999999999999", "wide"] {
             assert!(wrong.parse::<Size>().is_err(), "{wrong}");
         }
-        assert!(serde_json::from_str::<Size>("-1").unwrap_err().to_string().contains("`-1` is no image size"));
+        assert!(serde_json::from_str::<Size>("-1").unwrap_err().to_string().contains("`-1` is not an image size"));
     }
 }

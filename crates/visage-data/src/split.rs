@@ -1,22 +1,22 @@
-//! The three parts of a dataset.
+//! Training, validation and test splits.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// The part of a dataset a sample belongs to.
+/// The split a sample belongs to.
 ///
-/// Written `train`, `validation`, `test`; read from those, from `val` and `valid`, and from CelebA's 0, 1 and 2.
+/// Written `train`, `validation` and `test`. Also read from `val` and `valid`, and from CelebA's 0, 1 and 2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Split {
-    /// Fits the weights; statistics and class weights are counted here and nowhere else.
+    /// For fitting the weights. Statistics and class weights are counted here and nowhere else.
     Train,
-    /// Chooses between models, epochs and thresholds.
+    /// For choosing between models, epochs and thresholds.
     #[serde(alias = "val", alias = "valid")]
     Validation,
-    /// Judges the chosen model, once.
+    /// For evaluating the chosen model, once.
     Test,
 }
 
@@ -41,15 +41,15 @@ impl fmt::Display for Split {
     }
 }
 
-/// A word that names no split.
+/// A text that does not name a split.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no split: use train (or 0), validation (or val, valid, 1) or test (or 2)")]
+#[error("`{0}` is not a split: use train (or 0), validation (or val, valid, 1) or test (or 2)")]
 pub struct UnknownSplit(pub String);
 
 impl FromStr for Split {
     type Err = UnknownSplit;
 
-    /// Case does not matter: spreadsheets like to capitalise.
+    /// Ignores case, because spreadsheets capitalise words.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.to_ascii_lowercase().as_str() {
             "train" | "0" => Ok(Split::Train),
@@ -84,6 +84,6 @@ mod tests {
             assert_eq!(serde_json::to_string(&split).unwrap(), format!("\"{split}\""));
         }
         assert_eq!(serde_json::from_str::<Split>("\"val\"").unwrap(), Split::Validation);
-        assert!("3".parse::<Split>().unwrap_err().to_string().contains("`3` is no split"));
+        assert!("3".parse::<Split>().unwrap_err().to_string().contains("`3` is not a split"));
     }
 }

@@ -1,4 +1,4 @@
-//! How often each attribute occurs.
+//! Label counts of each attribute.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,37 +6,37 @@ use crate::dataset::Dataset;
 use crate::label::Label;
 use crate::split::Split;
 
-/// Counts of every attribute over one split.
+/// The label counts of every attribute over one split.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Statistics {
     /// The split that was counted.
     pub split: Split,
-    /// How many samples it has.
+    /// The number of samples in it.
     pub samples: u64,
     /// One entry for each attribute, in the dataset's order.
     pub attributes: Vec<AttributeStatistics>,
-    /// The accuracy, from 0 to 1, of always answering each attribute's commoner class *of this split*, averaged over the
-    /// attributes that have a known label; `None` where none has. A model below it has learnt nothing.
+    /// The accuracy, from 0 to 1, of always predicting each attribute's majority class *in this split*, averaged over the
+    /// attributes with a known label; `None` where there are none. A model below it has learnt nothing.
     pub majority_accuracy: Option<f64>,
 }
 
-/// Counts of one attribute.
+/// The label counts of one attribute.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AttributeStatistics {
-    /// The attribute.
+    /// The attribute's name.
     pub name: String,
-    /// Samples that have it.
+    /// The number of samples that have it.
     pub present: u64,
-    /// Samples that do not.
+    /// The number of samples that do not.
     pub absent: u64,
-    /// Samples nobody labelled.
+    /// The number of samples without a label.
     pub unknown: u64,
-    /// `present` as a part, from 0 to 1, of the labelled samples; `None` where there are none.
+    /// The share of `present` in the labelled samples, from 0 to 1; `None` where there are none.
     pub prevalence: Option<f64>,
 }
 
 impl AttributeStatistics {
-    /// The labelled samples.
+    /// The number of labelled samples.
     #[must_use]
     pub fn known(&self) -> u64 {
         self.present + self.absent
@@ -44,14 +44,14 @@ impl AttributeStatistics {
 }
 
 impl Statistics {
-    /// Counts one split of a dataset.
+    /// Counts the labels of one split of a dataset.
     #[must_use]
     pub fn of(dataset: &Dataset, split: Split) -> Self {
         let rows = dataset.samples().iter().filter(|sample| sample.split == Some(split));
         Self::count(split, dataset.attributes(), rows.map(|sample| &*sample.labels))
     }
 
-    /// Counts rows of labels, each with one label per attribute.
+    /// Counts the labels in rows with one label for each attribute.
     pub(crate) fn count<'a>(split: Split, attributes: &[String], rows: impl Iterator<Item = &'a [Label]>) -> Self {
         let mut samples = 0;
         let mut counts = vec![[0u64; 3]; attributes.len()];

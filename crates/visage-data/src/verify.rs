@@ -1,8 +1,8 @@
-//! Whether a dataset is whole: everything that is wrong with it, in one pass.
+//! Verifying a dataset: every problem of its rows, images, splits and labels, in one pass.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::error::Error;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::io;
 use std::path::Path;
 
 use rayon::prelude::*;
@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use crate::dataset::Dataset;
 use crate::decode::decode;
-use crate::error::{DataError, ImageError};
+use crate::error::DataError;
 use crate::sample::Sample;
 use crate::split::Split;
 use crate::statistics::Statistics;
@@ -19,56 +19,48 @@ use crate::statistics::Statistics;
 /// Images that are decoded between two reports of progress.
 const CHUNK: usize = 256;
 
-/// What was found out about a dataset.
+/// The result of verifying a dataset.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Verification {
     /// The dataset's name.
     pub dataset: String,
-    /// Rows that were read.
+    /// The number of rows that were read.
     pub images: usize,
-    /// Images that were decoded.
+    /// The number of images that were decoded.
     pub decoded: usize,
-    /// What is wrong, errors first.
+    /// The problems, errors first.
     pub findings: Vec<Finding>,
 }
 
-/// One kind of thing that is wrong.
+/// All problems of one kind.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Finding {
-    /// Its name for programs, such as `missing_image`.
+    /// The kind's name for programs, such as `missing_image`.
     pub kind: &'static str,
-    /// Whether the dataset must not be used like this; otherwise it is worth a thought.
+    /// Whether the dataset must not be used like this; otherwise it is a remark.
     pub error: bool,
-    /// What it is, in words.
+    /// A description of the kind.
     pub what: &'static str,
-    /// How many there are.
+    /// The number of problems.
     pub count: usize,
-    /// Each of them.
+    /// A description of each.
     pub items: Vec<String>,
 }
 
 impl Verification {
-    /// How many errors there are, of all kinds.
+    /// The number of errors of all kinds.
     #[must_use]
     pub fn errors(&self) -> usize {
         self.findings.iter().filter(|finding| finding.error).map(|finding| finding.count).sum()
     }
 }
 
-/// What decoding one image told.
-enum Looked {
-    Missing(String),
-    Bad(String),
-    /// A digest of its pixels, and whether its file was cut short.
-    Good([u8; 32], bool),
-}
-
-/// Verifies the dataset at `path`: that every row can be read and has an image that decodes, that the
-/// splits are disjoint by identity and content, and that the labels make sense. `progress` is told how many images of how many are done.
+/// Verifies the dataset at `path`: that every row can be read and has an image that decodes, that no person and no image is in
+/// two splits, and that the labels are plausible. `progress` is called with the number of images done and the number of all.
 ///
 /// # Errors
 ///
-/// Only where nothing can be verified, because there is no dataset or it cannot be opened at all.
+/// When there is no dataset, or it cannot be opened at all.
 pub fn verify(path: &Path, mut progress: impl FnMut(usize, usize)) -> Result<Verification, DataError> {
     let (dataset, faults) = Dataset::open_despite_faults(path)?;
     let samples = dataset.samples();
@@ -79,100 +71,111 @@ pub fn verify(path: &Path, mut progress: impl FnMut(usize, usize)) -> Result<Ver
     for note in dataset.notes() {
         report.remark("note", "remarks on the tables and archives", note.clone());
     }
-
-    let mut by_content: HashMap<[u8; 32], Vec<usize>> = HashMap::new();
-    let mut decoded = 0;
-    let everything: Vec<usize> = (0..samples.len()).collect();
-    for indices in everything.chunks(CHUNK) {
-        let looked: Vec<Looked> = indices.par_iter().map(|&index| look(&dataset, index)).collect();
-        for (&index, looked) in indices.iter().zip(looked) {
-            let image = &samples[index].image;
-            match looked {
-                Looked::Missing(location) => {
-                    report.error("missing_image", "images that are not there", format!("{image}: {location}"));
-                }
-                Looked::Bad(reason) => {
-                    report.error("bad_image", "images that cannot be read", format!("{image}: {reason}"));
-                }
-                Looked::Good(digest, cut_short) => {
-                    decoded += 1;
-                    by_content.entry(digest).or_default().push(index);
-                    if cut_short {
-                        let what = "images whose file is cut short, so that a part of them is blank";
-                        report.error("truncated_image", what, image.clone());
-                    }
-                }
-            }
-        }
-        progress(indices[0] + indices.len(), samples.len());
-    }
-    repeated(samples, by_content, &mut report);
-    identities(samples, &mut report);
-    labels(&dataset, &mut report);
+    let (decoded, by_content) = check_images(&dataset, |done| progress(done, samples.len()), &mut report);
+    check_repeated_images(samples, by_content, &mut report);
+    check_identities(samples, &mut report);
+    check_labels(&dataset, &mut report);
     if !dataset.has_splits() {
-        let what = "splits that are missing";
-        report.remark(
-            "no_splits",
-            what,
-            "the table assigns none: training draws them from the recipe's seed".to_owned(),
-        );
+        let item = "the table assigns no splits: training draws them from the recipe's seed";
+        report.remark("no_splits", "missing splits", item.to_owned());
     }
     let images = samples.len();
     Ok(Verification { dataset: dataset.name().to_owned(), images, decoded, findings: report.finish() })
 }
 
-/// The samples among `indices` whose image cannot be used, ascending, each with the reason.
-///
-/// `progress` is told how many images are done.
+/// The samples whose image cannot be used, ascending, each with the reason. `progress` is called with the number of images
+/// done.
 #[must_use]
-pub fn bad_images(dataset: &Dataset, mut progress: impl FnMut(usize)) -> Vec<(usize, String)> {
-    let everything: Vec<usize> = (0..dataset.samples().len()).collect();
+pub fn bad_images(dataset: &Dataset, progress: impl FnMut(usize)) -> Vec<(usize, String)> {
     let mut bad = Vec::new();
-    for indices in everything.chunks(CHUNK) {
-        let looked: Vec<Looked> = indices.par_iter().map(|&index| look(dataset, index)).collect();
-        for (&index, looked) in indices.iter().zip(looked) {
-            match looked {
-                Looked::Missing(location) => bad.push((index, format!("it is not at {location}"))),
-                Looked::Bad(reason) => bad.push((index, reason)),
-                Looked::Good(..) => {}
-            }
-        }
-        progress(indices[0] + indices.len());
-    }
+    inspect_all(dataset, progress, |index, inspection| match inspection {
+        Inspection::Missing(location) => bad.push((index, format!("there is no file at {location}"))),
+        Inspection::Bad(reason) => bad.push((index, reason)),
+        Inspection::Good { .. } => {}
+    });
     bad
 }
 
-fn look(dataset: &Dataset, index: usize) -> Looked {
+/// The state of one image.
+enum Inspection {
+    Missing(String),
+    Bad(String),
+    Good { digest: [u8; 32], is_truncated: bool },
+}
+
+/// Reports the images that are missing, bad or truncated. Returns the number of images decoded, and the samples of each
+/// digest.
+fn check_images(
+    dataset: &Dataset,
+    progress: impl FnMut(usize),
+    report: &mut Report,
+) -> (usize, HashMap<[u8; 32], Vec<usize>>) {
+    let mut by_content: HashMap<[u8; 32], Vec<usize>> = HashMap::new();
+    let mut decoded = 0;
+    inspect_all(dataset, progress, |index, inspection| {
+        let image = &dataset.samples()[index].image;
+        match inspection {
+            Inspection::Missing(location) => {
+                report.error("missing_image", "missing image files", format!("{image}: {location}"));
+            }
+            Inspection::Bad(reason) => {
+                report.error("bad_image", "images that cannot be read", format!("{image}: {reason}"));
+            }
+            Inspection::Good { digest, is_truncated } => {
+                decoded += 1;
+                by_content.entry(digest).or_default().push(index);
+                if is_truncated {
+                    let what = "truncated image files, whose images are partly blank";
+                    report.error("truncated_image", what, image.clone());
+                }
+            }
+        }
+    });
+    (decoded, by_content)
+}
+
+fn inspect_all(dataset: &Dataset, mut progress: impl FnMut(usize), mut result: impl FnMut(usize, Inspection)) {
+    let everything: Vec<usize> = (0..dataset.samples().len()).collect();
+    for indices in everything.chunks(CHUNK) {
+        let inspections: Vec<Inspection> = indices.par_iter().map(|&index| inspect(dataset, index)).collect();
+        for (&index, inspection) in indices.iter().zip(inspections) {
+            result(index, inspection);
+        }
+        progress(indices[0] + indices.len());
+    }
+}
+
+fn inspect(dataset: &Dataset, index: usize) -> Inspection {
     if let Some(pixels) = dataset.packed_pixels(index) {
-        return Looked::Good(Sha256::digest(&pixels).into(), false);
+        return Inspection::Good { digest: Sha256::digest(&pixels).into(), is_truncated: false };
     }
     let encoded = match dataset.encoded_image(index) {
         Ok(encoded) => encoded,
-        Err(DataError::ReadImage { location, source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
-            return Looked::Missing(location);
+        Err(DataError::ReadImage { location, source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            return Inspection::Missing(location);
         }
-        Err(error) => return Looked::Bad(chain(&error)),
+        Err(error) => return Inspection::Bad(with_causes(&error)),
     };
-    match catch_unwind(AssertUnwindSafe(|| decode(&encoded))).unwrap_or(Err(ImageError::DecoderPanicked)) {
+    match decode(&encoded) {
         Ok(image) => {
             let mut hasher = Sha256::new();
             hasher.update(image.width().to_le_bytes());
             hasher.update(image.as_raw());
-            Looked::Good(hasher.finalize().into(), is_cut_short(&encoded))
+            Inspection::Good { digest: hasher.finalize().into(), is_truncated: is_truncated(&encoded) }
         }
-        Err(error) => Looked::Bad(chain(&error)),
+        Err(error) => Inspection::Bad(with_causes(&error)),
     }
 }
 
-/// Whether a JPEG lacks its end, which decoders bear.
-fn is_cut_short(encoded: &[u8]) -> bool {
-    // Some cameras write a few bytes after the end.
+/// Whether a JPEG file lacks its end; decoders accept that.
+fn is_truncated(encoded: &[u8]) -> bool {
+    // Some cameras write a few bytes after the end marker.
     let tail = &encoded[encoded.len().saturating_sub(1 << 10)..];
     encoded.starts_with(b"\xFF\xD8") && !tail.windows(2).any(|pair| pair == b"\xFF\xD9")
 }
 
-/// An error with its causes.
-fn chain(error: &dyn Error) -> String {
+/// The message of an error and its causes.
+fn with_causes(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -182,8 +185,8 @@ fn chain(error: &dyn Error) -> String {
     text
 }
 
-/// The same picture twice: in two splits an error, in one a remark, and with other labels a remark of its own.
-fn repeated(samples: &[Sample], by_content: HashMap<[u8; 32], Vec<usize>>, report: &mut Report) {
+/// Reports identical images: in two splits an error, in one split a remark, with different labels another remark.
+fn check_repeated_images(samples: &[Sample], by_content: HashMap<[u8; 32], Vec<usize>>, report: &mut Report) {
     let mut copies: Vec<Vec<usize>> = by_content.into_values().filter(|copies| copies.len() > 1).collect();
     copies.sort_unstable();
     for copies in copies {
@@ -196,17 +199,17 @@ fn repeated(samples: &[Sample], by_content: HashMap<[u8; 32], Vec<usize>>, repor
             copies.iter().map(name).collect::<Vec<_>>().join(" = ")
         };
         if splits.len() > 1 {
-            report.error("content_in_two_splits", "pictures that are in more than one split", names(true));
+            report.error("content_in_two_splits", "images that are in more than one split", names(true));
         } else {
-            report.remark("repeated_content", "pictures that are in one split more than once", names(false));
+            report.remark("repeated_content", "images that are in one split more than once", names(false));
         }
         if copies.iter().any(|&index| samples[index].labels != samples[copies[0]].labels) {
-            report.remark("contradicting_labels", "pictures that are there twice with different labels", names(false));
+            report.remark("contradicting_labels", "identical images with different labels", names(false));
         }
     }
 }
 
-fn identities(samples: &[Sample], report: &mut Report) {
+fn check_identities(samples: &[Sample], report: &mut Report) {
     let mut splits: BTreeMap<&str, BTreeSet<Split>> = BTreeMap::new();
     for sample in samples {
         if let (Some(identity), Some(split)) = (&sample.identity, sample.split) {
@@ -220,10 +223,10 @@ fn identities(samples: &[Sample], report: &mut Report) {
     }
 }
 
-fn labels(dataset: &Dataset, report: &mut Report) {
+fn check_labels(dataset: &Dataset, report: &mut Report) {
     for (column, name) in dataset.attributes().iter().enumerate() {
         if dataset.samples().iter().all(|sample| sample.labels[column].known().is_none()) {
-            report.error("attribute_without_labels", "attributes that nothing is known of", name.clone());
+            report.error("attribute_without_labels", "attributes without any label", name.clone());
         }
     }
     for split in Split::ALL {
@@ -234,13 +237,17 @@ fn labels(dataset: &Dataset, report: &mut Report) {
                     "{}: present in {} and absent in {} {split} images",
                     attribute.name, attribute.present, attribute.absent
                 );
-                report.remark("constant_attribute", "attributes that are always or never there", item);
+                report.remark(
+                    "constant_attribute",
+                    "attributes that are always present or always absent in a split",
+                    item,
+                );
             }
         }
     }
 }
 
-/// Findings as they come in.
+/// The findings so far.
 #[derive(Default)]
 struct Report(Vec<Finding>);
 
@@ -254,12 +261,12 @@ impl Report {
     }
 
     fn add(&mut self, kind: &'static str, error: bool, what: &'static str, item: String) {
-        let place = self.0.iter().position(|finding| finding.kind == kind).unwrap_or_else(|| {
+        let position = self.0.iter().position(|finding| finding.kind == kind).unwrap_or_else(|| {
             self.0.push(Finding { kind, error, what, count: 0, items: Vec::new() });
             self.0.len() - 1
         });
-        self.0[place].count += 1;
-        self.0[place].items.push(item);
+        self.0[position].count += 1;
+        self.0[position].items.push(item);
     }
 
     fn finish(mut self) -> Vec<Finding> {

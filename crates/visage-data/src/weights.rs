@@ -1,14 +1,14 @@
-//! How much each attribute's presence and absence weigh in the loss.
+//! Class weights: how much the presence and the absence of each attribute count in the loss.
 
 use serde::{Deserialize, Serialize};
 
 use crate::split::Split;
 use crate::statistics::{AttributeStatistics, Statistics};
 
-/// Weights closer to 1 than this, relatively, do nothing.
+/// Weights closer to 1 than this have no effect.
 const INDISTINCT: f64 = 1e-6;
 
-/// A rule that turns the counts of an attribute into the weights of its two classes.
+/// A rule that computes the weights of an attribute's two classes from their counts.
 ///
 /// Below, P and N are the numbers of training samples that have the attribute and that do not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -17,15 +17,15 @@ pub enum Weighting {
     /// 1 for both classes.
     #[default]
     None,
-    /// N / P for presence, 1 for absence: `pos_weight` of PyTorch's `BCEWithLogitsLoss`. Both classes then
-    /// weigh the same in total.
+    /// N / P for presence, 1 for absence: `pos_weight` of PyTorch's `BCEWithLogitsLoss`. Both classes then have the same total
+    /// weight.
     PosWeight,
     /// (P + N) / (2 P) for presence, (P + N) / (2 N) for absence: `class_weight="balanced"` of scikit-learn, after King
     /// and Zeng, "Logistic Regression in Rare Events Data", 2001. The mean weight of a sample is 1.
     InverseFrequency,
     /// (1 - beta) / (1 - beta^n) for a class of n samples, scaled so that the two weights add up to 2: Cui et al.,
     /// "Class-Balanced Loss Based on Effective Number of Samples", CVPR 2019. `beta` from 0 (no weighting) to just below
-    /// 1 (inverse frequency); it does something only where 1 / (1 - beta) is not far below the class sizes.
+    /// 1 (inverse frequency). It has an effect only where 1 / (1 - beta) is not far below the class sizes.
     EffectiveNumber {
         /// From 0 inclusive to 1 exclusive; the paper uses 0.9, 0.99, 0.999 and 0.9999.
         beta: f64,
@@ -57,13 +57,13 @@ impl Weighting {
 /// The weights of every attribute's two classes, in the dataset's order; each is finite and above 0.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AttributeWeights {
-    /// What a sample that has the attribute weighs.
+    /// The weight of a sample that has the attribute.
     pub positive: Vec<f32>,
-    /// What a sample that does not have it weighs.
+    /// The weight of a sample that does not have it.
     pub negative: Vec<f32>,
 }
 
-/// Counts that give no usable weights.
+/// Why there are no usable weights.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WeightError {
@@ -72,16 +72,16 @@ pub enum WeightError {
         "beta is {beta}: the effective number of samples needs a beta from 0 inclusive to 1 exclusive, such as 0.999"
     )]
     Beta {
-        /// The value given.
+        /// The value.
         beta: f64,
     },
-    /// Statistics of a split that no weights may be computed from.
+    /// The statistics are not of the training split.
     #[error("weights must be counted on the train split, not on the {split} split")]
     NotTraining {
-        /// The split that was counted.
+        /// Their split.
         split: Split,
     },
-    /// Some classes have no sample, so their weights are zero or infinite.
+    /// Some classes have no samples, so that their weights are zero or infinite.
     #[error(
         "no usable weight for {}: the training split needs images with and without each attribute; add such images, remove the attributes, or train without weighting",
         attributes.join(", ")
@@ -90,25 +90,25 @@ pub enum WeightError {
         /// The attributes, each with its counts.
         attributes: Vec<String>,
     },
-    /// The weights are all alike although the classes are not.
+    /// All weights are 1 although the classes are imbalanced.
     #[error(
-        "every weight is 1 although the classes are uneven ({}): this weighting does nothing here; raise beta towards 1, or use pos_weight or inverse_frequency",
+        "every weight is 1 although the classes are imbalanced ({}): this weighting has no effect here; raise beta towards 1, or use pos_weight or inverse_frequency",
         attributes.join(", ")
     )]
     Uniform {
-        /// The attributes with uneven classes, each with its counts.
+        /// The attributes with imbalanced classes, each with its counts.
         attributes: Vec<String>,
     },
 }
 
 impl Statistics {
-    /// The weights that `weighting` gives to these attributes.
+    /// The weights of these attributes by the rule `weighting`.
     ///
     /// # Errors
     ///
-    /// When these are not statistics of the training split; when a class of some attribute is empty, which would make a
-    /// weight zero, infinite or undefined; and when all weights come out as 1 although the classes are uneven, a sign
-    /// that the counts or `beta` are not what was meant.
+    /// When these are not statistics of the training split; when a class of some attribute is empty, so that a weight would
+    /// be zero, infinite or undefined; and when all weights are 1 although the classes are imbalanced, a sign that the
+    /// counts or `beta` are wrong.
     pub fn weights(&self, weighting: &Weighting) -> Result<AttributeWeights, WeightError> {
         if let Weighting::EffectiveNumber { beta } = *weighting
             && !(0.0..1.0).contains(&beta)

@@ -1,7 +1,7 @@
 //! Times the layers of ResNet-18 and EfficientNet-B0 at 128x128, batch 16: `cargo run --release --example layers [BATCH]`.
 //!
-//! Each line is one shape: how often the network has it, and the GFLOP/s of the forward pass and of the gradients for
-//! input and weight, best of several runs. `VISAGE_SIMD` chooses narrower instructions.
+//! Each line is one shape: how often it occurs in the network, and the GFLOP/s of the forward pass and of the gradients with
+//! respect to input and weight, best of several runs. `VISAGE_SIMD` selects a narrower instruction set.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use visage_kernels::*;
 #[global_allocator]
 static ALLOCATOR: LineAligned = LineAligned;
 
-/// Best time of runs filling about `0.15` seconds, at least three.
+/// Best time of the runs that fit in 0.15 seconds, at least three.
 fn best(mut run: impl FnMut()) -> f64 {
     run();
     let begun = Instant::now();
@@ -89,7 +89,7 @@ fn depthwise(total: &mut Total, batch: usize, count: usize, size: usize, channel
     total.add(&label, count, 2.0 * (shape.output_len() * taps) as f64, seconds);
 }
 
-/// The two convolutions an inverted residual block begins with, one after the other and in one, as inference has them.
+/// The first two convolutions of an inverted residual block at inference: separate and fused.
 fn expanded(batch: usize, size: usize, channels: [usize; 2], window: Window, activation: Activation) {
     let [in_channels, channels] = channels;
     let shape = DepthwiseShape { batch, in_height: size, in_width: size, channels, window };
@@ -113,10 +113,13 @@ fn expanded(batch: usize, size: usize, channels: [usize; 2], window: Window, act
             expanded_depthwise_conv2d(shape, &input, expansion, &weight, epilogue, &mut output);
         }),
     ];
-    let [expand, depthwise, both, one] = seconds.map(|s| s * 1e3);
+    let [expand, depthwise, separate, fused] = seconds.map(|s| s * 1e3);
     let label =
         format!("{size}x{size} {in_channels}>{channels} {}x{0}/{} {activation:?}", window.kernel[0], window.stride[0]);
-    println!("     {label:<34} {expand:>7.2} {depthwise:>7.2} {both:>7.2} {one:>7.2} ms {:>7.2}", both / one);
+    println!(
+        "     {label:<34} {expand:>7.2} {depthwise:>7.2} {separate:>7.2} {fused:>7.2} ms {:>7.2}",
+        separate / fused
+    );
 }
 
 fn norm(batch: usize, size: usize, channels: usize, activation: Activation, with_residual: bool) {
@@ -128,24 +131,19 @@ fn norm(batch: usize, size: usize, channels: usize, activation: Activation, with
     let (mut output, mut input_gradient) = (vec![0.0; len], vec![0.0; len]);
     let mut residual_gradient = vec![0.0; len];
     let (mut gamma_gradient, mut beta_gradient) = (vec![0.0; channels], vec![0.0; channels]);
-    let statistics = batch_norm_train(&input, &gamma, &beta, 1e-5, activation, residual, &mut output);
+    let operands = NormOperands { input: &input, scale: &gamma, shift: &beta, residual, activation };
+    let statistics = batch_norm_train(operands, 1e-5, &mut output);
     let forward = best(|| {
-        batch_norm_train(&input, &gamma, &beta, 1e-5, activation, residual, &mut output);
+        batch_norm_train(operands, 1e-5, &mut output);
     });
     let backward = best(|| {
-        batch_norm_train_backward(
-            &input,
-            &gamma,
-            &beta,
-            &statistics,
-            activation,
-            residual,
-            &gradient,
-            &mut input_gradient,
-            &mut gamma_gradient,
-            &mut beta_gradient,
-            with_residual.then_some(&mut residual_gradient[..]),
-        );
+        let gradients = NormGradients {
+            input: &mut input_gradient,
+            scale: &mut gamma_gradient,
+            shift: &mut beta_gradient,
+            residual: with_residual.then_some(&mut residual_gradient[..]),
+        };
+        batch_norm_train_backward(operands, &statistics, &gradient, gradients);
     });
     let values = 1e-9 * len as f64;
     println!(
@@ -222,7 +220,7 @@ fn main() {
     }
     total.print("EfficientNet-B0, depthwise");
 
-    println!("     expansion, depthwise convolution, both, both in one");
+    println!("     expansion, depthwise convolution, both in turn, fused, speed-up");
     for activation in [Activation::Relu6, Activation::Silu] {
         for (size, channels, kernel, stride) in [
             (64, [16, 96], 3, 2),

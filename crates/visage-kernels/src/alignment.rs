@@ -1,18 +1,18 @@
-//! Memory that begins where cache lines do.
+//! An allocator that aligns large blocks to cache lines.
 #![allow(unsafe_code)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 
-/// Bytes of a cache line, and of the widest vectors.
+/// Bytes of a cache line and of the widest vector.
 const LINE: usize = 64;
-/// Smaller allocations are left as they are.
+/// Allocations from this size in bytes on are aligned.
 const LARGE: usize = 4096;
 
-/// The system's allocator, but for large allocations, which begin at a cache line.
+/// The system allocator, with large allocations (4 KiB and more) aligned to cache lines.
 ///
-/// The system aligns to 16 bytes. A vector of 64 bytes then lies across two lines wherever a kernel reads or writes one,
-/// which halves the speed of the first-level cache. A program that runs kernels does well to have
-/// `#[global_allocator] static ALLOCATOR: LineAligned = LineAligned;`; results are the same without.
+/// The system allocator aligns to 16 bytes. Vectors of 64 bytes then cross a cache line at almost every access, which halves
+/// the throughput of the first-level cache. Programs that run kernels should install it as
+/// `#[global_allocator] static ALLOCATOR: LineAligned = LineAligned;`. Results do not depend on it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LineAligned;
 
@@ -20,11 +20,11 @@ fn aligned(layout: Layout) -> Layout {
     if layout.size() < LARGE { layout } else { layout.align_to(LINE).unwrap_or(layout) }
 }
 
-// SAFETY: every call goes to the system's allocator, with a layout that is a function of the caller's: what was allocated with
-// one is freed and resized with the same. A stricter alignment satisfies the caller's too.
+// SAFETY: every call is forwarded to the system allocator with a layout computed from the caller's, so that a block is
+// allocated, resized and freed with the same layout. A stricter alignment satisfies the caller's.
 unsafe impl GlobalAlloc for LineAligned {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller's promise about the layout holds for the aligned one, which has the same size.
+        // SAFETY: the caller's guarantee for the layout holds for the aligned one, which has the same size.
         unsafe { System.alloc(aligned(layout)) }
     }
 
@@ -34,17 +34,17 @@ unsafe impl GlobalAlloc for LineAligned {
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the pointer comes from this allocator with this layout, so from the system with the aligned one.
+        // SAFETY: the pointer comes from this allocator with this layout, hence from the system with the aligned one.
         unsafe { System.dealloc(pointer, aligned(layout)) }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         let resized = Layout::from_size_align(size, layout.align());
         if resized.is_ok_and(|resized| aligned(resized).align() == aligned(layout).align()) {
-            // SAFETY: as `dealloc`, and old and new memory are aligned alike.
+            // SAFETY: as in `dealloc`; old and new layout have the same alignment.
             return unsafe { System.realloc(pointer, aligned(layout), size) };
         }
-        // SAFETY: the caller vouches for the size; both blocks are as long as what is copied, and apart.
+        // SAFETY: the caller guarantees the size. Both blocks are at least as long as the copied part, and distinct.
         unsafe {
             let moved = self.alloc(Layout::from_size_align_unchecked(size, layout.align()));
             if !moved.is_null() {
@@ -57,23 +57,4 @@ unsafe impl GlobalAlloc for LineAligned {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[global_allocator]
-    static ALLOCATOR: LineAligned = LineAligned;
-
-    #[test]
-    fn large_vectors_begin_at_a_line_and_keep_their_values_as_they_grow_and_shrink() {
-        let mut values: Vec<u32> = Vec::new();
-        for len in 0..100_000u32 {
-            values.push(len);
-            assert!(values.capacity() * 4 < LARGE || (values.as_ptr() as usize).is_multiple_of(LINE));
-        }
-        values.truncate(10);
-        values.shrink_to_fit();
-        assert_eq!(values, (0..10).collect::<Vec<u32>>());
-        let zeros = vec![0.0f32; 5000];
-        assert!((zeros.as_ptr() as usize).is_multiple_of(LINE));
-    }
-}
+mod tests;

@@ -1,25 +1,25 @@
-//! What happens to a convolution's sums while they are still in the cache.
+//! The operations fused to the end of a convolution, applied while its sums are still in the cache.
 #![allow(unsafe_code)]
 
 use crate::activation::{Activation, Function, with_activation};
 use crate::shape::expect_len;
-use crate::simd::{Vector, each_vector, load};
+use crate::simd::{Vector, for_each_vector, load};
 
-/// What follows the sum of products: `activation(sum + bias[channel] + residual)`.
+/// The operations fused to the end of a convolution: `activation(sum + bias[channel] + residual)`.
 ///
-/// With a batch norm's scale multiplied into the weight and its shift as the bias, this is all there is of a norm, a
-/// shortcut and an activation at inference.
+/// With the scale of a batch norm folded into the weight and its shift as the bias, this covers norm, shortcut and
+/// activation at inference.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Epilogue<'a> {
-    /// `[out_channels]`.
+    /// `[out_channels]`, zero if `None`.
     pub bias: Option<&'a [f32]>,
-    /// As the output.
+    /// The shortcut, of the same shape as the output; zero if `None`.
     pub residual: Option<&'a [f32]>,
-    /// Comes last.
+    /// Applied last.
     pub activation: Activation,
 }
 
-/// Of sums that stay as they are.
+/// The bounds that change no sum.
 pub(crate) const UNBOUNDED: [f32; 2] = [f32::NEG_INFINITY, f32::INFINITY];
 
 impl Epilogue<'_> {
@@ -33,7 +33,7 @@ impl Epilogue<'_> {
         }
     }
 
-    /// The least and the greatest value that the sums become, where that is all there is to do with them.
+    /// The bounds to clamp the biased sums to, if clamping is the whole epilogue.
     pub(crate) fn bounds(&self) -> Option<[f32; 2]> {
         match self.activation {
             _ if self.residual.is_some() => None,
@@ -44,13 +44,14 @@ impl Epilogue<'_> {
         }
     }
 
-    /// Residual and activation over sums that hold their bias already and are the output's values from `first` on.
+    /// Adds the residual and applies the activation to `sums`, which include the bias and are the output from index `first`
+    /// on.
     ///
-    /// A register tile comes here when its sums are stored: with all activations in it the tile would be too long for the
+    /// Register tiles store their sums before this pass: a tile that contained all activations would be too long for the
     /// compiler to keep its sums in registers.
     ///
     /// # Safety
-    /// The processor has `V`'s instructions.
+    /// The processor must support `V`.
     #[inline(always)]
     pub(crate) unsafe fn finish<V: Vector>(&self, first: usize, sums: &mut [f32]) {
         if self.residual.is_none() && self.activation == Activation::Identity {
@@ -58,16 +59,16 @@ impl Epilogue<'_> {
         }
         let residual = self.residual.map(|residual| &residual[first..][..sums.len()]);
         with_activation!(self.activation, F => {
-            each_vector::<V>(
+            for_each_vector::<V>(
                 sums.len(),
                 #[inline(always)]
                 |at, lanes| {
-                    // SAFETY: the sums and as many values of the residual have `lanes` values from `at` on.
+                    // SAFETY: `sums` and `residual` are equally long and have `lanes` values from `at` on.
                     unsafe {
                         let to = sums.as_mut_ptr().add(at);
-                        let sum = V::load_up_to(to, lanes);
+                        let sum = V::load_lanes(to, lanes);
                         let sum = residual.map_or(sum, |residual| sum.add(load(residual, at, lanes)));
-                        F::lanes(sum).store_up_to(to, lanes);
+                        F::apply(sum).store_lanes(to, lanes);
                     }
                 },
             );

@@ -1,4 +1,4 @@
-//! What the kernels are tested against: the definitions, in f64, and inputs for them.
+//! Reference implementations in f64 for the tests, and generators of their inputs.
 
 use proptest::prelude::*;
 
@@ -6,7 +6,14 @@ use crate::activation::Activation;
 use crate::epilogue::Epilogue;
 use crate::shape::{ConvShape, DepthwiseShape, Padding, Window};
 
-/// Values in [-1, 1) from a seed (SplitMix64).
+/// The configuration of a property test: as many cases as the environment variable `PROPTEST_CASES` says, or else `default`.
+pub(crate) fn cases(default: u32) -> ProptestConfig {
+    let config = ProptestConfig::default();
+    // The default configuration has read the variable.
+    if std::env::var_os("PROPTEST_CASES").is_some() { config } else { ProptestConfig { cases: default, ..config } }
+}
+
+/// Pseudorandom values in [-1, 1) (SplitMix64).
 pub(crate) fn values(seed: u64, len: usize) -> Vec<f32> {
     (1..=len as u64)
         .map(|k| {
@@ -18,7 +25,7 @@ pub(crate) fn values(seed: u64, len: usize) -> Vec<f32> {
         .collect()
 }
 
-/// Asserts that every value is within `tolerance` times the largest expected magnitude (at least 1) of the expected one.
+/// Asserts that every error is at most `tolerance` times the largest expected magnitude (at least 1).
 #[track_caller]
 pub(crate) fn assert_close(name: &str, actual: &[f32], expected: &[f64], tolerance: f64) {
     assert_eq!(actual.len(), expected.len(), "{name}");
@@ -29,7 +36,7 @@ pub(crate) fn assert_close(name: &str, actual: &[f32], expected: &[f64], toleran
     }
 }
 
-/// Runs `body` in pools of one, two and three threads, and alone, and asserts equal bits.
+/// Asserts that `body` returns the same bits on pools of one, two and three threads and inside [`alone`](crate::alone).
 #[track_caller]
 pub(crate) fn assert_same_on_any_threads(body: impl Fn() -> Vec<f32> + Send + Sync) {
     let bits = |values: Vec<f32>| -> Vec<u32> { values.iter().map(|value| value.to_bits()).collect() };
@@ -41,7 +48,7 @@ pub(crate) fn assert_same_on_any_threads(body: impl Fn() -> Vec<f32> + Send + Sy
 }
 
 prop_compose! {
-    /// Windows of 1 to 7, strides of 1 to 3, unequal paddings.
+    /// Windows with kernels of 1 to 7, strides of 1 to 3 and unequal padding.
     pub(crate) fn windows()(
         kernel in prop::sample::select(vec![[1, 1], [3, 3], [5, 5], [7, 7], [2, 3], [1, 4], [5, 1]]),
         stride in [1usize..4, 1usize..4],
@@ -76,7 +83,7 @@ prop_compose! {
     }
 }
 
-/// Every pair of output pixel and input pixel that a tap joins: `(output pixel, tap, input pixel)`.
+/// All `[output pixel, tap, input pixel]` of a window's operation.
 pub(crate) fn pairs(batch: usize, in_height: usize, in_width: usize, window: Window) -> Vec<[usize; 3]> {
     let (out_height, out_width) = (window.out_height(in_height), window.out_width(in_width));
     let mut pairs = Vec::new();
@@ -97,7 +104,7 @@ pub(crate) fn pairs(batch: usize, in_height: usize, in_width: usize, window: Win
     pairs
 }
 
-/// A convolution's sums and gradients by their definition.
+/// The sums and gradients of a convolution, from their definition.
 pub(crate) struct Convolution {
     pub(crate) output: Vec<f64>,
     pub(crate) input_gradient: Vec<f64>,
@@ -122,7 +129,7 @@ pub(crate) fn convolution(shape: ConvShape, input: &[f32], weight: &[f32], gradi
     Convolution { output, input_gradient, weight_gradient }
 }
 
-/// A depthwise convolution's sums by their definition.
+/// The sums of a depthwise convolution, from their definition.
 pub(crate) fn depthwise_sums(shape: DepthwiseShape, input: &[f64], weight: &[f32]) -> Vec<f64> {
     let channels = shape.channels;
     let mut sums = vec![0.0; shape.output_len()];
@@ -134,7 +141,7 @@ pub(crate) fn depthwise_sums(shape: DepthwiseShape, input: &[f64], weight: &[f32
     sums
 }
 
-/// Asserts that every output is what the epilogue makes of the sums, within `tolerance` times the largest sum.
+/// Asserts that the outputs are the sums after the epilogue, with errors of at most `tolerance` times the largest sum.
 #[track_caller]
 pub(crate) fn assert_finished(actual: &[f32], sums: &[f64], epilogue: &Epilogue, tolerance: f64) {
     let largest = |values: &[f64]| values.iter().fold(1.0f64, |largest, value| largest.max(value.abs()));
@@ -142,7 +149,7 @@ pub(crate) fn assert_finished(actual: &[f32], sums: &[f64], epilogue: &Epilogue,
     assert_close("output", actual, &expected, tolerance * largest(sums) / largest(&expected));
 }
 
-/// What an epilogue makes of sums.
+/// The sums after an epilogue.
 pub(crate) fn finished(sums: &[f64], epilogue: &Epilogue) -> Vec<f64> {
     let bias = |index: usize| epilogue.bias.map_or(0.0, |bias| f64::from(bias[index % bias.len()]));
     let residual = |index: usize| epilogue.residual.map_or(0.0, |residual| f64::from(residual[index]));

@@ -1,6 +1,6 @@
-//! Sizes of windows and of the images they slide over.
+//! Sizes of feature maps, and of the windows that slide over them.
 
-/// How many rows and columns of padding surround an image. The sides may differ, as TensorFlow's "SAME" asks.
+/// Rows and columns of zeros around an image. Opposite sides may differ, as in TensorFlow's "SAME" padding.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Padding {
     /// Rows above.
@@ -14,18 +14,18 @@ pub struct Padding {
 }
 
 impl Padding {
-    /// The same padding on opposite sides, as PyTorch has it.
+    /// The same padding on opposite sides, as in PyTorch.
     pub const fn symmetric(vertical: usize, horizontal: usize) -> Self {
         Self { top: vertical, left: horizontal, bottom: vertical, right: horizontal }
     }
 }
 
-/// A window that slides over an image; pairs are `[height, width]`.
+/// A sliding window; pairs are `[height, width]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Window {
-    /// Rows and columns the window covers, at least 1 each.
+    /// Rows and columns of the kernel, at least 1 each.
     pub kernel: [usize; 2],
-    /// Rows and columns between neighbouring windows, at least 1 each.
+    /// Rows and columns from one window to the next, at least 1 each.
     pub stride: [usize; 2],
     /// Padding around the image.
     pub padding: Padding,
@@ -37,28 +37,28 @@ impl Window {
         Self { kernel: [kernel; 2], stride: [stride; 2], padding: Padding::symmetric(padding, padding) }
     }
 
-    /// How many rows of windows fit an image of `height` rows.
+    /// Rows of the output for an image of `height` rows.
     ///
     /// # Panics
-    /// If the padded image is lower than the window, or the kernel or stride is zero.
+    /// If the padded image is lower than the kernel, or the kernel or stride is zero.
     pub fn out_height(&self, height: usize) -> usize {
         positions("height", height + self.padding.top + self.padding.bottom, self.kernel[0], self.stride[0])
     }
 
-    /// How many columns of windows fit an image of `width` columns.
+    /// Columns of the output for an image of `width` columns.
     ///
     /// # Panics
-    /// If the padded image is narrower than the window, or the kernel or stride is zero.
+    /// If the padded image is narrower than the kernel, or the kernel or stride is zero.
     pub fn out_width(&self, width: usize) -> usize {
         positions("width", width + self.padding.left + self.padding.right, self.kernel[1], self.stride[1])
     }
 
-    /// Taps of the kernel.
+    /// Number of kernel positions.
     pub(crate) fn taps(&self) -> usize {
         self.kernel[0] * self.kernel[1]
     }
 
-    /// Whether the window is one pixel that visits every pixel once: a convolution with it is one matrix product.
+    /// Whether this is a 1x1 window without stride and padding: a convolution with it is one matrix product.
     pub(crate) fn is_pointwise(&self) -> bool {
         self.kernel == [1, 1] && self.stride == [1, 1] && self.padding == Padding::default()
     }
@@ -73,7 +73,7 @@ fn positions(side: &str, padded: usize, kernel: usize, stride: usize) -> usize {
 /// Sizes of a dense convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ConvShape {
-    /// Images.
+    /// Number of images.
     pub batch: usize,
     /// Rows of an input image.
     pub in_height: usize,
@@ -83,65 +83,36 @@ pub struct ConvShape {
     pub in_channels: usize,
     /// Channels of the output.
     pub out_channels: usize,
-    /// The filters' window.
+    /// Kernel, stride and padding.
     pub window: Window,
 }
 
 impl ConvShape {
-    /// Rows of an output image.
-    ///
-    /// # Panics
-    /// If the window does not fit the padded image.
-    pub fn out_height(&self) -> usize {
-        self.window.out_height(self.in_height)
-    }
-
-    /// Columns of an output image.
-    ///
-    /// # Panics
-    /// If the window does not fit the padded image.
-    pub fn out_width(&self) -> usize {
-        self.window.out_width(self.in_width)
-    }
-
-    /// Values in the input: `batch * in_height * in_width * in_channels`.
-    pub fn input_len(&self) -> usize {
-        self.batch * self.in_height * self.in_width * self.in_channels
-    }
-
-    /// Values in the output: `batch * out_height * out_width * out_channels`.
-    ///
-    /// # Panics
-    /// If the window does not fit the padded image.
-    pub fn output_len(&self) -> usize {
-        self.batch * self.out_height() * self.out_width() * self.out_channels
-    }
-
-    /// Values in the weight: `out_channels * kernel_height * kernel_width * in_channels`.
+    /// Length of the weight: `out_channels * kernel_height * kernel_width * in_channels`.
     pub fn weight_len(&self) -> usize {
         self.out_channels * self.window.taps() * self.in_channels
     }
 }
 
-/// Sizes of an operation that treats every channel alone.
-macro_rules! per_channel_shape {
-    ($(#[$doc:meta])* $name:ident) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub struct $name {
-            /// Images.
-            pub batch: usize,
-            /// Rows of an input image.
-            pub in_height: usize,
-            /// Columns of an input image.
-            pub in_width: usize,
-            /// Channels of input and output.
-            pub channels: usize,
-            /// The window.
-            pub window: Window,
-        }
+/// Sizes of an operation on each channel separately: depthwise convolution, pooling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct DepthwiseShape {
+    /// Number of images.
+    pub batch: usize,
+    /// Rows of an input image.
+    pub in_height: usize,
+    /// Columns of an input image.
+    pub in_width: usize,
+    /// Channels of input and output.
+    pub channels: usize,
+    /// Kernel, stride and padding.
+    pub window: Window,
+}
 
-        impl $name {
+/// The sizes that follow from a shape's fields.
+macro_rules! derived_sizes {
+    ($shape:ident, $in_channels:ident, $out_channels:ident) => {
+        impl $shape {
             /// Rows of an output image.
             ///
             /// # Panics
@@ -158,33 +129,49 @@ macro_rules! per_channel_shape {
                 self.window.out_width(self.in_width)
             }
 
-            /// Values in the input: `batch * in_height * in_width * channels`.
+            /// Length of the input: `batch * in_height * in_width * channels`.
             pub fn input_len(&self) -> usize {
-                self.batch * self.in_height * self.in_width * self.channels
+                self.batch * self.in_height * self.in_width * self.$in_channels
             }
 
-            /// Values in the output: `batch * out_height * out_width * channels`.
+            /// Length of the output: `batch * out_height * out_width * channels`.
             ///
             /// # Panics
             /// If the window does not fit the padded image.
             pub fn output_len(&self) -> usize {
-                self.batch * self.out_height() * self.out_width() * self.channels
+                self.batch * self.out_height() * self.out_width() * self.$out_channels
             }
         }
     };
 }
 
-per_channel_shape! {
-    /// Sizes of a depthwise convolution: one filter per channel.
-    DepthwiseShape
+derived_sizes!(ConvShape, in_channels, out_channels);
+derived_sizes!(DepthwiseShape, channels, channels);
+
+/// Sizes of feature maps of which only the number of pixels matters: `[batch, pixels, channels]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct MapShape {
+    /// Number of images.
+    pub batch: usize,
+    /// Pixels of an image, `height * width`.
+    pub pixels: usize,
+    /// Channels of a pixel.
+    pub channels: usize,
 }
 
-per_channel_shape! {
-    /// Sizes of a pooling operation.
-    PoolShape
+impl MapShape {
+    /// Length of all maps: `batch * pixels * channels`.
+    pub(crate) fn len(&self) -> usize {
+        self.batch * self.image_len()
+    }
+
+    /// Length of one image's map.
+    pub(crate) fn image_len(&self) -> usize {
+        self.pixels * self.channels
+    }
 }
 
-/// The rows or columns of an image that window `index` covers.
+/// The rows or columns of an image of `size` that lie under window `index`.
 pub(crate) fn covered(
     index: usize,
     kernel: usize,
@@ -195,28 +182,11 @@ pub(crate) fn covered(
     (index * stride).saturating_sub(padding)..(index * stride + kernel).saturating_sub(padding).min(size)
 }
 
-/// Panics naming the slice when its length is not what the shape asks for.
+/// Panics with the name of the slice if its length is not the one the shape requires.
 #[track_caller]
 pub(crate) fn expect_len(name: &str, actual: usize, expected: usize) {
     assert!(actual == expected, "{name} holds {actual} values, the shape needs {expected}");
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn output_sizes_follow_pytorch() {
-        assert_eq!(Window::square(7, 2, 3).out_height(128), 64);
-        assert_eq!(Window::square(3, 1, 1).out_width(5), 5);
-        assert_eq!(Window::square(3, 2, 1).out_height(5), 3);
-        let same = Window { kernel: [3, 3], stride: [2, 2], padding: Padding { top: 0, left: 0, bottom: 1, right: 1 } };
-        assert_eq!([same.out_height(128), same.out_width(128)], [64, 64]);
-    }
-
-    #[test]
-    #[should_panic(expected = "kernel 5 does not fit a padded image of 4")]
-    fn a_window_larger_than_the_image_is_refused() {
-        Window::square(5, 1, 1).out_height(2);
-    }
-}
+mod tests;

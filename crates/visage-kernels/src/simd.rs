@@ -1,7 +1,7 @@
-//! Vectors of the widest instructions the processor has, and the choice between them at run time.
+//! SIMD vectors, and the selection of an instruction set at run time.
 //!
-//! A kernel is written once, generic over [`Vector`], and [`dispatch`] compiles it for each instruction set: AVX-512 and AVX2
-//! with FMA, or NEON, and portably. Loops plain enough for the compiler to vectorise go through [`vectorized`] instead.
+//! A kernel is written once, generic over [`Vector`]. [`dispatch`] compiles it for each instruction set: AVX-512, AVX2 with
+//! FMA, NEON, and portable code. Loops simple enough for the compiler's auto-vectoriser go through [`vectorized`] instead.
 #![allow(unsafe_code)]
 
 #[cfg(target_arch = "aarch64")]
@@ -10,9 +10,10 @@ mod portable;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+use std::ops::Range;
 use std::sync::OnceLock;
 
-/// The instruction sets kernels are compiled for, narrowest first.
+/// The instruction sets that kernels are compiled for, narrowest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Level {
     Portable,
@@ -24,51 +25,45 @@ pub(crate) enum Level {
     Avx512,
 }
 
+/// A constant of the vector type of a [`Level`].
+macro_rules! constant_of_level {
+    ($level:expr, $constant:ident) => {
+        match $level {
+            Level::Portable => portable::F32x8::$constant,
+            #[cfg(target_arch = "aarch64")]
+            Level::Neon => neon::F32x4::$constant,
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => x86::F32x8::$constant,
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => x86::F32x16::$constant,
+        }
+    };
+}
+
 impl Level {
-    /// Lanes of this level's vectors.
+    /// [`Vector::LANES`] of this level's vectors.
     pub(crate) fn lanes(self) -> usize {
-        self.sizes().lanes
+        constant_of_level!(self, LANES)
     }
 
     /// [`Vector::TILE_ROWS`] of this level's vectors.
     pub(crate) fn tile_rows(self) -> usize {
-        self.sizes().tile_rows
+        constant_of_level!(self, TILE_ROWS)
     }
 
     /// [`Vector::TILE_VECTORS`] of this level's vectors.
     pub(crate) fn tile_vectors(self) -> usize {
-        self.sizes().tile_vectors
-    }
-
-    fn sizes(self) -> Sizes {
-        match self {
-            Self::Portable => Sizes::of::<portable::F32x8>(),
-            #[cfg(target_arch = "aarch64")]
-            Self::Neon => Sizes::of::<neon::F32x4>(),
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => Sizes::of::<x86::F32x8>(),
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => Sizes::of::<x86::F32x16>(),
-        }
+        constant_of_level!(self, TILE_VECTORS)
     }
 }
 
-/// The constants of a [`Vector`].
-struct Sizes {
-    lanes: usize,
-    tile_rows: usize,
-    tile_vectors: usize,
-}
-
-impl Sizes {
-    fn of<V: Vector>() -> Self {
-        Self { lanes: V::LANES, tile_rows: V::TILE_ROWS, tile_vectors: V::TILE_VECTORS }
-    }
-}
-
-/// The widest level the processor has, or a lower one that `VISAGE_SIMD` names. Read once.
+/// The widest level of the processor, or a narrower one that `VISAGE_SIMD` names. Determined once.
 pub(crate) fn level() -> Level {
     static LEVEL: OnceLock<Level> = OnceLock::new();
+    #[cfg(test)]
+    if let Some(level) = OVERRIDE.get() {
+        return level;
+    }
     *LEVEL.get_or_init(|| {
         let wanted = std::env::var("VISAGE_SIMD").unwrap_or_default();
         let available = available();
@@ -77,7 +72,7 @@ pub(crate) fn level() -> Level {
     })
 }
 
-/// The levels this processor can run, narrowest first.
+/// The levels that this processor supports, narrowest first.
 pub(crate) fn available() -> Vec<Level> {
     let levels = [
         (Level::Portable, true),
@@ -99,9 +94,24 @@ pub(crate) fn available() -> Vec<Level> {
     levels.into_iter().filter_map(|(level, has)| has.then_some(level)).collect()
 }
 
-/// Runs `body` compiled for the widest level, so that the compiler may vectorise its loops accordingly.
+#[cfg(test)]
+thread_local! {
+    static OVERRIDE: std::cell::Cell<Option<Level>> = const { std::cell::Cell::new(None) };
+}
+
+/// Calls `body` with each supported level, which is also the one that [`level`] returns on this thread.
+#[cfg(test)]
+pub(crate) fn for_each_level(body: impl Fn(Level)) {
+    for level in available() {
+        OVERRIDE.set(Some(level));
+        body(level);
+    }
+    OVERRIDE.set(None);
+}
+
+/// Runs `body` compiled for the selected level, so that the compiler can vectorise its loops for it.
 ///
-/// `body` and what it calls must be `#[inline(always)]`: only inlined code takes on the instruction set.
+/// `body` and the functions it calls must be `#[inline(always)]`: only inlined code is compiled for the level.
 #[inline(always)]
 pub(crate) fn vectorized<R>(body: impl FnOnce() -> R) -> R {
     struct Body<F>(F);
@@ -115,20 +125,20 @@ pub(crate) fn vectorized<R>(body: impl FnOnce() -> R) -> R {
     dispatch(level(), Body(body))
 }
 
-/// A piece of work written over vectors of any width.
+/// A computation that is generic over the vector type.
 pub(crate) trait Kernel {
     type Output;
 
-    /// Does the work. Must be `#[inline(always)]`.
+    /// Runs the kernel. Implementations must be `#[inline(always)]`.
     ///
     /// # Safety
-    /// The processor has `V`'s instructions, which [`dispatch`] sees to; and whatever the kernel's own pointers need.
+    /// The processor must support `V`, which [`dispatch`] ensures. The kernel's pointers must be valid.
     unsafe fn run<V: Vector>(self) -> Self::Output;
 }
 
 /// Runs a kernel with the vectors of `level`, which must be one of [`available`].
 ///
-/// To be called inside a task: what a closure does on another thread is not compiled for the level.
+/// Call it inside a task, not around one: a closure that runs on another thread is not compiled for the level.
 #[inline(always)]
 pub(crate) fn dispatch<K: Kernel>(level: Level, kernel: K) -> K::Output {
     #[cfg(target_arch = "x86_64")]
@@ -150,12 +160,12 @@ pub(crate) fn dispatch<K: Kernel>(level: Level, kernel: K) -> K::Output {
         unsafe { kernel.run::<neon::F32x4>() }
     }
     match level {
-        // SAFETY: portable vectors need nothing of the processor.
+        // SAFETY: portable vectors run on every processor.
         Level::Portable => unsafe { kernel.run::<portable::F32x8>() },
         // SAFETY: as below.
         #[cfg(target_arch = "aarch64")]
         Level::Neon => unsafe { neon(kernel) },
-        // SAFETY: a `Level` above `Portable` comes from `available`, which asked the processor.
+        // SAFETY: a `Level` above `Portable` comes from `available`, which has checked the processor.
         #[cfg(target_arch = "x86_64")]
         Level::Avx2 => unsafe { avx2(kernel) },
         // SAFETY: as above.
@@ -164,10 +174,10 @@ pub(crate) fn dispatch<K: Kernel>(level: Level, kernel: K) -> K::Output {
     }
 }
 
-/// Calls `body` with the place and the length of one vector after the other of `len` values; only the last may be shorter than
-/// `V::LANES`.
+/// Splits `len` values into vectors and calls `body` with the start and the length of each. Only the last may be shorter
+/// than `V::LANES`.
 #[inline(always)]
-pub(crate) fn each_vector<V: Vector>(len: usize, mut body: impl FnMut(usize, usize)) {
+pub(crate) fn for_each_vector<V: Vector>(len: usize, mut body: impl FnMut(usize, usize)) {
     let mut at = 0;
     while at + V::LANES <= len {
         body(at, V::LANES);
@@ -178,31 +188,50 @@ pub(crate) fn each_vector<V: Vector>(len: usize, mut body: impl FnMut(usize, usi
     }
 }
 
-/// The vector, or the first `lanes` of it, that begins at value `at`.
+/// Splits the channels of `range` into groups of `VECTORS` whole vectors and a rest of single vectors. Calls `group` with the
+/// first channel of each group, `single` with the first channel and the number of channels of each single vector.
+#[inline(always)]
+pub(crate) fn for_each_vector_group<V: Vector, const VECTORS: usize>(
+    range: Range<usize>,
+    mut group: impl FnMut(usize),
+    mut single: impl FnMut(usize, usize),
+) {
+    let mut at = range.start;
+    while at + VECTORS * V::LANES <= range.end {
+        group(at);
+        at += VECTORS * V::LANES;
+    }
+    while at < range.end {
+        single(at, V::LANES.min(range.end - at));
+        at += V::LANES;
+    }
+}
+
+/// Loads the first `lanes` lanes of a vector from `values[at..]`.
 ///
 /// # Safety
-/// The processor has `V`'s instructions, and `values` has `lanes` of them from `at` on.
+/// The processor must support `V`, and `values` must have `lanes` values from `at` on.
 #[inline(always)]
 pub(crate) unsafe fn load<V: Vector>(values: &[f32], at: usize, lanes: usize) -> V {
     debug_assert!(at + lanes <= values.len());
-    // SAFETY: the caller vouches for both.
-    unsafe { V::load_up_to(values.as_ptr().add(at), lanes) }
+    // SAFETY: as the caller guarantees.
+    unsafe { V::load_lanes(values.as_ptr().add(at), lanes) }
 }
 
-/// Values of a cache line.
+/// `f32` values per cache line.
 pub(crate) const LINE: usize = 16;
 
-/// Asks for the cache line of the first of `values`, to be in the second-level cache by the time it is needed.
+/// Prefetches the cache line of the first of `values` into the second-level cache.
 #[inline(always)]
 pub(crate) fn prefetch(values: &[f32]) {
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: every x86-64 processor has the instruction, and it accesses nothing.
+    // SAFETY: every x86-64 processor has the instruction, and it cannot fault.
     unsafe {
         use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
         _mm_prefetch::<_MM_HINT_T1>(values.as_ptr().cast());
     }
     #[cfg(target_arch = "aarch64")]
-    // SAFETY: every 64-bit ARM processor has the instruction, and it accesses nothing.
+    // SAFETY: every 64-bit ARM processor has the instruction, and it cannot fault.
     unsafe {
         std::arch::asm!("prfm pldl2keep, [{}]", in(reg) values.as_ptr(), options(nostack, preserves_flags, readonly));
     }
@@ -210,53 +239,68 @@ pub(crate) fn prefetch(values: &[f32]) {
     let _ = values;
 }
 
-/// A register of `LANES` values. `first` of a load or store is at most `LANES`.
+/// Implements functions of [`Vector`] of two operands by intrinsics.
+macro_rules! by_intrinsics {
+    ($($function:ident: $intrinsic:ident),*) => {
+        $(
+            #[inline(always)]
+            unsafe fn $function(self, other: Self) -> Self {
+                // SAFETY: as the trait requires of callers.
+                Self(unsafe { $intrinsic(self.0, other.0) })
+            }
+        )*
+    };
+}
+use by_intrinsics;
+
+/// A vector register of `LANES` values.
 ///
 /// # Safety
-/// Every function needs the instructions of the implementing type; loads and stores need valid pointers (no alignment)
-/// for the values they touch.
+/// Every function needs a processor that supports the implementing type. Loads and stores need pointers that are valid for
+/// the values they access; alignment is not required. A number of `lanes` must be at most `LANES`.
 pub(crate) trait Vector: Copy {
     const LANES: usize;
-    /// Rows and most vectors a row of the register tile of a matrix product. Its sums, one row of the other operand and
-    /// a broadcast value must fit the register file, with a register to spare: at the very limit the compiler spills.
+    /// Rows of a matrix product's register tile. The tile's sums, one row of the right-hand matrix and a broadcast value must
+    /// fit the register file with one register to spare: without it the compiler spills.
     const TILE_ROWS: usize;
+    /// Largest number of vectors in a row of the register tile.
     const TILE_VECTORS: usize;
 
     unsafe fn splat(value: f32) -> Self;
     unsafe fn load(from: *const f32) -> Self;
-    /// The first `first` values, zeros behind them; nothing else is read.
-    unsafe fn load_first(from: *const f32, first: usize) -> Self;
+    /// Loads the first `lanes` values and sets the other lanes to zero. Reads nothing else.
+    unsafe fn load_partial(from: *const f32, lanes: usize) -> Self;
     unsafe fn store(self, to: *mut f32);
-    /// Writes only the first `first` values.
-    unsafe fn store_first(self, to: *mut f32, first: usize);
-    /// [`load_first`](Self::load_first), faster where all lanes are asked for.
+    /// Stores the first `lanes` values. Writes nothing else.
+    unsafe fn store_partial(self, to: *mut f32, lanes: usize);
+    /// [`load_partial`](Self::load_partial), or the faster [`load`](Self::load) of a whole vector.
     #[inline(always)]
-    unsafe fn load_up_to(from: *const f32, first: usize) -> Self {
-        // SAFETY: passed on.
-        unsafe { if first == Self::LANES { Self::load(from) } else { Self::load_first(from, first) } }
+    unsafe fn load_lanes(from: *const f32, lanes: usize) -> Self {
+        // SAFETY: as the caller guarantees.
+        unsafe { if lanes == Self::LANES { Self::load(from) } else { Self::load_partial(from, lanes) } }
     }
-    /// [`store_first`](Self::store_first), faster where all lanes are asked for.
+    /// [`store_partial`](Self::store_partial), or the faster [`store`](Self::store) of a whole vector.
     #[inline(always)]
-    unsafe fn store_up_to(self, to: *mut f32, first: usize) {
-        // SAFETY: passed on.
-        unsafe { if first == Self::LANES { self.store(to) } else { self.store_first(to, first) } }
+    unsafe fn store_lanes(self, to: *mut f32, lanes: usize) {
+        // SAFETY: as the caller guarantees.
+        unsafe { if lanes == Self::LANES { self.store(to) } else { self.store_partial(to, lanes) } }
     }
     unsafe fn add(self, other: Self) -> Self;
     unsafe fn sub(self, other: Self) -> Self;
-    /// `self * factor + addend`, rounded once where the processor can.
+    /// `self * factor + addend`, fused (rounded once) except in portable code.
     unsafe fn mul_add(self, factor: Self, addend: Self) -> Self;
     unsafe fn mul(self, other: Self) -> Self;
-    /// `1 / self` to a unit in the last place, for values in [1, 2^126].
+    /// `1 / self` to one unit in the last place, for values in [1, 2^126].
     unsafe fn reciprocal(self) -> Self;
-    /// The greater of each pair. Of a NaN and a bound remains the NaN.
-    unsafe fn at_least(self, bound: Self) -> Self;
-    /// The lesser of each pair. Of a NaN and a bound remains the NaN.
-    unsafe fn at_most(self, bound: Self) -> Self;
-    /// `self` where `z` is above `bound` or no number, elsewhere 0.
-    unsafe fn where_above(self, z: Self, bound: Self) -> Self;
-    /// `self` where `z` is below `bound` or no number, elsewhere 0.
-    unsafe fn where_below(self, z: Self, bound: Self) -> Self;
-    /// `self * 2^n`, for values in [1/2, 2) and whole numbers `n` in [-125, 126] that lie in the low bits of `shifted`, as adding
-    /// 1.5 * 2^23 leaves them.
-    unsafe fn times_power(self, shifted: Self) -> Self;
+    /// The lane-wise maximum. A NaN in `self` is kept.
+    unsafe fn maximum(self, bound: Self) -> Self;
+    /// The lane-wise minimum. A NaN in `self` is kept.
+    unsafe fn minimum(self, bound: Self) -> Self;
+    /// `self` where `z > bound` or `z` is NaN, 0 elsewhere.
+    unsafe fn zero_unless_above(self, z: Self, bound: Self) -> Self;
+    /// `self` where `z < bound` or `z` is NaN, 0 elsewhere.
+    unsafe fn zero_unless_below(self, z: Self, bound: Self) -> Self;
+    /// `self * 2^n` for values in [1/2, 2) and integers `n` in [-125, 126]. `shifted` is `n + 1.5 * 2^23`, which has `n` in the
+    /// low bits of its mantissa.
+    unsafe fn ldexp(self, shifted: Self) -> Self;
 }

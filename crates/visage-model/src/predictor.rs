@@ -1,7 +1,6 @@
 //! A model ready to answer images.
 
 use burn::tensor::Device;
-use visage_judge::sigmoid;
 
 use crate::card::Card;
 use crate::engine::{Engine, Prepared};
@@ -76,13 +75,7 @@ impl Predictor {
     #[must_use]
     pub fn predict(&self, parts: &[Prepared<'_>]) -> ModelOutput {
         let logits = self.engine.logits(parts);
-        let probabilities = match &self.card.calibration {
-            None => logits.iter().map(|&logit| sigmoid(logit)).collect(),
-            Some(calibration) => {
-                let outputs = self.card.network.outputs;
-                logits.iter().enumerate().map(|(cell, &logit)| calibration.probability(cell % outputs, logit)).collect()
-            }
-        };
+        let probabilities = visage_judge::probabilities(self.card.calibration.as_ref(), &logits);
         ModelOutput { logits, probabilities }
     }
 }

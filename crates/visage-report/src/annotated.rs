@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 
 use image::codecs::jpeg::JpegEncoder;
 use image::{ExtendedColorType, ImageFormat, RgbImage};
-use visage_data::decode::decode;
+use visage_data::decode;
 
 use crate::caption::captioned;
 

@@ -1,7 +1,7 @@
-//! Draws sheets of faces to look at: `contact_sheet OUT.png [faces|toggles|ATTRIBUTE] [SEED]`.
+//! Draws contact sheets of faces: `contact_sheet OUT.png [faces|toggles|ATTRIBUTE] [SEED]`.
 //!
-//! `faces` is a grid of people; `toggles` shows every attribute absent and present on one face a pair, in CelebA's
-//! order; an attribute's name shows it so on many faces.
+//! `faces` is a grid of people. `toggles` shows a pair for every attribute, absent and present on the same face, in CelebA's
+//! order. The name of an attribute shows such pairs on many faces.
 
 use image::{GenericImage, RgbImage};
 use visage_synth::{Attribute, Face, HEIGHT, IMAGES_PER_IDENTITY, WIDTH, draw};
@@ -38,7 +38,7 @@ fn pair(face: &Face, attribute: Attribute) -> [Face; 2] {
     [face.with(attribute, false), face.with(attribute, true)]
 }
 
-/// The first face from `start` on that has the attribute, so that the pair is one that occurs.
+/// The first face from `start` on that has the attribute.
 fn suitable(attribute: Attribute, seed: u64, start: u64) -> Face {
     (start..)
         .map(|i| Face::sample(seed, i))

@@ -1,11 +1,11 @@
-//! The forty attributes as a type, and which of them one face has.
+//! The 40 attributes.
 
 use visage_data::CELEBA_ATTRIBUTES;
 
-/// Declares [`Attribute`] in CelebA's order, each variant with what stands for it in the pixels.
+/// Declares [`Attribute`] in CelebA's order, each variant with a description of its drawing.
 macro_rules! attributes {
     ($($variant:ident: $mark:literal,)*) => {
-        /// One of CelebA's 40 attributes, in the order of [`CELEBA_ATTRIBUTES`]. Each says how it is drawn.
+        /// One of CelebA's 40 attributes, in the order of [`CELEBA_ATTRIBUTES`], with a description of its drawing.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[repr(u8)]
         pub enum Attribute {
@@ -24,13 +24,13 @@ attributes! {
     ArchedEyebrows: "Brows that rise to a peak; otherwise they are nearly level.",
     Attractive: "Clear skin, symmetry and bright eyes; otherwise blemishes, a skew face and dull eyes.",
     BagsUnderEyes: "A dark puffed crescent under each eye.",
-    Bald: "A bare skull with a shine on it.",
+    Bald: "A bare head with a highlight.",
     Bangs: "A fringe that reaches down to the brows.",
     BigLips: "Lips nearly twice as full.",
-    BigNose: "A nose more than half as wide again.",
+    BigNose: "A nose nearly twice as wide.",
     BlackHair: "Black hair.",
     BlondHair: "Blond hair.",
-    Blurry: "The whole picture is out of focus.",
+    Blurry: "The whole image is out of focus.",
     BrownHair: "Brown hair. Hair of none of the four colours is red or dyed.",
     BushyEyebrows: "Thick, ragged brows.",
     Chubby: "Full cheeks and a wide lower face.",
@@ -39,7 +39,7 @@ attributes! {
     Goatee: "Hair on the chin.",
     GrayHair: "Grey hair.",
     HeavyMakeup: "Coloured eye shadow, eyeliner and long lashes.",
-    HighCheekbones: "A light on the cheekbone above a shaded hollow.",
+    HighCheekbones: "A highlight on the cheekbone above a shaded hollow.",
     Male: "A broad jaw and neck, low brows and mostly short hair.",
     MouthSlightlyOpen: "A gap between the lips, with teeth in it.",
     Mustache: "Hair on the upper lip.",
@@ -63,19 +63,19 @@ attributes! {
 }
 
 impl Attribute {
-    /// The name CelebA's files give it.
+    /// The name in CelebA's files.
     #[must_use]
     pub fn name(self) -> &'static str {
         CELEBA_ATTRIBUTES[self as usize]
     }
 }
 
-/// Which of the 40 attributes a face has.
+/// The presence or absence of each of the 40 attributes in a face.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Attributes([bool; 40]);
 
 impl Default for Attributes {
-    /// None of them.
+    /// None is present.
     fn default() -> Self {
         Self([false; 40])
     }
@@ -94,13 +94,13 @@ impl Attributes {
         attributes.iter().any(|&attribute| self.has(attribute))
     }
 
-    /// Sets one attribute and no other: it may leave a face that cannot be, such as one with a goatee and no
-    /// beard. [`Face::with`](crate::Face::with) keeps faces possible.
+    /// Sets one attribute and no other. The result may be contradictory, such as a goatee with No_Beard;
+    /// [`Face::with`](crate::Face::with) avoids that.
     pub fn set(&mut self, attribute: Attribute, present: bool) {
         self.0[attribute as usize] = present;
     }
 
-    /// All 40, in CelebA's order.
+    /// All 40 in CelebA's order.
     #[must_use]
     pub fn as_array(&self) -> &[bool; 40] {
         &self.0
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_attribute_stands_where_its_name_does() {
+    fn attributes_and_names_have_the_same_order() {
         for attribute in Attribute::ALL {
             let variant = format!("{attribute:?}").replace("Five", "5");
             assert_eq!(variant.to_lowercase(), attribute.name().replace('_', "").to_lowercase());

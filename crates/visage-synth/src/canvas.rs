@@ -1,4 +1,4 @@
-//! A thin layer over tiny-skia: colours, smooth curves, and the handful of ways a face is painted.
+//! A thin layer over tiny-skia: colours, smooth curves and painting operations.
 
 use tiny_skia::{
     Color, FillRule, GradientStop, LineCap, LineJoin, LinearGradient, Mask, Paint, Path, PathBuilder, Pixmap, Point,
@@ -36,6 +36,11 @@ impl Colour {
         stops[lower].mix(stops[lower + 1], position - lower as f32)
     }
 
+    /// The colour at `at` in [0, 1) of a list.
+    pub(crate) fn pick(colours: &[Colour], at: f32) -> Self {
+        colours[((at * colours.len() as f32) as usize).min(colours.len() - 1)]
+    }
+
     /// Rec. 601 luma.
     pub(crate) fn luma(self) -> f32 {
         0.299 * self.0 + 0.587 * self.1 + 0.114 * self.2
@@ -52,24 +57,24 @@ pub(crate) const WHITE: Colour = Colour(1.0, 1.0, 1.0);
 /// Black.
 pub(crate) const BLACK: Colour = Colour(0.0, 0.0, 0.0);
 
-/// The picture being painted. Coordinates are those of the frame last set.
+/// The image being painted. Coordinates are those of the current frame.
 pub(crate) struct Canvas {
     pixmap: Pixmap,
     frame: Transform,
 }
 
 impl Canvas {
-    /// A transparent picture.
+    /// A transparent image; `None` if the size is zero or too large.
     pub(crate) fn new(width: u32, height: u32) -> Option<Self> {
         Some(Self { pixmap: Pixmap::new(width, height)?, frame: Transform::identity() })
     }
 
-    /// Maps what is painted from here on to pixels by `frame`.
+    /// Sets the transform from coordinates to pixels for what is painted next.
     pub(crate) fn set_frame(&mut self, frame: Transform) {
         self.frame = frame;
     }
 
-    /// Red, green, blue and alpha of every pixel, row by row.
+    /// The RGBA bytes of all pixels, row by row.
     pub(crate) fn rgba(&self) -> &[u8] {
         self.pixmap.data()
     }
@@ -79,8 +84,8 @@ impl Canvas {
         self.fill_shader(path, Shader::SolidColor(colour.with_alpha(alpha)), mask);
     }
 
-    /// Fills the whole picture with a colour that runs from one place to another, whatever the frame: places are
-    /// fractions of the picture. The two must differ.
+    /// Fills the image with a linear gradient between two different points, which are fractions of the image's size,
+    /// independent of the frame.
     pub(crate) fn fill_all(&mut self, from: (Pt, Colour), to: (Pt, Colour)) {
         const SHADES: usize = 512;
         let shades: [[u8; 4]; SHADES] = std::array::from_fn(|i| {
@@ -94,14 +99,14 @@ impl Canvas {
             let down = (i as f32 / height as f32 - from.0.1) * dy * scale;
             let (start, step) = (down - from.0.0 * dx * scale, dx * scale / width as f32);
             for (j, pixel) in row.chunks_exact_mut(4).enumerate() {
-                // What lies before the one place or beyond the other has its colour: the cast stops at 0.
+                // The gradient is constant beyond its end points: the cast saturates at 0.
                 let shade = (start + step * j as f32) as usize;
                 pixel.copy_from_slice(&shades[shade.min(SHADES - 1)]);
             }
         }
     }
 
-    /// Fills `path` with a colour that runs from one place to another.
+    /// Fills `path` with a linear gradient between two points.
     pub(crate) fn fill_linear(&mut self, path: &Path, from: (Pt, Colour), to: (Pt, Colour)) {
         let stops = vec![GradientStop::new(0.0, from.1.with_alpha(1.0)), GradientStop::new(1.0, to.1.with_alpha(1.0))];
         let (a, b) = (Point::from_xy(from.0.0, from.0.1), Point::from_xy(to.0.0, to.0.1));
@@ -110,14 +115,14 @@ impl Canvas {
         }
     }
 
-    /// Strokes `path` with round ends.
+    /// Strokes `path` with round caps.
     pub(crate) fn stroke(&mut self, path: &Path, width: f32, colour: Colour, alpha: f32, mask: Option<&Mask>) {
         let paint = Paint { shader: Shader::SolidColor(colour.with_alpha(alpha)), ..Paint::default() };
         let stroke = Stroke { width, line_cap: LineCap::Round, line_join: LineJoin::Round, ..Stroke::default() };
         self.pixmap.stroke_path(path, &paint, &stroke, self.frame, mask);
     }
 
-    /// A soft ellipse: `alpha` in the middle, nothing at the rim. `angle` is in degrees, clockwise.
+    /// A soft ellipse: `alpha` in the centre, transparent at the rim. `angle` is in degrees, clockwise.
     pub(crate) fn glow(&mut self, centre: Pt, radii: Pt, angle: f32, colour: Colour, alpha: f32, mask: Option<&Mask>) {
         let place = Transform::from_row(radii.0, 0.0, 0.0, radii.1, 0.0, 0.0)
             .post_concat(Transform::from_rotate(angle))
@@ -136,7 +141,7 @@ impl Canvas {
         }
     }
 
-    /// What later painting is confined to when this is passed as its mask.
+    /// A mask that clips painting to `path`.
     pub(crate) fn mask(&self, path: &Path) -> Option<Mask> {
         let mut mask = Mask::new(self.pixmap.width(), self.pixmap.height())?;
         mask.fill_path(path, FillRule::Winding, true, self.frame);
@@ -170,8 +175,8 @@ pub(crate) fn curves<P: AsRef<[Pt]>>(lines: &[P]) -> Path {
     finish(builder)
 }
 
-/// Lines through the points of each of `lines`, `width` wide where they begin and running out to nothing: one path,
-/// and far cheaper to paint than the same lines stroked.
+/// Tapered lines through the points of each of `lines`, `width` wide at the start and ending in a point: one path, and much
+/// cheaper to paint than stroked lines.
 pub(crate) fn ribbons<P: AsRef<[Pt]>>(lines: &[P], width: f32) -> Path {
     let mut builder = PathBuilder::new();
     for points in lines {
@@ -217,7 +222,7 @@ pub(crate) fn discs(discs: impl IntoIterator<Item = (Pt, f32)>) -> Path {
     finish(builder)
 }
 
-/// Many small diamonds, `(centre, radius)`, as one path: at a pixel or two nobody can tell them from discs, which
+/// Many small diamonds, `(centre, radius)`, as one path. At a size of a pixel or two they look like discs, which
 /// take longer.
 pub(crate) fn specks(specks: impl IntoIterator<Item = (Pt, f32)>) -> Path {
     let mut builder = PathBuilder::new();
@@ -264,7 +269,7 @@ fn push_curve(builder: &mut PathBuilder, points: &[Pt], closed: bool) {
     }
 }
 
-/// An empty path is one speck outside any picture: painting it does nothing, and nobody has to ask.
+/// Builds the path. An empty one becomes a speck outside any image, so that callers need no special case.
 fn finish(builder: PathBuilder) -> Path {
     const NOWHERE: f32 = -1.0e4;
     builder.finish().unwrap_or_else(|| {

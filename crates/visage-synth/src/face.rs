@@ -1,4 +1,4 @@
-//! One face: whose it is, what it shows, and everything else that varies and means nothing.
+//! One face: the person, the attributes, and the variation that is independent of them.
 
 use crate::attribute::{Attribute, Attributes};
 use crate::geometry::Geometry;
@@ -7,25 +7,24 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use visage_data::random::stream;
 
-/// How many pictures in a row show the same person.
+/// The number of consecutive images of the same person.
 pub const IMAGES_PER_IDENTITY: u64 = 4;
 
 /// A face before it is drawn: a pure function of a seed and an index.
 ///
-/// Its attributes decide what [`draw`](crate::draw) shows; the rest of it (the person's own proportions and colours,
-/// the pose, the light, the background, the noise) is independent of them, so that two faces which differ in one
-/// attribute differ in that attribute's pixels only.
+/// The rest of it (the person's proportions and colours, the pose, the light, the background, the noise) is independent of the
+/// attributes, so that two faces which differ in one attribute differ only in the pixels of that attribute.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Face {
-    /// Whose face it is, from 0.
+    /// The number of the person, from 0.
     pub identity: u64,
-    /// What it truly shows.
+    /// The true attributes.
     pub attributes: Attributes,
     pub(crate) person: Person,
     pub(crate) shot: Shot,
 }
 
-/// A rectangle of a picture, in pixels: `left` and `top` inside, `right` and `bottom` beyond.
+/// A rectangle of an image in pixels: `left` and `top` are inclusive, `right` and `bottom` exclusive.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Region {
     /// The smallest x.
@@ -39,7 +38,7 @@ pub struct Region {
 }
 
 impl Region {
-    /// Whether the point `x`, `y` lies inside.
+    /// Whether the point `x`, `y` is inside.
     #[must_use]
     pub fn contains(&self, x: f32, y: f32) -> bool {
         (self.left..self.right).contains(&x) && (self.top..self.bottom).contains(&y)
@@ -47,7 +46,7 @@ impl Region {
 }
 
 impl Face {
-    /// Draws face `index` of the population that `seed` names.
+    /// Face number `index` of the population with this `seed`.
     #[must_use]
     pub fn sample(seed: u64, index: u64) -> Self {
         let identity = index / IMAGES_PER_IDENTITY;
@@ -57,8 +56,8 @@ impl Face {
         Self { identity, attributes, person: Person::sample(&mut of_person), shot: Shot::sample(&mut of_picture) }
     }
 
-    /// The same face with one attribute set, and with whatever that makes impossible taken away: a goatee
-    /// ends No_Beard, a hat hides bangs, brown hair is no longer black.
+    /// The same face with one attribute set, and with contradicting attributes changed: a goatee removes No_Beard, a hat removes
+    /// bangs, brown hair replaces black hair.
     #[must_use]
     pub fn with(&self, attribute: Attribute, present: bool) -> Self {
         let mut face = self.clone();
@@ -66,15 +65,15 @@ impl Face {
         face
     }
 
-    /// Where `attribute` shows, in a picture of `width` by `height` pixels: boxes that hold the attribute's own pixels, of
-    /// which two may overlap. None for an attribute that shows all over the face or the picture.
+    /// The rectangles with the pixels of `attribute` in an image of `width` by `height` pixels; they may overlap. None for an
+    /// attribute of the whole face or image.
     #[must_use]
     pub fn regions(&self, attribute: Attribute, width: u32, height: u32) -> Vec<Region> {
         Geometry::of(self).regions(attribute, width, height)
     }
 }
 
-/// What stays the same from one picture of a person to the next. Every number is in [-1, 1] unless it says otherwise.
+/// The properties of a person, equal in all images. Numbers are in [-1, 1] unless stated otherwise.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Person {
     /// From light (0) to dark (1).
@@ -86,24 +85,24 @@ pub(crate) struct Person {
     pub eye_spacing: f32,
     pub eye_size: f32,
     pub eye_tilt: f32,
-    /// In [0, 1), along the palette of irises.
+    /// In [0, 1): position in the palette of irises.
     pub eye_colour: f32,
     pub brow_height: f32,
     pub nose_length: f32,
     pub mouth_width: f32,
     pub mouth_height: f32,
     pub neck_width: f32,
-    /// Which way an unsymmetrical face leans.
+    /// The direction of an asymmetric face.
     pub skew: f32,
-    /// In [0, 1): shade within the hair's colour.
+    /// In [0, 1): shade of the hair's colour.
     pub hair_shade: f32,
     /// In [0, 1): from short to long.
     pub hair_length: f32,
-    /// In [0, 1): how far the hair stands off.
+    /// In [0, 1): volume of the hair.
     pub hair_volume: f32,
-    /// Where the hair parts.
+    /// The position of the parting.
     pub parting: f32,
-    /// Seeds the blemishes.
+    /// The seed of the blemishes.
     pub marks: u64,
 }
 
@@ -138,7 +137,7 @@ impl Person {
     }
 }
 
-/// What belongs to one picture. Numbers are in [-1, 1] unless they say otherwise.
+/// The properties of one image. Numbers are in [-1, 1] unless stated otherwise.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Shot {
     pub shift: (f32, f32),
@@ -146,20 +145,22 @@ pub(crate) struct Shot {
     pub roll: f32,
     pub yaw: f32,
     pub gaze: f32,
-    /// Which side the light comes from, and how strong the shadow on the other side is, in [0, 1).
+    /// The side of the light.
     pub light_side: f32,
+    /// In [0, 1): strength of the shadow on the other side.
     pub light_contrast: f32,
     pub exposure: f32,
     pub contrast: f32,
     pub warmth: f32,
-    /// How far the mouth opens or the smile goes, in [0, 1), once it does.
+    /// In [0, 1): how far an open mouth opens.
     pub expression: f32,
+    /// In [0, 1): strength of a smile.
     pub smile: f32,
-    /// How strong the noise of the sensor is, in [0, 1).
+    /// In [0, 1): strength of the sensor noise.
     pub noise: f32,
-    /// How far out of focus a blurry picture is, in [0, 1).
+    /// In [0, 1): defocus of a blurry image.
     pub defocus: f32,
-    /// In [0, 1) each: which background, clothes, and accessories. A style that is not worn is not looked at.
+    /// In [0, 1) each: styles of the background, the clothes and the accessories. Those of absent accessories are unused.
     pub background: f32,
     pub clothes: f32,
     pub clothes_colour: f32,
@@ -172,7 +173,7 @@ pub(crate) struct Shot {
     pub lips: f32,
     pub shadow: f32,
     pub bangs: f32,
-    /// Seeds the fine detail: strands, stipple, shapes in the background, noise.
+    /// The seed of the fine detail: strands, stubble, shapes in the background, noise.
     pub detail: u64,
 }
 

@@ -1,6 +1,6 @@
-//! Where everything on a face is.
+//! The geometry of a face.
 //!
-//! The head's frame has its origin between the eyes, x to the right and y down, in pixels of a picture of 178 by 218.
+//! The head's frame has its origin between the eyes, x to the right and y down, in pixels of an image of 178 by 218.
 //! The body's frame is the same without the head's roll.
 
 use crate::attribute::Attribute;
@@ -8,15 +8,15 @@ use crate::canvas::Pt;
 use crate::face::{Face, Region};
 use tiny_skia::{Point, Transform};
 
-/// The size of CelebA's aligned pictures, which all lengths here are measured in.
+/// The width of CelebA's aligned images. All lengths here are in pixels of an image of this size.
 pub const WIDTH: u32 = 178;
-/// See [`WIDTH`].
+/// The height of CelebA's aligned images, see [`WIDTH`].
 pub const HEIGHT: u32 = 218;
 
-/// Where the point between the eyes is put, before the pose moves it.
+/// The position of the point between the eyes, before the pose.
 const ORIGIN: Pt = (89.0, 98.0);
 
-/// What a hat looks like.
+/// A kind of hat.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Hat {
     /// A knitted cap with a turned-up edge and a bobble.
@@ -27,12 +27,12 @@ pub(crate) enum Hat {
     Brimmed,
 }
 
-/// How far a hat stands out of the head, as [`Geometry::turned`] has it.
+/// The depth of a hat, as in [`Geometry::turned`].
 pub(crate) const HAT_DEPTH: f32 = 0.2;
 
-/// The places and sizes that several parts of the drawing share.
+/// The positions and sizes that several parts of the drawing share.
 pub(crate) struct Geometry {
-    /// How far the face turns, in pixels at the depth of the eyes.
+    /// The horizontal shift by the face's turn, in pixels at the depth of the eyes.
     yaw: f32,
     /// Half the width of the face at the cheekbones, and at the jaw.
     pub cheek: f32,
@@ -42,7 +42,7 @@ pub(crate) struct Geometry {
     pub crown: f32,
     pub eye_x: f32,
     pub eye_half_width: f32,
-    /// How far the upper and the lower lid are from the middle of the eye.
+    /// The distances of the upper and the lower lid from the centre of the eye.
     pub lids: (f32, f32),
     pub brow: f32,
     pub nose_tip: f32,
@@ -50,12 +50,12 @@ pub(crate) struct Geometry {
     pub mouth: f32,
     pub mouth_half_width: f32,
     pub neck_half_width: f32,
-    /// The kind of hat, half its width at the rim, where the rim is, and the top of the highest.
+    /// The kind of hat, half its width at the rim, the height of the rim, and the top of the tallest kind.
     pub hat: Hat,
     pub hat_half_width: f32,
     pub hat_rim: f32,
     pub hat_top: f32,
-    /// How much one eye and one corner of the mouth are lower than the other.
+    /// How much lower one eye and one corner of the mouth are than the other.
     pub skew: f32,
     /// The outline of the face, clockwise from the top of the skull.
     pub outline: Vec<Pt>,
@@ -78,24 +78,8 @@ impl Geometry {
         let chin_half = pick(OvalFace, 12.0, 19.0) + pick(Male, 4.5, 0.0) + 4.0 * heavy;
         let chin = pick(OvalFace, 77.0, 69.0) + pick(Male, 2.0, 0.0) + 2.0 * person.face_length;
         let crown = pick(OvalFace, -65.0, -61.0) - person.face_length;
-        let half = [
-            (24.0, crown + 3.0),
-            (cheek - 7.5, -41.0),
-            (cheek - 2.0, -16.0),
-            (cheek, 6.0),
-            (cheek - 2.5 + 4.0 * heavy, 26.0),
-            (jaw, 46.0),
-            (chin_half, chin - 6.0),
-        ];
-        let mut outline = vec![(0.0, crown)];
-        outline.extend(half);
-        outline.push((0.0, chin));
-        outline.extend(half.iter().rev().map(|&(x, y)| (-x, y)));
-
         let yaw = 4.5 * shot.yaw;
-        for point in &mut outline {
-            point.0 += 0.2 * yaw;
-        }
+        let outline = outline([cheek, jaw, chin_half], chin, crown, heavy, yaw);
         let lids = if has(NarrowEyes) { (2.4, 1.9) } else { (7.0, 4.9) };
         let eye_size = 1.0 + 0.07 * person.eye_size;
         Self {
@@ -129,30 +113,29 @@ impl Geometry {
         }
     }
 
-    /// Where a point of the unturned face comes to lie. `depth` is how far it stands out: the eyes 1, the tip of the
-    /// nose 1.7.
+    /// The position of a point of the face after its turn. `depth` is 1 for the eyes and 1.7 for the tip of the nose.
     pub(crate) fn turned(&self, (x, y): Pt, depth: f32) -> Pt {
-        // What turns away from the viewer gets narrower.
+        // The side that turns away from the viewer gets narrower.
         (x * (1.0 - 0.01 * self.yaw * x.signum()) + self.yaw * depth, y)
     }
 
-    /// The middle of the left (-1) or the right (1) eye.
+    /// The centre of the left (-1) or the right (1) eye.
     pub(crate) fn eye(&self, side: f32) -> Pt {
         let (x, y) = self.turned((side * self.eye_x, 0.0), 1.0);
         (x, y + side * self.skew * 0.5)
     }
 
-    /// Where the left (-1) or the right (1) ear hangs on the head.
+    /// The centre of the left (-1) or the right (1) ear.
     pub(crate) fn ear(&self, side: f32) -> Pt {
         self.turned((side * (self.cheek + 2.0), 9.0), -0.3)
     }
 
-    /// Maps the head's frame to the pixels of a picture of `width` by `height`.
+    /// Maps the head's frame to the pixels of an image of `width` by `height`.
     pub(crate) fn head_frame(&self, width: u32, height: u32) -> Transform {
         Transform::from_rotate(self.roll_degrees).post_concat(self.body_frame(width, height))
     }
 
-    /// Maps the body's frame to the pixels of a picture of `width` by `height`.
+    /// Maps the body's frame to the pixels of an image of `width` by `height`.
     pub(crate) fn body_frame(&self, width: u32, height: u32) -> Transform {
         Transform::from_scale(self.scale, self.scale)
             .post_translate(ORIGIN.0 + self.shift.0, ORIGIN.1 + self.shift.1)
@@ -174,7 +157,7 @@ impl Geometry {
         self.boxes(attribute).into_iter().map(place).collect()
     }
 
-    /// The same in the head's frame.
+    /// The regions in the head's frame.
     fn boxes(&self, attribute: Attribute) -> Vec<Bounds> {
         use Attribute::*;
         let side = self.cheek + 16.0;
@@ -219,15 +202,37 @@ impl Geometry {
     }
 }
 
+/// The outline of the face, clockwise from the top of the skull. The half widths are those of the cheekbones, the jaw and the
+/// chin.
+fn outline([cheek, jaw, chin_half]: [f32; 3], chin: f32, crown: f32, heavy: f32, yaw: f32) -> Vec<Pt> {
+    let half = [
+        (24.0, crown + 3.0),
+        (cheek - 7.5, -41.0),
+        (cheek - 2.0, -16.0),
+        (cheek, 6.0),
+        (cheek - 2.5 + 4.0 * heavy, 26.0),
+        (jaw, 46.0),
+        (chin_half, chin - 6.0),
+    ];
+    let mut outline = vec![(0.0, crown)];
+    outline.extend(half);
+    outline.push((0.0, chin));
+    outline.extend(half.iter().rev().map(|&(x, y)| (-x, y)));
+    for point in &mut outline {
+        point.0 += 0.2 * yaw;
+    }
+    outline
+}
+
 /// Left, top, right and bottom in the head's frame.
 type Bounds = (f32, f32, f32, f32);
 
-/// A box that is told from a point.
+/// A box relative to a point.
 fn around((x, y): Pt, (left, top, right, bottom): Bounds) -> Bounds {
     (x + left, y + top, x + right, y + bottom)
 }
 
-/// Maps a picture of [`WIDTH`] by [`HEIGHT`] to one of `width` by `height`.
+/// Maps an image of [`WIDTH`] by [`HEIGHT`] to one of `width` by `height`.
 pub(crate) fn picture_frame(width: u32, height: u32) -> Transform {
     Transform::from_scale(width as f32 / WIDTH as f32, height as f32 / HEIGHT as f32)
 }

@@ -1,16 +1,15 @@
-//! Wrong labels, as people give them.
+//! Label noise.
 
 use crate::attribute::{Attribute, Attributes};
 use crate::face::Face;
 use rand::RngExt;
 use visage_data::random::stream;
 
-/// How often the label of an attribute is written wrong.
+/// The rate at which the label of an attribute is flipped.
 ///
-/// These are matters of degree and of taste: people who label CelebA again agree with it and with one another on few
-/// of its attributes (Wu et al., "Consistency and Accuracy of CelebA Attribute Values", arXiv:2210.07356). The rates
-/// are chosen, not measured; they are small for rare attributes, where a few wrong labels would outnumber the right
-/// ones.
+/// These attributes are subjective or a matter of degree: annotators agree with CelebA, and with one another, on few of its
+/// attributes (Wu et al., "Consistency and Accuracy of CelebA Attribute Values", arXiv:2210.07356). The rates are chosen, not
+/// measured. They are low for rare attributes, where a few wrong labels would outnumber the correct ones.
 const FLIP_RATE: [(Attribute, f32); 15] = [
     (Attribute::ArchedEyebrows, 0.08),
     (Attribute::Attractive, 0.08),
@@ -29,7 +28,7 @@ const FLIP_RATE: [(Attribute, f32); 15] = [
     (Attribute::Young, 0.03),
 ];
 
-/// The labels that are written for `face`, number `index` of `seed`: its attributes, some of them flipped.
+/// The labels written for `face`, which has the index `index` in the population of `seed`: its attributes, some of them flipped.
 #[must_use]
 pub fn written_labels(face: &Face, seed: u64, index: u64) -> Attributes {
     let mut rng = stream(seed, "synth-label-noise", 0, index);

@@ -1,4 +1,4 @@
-//! CelebA's own layout on disk.
+//! Writing a dataset in CelebA's layout.
 
 use crate::attribute::{Attribute, Attributes};
 use crate::draw::draw;
@@ -13,31 +13,31 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// JPEG quality: no blocks to be seen, and files not much larger than CelebA's.
+/// JPEG quality: without visible blocks, and files not much larger than CelebA's.
 const JPEG_QUALITY: u8 = 88;
 
-/// The sides an image may have.
+/// The allowed sides of an image, in pixels.
 const SIDE: std::ops::RangeInclusive<u32> = 16..=4096;
 
-/// What to draw.
+/// The settings of a dataset.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Options {
-    /// How many images.
+    /// The number of images.
     pub images: usize,
-    /// Names the population: image `i` depends on the seed and on `i` only, whatever the number of images or threads.
+    /// The seed of the population. Image `i` depends only on the seed and on `i`, not on the number of images or threads.
     pub seed: u64,
     /// Width of an image in pixels, from 16 to 4096.
     pub width: u32,
     /// Height of an image in pixels, from 16 to 4096.
     pub height: u32,
-    /// The shares of the training, validation and test split, to any sum. A person is in one split only.
+    /// The shares of the training, validation and test split, with any sum. A person is in one split only.
     pub splits: [f64; 3],
-    /// Whether some labels are written wrong, on the attributes people disagree on.
+    /// Whether some labels of subjective attributes are flipped.
     pub label_noise: bool,
 }
 
 impl Options {
-    /// CelebA's size and about CelebA's splits, with label noise.
+    /// CelebA's image size and about CelebA's splits, with label noise.
     #[must_use]
     pub fn new(images: usize, seed: u64) -> Self {
         Self { images, seed, width: WIDTH, height: HEIGHT, splits: [0.8, 0.1, 0.1], label_noise: true }
@@ -57,11 +57,11 @@ impl Options {
         Ok(())
     }
 
-    /// Where the validation and the test split begin, as image indices at which a new person begins.
+    /// The indices of the first image of the validation and of the test split. A new person starts at both.
     fn split_starts(&self) -> [u64; 2] {
         let people = (self.images as u64).div_ceil(IMAGES_PER_IDENTITY);
         let total: f64 = self.splits.iter().sum();
-        // A split with a share has at least one person; `check` has seen to it that there are enough.
+        // A split with a share has at least one person; `check` ensures that there are enough.
         let share = |split: usize| match self.splits[split] / total {
             0.0 => 0,
             share => ((people as f64 * share).round() as u64).max(1),
@@ -72,16 +72,16 @@ impl Options {
     }
 }
 
-/// What was written.
+/// A dataset that was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
-    /// Where the dataset lies.
+    /// The folder of the dataset.
     pub folder: PathBuf,
-    /// How many images the training, validation and test split hold.
+    /// The number of images in the training, validation and test split.
     pub images: [usize; 3],
-    /// How many people there are.
+    /// The number of people.
     pub identities: usize,
-    /// How many labels were written wrong.
+    /// The number of flipped labels.
     pub flipped_labels: usize,
 }
 
@@ -95,18 +95,18 @@ struct Row {
 /// Draws a dataset into `folder`, in CelebA's official layout.
 ///
 /// - `Img/img_align_celeba/000001.jpg` and so on
-/// - `Anno/list_attr_celeba.txt`: how many images, the attributes' names, then a line an image of -1 and 1
-/// - `Anno/identity_CelebA.txt`: a person's number, from 1, for each image
-/// - `Anno/label_noise.csv`: every label written wrong, as `image,attribute,true,written`
+/// - `Anno/list_attr_celeba.txt`: the number of images, the names of the attributes, then a line of -1 and 1 for each image
+/// - `Anno/identity_CelebA.txt`: the number of the person, from 1, for each image
+/// - `Anno/label_noise.csv`: every flipped label, as `image,attribute,true,written`
 /// - `Eval/list_eval_partition.txt`: 0 for training, 1 for validation, 2 for test
 ///
-/// `folder` must be empty or not exist. Everything is written beside it first and moved there at the end, so a run
-/// that is killed leaves no dataset rather than half of one. Images are drawn by rayon's current pool; `progress` is
-/// told from its threads how many are done.
+/// `folder` must be empty or not exist. The dataset is written beside it and moved at the end, so that a killed run leaves no
+/// incomplete dataset. Images are drawn on rayon's current pool, whose threads call `progress` with the number of images
+/// done.
 ///
 /// # Errors
 ///
-/// [`SynthError`] when an option makes no sense, when `folder` holds something, or when the file system refuses.
+/// [`SynthError`] when an option is invalid, `folder` is not empty, or a file cannot be written.
 pub fn write(options: &Options, folder: &Path, progress: impl Fn(usize) + Sync) -> Result<Summary, SynthError> {
     options.check()?;
     refuse_occupied(folder)?;
@@ -116,7 +116,7 @@ pub fn write(options: &Options, folder: &Path, progress: impl Fn(usize) + Sync) 
     };
     std::fs::create_dir_all(parent).map_err(io(parent))?;
     let staging = tempfile::Builder::new().prefix(".visage-synth-").tempdir_in(parent).map_err(io(parent))?;
-    // A folder inside the temporary one, because the temporary one is closed to other users and the dataset is not.
+    // A folder inside the temporary one, which other users cannot read; they can read the dataset.
     let root = staging.path().join("dataset");
     for part in ["Anno", "Eval", "Img/img_align_celeba"] {
         let path = root.join(part);
@@ -144,7 +144,7 @@ pub fn write(options: &Options, folder: &Path, progress: impl Fn(usize) + Sync) 
         let path = root.join(path);
         std::fs::write(&path, text).map_err(io(&path))?;
     }
-    // Renaming onto an empty folder works on some systems only.
+    // Renaming to an existing empty folder works only on some systems.
     if folder.exists() {
         std::fs::remove_dir(folder).map_err(io(folder))?;
     }
@@ -233,7 +233,7 @@ fn partition_table(options: &Options) -> String {
         .collect()
 }
 
-/// The table of wrong labels and how many there are.
+/// The table of flipped labels, and their number.
 fn noise_table(rows: &[Row]) -> (String, usize) {
     let mut text = String::from("image,attribute,true,written\n");
     let mut count = 0;

@@ -1,12 +1,19 @@
-//! Synthetic faces in the layout of CelebA.
+//! Synthetic faces in CelebA's layout.
 //!
-//! Training, judging and serving want a dataset that anyone may have, that is ready in seconds and whose labels are
-//! known to be true. This crate draws one: faces with CelebA's 40 attributes, at CelebA's prevalences and going
-//! together as they do there, every attribute visible in the pixels, and everything else (pose, light, skin,
-//! background, clothes, noise) varying and meaning nothing. On the attributes that people disagree on some labels are
-//! then written wrong, and those are listed beside the labels.
+//! Training, evaluation and serving need a dataset that is free to use, ready in seconds, and correctly labelled. This crate draws
+//! one: faces with CelebA's 40 attributes, at CelebA's prevalences and with similar correlations. Every attribute is visible in
+//! the pixels. Everything else (pose, light, skin, background, clothes, noise) varies independently of the attributes. Some
+//! labels of subjective attributes are then flipped, and the flipped ones are listed beside the labels.
 //!
-//! [`write()`] draws a dataset; [`Face::sample`] and [`draw()`] one face.
+//! [`write()`] draws a dataset; [`Face::sample`] and [`draw()`] draw one face.
+//!
+//! ```
+//! use visage_synth::{Attribute, Face, draw};
+//!
+//! let face = Face::sample(7, 0).with(Attribute::Smiling, true);
+//! assert!(face.attributes.has(Attribute::Smiling));
+//! assert_eq!(draw(&face, 89, 109).dimensions(), (89, 109));
+//! ```
 
 mod attribute;
 mod canvas;

@@ -1,10 +1,9 @@
-//! Who has what: CelebA's prevalences, and which attributes go together.
+//! Sampling attributes at CelebA's prevalences, with plausible correlations.
 //!
-//! Sex and age are drawn first. Within each of the four groups an attribute is present when a standard normal
-//! number falls below the quantile of the group's rate, so every rate is met exactly, and attributes are made to go
-//! together by letting those numbers share a few common factors (a Gaussian copula). Attributes that exclude one
-//! another are drawn as one choice. Part of each number belongs to the person and part to the picture: the nose
-//! stays, the smile changes.
+//! Sex and age are drawn first. Within each of the four groups an attribute is present when a standard normal number exceeds
+//! the quantile of the group's rate, so that every rate is met exactly. The numbers share a few common factors, which
+//! correlates the attributes (a Gaussian copula). Mutually exclusive attributes are drawn as one choice. One part of each
+//! number belongs to the person and one to the image: the nose stays the same, the smile changes.
 
 use crate::attribute::{Attribute, Attributes};
 use rand::RngExt;
@@ -59,30 +58,30 @@ pub const CELEBA_PREVALENCE: [f32; 40] = [
     0.7571, // Young
 ];
 
-/// A rate in each of the four groups: young women, older women, young men, older men.
+/// The rate of an attribute in each of the four groups: young women, older women, young men, older men.
 type Rates = [f32; 4];
 
 /// The share of each group, in the order of [`Rates`].
 const GROUP_SHARE: Rates = [0.518, 0.096, 0.239, 0.147];
 
-/// The common factors. Their order is the order of [`Trait::loads`].
+/// The number of common factors. The order of [`Trait::loads`] is mood, glamour, weight.
 const FACTORS: usize = 3;
-/// The mood of the picture: smiling, open mouth, raised cheeks.
+/// The mood in the image: smiling, open mouth, raised cheeks.
 const MOOD: usize = 0;
-/// How much the person makes of their looks.
+/// The person's interest in make-up and accessories.
 const GLAMOUR: usize = 1;
-/// How heavy the person is.
+/// The person's weight.
 const WEIGHT: usize = 2;
 
-/// How one attribute is drawn within a group.
+/// The distribution of one attribute.
 struct Trait {
     attribute: Attribute,
-    /// Its rate in each group. Chosen so that the whole meets [`CELEBA_PREVALENCE`].
+    /// Its rate in each group. The overall rate is [`CELEBA_PREVALENCE`].
     rates: Rates,
     /// Its correlation with each common factor.
     loads: [f32; FACTORS],
-    /// Of what no factor explains, the share of the variance that belongs to the person: 1 never changes from
-    /// picture to picture, 0 says nothing about the next one.
+    /// The share of the unexplained variance that belongs to the person: 1 never changes between images of a person, 0 is
+    /// independent in each image.
     lasting: f32,
 }
 
@@ -90,7 +89,7 @@ const fn plain(attribute: Attribute, rates: Rates, loads: [f32; FACTORS], lastin
     Trait { attribute, rates, loads, lasting }
 }
 
-/// Every attribute that excludes no other. Loads are in the order mood, glamour, weight.
+/// Every attribute that excludes no other.
 const TRAITS: [Trait; 23] = [
     plain(Attribute::ArchedEyebrows, [0.44, 0.38, 0.07, 0.03], [0.0, 0.4, 0.0], 0.7),
     plain(Attribute::Attractive, [0.71, 0.32, 0.37, 0.06], [0.0, 0.6, -0.3], 1.0),
@@ -117,15 +116,15 @@ const TRAITS: [Trait; 23] = [
     plain(Attribute::WearingNecktie, [0.0, 0.0, 0.10, 0.31], [0.0, 0.0, 0.0], 0.3),
 ];
 
-/// One choice among attributes that exclude one another: sets of attributes, each with its rate in each group.
-/// What the rates leave over is none of them.
+/// One choice among mutually exclusive sets of attributes, each with its rate in each group. The rest of the probability is for
+/// none of them.
 struct Choice {
     options: &'static [(&'static [Attribute], Rates)],
     /// As [`Trait::lasting`].
     lasting: f32,
 }
 
-/// What is on top of the head. A hat hides the hairline, so it excludes what could not be seen under it.
+/// The top of the head. A hat hides the hairline, so that it excludes attributes that would be invisible under it.
 const CROWN: Choice = Choice {
     options: &[
         (&[Attribute::Bald], [0.0, 0.0, 0.012, 0.125]),
@@ -136,7 +135,7 @@ const CROWN: Choice = Choice {
     lasting: 0.8,
 };
 
-/// The colour of the hair. Rates are of everyone in the group, the bald included.
+/// The colour of the hair. The rates include the bald.
 const HAIR_COLOUR: Choice = Choice {
     options: &[
         (&[Attribute::BlackHair], [0.255, 0.13, 0.415, 0.19]),
@@ -147,7 +146,7 @@ const HAIR_COLOUR: Choice = Choice {
     lasting: 0.9,
 };
 
-/// The fall of the hair. Rates are of everyone in the group, the bald included.
+/// The texture of the hair. The rates include the bald.
 const HAIR_TEXTURE: Choice = Choice {
     options: &[
         (&[Attribute::StraightHair], [0.195, 0.095, 0.28, 0.225]),
@@ -156,7 +155,7 @@ const HAIR_TEXTURE: Choice = Choice {
     lasting: 0.6,
 };
 
-/// Which facial hair a man has. What is left over is No_Beard.
+/// The facial hair of men. The rest of the probability is for No_Beard.
 const FACIAL_HAIR: Choice = {
     use Attribute::{FiveOClockShadow as Shadow, Goatee, Mustache, Sideburns};
     Choice {
@@ -179,11 +178,11 @@ const FACIAL_HAIR: Choice = {
     }
 };
 
-/// The attributes that No_Beard denies.
+/// The attributes that No_Beard excludes.
 pub(crate) const BEARD: [Attribute; 4] =
     [Attribute::FiveOClockShadow, Attribute::Goatee, Attribute::Mustache, Attribute::Sideburns];
 
-/// Draws what a person is and what a picture of them shows. Each stream is read in a fixed order.
+/// Draws the attributes of one image of a person. Each stream is read in a fixed order.
 pub(crate) fn sample(person: &mut ChaCha8Rng, picture: &mut ChaCha8Rng) -> Attributes {
     let group = pick(person.random(), GROUP_SHARE);
     let factors: [f32; FACTORS] =
@@ -199,7 +198,7 @@ pub(crate) fn sample(person: &mut ChaCha8Rng, picture: &mut ChaCha8Rng) -> Attri
         let explained: f32 = loads.iter().map(|load| load * load).sum();
         let common = loads[MOOD] * factors[MOOD] + loads[GLAMOUR] * factors[GLAMOUR] + loads[WEIGHT] * factors[WEIGHT];
         let score = common + (1.0 - explained).sqrt() * own(*lasting);
-        // A high score means the attribute, so the upper tail of the normal curve is what is compared.
+        // A high score means that the attribute is present: the upper tail of the normal distribution counts.
         attributes.set(*attribute, normal_cdf(-score) < rates[group]);
     }
     let mut choose = |choice: &Choice, of: f32, attributes: &mut Attributes| {
@@ -226,14 +225,14 @@ pub(crate) fn sample(person: &mut ChaCha8Rng, picture: &mut ChaCha8Rng) -> Attri
     attributes
 }
 
-/// Sets `attribute` and changes whatever else would then be impossible, and nothing more.
+/// Sets `attribute` and changes only those others that would contradict it.
 pub(crate) fn set_possible(attributes: &mut Attributes, attribute: Attribute, present: bool) {
     use Attribute::*;
     attributes.set(attribute, present);
     let cleared: &[Attribute] = match (attribute, present) {
         (NoBeard, true) => &BEARD,
         (NoBeard, false) => {
-            // A full beard is the plainest way not to have none.
+            // A full beard is the clearest case of not having No_Beard.
             [Goatee, Mustache, Sideburns].into_iter().for_each(|hair| attributes.set(hair, true));
             &[]
         }
@@ -256,7 +255,7 @@ pub(crate) fn set_possible(attributes: &mut Attributes, attribute: Attribute, pr
     attributes.set(NoBeard, !attributes.any(&BEARD));
 }
 
-/// The group that `at` in [0, 1) falls into when the interval is cut by `shares`.
+/// The group whose interval contains `at`, in [0, 1) divided by `shares`.
 fn pick(at: f32, shares: Rates) -> usize {
     let mut sum = 0.0;
     for (group, share) in shares.into_iter().enumerate() {

@@ -1,4 +1,4 @@
-//! What lies on disk.
+//! The files of a dataset.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -10,7 +10,7 @@ fn small(images: usize) -> Options {
     Options { width: 45, height: 55, ..Options::new(images, 5) }
 }
 
-/// Every file under `root` and what is in it.
+/// The content of every file under `root`.
 fn contents(root: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
     let mut folders = vec![root.to_owned()];
@@ -130,7 +130,7 @@ fn the_bytes_depend_on_neither_threads_nor_the_number_of_images() {
 fn without_label_noise_the_labels_are_the_truth() {
     let parent = tempfile::tempdir().unwrap();
     let root = parent.path().join("faces");
-    // An empty folder is as good as none.
+    // An empty folder is allowed.
     fs::create_dir(&root).unwrap();
     let summary = write(&Options { label_noise: false, ..small(24) }, &root, |_| {}).unwrap();
     assert_eq!(summary.flipped_labels, 0);
@@ -138,7 +138,7 @@ fn without_label_noise_the_labels_are_the_truth() {
 }
 
 #[test]
-fn a_folder_that_holds_something_is_refused_and_untouched() {
+fn a_folder_that_is_not_empty_is_refused_and_unchanged() {
     let parent = tempfile::tempdir().unwrap();
     fs::write(parent.path().join("mine.txt"), "mine").unwrap();
     let error = write(&small(24), parent.path(), |_| {}).unwrap_err();
@@ -149,7 +149,7 @@ fn a_folder_that_holds_something_is_refused_and_untouched() {
 }
 
 #[test]
-fn options_that_make_no_sense_are_refused() {
+fn invalid_options_are_refused() {
     let parent = tempfile::tempdir().unwrap();
     let refuse = |options: Options| write(&options, &parent.path().join("faces"), |_| {}).unwrap_err();
     assert_eq!(refuse(small(11)).to_string(), "11 images are too few: 3 splits of 4 images a person need at least 12");

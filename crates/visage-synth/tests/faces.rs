@@ -1,4 +1,4 @@
-//! Who is drawn, and that it can be seen.
+//! The distribution of attributes, and their visibility.
 
 use image::RgbImage;
 use image::imageops::{FilterType, resize};
@@ -37,7 +37,7 @@ fn prevalences_are_those_of_celeba() {
     }
 }
 
-/// What breaks the logic of a face, if anything does.
+/// The rule that a face breaks, if any.
 fn contradiction(face: &Attributes) -> Option<&'static str> {
     use Attribute::*;
     let beard = [FiveOClockShadow, Goatee, Mustache, Sideburns];
@@ -129,7 +129,7 @@ fn a_person_keeps_their_features() {
 fn pairs(attribute: Attribute) -> Vec<[Face; 2]> {
     (0..)
         .map(|index| Face::sample(SEED, index))
-        // Out of focus, everything else is hard to see: for people too.
+        // In a blurry image other attributes are hard to see.
         .filter(|face| {
             face.attributes.has(attribute)
                 && (attribute == Attribute::Blurry || !face.attributes.has(Attribute::Blurry))

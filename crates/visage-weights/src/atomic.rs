@@ -1,24 +1,24 @@
-//! Files that are either the old one or the new one, never half of one.
+//! Atomic replacement of files.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-/// Characters of chance between the prefix and the suffix of a temporary file's name.
+/// The number of random characters in a temporary file's name.
 const RANDOM_LETTERS: usize = 6;
 const SUFFIX: &str = ".tmp";
 
-/// Replaces the file at `path` by what `contents` writes, so that a reader, a crash or a loss of power sees the old
-/// file or the new one whole.
+/// Replaces the file at `path` by what `contents` writes. A reader, a crash or a power failure finds either the old file or the
+/// complete new one.
 ///
-/// The contents go to a temporary file beside it (`.NAME.XXXXXX.tmp`), which is synced and renamed over `path`; then
-/// the folder is synced. An error leaves the old file as it was. What a killed writer of the same path left behind is
-/// removed first, so a path has one writer at a time: of two, one may fail.
+/// The contents go to a temporary file beside it (`.NAME.XXXXXX.tmp`), which is synced and renamed to `path`; then the folder
+/// is synced. An error leaves the old file unchanged. Temporary files of killed writers of the same path are removed first.
+/// A path must therefore have one writer at a time: of two, one may fail.
 ///
 /// # Errors
 ///
-/// Whatever the system or `contents` reports; the folder must exist.
+/// Any I/O error, including those of `contents`. The folder must exist.
 pub fn write(path: &Path, contents: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>) -> io::Result<()> {
     let name = path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the path names no file"))?;
     let folder = match path.parent() {
@@ -30,7 +30,7 @@ pub fn write(path: &Path, contents: impl FnOnce(&mut BufWriter<&File>) -> io::Re
 
     let mut builder = tempfile::Builder::new();
     builder.prefix(&prefix).suffix(SUFFIX).rand_bytes(RANDOM_LETTERS);
-    // A temporary file is private by default; this one becomes an ordinary file, readable as the user's umask says.
+    // A temporary file is private by default. This one becomes an ordinary file with permissions by the user's umask.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let temporary = builder.tempfile_in(folder)?;
@@ -41,13 +41,13 @@ pub fn write(path: &Path, contents: impl FnOnce(&mut BufWriter<&File>) -> io::Re
     drop(writer);
     temporary.as_file().sync_all()?;
     temporary.persist(path).map_err(|failed| failed.error)?;
-    // The rename itself lives in the folder. Only Unix can open and sync one.
+    // The rename is stored in the folder. Only Unix can open and sync a folder.
     #[cfg(unix)]
     File::open(folder)?.sync_all()?;
     Ok(())
 }
 
-/// Whether a file called `entry` is what a killed writer of the file called `name` left behind.
+/// Whether a file called `entry` is a temporary file that a killed writer of the file called `name` left behind.
 #[must_use]
 pub fn is_left_behind(entry: &OsStr, name: &OsStr) -> bool {
     entry
@@ -57,7 +57,7 @@ pub fn is_left_behind(entry: &OsStr, name: &OsStr) -> bool {
         .is_some_and(|random| random.len() == RANDOM_LETTERS && random.iter().all(u8::is_ascii_alphanumeric))
 }
 
-/// What the names of the temporary files of the file called `name` begin with.
+/// The prefix of temporary files of the file called `name`.
 fn prefix(name: &OsStr) -> OsString {
     let mut prefix = OsString::from(".");
     prefix.push(name);
@@ -65,7 +65,7 @@ fn prefix(name: &OsStr) -> OsString {
     prefix
 }
 
-/// Removes the temporary files of writers that were killed before they renamed them.
+/// Removes the temporary files of killed writers.
 fn remove_left_behind(folder: &Path, name: &OsStr) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_killed_writer_left_is_removed_and_nothing_else_is() {
+    fn only_temporary_files_of_the_same_file_are_removed() {
         let folder = tempfile::tempdir().unwrap();
         for name in [".file.a1B2c3.tmp", ".file.notes.a1B2c3.tmp", ".file.tmp", "file.a1B2c3.tmp"] {
             fs::write(folder.path().join(name), b"").unwrap();
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_is_not_there_is_an_error() {
+    fn a_missing_folder_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let failed = write(&folder.path().join("none/file"), |file| file.write_all(b"new")).unwrap_err();
         assert_eq!(failed.kind(), io::ErrorKind::NotFound);
@@ -133,7 +133,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn the_file_is_as_readable_as_any_other() {
+    fn the_file_has_ordinary_permissions() {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
         let (ours, ordinary) = (folder.path().join("ours"), folder.path().join("ordinary"));

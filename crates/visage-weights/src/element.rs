@@ -1,11 +1,11 @@
-//! The element types found in weight files, and their conversion to the few kept in memory.
+//! The element types in weight files, and their conversion to those in memory.
 
 use half::{bf16, f16};
 use safetensors::Dtype;
 
 use crate::tensor::TensorValues;
 
-/// How one number is stored in a file, little-endian.
+/// The type of a number in a file, little-endian.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Element {
     F64,
@@ -21,7 +21,7 @@ pub(crate) enum Element {
     U16,
     U8,
     Bool,
-    /// One that visage does not compute with; its size lets a reader step over it.
+    /// A type that visage does not use; with its size a reader can skip it.
     Other {
         name: &'static str,
         size: usize,
@@ -29,7 +29,7 @@ pub(crate) enum Element {
 }
 
 impl Element {
-    /// Bytes a number takes in the file.
+    /// The size of a number in the file, in bytes.
     pub fn size(self) -> usize {
         match self {
             Element::F64 | Element::I64 | Element::U64 => 8,
@@ -40,7 +40,7 @@ impl Element {
         }
     }
 
-    /// Bytes a number takes in memory once decoded.
+    /// The size of a number in memory, in bytes.
     pub fn decoded_size(self) -> usize {
         match self {
             Element::F64 | Element::F32 | Element::F16 | Element::Bf16 => 4,
@@ -49,8 +49,7 @@ impl Element {
         }
     }
 
-    /// The numbers in `bytes`, which holds a whole number of them; the error is the name of a type visage does not
-    /// compute with.
+    /// The numbers in `bytes`, which holds a whole number of them. The error is the name of a type that visage does not use.
     pub fn decode(self, bytes: &[u8]) -> Result<TensorValues, &'static str> {
         Ok(match self {
             Element::F64 => TensorValues::F32(numbers(bytes, |b| f64::from_le_bytes(b) as f32)),
@@ -70,7 +69,7 @@ impl Element {
         })
     }
 
-    /// The element type a safetensors header names.
+    /// The element type of a safetensors header.
     pub fn of_safetensors(dtype: Dtype) -> Self {
         match dtype {
             Dtype::F64 => Element::F64,

@@ -1,4 +1,4 @@
-//! What can be wrong with a weight file.
+//! Errors of weight files.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 pub struct WeightsError {
     /// The file.
     pub path: PathBuf,
-    /// What is wrong with it.
+    /// The problem.
     pub problem: Problem,
 }
 
@@ -19,49 +19,49 @@ impl WeightsError {
     }
 }
 
-/// What is wrong with a weight file.
+/// The problem of a weight file.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Problem {
-    /// The system could not read or write it.
+    /// An I/O error.
     #[error("{0}")]
     Io(#[from] io::Error),
-    /// It is of none of the kinds visage reads.
+    /// The file is of no kind that visage reads.
     #[error("not a weight file: {0}; visage reads safetensors files and PyTorch state dicts (.pth, .pt, .bin)")]
     Foreign(String),
-    /// It ends too soon.
-    #[error("truncated: by its header it needs {expected} bytes, and it has {actual}; download or copy it again")]
+    /// The file ends too early.
+    #[error("truncated: by its header it needs {expected} bytes, but it has {actual}; download or copy it again")]
     Truncated {
-        /// The least number of bytes the whole file must have.
+        /// The number of bytes that the whole file has at least.
         expected: u64,
-        /// The number of bytes it has.
+        /// The actual number of bytes.
         actual: u64,
     },
-    /// Its parts contradict each other.
+    /// The content is inconsistent.
     #[error("damaged: {0}")]
     Damaged(String),
-    /// Its pickle names something outside the constructors a state dict needs.
+    /// The pickle names a Python object other than the constructors that a state dict needs.
     #[error(
         "this file asks to run {global}; visage never runs code from a weight file. Where the file was made, save the \
          weights alone: torch.save(model.state_dict(), PATH)"
     )]
     Code {
-        /// The Python object named, as `module.name`.
+        /// The Python object, as `module.name`.
         global: String,
     },
-    /// It is well formed, but holds something visage has no use for.
+    /// The content is valid but not supported.
     #[error("{0}")]
     Unsupported(String),
-    /// The tensors given cannot be stored.
+    /// The tensors cannot be stored.
     #[error("cannot be written: {0}")]
     Unwritable(String),
 }
 
-/// `text` as it may appear in a message: control characters escaped, and cut where a hostile file made it long.
+/// `text` for a message: control characters escaped, and shortened in case a hostile file made it long.
 pub(crate) fn quoted(text: &str) -> String {
-    const LONGEST: usize = 100;
-    let mut shown: String = text.chars().take(LONGEST).flat_map(char::escape_debug).collect();
-    if text.chars().nth(LONGEST).is_some() {
+    const MAX_LENGTH: usize = 100;
+    let mut shown: String = text.chars().take(MAX_LENGTH).flat_map(char::escape_debug).collect();
+    if text.chars().nth(MAX_LENGTH).is_some() {
         shown.push_str("...");
     }
     shown

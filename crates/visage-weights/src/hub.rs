@@ -1,17 +1,17 @@
-//! Weights by name from Hugging Face's hub: `hub:OWNER/NAME[@REVISION]`.
+//! Weights from the Hugging Face Hub, named `hub:OWNER/NAME[@REVISION]`.
 //!
-//! Downloads go where `huggingface_hub` keeps them (`$HF_HOME`, else `~/.cache/huggingface`), and what either of the two
-//! downloaded before is used without asking the network. `$HF_ENDPOINT` names another server.
+//! Downloads go to the cache of `huggingface_hub` (`$HF_HOME`, or else `~/.cache/huggingface`). Files in the cache are used without
+//! network access. `$HF_ENDPOINT` sets another server.
 
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// What the name of a repository begins with.
+/// The prefix of a repository's name.
 pub const PREFIX: &str = "hub:";
-/// The revision of a name that has none.
+/// The revision of a name without one.
 const DEFAULT_REVISION: &str = "main";
 
-/// A repository of weights.
+/// The name of a repository with weights.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HubName {
     /// `OWNER/NAME`.
@@ -20,22 +20,22 @@ pub struct HubName {
     pub revision: String,
 }
 
-/// Why weights could not be had by name.
+/// Why weights could not be downloaded.
 #[derive(Debug, thiserror::Error)]
 pub enum HubError {
-    /// Not the name of a repository.
+    /// An invalid name of a repository.
     #[error(
-        "{0:?} names no repository: write hub:OWNER/NAME or hub:OWNER/NAME@REVISION, such as hub:timm/resnet18.a1_in1k"
+        "{0:?} is not the name of a repository: write hub:OWNER/NAME or hub:OWNER/NAME@REVISION, such as hub:timm/resnet18.a1_in1k"
     )]
     Name(String),
-    /// This program cannot ask the hub.
+    /// This build does not support the Hub.
     #[error(
         "this visage was built without the feature `hub`: install it with `cargo install --path crates/visage --features \
-         hub`, or download {0} and name the file"
+         hub`, or download {0} and pass the path of the file"
     )]
     NotBuiltIn(String),
-    /// The repository holds no weights, or several files of them.
-    #[error("{name} holds {}: download the file you want and name it", if files.is_empty() {
+    /// The repository has no weight file, or several.
+    #[error("{name} holds {}: download the file you want and pass its path", if files.is_empty() {
         "no .safetensors, .pth, .pt or .bin file".to_owned()
     } else {
         format!("several weight files ({})", files.join(", "))
@@ -46,15 +46,15 @@ pub enum HubError {
         /// Its weight files.
         files: Vec<String>,
     },
-    /// The hub could not be asked, or refused.
+    /// The download failed.
     #[error(
-        "{name} cannot be had from the hub: {reason}; if the name and revision are right, check the network, or log in with \
+        "cannot download {name} from the Hugging Face Hub: {reason}; if the name and revision are right, check the network, or log in with \
          `huggingface-cli login` where the repository asks for that"
     )]
     Download {
         /// The repository.
         name: String,
-        /// Why not.
+        /// Why.
         reason: String,
     },
 }
@@ -66,7 +66,7 @@ impl FromStr for HubName {
         let wrong = || HubError::Name(text.to_owned());
         let name = text.strip_prefix(PREFIX).ok_or_else(wrong)?;
         let (repository, revision) = name.split_once('@').unwrap_or((name, DEFAULT_REVISION));
-        // These become parts of a path and of an address.
+        // The parts become parts of a path and of a URL.
         let plain = |part: &str, others: &str| {
             !part.is_empty()
                 && !part.starts_with(['.', '-'])
@@ -88,19 +88,19 @@ impl std::fmt::Display for HubName {
     }
 }
 
-/// Where weights are kept and asked for.
+/// Where weights are downloaded from and to.
 #[derive(Clone, Debug, Default)]
 pub struct Hub {
-    /// The folder of downloads; none for what the environment says.
+    /// The cache folder; `None` for the one set by the environment.
     pub cache: Option<PathBuf>,
-    /// The server; none for what the environment says.
+    /// The URL of the server; `None` for the one set by the environment.
     pub endpoint: Option<String>,
 }
 
 impl Hub {
-    /// The file of weights of a repository, downloaded unless it is there already.
+    /// The path of the weight file of a repository, downloaded unless it is in the cache.
     ///
-    /// Of several files it is `model.safetensors`, else `pytorch_model.bin`.
+    /// Of several files it is `model.safetensors`, or else `pytorch_model.bin`.
     ///
     /// # Errors
     ///
@@ -110,9 +110,9 @@ impl Hub {
         Err(HubError::NotBuiltIn(name.to_string()))
     }
 
-    /// The file of weights of a repository, downloaded unless it is there already.
+    /// The path of the weight file of a repository, downloaded unless it is in the cache.
     ///
-    /// Of several files it is `model.safetensors`, else `pytorch_model.bin`.
+    /// Of several files it is `model.safetensors`, or else `pytorch_model.bin`.
     ///
     /// # Errors
     ///
@@ -124,8 +124,8 @@ impl Hub {
 
         let repository = Repo::with_revision(name.repository.clone(), RepoType::Model, name.revision.clone());
         let cache = self.cache.clone().map_or_else(Cache::from_env, Cache::new);
-        let kept = cache.repo(repository.clone());
-        if let Some(file) = PREFERRED.iter().find_map(|file| kept.get(file)) {
+        let cached = cache.repo(repository.clone());
+        if let Some(file) = PREFERRED.iter().find_map(|file| cached.get(file)) {
             return Ok(file);
         }
 
@@ -147,11 +147,11 @@ impl Hub {
     }
 }
 
-/// The files that weights are in, the best first.
+/// The usual names of weight files, in order of preference.
 #[cfg(feature = "hub")]
 const PREFERRED: [&str; 2] = ["model.safetensors", "pytorch_model.bin"];
 
-/// The file of weights among a repository's `files`, or all that could be it.
+/// The weight file among a repository's `files`; the error is all candidates.
 #[cfg(feature = "hub")]
 fn choose(files: Vec<String>) -> Result<String, Vec<String>> {
     let is_weights = |file: &String| {
@@ -197,7 +197,7 @@ mod tests {
 
     #[cfg(feature = "hub")]
     #[test]
-    fn the_file_of_weights_is_chosen_or_the_choice_is_told() {
+    fn the_weight_file_is_chosen_or_the_candidates_are_named() {
         let files = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
         assert_eq!(
             choose(files(&["README.md", "pytorch_model.bin", "model.safetensors"])).unwrap(),

@@ -1,10 +1,26 @@
-//! Named tensors in files, independent of any network: [`read`] takes safetensors files and PyTorch weight files,
-//! [`write_safetensors`] stores model files and checkpoints, [`write_torch`] state dicts for PyTorch.
+//! Named tensors in files, independent of any network.
 //!
-//! Weight files come from strangers. Nothing in them is ever executed: pickles are read by a small interpreter that
-//! knows the handful of constructors a state dict needs and refuses every other. Nothing in them is believed either:
-//! a damaged, truncated, foreign or hostile file is an error that names the file and what is wrong with it, without a
-//! panic and without an allocation that the file's own size does not justify.
+//! [`read`] reads safetensors files and PyTorch weight files, [`write_safetensors`] writes model files and checkpoints, and
+//! [`write_torch`] writes state dicts for PyTorch. [`atomic`] replaces files atomically, and [`hub`] downloads weights.
+//!
+//! Weight files are not trusted. Nothing in them is executed: a small interpreter reads pickles, knows the few constructors
+//! that a state dict needs, and refuses all others. A damaged, truncated, foreign or hostile file is an error that names the
+//! file and the problem, without a panic and without an allocation that the size of the file does not justify.
+//!
+//! ```
+//! use visage_weights::{Tensor, TensorFile, read, write_safetensors};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let folder = tempfile::tempdir()?;
+//! let path = folder.path().join("weights.safetensors");
+//! let tensors = [("fc.bias".to_owned(), Tensor::new([2], vec![0.5f32, -1.0]))];
+//! let file = TensorFile { tensors: tensors.into(), ..TensorFile::default() };
+//!
+//! write_safetensors(&path, &file)?;
+//! assert_eq!(read(&path)?, file);
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod atomic;
 mod element;

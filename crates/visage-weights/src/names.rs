@@ -1,14 +1,13 @@
-//! Tensor names as the network itself would give them.
+//! Removing the prefixes that wrappers add to tensor names.
 
 use std::collections::BTreeMap;
 
-/// Prefixes that wrapping a network adds to all of its names: `DataParallel` and `DistributedDataParallel` add the
-/// first, `torch.compile` the second.
+/// The prefix that `DataParallel` and `DistributedDataParallel` add to all names of a network, and that of `torch.compile`.
 const WRAPPER_PREFIXES: [&str; 2] = ["module.", "_orig_mod."];
 
-/// Removes the prefixes of wrappers, in whatever order they were applied, where every name carries them.
+/// Removes the prefixes of wrappers, in any order, where every name has them.
 ///
-/// A network that has a submodule called `module` among others keeps its names.
+/// A network with a submodule called `module` beside others keeps its names.
 pub(crate) fn without_wrapper_prefixes<T>(mut tensors: BTreeMap<String, T>) -> BTreeMap<String, T> {
     while let Some(prefix) = WRAPPER_PREFIXES.into_iter().find(|prefix| {
         !tensors.is_empty() && tensors.keys().all(|name| name.len() > prefix.len() && name.starts_with(prefix))
@@ -23,7 +22,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn prefixes_go_only_where_every_name_has_them() {
+    fn prefixes_are_removed_only_where_every_name_has_them() {
         let cases: [(&[&str], &[&str]); 6] = [
             (&["module.fc.bias", "module.fc.weight"], &["fc.bias", "fc.weight"]),
             (&["module._orig_mod.fc.bias"], &["fc.bias"]),

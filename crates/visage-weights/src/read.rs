@@ -1,4 +1,4 @@
-//! Telling the kinds of weight file apart, by what they hold.
+//! Recognising the kinds of weight file by their content.
 
 use std::fmt;
 use std::fs::File;
@@ -12,9 +12,9 @@ use crate::{safetensors_read, torch};
 
 /// Reads the named tensors of a safetensors file, a PyTorch file, or a PyTorch file of the format before 1.6.
 ///
-/// The kind is told by the content, whatever the file is called. The PyTorch kinds may hold a bare state dict or one
-/// under a `state_dict`, `model_state_dict` or `model` key; what lies beside it is left unread. The prefixes that
-/// `DataParallel` (`module.`) and `torch.compile` (`_orig_mod.`) put before every name are removed.
+/// The content decides the kind, not the name. A PyTorch file may hold a bare state dict or one under the key `state_dict`,
+/// `model_state_dict` or `model`; anything else in it is not read. The prefixes that `DataParallel` (`module.`) and
+/// `torch.compile` (`_orig_mod.`) add to every name are removed.
 ///
 /// # Errors
 ///
@@ -33,9 +33,9 @@ pub fn read(path: &Path) -> Result<TensorFile, WeightsError> {
 pub enum FileKind {
     /// Safetensors.
     Safetensors,
-    /// PyTorch's, a zip archive.
+    /// PyTorch's since 1.6: a zip archive.
     TorchZip,
-    /// PyTorch's before 1.6, pickles end to end.
+    /// PyTorch's before 1.6: consecutive pickles.
     TorchLegacy,
 }
 
@@ -49,11 +49,11 @@ impl fmt::Display for FileKind {
     }
 }
 
-/// The kind of the file at `path`, by what it begins with.
+/// The kind of the file at `path`, by its first bytes.
 ///
 /// # Errors
 ///
-/// As [`read`], where it is of none.
+/// When the file cannot be read or is of no known kind.
 pub fn kind(path: &Path) -> Result<FileKind, WeightsError> {
     let of = || -> Result<FileKind, Problem> {
         let mut start = Vec::new();
@@ -63,12 +63,12 @@ pub fn kind(path: &Path) -> Result<FileKind, WeightsError> {
     of().map_err(|problem| WeightsError::new(path, problem))
 }
 
-/// Bytes that tell the kinds apart.
+/// The number of bytes that identify a kind.
 const START: u64 = 16;
 
 fn kind_of(start: &[u8]) -> Result<FileKind, Problem> {
-    // Safetensors first: the length at its beginning may look like the start of a pickle, but a pickle or a zip
-    // archive read as a length is far more than a header may have.
+    // Safetensors first: the length at its beginning may look like the start of a pickle, but the start of a pickle or a zip
+    // archive, read as a length, is far longer than a header may be.
     if safetensors_read::begins(start) {
         Ok(FileKind::Safetensors)
     } else if start.starts_with(b"PK\x03\x04") {
@@ -82,7 +82,7 @@ fn kind_of(start: &[u8]) -> Result<FileKind, Problem> {
     }
 }
 
-/// Reads a file of `length` bytes from its beginning.
+/// Reads a file of `length` bytes.
 pub(crate) fn read_from<R: Read + Seek>(mut file: R, length: u64) -> Result<TensorFile, Problem> {
     let mut start = Vec::new();
     file.by_ref().take(START).read_to_end(&mut start)?;

@@ -1,4 +1,4 @@
-//! Reading safetensors files: eight bytes of header length, a JSON header, then the tensors end to end.
+//! Reading safetensors files: eight bytes with the length of the header, a JSON header, then the data of the tensors.
 
 use std::io::Read;
 
@@ -8,31 +8,31 @@ use crate::element::Element;
 use crate::error::{Problem, quoted};
 use crate::tensor::{Tensor, TensorFile};
 
-/// Bytes of the header's length at the beginning of the file.
+/// The size of the header's length at the beginning of the file, in bytes.
 const LENGTH_BYTES: u64 = 8;
 /// The longest header the format allows, in bytes.
-pub(crate) const LONGEST_HEADER: u64 = 100_000_000;
+pub(crate) const MAX_HEADER: u64 = 100_000_000;
 
-/// Whether a file that begins with `start` claims to be a safetensors file.
+/// Whether a file that begins with `start` is a safetensors file.
 pub(crate) fn begins(start: &[u8]) -> bool {
-    header_length(start).is_some_and(|length| length <= LONGEST_HEADER) && start.get(8) == Some(&b'{')
+    header_length(start).is_some_and(|length| length <= MAX_HEADER) && start.get(8) == Some(&b'{')
 }
 
 fn header_length(start: &[u8]) -> Option<u64> {
     start.first_chunk().map(|bytes| u64::from_le_bytes(*bytes))
 }
 
-/// Reads a file of `length` bytes, which [`begins`] as a safetensors file does.
+/// Reads a file of `length` bytes whose start passes [`begins`].
 pub(crate) fn read<R: Read>(mut file: R, length: u64) -> Result<TensorFile, Problem> {
     let mut start = [0; LENGTH_BYTES as usize];
     file.read_exact(&mut start)?;
-    let data_start = LENGTH_BYTES + u64::from_le_bytes(start).min(LONGEST_HEADER);
+    let data_start = LENGTH_BYTES + u64::from_le_bytes(start).min(MAX_HEADER);
     if data_start > length {
         return Err(Problem::Truncated { expected: data_start, actual: length });
     }
     let mut header = vec![0; (data_start - LENGTH_BYTES) as usize];
     file.read_exact(&mut header)?;
-    // The header's own reader checks that the tensors lie end to end and that each is as long as its shape says.
+    // The header's parser checks that the tensors are contiguous and that each has the length of its shape.
     let header: Metadata = serde_json::from_slice(&header).map_err(|error| {
         Problem::Damaged(format!("its header cannot be understood: {}", quoted(&error.to_string())))
     })?;
@@ -43,7 +43,7 @@ pub(crate) fn read<R: Read>(mut file: R, length: u64) -> Result<TensorFile, Prob
     }
     if expected < length {
         let surplus = length - expected;
-        return Err(Problem::Damaged(format!("{surplus} bytes follow the last tensor its header describes")));
+        return Err(Problem::Damaged(format!("{surplus} bytes follow the last tensor in its header")));
     }
 
     let mut result = TensorFile::default();

@@ -9,22 +9,22 @@ use serde::{Serialize, Serializer};
 
 use crate::atomic;
 use crate::error::{Problem, WeightsError, quoted};
-use crate::safetensors_read::LONGEST_HEADER;
+use crate::safetensors_read::MAX_HEADER;
 use crate::tensor::{Tensor, TensorFile, TensorValues};
 
-/// The header's key for text; no tensor can be called this.
+/// The header's key for metadata; no tensor can have this name.
 const METADATA_KEY: &str = "__metadata__";
 
-/// Stores `file` as a safetensors file at `path`, by [`atomic::write`]: the file there is replaced whole or not at all.
+/// Stores `file` as a safetensors file at `path`, atomically (see [`atomic::write`]).
 ///
-/// Equal content gives equal bytes: the header's text is sorted by key, and tensors by element size (which aligns
-/// them, as the format recommends) and then by name. The `safetensors` crate's own writer keeps the text in an order
-/// that differs from run to run.
+/// Equal content gives equal bytes: the metadata is sorted by key, and the tensors by element size (which aligns them, as the
+/// format recommends) and then by name. The `safetensors` crate's own writer has an order of metadata that differs from
+/// run to run.
 ///
 /// # Errors
 ///
-/// [`WeightsError`] where the system cannot write, where a tensor has not as many values as its shape says, where one
-/// is called `__metadata__`, or where names and text together pass the format's 100 MB.
+/// [`WeightsError`] when the file cannot be written, the number of values of a tensor is not the product of its shape, a tensor is
+/// called `__metadata__`, or names and metadata exceed the format's 100 MB.
 pub fn write_safetensors(path: &Path, file: &TensorFile) -> Result<(), WeightsError> {
     let (header, tensors) = header(file).map_err(|problem| WeightsError::new(path, problem))?;
     atomic::write(path, |out| {
@@ -35,10 +35,10 @@ pub fn write_safetensors(path: &Path, file: &TensorFile) -> Result<(), WeightsEr
     .map_err(|error| WeightsError::new(path, error.into()))
 }
 
-/// The JSON header, and the tensors in the order it gives them.
+/// The JSON header, and the tensors in its order.
 fn header(file: &TensorFile) -> Result<(Vec<u8>, Vec<&Tensor>), Problem> {
     let mut tensors: Vec<_> = file.tensors.iter().collect();
-    // Stable: names stay in order among tensors of one element size.
+    // Stable: tensors of one element size stay in the order of their names.
     tensors.sort_by_key(|(_, tensor)| std::cmp::Reverse(element(&tensor.data).1));
 
     let mut entries = Vec::with_capacity(tensors.len());
@@ -59,9 +59,9 @@ fn header(file: &TensorFile) -> Result<(Vec<u8>, Vec<&Tensor>), Problem> {
     }
 
     let mut header = serde_json::to_vec(&Header { file, entries }).map_err(io::Error::from)?;
-    // Spaces up to a multiple of eight, so that the tensors are aligned.
+    // Padding with spaces to a multiple of eight aligns the tensors.
     header.resize(header.len().next_multiple_of(8), b' ');
-    if header.len() as u64 > LONGEST_HEADER {
+    if header.len() as u64 > MAX_HEADER {
         return Err(Problem::Unwritable(format!("names and metadata take {} bytes", header.len())));
     }
     Ok((header, tensors.into_iter().map(|(_, tensor)| tensor).collect()))
@@ -88,7 +88,7 @@ impl Serialize for Header<'_> {
     }
 }
 
-/// How values are stored, and the bytes each takes.
+/// The element type of the values, and its size in bytes.
 fn element(values: &TensorValues) -> (Dtype, usize) {
     match values {
         TensorValues::F32(_) => (Dtype::F32, 4),

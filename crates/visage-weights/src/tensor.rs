@@ -1,10 +1,10 @@
-//! What a weight file holds, once read.
+//! The content of a weight file.
 
 use std::collections::BTreeMap;
 
 /// Named tensors and the text stored beside them.
 ///
-/// Both maps are ordered, so that a file's content alone decides the order of everything derived from it.
+/// Both maps are ordered, so that the order of everything derived from them depends on the content alone.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TensorFile {
     /// The tensors by name.
@@ -13,10 +13,10 @@ pub struct TensorFile {
     pub metadata: BTreeMap<String, String>,
 }
 
-/// An array of numbers.
+/// An n-dimensional array of numbers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tensor {
-    /// The length of each dimension, outermost first; empty for a single number.
+    /// The length of each dimension, outermost first; empty for a scalar.
     pub shape: Vec<usize>,
     /// The values, row-major: as many as the product of `shape`.
     pub data: TensorValues,
@@ -30,10 +30,10 @@ impl Tensor {
     }
 }
 
-/// The values of a tensor, in the few element types visage computes with.
+/// The values of a tensor, in one of the element types that visage uses.
 #[derive(Clone, Debug, PartialEq)]
 pub enum TensorValues {
-    /// Every floating-point tensor: f16 and bf16 are widened exactly, f64 is rounded to the nearest f32.
+    /// Floating-point numbers of any width: f16 and bf16 are converted exactly, f64 is rounded to the nearest f32.
     F32(Vec<f32>),
     /// Signed integers of any width, and unsigned ones of 16 and 32 bits.
     I64(Vec<i64>),
@@ -44,7 +44,7 @@ pub enum TensorValues {
 }
 
 impl TensorValues {
-    /// How many values there are.
+    /// The number of values.
     #[must_use]
     pub fn len(&self) -> usize {
         match self {
@@ -61,7 +61,7 @@ impl TensorValues {
         self.len() == 0
     }
 
-    /// The values, where they are floating-point.
+    /// The values if they are floating-point numbers.
     #[must_use]
     pub fn as_f32(&self) -> Option<&[f32]> {
         match self {

@@ -1,6 +1,6 @@
-//! Damaged files, by the thousand: an error or a tensor, never a panic, never memory that the file cannot account for.
+//! Thousands of damaged files: an error or whole tensors, never a panic, never more memory than the file justifies.
 //!
-//! One test, alone in its program, so that the memory it watches is its own.
+//! This is a program of its own, so that no other test uses memory while it is measured.
 
 use std::fs;
 use std::io::{Seek, Write};
@@ -9,20 +9,20 @@ use std::path::Path;
 use tempfile::NamedTempFile;
 use visage_weights::{Tensor, TensorFile, TensorValues, read, write_safetensors};
 
-/// Many times the small files' size and the reader's buffers; far below what a damaged length can ask for.
-const MOST_MEMORY_KIB: u64 = 64 << 10;
+/// Many times the size of the small files and the reader's buffers; far below what a damaged length can request.
+const MAX_MEMORY_KIB: u64 = 64 << 10;
 
-/// The most address space this program ever had, in KiB; nothing where the system does not say.
-fn most_memory_kib() -> u64 {
+/// The peak address space of this program in KiB; 0 where the system does not report it.
+fn peak_memory_kib() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmPeak:"));
     line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok()).unwrap_or(0)
 }
 
-/// A small generator of chance (splitmix64), so that a failure can be repeated.
-struct Chance(u64);
+/// A small random number generator (splitmix64), so that failures are reproducible.
+struct Random(u64);
 
-impl Chance {
+impl Random {
     fn below(&mut self, limit: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -31,9 +31,9 @@ impl Chance {
     }
 }
 
-/// Whether the file was read; every tensor must then be whole.
+/// Whether the file could be read. Every tensor must then be whole.
 fn try_read(damaged: &mut NamedTempFile, bytes: &[u8]) -> bool {
-    // One file, kept open: replacing a file forty thousand times takes minutes on some file systems.
+    // The file stays open, because replacing a file forty thousand times takes minutes on some file systems.
     damaged.rewind().unwrap();
     damaged.write_all(bytes).unwrap();
     damaged.as_file().set_len(bytes.len() as u64).unwrap();
@@ -71,12 +71,12 @@ fn damaged_files_are_errors() {
     let made = ["legacy.pth", "legacy_training_protocol4.pth", "legacy_part.pth", "zip_training_protocol5.pth"];
     files.extend(made.map(|name| here.join("tests/files").join(name)));
 
-    let before = most_memory_kib();
+    let before = peak_memory_kib();
     for file in &files {
         damage(file, &mut damaged);
     }
-    let grown = most_memory_kib() - before;
-    assert!(grown < MOST_MEMORY_KIB, "reading small damaged files took {grown} KiB");
+    let grown = peak_memory_kib() - before;
+    assert!(grown < MAX_MEMORY_KIB, "reading small damaged files took {grown} KiB");
 }
 
 fn damage(file: &Path, damaged: &mut NamedTempFile) {
@@ -86,13 +86,13 @@ fn damage(file: &Path, damaged: &mut NamedTempFile) {
     for length in 0..whole.len() {
         assert!(!try_read(damaged, &whole[..length]), "{} of {length} bytes", file.display());
     }
-    let mut chance = Chance(whole.len() as u64);
+    let mut random = Random(whole.len() as u64);
     for _ in 0..4000 {
         let mut bytes = whole.clone();
-        for _ in 0..=chance.below(4) {
-            let at = chance.below(bytes.len());
-            // Lengths are most dangerous where they are large.
-            bytes[at] = if chance.below(4) == 0 { 0xFF } else { chance.below(256) as u8 };
+        for _ in 0..=random.below(4) {
+            let at = random.below(bytes.len());
+            // Large lengths are the most dangerous.
+            bytes[at] = if random.below(4) == 0 { 0xFF } else { random.below(256) as u8 };
         }
         try_read(damaged, &bytes);
     }

@@ -1,4 +1,4 @@
-//! Files that PyTorch itself wrote, against the values they were made from (tests/golden/README.md).
+//! Files written by PyTorch, compared with the formula of their values (tests/golden/README.md).
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,7 +10,7 @@ fn golden(name: &str) -> PathBuf {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden")).join(name)
 }
 
-/// The golden numbers' source of values: `count` numbers in [0, 1) for a name.
+/// `count` numbers in [0, 1) for a name, from which the golden values are made.
 fn uniform(name: &str, count: usize) -> Vec<f32> {
     let state = name
         .bytes()
@@ -26,7 +26,7 @@ fn uniform(name: &str, count: usize) -> Vec<f32> {
         .collect()
 }
 
-/// The tensor the formula gives for a key; the count of batches, which has no formula, is seven in these files.
+/// The tensor of a key by the formula. The number of batches has no formula and is 7 in these files.
 fn expected(key: &str, shape: &[usize]) -> Tensor {
     if key.ends_with("num_batches_tracked") {
         return Tensor::new(shape, vec![7i64]);

@@ -1,4 +1,4 @@
-//! Weights by name: from a folder of downloads, and from a server of this test's own.
+//! Weights from the Hub: from a cache folder, and from a local server.
 #![cfg(feature = "hub")]
 
 use std::fs;
@@ -26,7 +26,7 @@ fn bytes() -> Vec<u8> {
     fs::read(path).unwrap()
 }
 
-/// A server of one repository, `owner/name`, with one file of weights. Counts what it is asked.
+/// Starts a server with one repository, `owner/name`, and one weight file. Returns its URL and a counter of requests.
 fn serve() -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());

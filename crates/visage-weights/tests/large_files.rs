@@ -1,4 +1,4 @@
-//! Files above 4 GiB, which are holes but for a few bytes: every offset has to be wider than 32 bits.
+//! Sparse files above 4 GiB: every offset must be wider than 32 bits.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -8,14 +8,14 @@ use visage_weights::{Tensor, TensorFile, read};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
-/// Longer than 32 bits can say.
+/// More than 32 bits can represent.
 const HOLE: u64 = (4 << 30) + (1 << 20);
 
 fn small(name: &str) -> PathBuf {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/files")).join(name)
 }
 
-/// A file in which zeros are not written but skipped.
+/// A file in which zeros are skipped instead of written.
 struct Sparse(File);
 
 impl Write for Sparse {
@@ -91,7 +91,7 @@ fn an_old_file_with_a_storage_above_4_gib_before_the_networks() {
     assert!(fs::metadata(&path).unwrap().len() > HOLE);
     assert_eq!(read(&path).unwrap(), read(&source).unwrap());
 
-    // One byte short: known before anything of that size is asked for.
+    // A file that is one byte too short is refused before memory of that size is allocated.
     let length = fs::metadata(&path).unwrap().len();
     large.0.set_len(length - 1).unwrap();
     let error = read(&path).unwrap_err().to_string();

@@ -1,4 +1,4 @@
-//! Safetensors files: what is written is read back bit for bit, equal content is equal bytes, damage is named.
+//! Safetensors files: exact round trips, equal bytes for equal content, and errors that name the damage.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -31,13 +31,13 @@ fn written(file: &TensorFile) -> Vec<u8> {
 
 fn read_bytes(bytes: &[u8]) -> Result<TensorFile, Problem> {
     let folder = tempfile::tempdir().unwrap();
-    // Files are told apart by what they hold.
+    // The content decides the kind, not the name.
     let path = folder.path().join("x.jpg");
     fs::write(&path, bytes).unwrap();
     read(&path).map_err(|error| error.problem)
 }
 
-/// Equality that tells NaN from NaN and 0 from -0.
+/// Compares bits, so that NaN equals the same NaN and 0 differs from -0.
 fn assert_same_bits(left: &TensorFile, right: &TensorFile) {
     let bits = |file: &TensorFile| -> BTreeMap<String, (Vec<usize>, String)> {
         let bits = |data: &TensorValues| match data {
@@ -95,7 +95,7 @@ fn a_tensor_that_contradicts_itself_is_not_written() {
 }
 
 #[test]
-fn foreign_files_are_named_for_what_they_begin_with() {
+fn the_error_of_a_foreign_file_shows_its_first_bytes() {
     for (bytes, expected) in [
         (&b""[..], "it is empty"),
         (b"\xFF\xD8\xFF\xE0\0\x10JFIF\0\x01", r#"it begins with "\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01""#),
@@ -110,14 +110,14 @@ fn foreign_files_are_named_for_what_they_begin_with() {
 }
 
 #[test]
-fn a_file_that_is_not_there_is_named() {
+fn a_missing_file_is_named() {
     let error = read(Path::new("no/such.safetensors")).unwrap_err();
     assert!(error.to_string().starts_with("no/such.safetensors: "), "{error}");
     assert!(matches!(error.problem, Problem::Io(_)));
 }
 
 #[test]
-fn a_truncated_file_says_by_how_much() {
+fn the_error_of_a_truncated_file_states_the_lengths() {
     let bytes = written(&sample());
     let whole = bytes.len() as u64;
     let problem = read_bytes(&bytes[..bytes.len() - 1]).unwrap_err();
@@ -129,6 +129,14 @@ fn a_truncated_file_says_by_how_much() {
     assert!(matches!(problem, Problem::Truncated { actual: 20, .. }), "{problem}");
     let problem = read_bytes(&[&bytes[..], b"surplus"].concat()).unwrap_err();
     assert!(problem.to_string().contains("7 bytes follow the last tensor"), "{problem}");
+}
+
+/// `count` cases, or `PROPTEST_CASES` where that is set: emulators and sanitizers run fewer.
+fn cases(count: u32) -> ProptestConfig {
+    match std::env::var_os("PROPTEST_CASES") {
+        Some(_) => ProptestConfig::default(),
+        None => ProptestConfig::with_cases(count),
+    }
 }
 
 fn tensor() -> impl Strategy<Value = Tensor> {
@@ -145,7 +153,7 @@ fn tensor() -> impl Strategy<Value = Tensor> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(cases(64))]
 
     #[test]
     fn any_tensors_are_read_back(

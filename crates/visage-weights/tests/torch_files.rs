@@ -1,4 +1,4 @@
-//! The corners of PyTorch's formats, in files that `files/make.py` wrote with Python's own pickler.
+//! Corner cases of PyTorch's formats, in files that `files/make.py` wrote with Python's own pickler.
 
 use std::path::{Path, PathBuf};
 
@@ -47,7 +47,7 @@ fn a_part_of_a_storage_as_old_pytorch_described_it() {
 }
 
 #[test]
-fn a_pickle_never_runs_anything() {
+fn a_pickle_is_never_executed() {
     for name in ["attack.pth", "attack_legacy.pth"] {
         let error = problem(name);
         assert!(matches!(&error.problem, Problem::Code { global } if global == "posix.system"), "{error}");
@@ -55,7 +55,7 @@ fn a_pickle_never_runs_anything() {
 }
 
 #[test]
-fn what_cannot_be_read_is_named() {
+fn unsupported_content_is_named() {
     for (name, expected) in
         [("zip_compressed.pth", "is compressed, which PyTorch never does"), ("zip_complex.pth", "complex64")]
     {

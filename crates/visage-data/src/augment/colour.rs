@@ -1,21 +1,22 @@
-//! Changes to what pixels hold.
+//! Changes of pixel values.
 
 use crate::size::Size;
 
-/// Values times 1 + `contrast` plus 255 `brightness`, cut off at black and white and rounded down, as albumentations' table is.
+/// Values times 1 + `contrast` plus 255 times `brightness`, clamped to black and white and rounded down, as in albumentations'
+/// lookup table.
 pub(super) fn brightness_contrast(pixels: &mut [u8], brightness: f32, contrast: f32) {
     let table: [u8; 256] =
         std::array::from_fn(|value| (value as f32 * (1.0 + contrast) + 255.0 * brightness).clamp(0.0, 255.0) as u8);
     pixels.iter_mut().for_each(|value| *value = table[usize::from(*value)]);
 }
 
-/// The mean over a square of `side` pixels, the image mirrored at its edges: OpenCV's `blur`. The rows are summed up first,
-/// then the columns.
+/// OpenCV's `blur`: the mean over a square of `side` pixels, with reflected edges. Sums along the rows come first, then along the
+/// columns.
 pub(super) fn blur(pixels: &mut [u8], size: Size, side: usize) {
     let Size { height, width } = size;
     let reach = (side / 2) as isize;
-    let columns: Vec<usize> = (-reach..width as isize + reach).map(|x| mirrored(x, width)).collect();
-    let rows: Vec<usize> = (-reach..height as isize + reach).map(|y| mirrored(y, height)).collect();
+    let columns: Vec<usize> = (-reach..width as isize + reach).map(|x| reflected(x, width)).collect();
+    let rows: Vec<usize> = (-reach..height as isize + reach).map(|y| reflected(y, height)).collect();
     let mut sums = vec![0u32; pixels.len()];
     for (row, sums) in pixels.chunks_exact(width * 3).zip(sums.chunks_exact_mut(width * 3)) {
         for x in 0..width {
@@ -37,13 +38,13 @@ pub(super) fn blur(pixels: &mut [u8], size: Size, side: usize) {
     }
 }
 
-/// The place within `0..length` of a place beyond the edges, mirrored at the outermost pixels: OpenCV's
+/// The position within `0..length` of a position beyond the edges, reflected at the outermost pixels: OpenCV's
 /// `BORDER_REFLECT_101`.
-pub(super) fn mirrored(place: isize, length: usize) -> usize {
+pub(super) fn reflected(position: isize, length: usize) -> usize {
     let last = length as isize - 1;
     if last == 0 {
         return 0;
     }
-    let within = place.rem_euclid(2 * last);
+    let within = position.rem_euclid(2 * last);
     (if within > last { 2 * last - within } else { within }) as usize
 }

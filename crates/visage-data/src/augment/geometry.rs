@@ -1,24 +1,29 @@
-//! Changes to where pixels are.
+//! Changes of pixel positions.
 
 use rand::{Rng, RngExt};
 
-use super::colour::mirrored;
+use super::colour::reflected;
 use crate::size::Size;
 
-/// Draws of a part before it is given up, as in torchvision and albumentations.
+/// Attempts to draw a rectangle that fits, as in torchvision and albumentations.
 const ATTEMPTS: usize = 10;
 
-/// A part of an image.
+/// A rectangle of an image.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Part {
+pub(super) struct Rectangle {
     pub(super) top: usize,
     pub(super) left: usize,
     pub(super) size: Size,
 }
 
-/// A part of random area (`scale`, as parts of the whole) and aspect (`ratio`, width over height, even in the logarithm)
-/// in a random place; `None` where none fitted.
-pub(super) fn random_part(whole: Size, scale: [f32; 2], ratio: [f32; 2], random: &mut impl Rng) -> Option<Part> {
+/// A rectangle of random area (`scale`, as shares of the image) and aspect ratio (`ratio`, width over height, uniform in the
+/// logarithm) at a random position; `None` if no attempt fits.
+pub(super) fn random_rectangle(
+    whole: Size,
+    scale: [f32; 2],
+    ratio: [f32; 2],
+    random: &mut impl Rng,
+) -> Option<Rectangle> {
     for _ in 0..ATTEMPTS {
         let area = between(scale, random) * whole.pixels() as f32;
         let aspect = between(ratio.map(f32::ln), random).exp();
@@ -27,47 +32,47 @@ pub(super) fn random_part(whole: Size, scale: [f32; 2], ratio: [f32; 2], random:
         if (1..=whole.width).contains(&width) && (1..=whole.height).contains(&height) {
             let top = random.random_range(0..=whole.height - height);
             let left = random.random_range(0..=whole.width - width);
-            return Some(Part { top, left, size: Size { height, width } });
+            return Some(Rectangle { top, left, size: Size { height, width } });
         }
     }
     None
 }
 
-/// The largest part in the centre with an aspect within `ratio`.
-pub(super) fn centre(whole: Size, [narrowest, widest]: [f32; 2]) -> Part {
+/// The largest central rectangle with an aspect ratio within `ratio`.
+pub(super) fn central_rectangle(whole: Size, [narrowest, widest]: [f32; 2]) -> Rectangle {
     let Size { height, width } = whole;
     let aspect = width as f32 / height as f32;
-    let (height_of_part, width_of_part) = if aspect < narrowest {
+    let (crop_height, crop_width) = if aspect < narrowest {
         ((width as f32 / narrowest).round() as usize, width)
     } else if aspect > widest {
         (height, (height as f32 * widest).round() as usize)
     } else {
         (height, width)
     };
-    let size = Size { height: height_of_part.clamp(1, height), width: width_of_part.clamp(1, width) };
-    Part { top: (height - size.height) / 2, left: (width - size.width) / 2, size }
+    let size = Size { height: crop_height.clamp(1, height), width: crop_width.clamp(1, width) };
+    Rectangle { top: (height - size.height) / 2, left: (width - size.width) / 2, size }
 }
 
 fn between([low, high]: [f32; 2], random: &mut impl Rng) -> f32 {
     low + (high - low) * random.random::<f32>()
 }
 
-/// Makes a part the whole, between the four nearest pixels of it.
-pub(super) fn resize_part(pixels: &mut [u8], whole: Size, part: Part) {
+/// Resizes a crop to the whole image by bilinear interpolation.
+pub(super) fn resize_crop(pixels: &mut [u8], whole: Size, crop: Rectangle) {
     let source = pixels.to_vec();
-    // The two nearest pixels along a side, and how much the second counts.
+    // The two nearest pixels along a side, and the weight of the second.
     let nearest = |to: usize, length: usize, from: usize, first: usize| -> Vec<(usize, usize, f32)> {
         let ratio = from as f32 / length as f32;
         (0..to)
-            .map(|place| {
-                let place = ((place as f32 + 0.5) * ratio - 0.5).clamp(0.0, (from - 1) as f32);
-                let low = place as usize;
-                (first + low, first + (low + 1).min(from - 1), place - low as f32)
+            .map(|position| {
+                let position = ((position as f32 + 0.5) * ratio - 0.5).clamp(0.0, (from - 1) as f32);
+                let low = position as usize;
+                (first + low, first + (low + 1).min(from - 1), position - low as f32)
             })
             .collect()
     };
-    let columns = nearest(whole.width, whole.width, part.size.width, part.left);
-    let rows = nearest(whole.height, whole.height, part.size.height, part.top);
+    let columns = nearest(whole.width, whole.width, crop.size.width, crop.left);
+    let rows = nearest(whole.height, whole.height, crop.size.height, crop.top);
     let mut out = pixels.iter_mut();
     for &(top, bottom, down) in &rows {
         for &(left, right, across) in &columns {
@@ -83,25 +88,25 @@ pub(super) fn resize_part(pixels: &mut [u8], whole: Size, part: Part) {
     }
 }
 
-/// Turns by `degrees` against the clock and grows by `scale` about the centre, then shifts by parts of the width and the
-/// height; edges are mirrored. As OpenCV's `getRotationMatrix2D` and `warpAffine` do it.
-pub(super) fn shift_scale_rotate(pixels: &mut [u8], size: Size, [across, down]: [f32; 2], scale: f32, degrees: f32) {
+/// Rotates counterclockwise by `degrees` and scales by `scale` about the centre, then shifts by shares of the width and the
+/// height; edges are reflected. As OpenCV's `getRotationMatrix2D` and `warpAffine`.
+pub(super) fn shift_scale_rotate(pixels: &mut [u8], size: Size, [right, down]: [f32; 2], scale: f32, degrees: f32) {
     let Size { height, width } = size;
     let source = pixels.to_vec();
     let (centre_x, centre_y) = (width as f32 / 2.0 - 0.5, height as f32 / 2.0 - 0.5);
     let (sine, cosine) = degrees.to_radians().sin_cos();
-    let (shift_x, shift_y) = (across * width as f32, down * height as f32);
+    let (shift_x, shift_y) = (right * width as f32, down * height as f32);
     let mut out = pixels.iter_mut();
     for y in 0..height {
         for x in 0..width {
-            // Backwards: unshifted, unturned, shrunk.
+            // The inverse transform: from the output to the input.
             let (dx, dy) = (x as f32 - centre_x - shift_x, y as f32 - centre_y - shift_y);
             let from_x = (cosine * dx - sine * dy) / scale + centre_x;
             let from_y = (sine * dx + cosine * dy) / scale + centre_y;
             let (left, top) = (from_x.floor(), from_y.floor());
             let (right_part, below_part) = (from_x - left, from_y - top);
-            let columns = [left as isize, left as isize + 1].map(|x| mirrored(x, width));
-            let rows = [top as isize, top as isize + 1].map(|y| mirrored(y, height));
+            let columns = [left as isize, left as isize + 1].map(|x| reflected(x, width));
+            let rows = [top as isize, top as isize + 1].map(|y| reflected(y, height));
             for channel in 0..3 {
                 let at = |y: usize, x: usize| f32::from(source[(y * width + x) * 3 + channel]);
                 let [above, below] = rows.map(|row| {
@@ -116,8 +121,8 @@ pub(super) fn shift_scale_rotate(pixels: &mut [u8], size: Size, [across, down]: 
     }
 }
 
-/// Makes a part black.
-pub(super) fn erase(pixels: &mut [u8], whole: Size, Part { top, left, size }: Part) {
+/// Fills a rectangle with black.
+pub(super) fn erase(pixels: &mut [u8], whole: Size, Rectangle { top, left, size }: Rectangle) {
     for row in pixels.chunks_exact_mut(whole.width * 3).skip(top).take(size.height) {
         row[left * 3..(left + size.width) * 3].fill(0);
     }
@@ -152,8 +157,8 @@ mod tests {
         for side in [3, 5, 7] {
             assert_eq!(difference(&format!("blur{side}"), |pixels, size| blur(pixels, size, side)).0, 0);
         }
-        let part = Part { top: 7, left: 13, size: Size { height: 33, width: 40 } };
-        assert!(difference("crop", |pixels, size| resize_part(pixels, size, part)).0 <= 1);
+        let crop = Rectangle { top: 7, left: 13, size: Size { height: 33, width: 40 } };
+        assert!(difference("crop", |pixels, size| resize_crop(pixels, size, crop)).0 <= 1);
         let affine = [([0.05, -0.03], 1.08, 17.0), ([-0.06, 0.02], 0.93, -40.0), ([0.0625, 0.0], 1.0, 0.0)];
         for (number, (shift, scale, degrees)) in affine.into_iter().enumerate() {
             let name = format!("affine{number}");
@@ -164,22 +169,23 @@ mod tests {
     }
 
     #[test]
-    fn parts_have_the_area_and_the_aspect_asked_for() {
+    fn rectangles_have_the_set_area_and_aspect_ratio() {
         let whole = Size { height: 200, width: 300 };
         for sample in 0..200 {
             let mut random = stream(1, "augment", 0, sample);
-            let part = random_part(whole, [0.1, 0.3], [0.5, 2.0], &mut random).unwrap();
-            let area = part.size.pixels() as f32 / whole.pixels() as f32;
-            let aspect = part.size.width as f32 / part.size.height as f32;
-            assert!((0.095..0.305).contains(&area) && (0.48..2.1).contains(&aspect), "{part:?}");
-            assert!(part.top + part.size.height <= 200 && part.left + part.size.width <= 300);
+            let rectangle = random_rectangle(whole, [0.1, 0.3], [0.5, 2.0], &mut random).unwrap();
+            let area = rectangle.size.pixels() as f32 / whole.pixels() as f32;
+            let aspect = rectangle.size.width as f32 / rectangle.size.height as f32;
+            assert!((0.095..0.305).contains(&area) && (0.48..2.1).contains(&aspect), "{rectangle:?}");
+            let Rectangle { top, left, size } = rectangle;
+            assert!(top + size.height <= 200 && left + size.width <= 300);
         }
-        // A part wider than the whole is given up, and the centre taken.
+        // A rectangle wider than the image does not fit; the centre is used instead.
         let thin = Size { height: 100, width: 10 };
-        assert_eq!(random_part(thin, [0.9, 1.0], [1.0, 1.0], &mut stream(1, "augment", 0, 0)), None);
-        assert_eq!(centre(thin, [1.0, 1.0]), Part { top: 45, left: 0, size: Size::square(10) });
+        assert_eq!(random_rectangle(thin, [0.9, 1.0], [1.0, 1.0], &mut stream(1, "augment", 0, 0)), None);
+        assert_eq!(central_rectangle(thin, [1.0, 1.0]), Rectangle { top: 45, left: 0, size: Size::square(10) });
         let (mut black, size) = (vec![9; 4 * 5 * 3], Size { height: 4, width: 5 });
-        erase(&mut black, size, Part { top: 1, left: 2, size: Size { height: 2, width: 3 } });
+        erase(&mut black, size, Rectangle { top: 1, left: 2, size: Size { height: 2, width: 3 } });
         assert_eq!(black.iter().filter(|&&value| value == 0).count(), 2 * 3 * 3);
         assert_eq!(black[(5 + 2) * 3], 0);
     }

@@ -11,7 +11,7 @@ use crate::label::Label;
 use crate::sample::Sample;
 use crate::split::Split;
 
-/// Images get CelebA's names, numbers of six digits from 1 in the order of the table, with the ending of their content.
+/// Images are named as in CelebA, by six digits counted from 1 in the order of the table, with the extension of their content.
 pub(super) fn write(dataset: &Dataset, folder: &Path, progress: &mut dyn FnMut(usize)) -> Result<(), DataError> {
     let samples = dataset.samples();
     let cannot = |reason: String| DataError::CannotHold { layout: "CelebA's layout", reason };
@@ -38,7 +38,7 @@ pub(super) fn write(dataset: &Dataset, folder: &Path, progress: &mut dyn FnMut(u
     let table = |name: &str, head: String, row: &dyn Fn(&Sample) -> Option<String>| {
         let mut text = head;
         for (sample, name) in samples.iter().zip(&names) {
-            // A table that some images have no row in is left out: it must list all of them.
+            // A table must list all images. If one of them has no row, the table is left out.
             let Some(row) = row(sample) else { return Ok(()) };
             // Writing to a string cannot fail.
             let _ = writeln!(text, "{name} {row}");

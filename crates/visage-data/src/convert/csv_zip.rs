@@ -1,4 +1,4 @@
-//! A zip archive with the images and a table of them.
+//! A zip archive of the images and one CSV table.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -7,9 +7,10 @@ use std::path::Path;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
-use super::{extension, spelt, writing};
+use super::{extension, writing};
 use crate::dataset::Dataset;
 use crate::error::DataError;
+use crate::label::Label;
 
 pub(super) fn write(dataset: &Dataset, path: &Path, progress: &mut dyn FnMut(usize)) -> Result<(), DataError> {
     let failed = writing(path);
@@ -35,7 +36,7 @@ pub(super) fn write(dataset: &Dataset, path: &Path, progress: &mut dyn FnMut(usi
         row.extend(has_splits.then_some(sample.split.map_or("", |split| split.name())));
         row.extend(has_identities.then_some(sample.identity.as_deref().unwrap_or_default()));
         row.extend(sample.categories.iter().map(|word| word.as_deref().unwrap_or_default()));
-        row.extend(sample.labels.iter().map(|label| spelt(*label)));
+        row.extend(sample.labels.iter().map(|label| spelling(*label)));
         table.write_record(&row).map_err(csv_failed)?;
         progress(index + 1);
     }
@@ -45,4 +46,12 @@ pub(super) fn write(dataset: &Dataset, path: &Path, progress: &mut dyn FnMut(usi
     let mut out = archive.finish().map_err(zip_failed)?;
     out.flush().map_err(&failed)?;
     out.get_ref().sync_all().map_err(failed)
+}
+
+fn spelling(label: Label) -> &'static str {
+    match label {
+        Label::Present => "1",
+        Label::Absent => "0",
+        Label::Unknown => "",
+    }
 }

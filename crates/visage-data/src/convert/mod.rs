@@ -1,4 +1,4 @@
-//! Writing a dataset in another form. The bytes of its images stay as they are.
+//! Converting a dataset to another format. The bytes of its image files stay unchanged.
 
 mod celeba;
 mod csv_zip;
@@ -10,23 +10,23 @@ use std::path::{Path, PathBuf};
 
 use crate::dataset::Dataset;
 use crate::error::DataError;
-use crate::label::Label;
+use crate::split::Split;
 
-/// A form to write.
+/// A format to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layout {
     /// A folder in CelebA's official layout.
     Celeba,
     /// A zip archive of images and one CSV table.
     CsvZip,
-    /// A folder of Parquet files, as Hugging Face has them.
+    /// A folder of Parquet files as Hugging Face's `datasets` writes them.
     Parquet,
     /// A folder of WebDataset tar shards.
     WebDataset,
 }
 
-/// Writes `dataset` to `target`, a folder or file that must not exist yet. It appears there once it is whole.
-/// `progress` is told how many images are written.
+/// Writes `dataset` to `target`, a folder or file that must not exist yet and appears once it is complete. `progress` is called
+/// with the number of images written so far.
 ///
 /// # Errors
 ///
@@ -42,7 +42,7 @@ pub fn convert(
     }
     if dataset.form() == "pack" {
         let reason = "a pack holds prepared pixels and no image files; convert its source".to_owned();
-        return Err(DataError::CannotHold { layout: "another form", reason });
+        return Err(DataError::CannotHold { layout: "another format", reason });
     }
     let draft = Draft::beside(target)?;
     match layout {
@@ -54,7 +54,7 @@ pub fn convert(
     draft.publish(target)
 }
 
-/// A folder or file under a name of its own until it is whole; removed if it never is.
+/// A folder or file with a temporary name until it is complete; removed if it never is.
 struct Draft {
     path: PathBuf,
 }
@@ -66,8 +66,8 @@ impl Draft {
         hidden.push(name);
         hidden.push(".part");
         let path = target.with_file_name(hidden);
-        // What a killed process left.
         let draft = Draft { path };
+        // A killed process may have left one.
         draft.remove();
         if let Some(parent) = target.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             fs::create_dir_all(parent).map_err(writing(parent))?;
@@ -80,7 +80,7 @@ impl Draft {
     }
 
     fn remove(&self) {
-        // There is nothing to remove, most of the time.
+        // It fails if there is nothing to remove, which is the usual case.
         let _ = if self.path.is_dir() { fs::remove_dir_all(&self.path) } else { fs::remove_file(&self.path) };
     }
 }
@@ -91,21 +91,23 @@ impl Drop for Draft {
     }
 }
 
-/// Turns an error of the system into one that names the file.
+/// Turns an I/O error into one that names the file.
 fn writing(path: &Path) -> impl Fn(std::io::Error) -> DataError {
     move |source| DataError::Write { path: path.to_owned(), source }
 }
 
-/// How tables and JSON spell a label.
-fn spelt(label: Label) -> &'static str {
-    match label {
-        Label::Present => "1",
-        Label::Absent => "0",
-        Label::Unknown => "",
-    }
+/// The samples of each split that has any, with the stem of its file names.
+fn by_split(dataset: &Dataset) -> Vec<(&'static str, Vec<usize>)> {
+    let samples = dataset.samples();
+    let splits = Split::ALL.map(Some).into_iter().chain([None]);
+    let members = |split| (0..samples.len()).filter(|&index| samples[index].split == split).collect();
+    splits
+        .map(|split| (split.map_or("unassigned", Split::name), members(split)))
+        .filter(|(_, members): &(_, Vec<usize>)| !members.is_empty())
+        .collect()
 }
 
-/// The ending of an image's name, as its content has it; JPEG where the content does not tell.
+/// The extension for an image file by its content; JPEG's if it is unknown.
 fn extension(encoded: &[u8]) -> &'static str {
     match encoded {
         [0x89, b'P', b'N', b'G', ..] => "png",

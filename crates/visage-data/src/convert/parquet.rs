@@ -1,5 +1,5 @@
-//! Parquet files as Hugging Face's `datasets` reads and writes them: a struct of bytes and name for the image, a column a
-//! label.
+//! Parquet files as Hugging Face's `datasets` reads and writes them: a group of bytes and path for the image, and one column for
+//! each label.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -14,31 +14,25 @@ use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::types::{ColumnPath, Type};
 use serde_json::{Map, json};
 
-use super::{extension, writing};
+use super::{by_split, extension, writing};
 use crate::dataset::Dataset;
 use crate::error::DataError;
 use crate::sample::Sample;
-use crate::split::Split;
 
-/// Rows that are written together: some megabytes of CelebA.
+/// Rows in a row group: some megabytes of CelebA.
 const ROW_GROUP: usize = 1000;
-/// Rows in a page, all of which are unpacked to read one.
+/// Rows in a page. Reading one row decompresses all of them.
 const PAGE: usize = 16;
 
-/// Files are called `data/train-00000-of-00001.parquet` and so on, which is where `datasets` looks for splits; images
-/// without a split go to `data/unassigned-...`.
+/// Files are called `data/train-00000-of-00001.parquet` and so on, where `datasets` looks for splits. Images without a split
+/// go to `data/unassigned-...`.
 pub(super) fn write(dataset: &Dataset, folder: &Path, progress: &mut dyn FnMut(usize)) -> Result<(), DataError> {
     let data = folder.join("data");
     fs::create_dir_all(&data).map_err(writing(&data))?;
     let has_identities = dataset.samples().iter().any(|sample| sample.identity.is_some());
     let mut done = 0;
-    for split in Split::ALL.map(Some).into_iter().chain([None]) {
-        let members: Vec<usize> =
-            (0..dataset.samples().len()).filter(|&index| dataset.samples()[index].split == split).collect();
-        if members.is_empty() {
-            continue;
-        }
-        let path = data.join(format!("{}-00000-of-00001.parquet", split.map_or("unassigned", Split::name)));
+    for (split, members) in by_split(dataset) {
+        let path = data.join(format!("{split}-00000-of-00001.parquet"));
         let failed = |error: ParquetError| writing(&path)(std::io::Error::other(error));
         let schema = schema(dataset, has_identities).map_err(failed)?;
         let file = File::create(&path).map_err(writing(&path))?;
@@ -76,24 +70,24 @@ fn write_group(
     let (bytes, names): (Vec<_>, Vec<_>) = images.into_iter().unzip();
     for values in [bytes, names] {
         if let Some(mut column) = group.next_column()? {
-            // Two levels down, and both there.
+            // Definition level 2: the group and its field are both present.
             column.typed::<ByteArrayType>().write_batch(&values, Some(&vec![2; members.len()]), None)?;
             column.close()?;
         }
     }
-    let mut write_words = |word: &dyn Fn(&Sample) -> Option<&str>| -> Result<(), ParquetError> {
+    let mut write_texts = |text: &dyn Fn(&Sample) -> Option<&str>| -> Result<(), ParquetError> {
         let Some(mut column) = group.next_column()? else { return Ok(()) };
-        let words = || members.iter().map(|&index| word(&dataset.samples()[index]));
-        let levels: Vec<i16> = words().map(|word| i16::from(word.is_some())).collect();
-        let values: Vec<ByteArray> = words().flatten().map(|word| ByteArray::from(word.as_bytes().to_vec())).collect();
+        let texts = || members.iter().map(|&index| text(&dataset.samples()[index]));
+        let levels: Vec<i16> = texts().map(|text| i16::from(text.is_some())).collect();
+        let values: Vec<ByteArray> = texts().flatten().map(|text| ByteArray::from(text.as_bytes().to_vec())).collect();
         column.typed::<ByteArrayType>().write_batch(&values, Some(&levels), None)?;
         column.close()
     };
     if has_identities {
-        write_words(&|sample| sample.identity.as_deref())?;
+        write_texts(&|sample| sample.identity.as_deref())?;
     }
     for category in 0..dataset.categories().len() {
-        write_words(&|sample| sample.categories[category].as_deref())?;
+        write_texts(&|sample| sample.categories[category].as_deref())?;
     }
     for attribute in 0..dataset.attributes().len() {
         if let Some(mut column) = group.next_column()? {
@@ -145,16 +139,16 @@ fn properties(dataset: &Dataset, has_identities: bool) -> WriterProperties {
     for name in dataset.attributes() {
         features.insert(name.clone(), json!({"dtype": "bool", "_type": "Value"}));
     }
-    let about = json!({"info": {"features": features}}).to_string();
+    let info = json!({"info": {"features": features}}).to_string();
     let bytes = ColumnPath::new(vec!["image".to_owned(), "bytes".to_owned()]);
     WriterProperties::builder()
         .set_compression(Compression::SNAPPY)
-        // Images are compressed already, no two are the same, and none is the smallest.
+        // Images are compressed already, and neither a dictionary nor statistics of them help.
         .set_column_compression(bytes.clone(), Compression::UNCOMPRESSED)
         .set_column_dictionary_enabled(bytes.clone(), false)
         .set_column_statistics_enabled(bytes, EnabledStatistics::None)
         .set_data_page_row_count_limit(PAGE)
         .set_write_batch_size(PAGE)
-        .set_key_value_metadata(Some(vec![KeyValue::new("huggingface".to_owned(), about)]))
+        .set_key_value_metadata(Some(vec![KeyValue::new("huggingface".to_owned(), info)]))
         .build()
 }

@@ -1,4 +1,4 @@
-//! WebDataset shards: tar archives in which the files of a sample share a name and differ in its ending.
+//! WebDataset shards: tar archives in which the files of a sample share a name and differ in their extensions.
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
@@ -6,31 +6,28 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::{extension, writing};
+use super::{by_split, extension, writing};
 use crate::dataset::Dataset;
 use crate::error::DataError;
 use crate::sample::Sample;
-use crate::split::Split;
 
-/// Samples in a shard: some tens of megabytes of CelebA, so that a shard is read in one go.
+/// Samples in a shard: some tens of megabytes of CelebA.
 const SHARD: usize = 10_000;
 
 /// Shards are called `train-000000.tar` and so on; samples without a split go to `unassigned-000000.tar`.
 pub(super) fn write(dataset: &Dataset, folder: &Path, progress: &mut dyn FnMut(usize)) -> Result<(), DataError> {
     fs::create_dir_all(folder).map_err(writing(folder))?;
     let mut done = 0;
-    for split in Split::ALL.map(Some).into_iter().chain([None]) {
-        let members: Vec<usize> =
-            (0..dataset.samples().len()).filter(|&index| dataset.samples()[index].split == split).collect();
+    for (split, members) in by_split(dataset) {
         for (number, members) in members.chunks(SHARD).enumerate() {
-            let path = folder.join(format!("{}-{number:06}.tar", split.map_or("unassigned", Split::name)));
+            let path = folder.join(format!("{split}-{number:06}.tar"));
             let failed = writing(&path);
             let mut archive = tar::Builder::new(BufWriter::new(File::create(&path).map_err(&failed)?));
             for &index in members {
                 let encoded = dataset.encoded_image(index)?;
-                let about = about(dataset, &dataset.samples()[index]);
-                // A name that is a number: a point or a slash in a name would mean something else here.
-                for (extension, content) in [(extension(&encoded), &encoded[..]), ("json", about.as_bytes())] {
+                let labels = labels(dataset, &dataset.samples()[index]);
+                // The sample is named by its number, because a dot or a slash in a name has a meaning here.
+                for (extension, content) in [(extension(&encoded), &encoded[..]), ("json", labels.as_bytes())] {
                     let mut header = tar::Header::new_gnu();
                     header.set_size(content.len() as u64);
                     header.set_mode(0o644);
@@ -48,14 +45,14 @@ pub(super) fn write(dataset: &Dataset, folder: &Path, progress: &mut dyn FnMut(u
     Ok(())
 }
 
-/// What is known of a sample, as JSON.
-fn about(dataset: &Dataset, sample: &Sample) -> String {
+/// The labels of a sample as JSON.
+fn labels(dataset: &Dataset, sample: &Sample) -> String {
     let mut fields = Map::new();
     if let Some(identity) = &sample.identity {
         fields.insert("identity".to_owned(), Value::from(identity.as_str()));
     }
-    for (name, word) in dataset.categories().iter().zip(&sample.categories) {
-        fields.insert(name.clone(), Value::from(word.as_deref()));
+    for (name, value) in dataset.categories().iter().zip(&sample.categories) {
+        fields.insert(name.clone(), Value::from(value.as_deref()));
     }
     for (name, label) in dataset.attributes().iter().zip(&sample.labels) {
         fields.insert(name.clone(), label.known().map_or(Value::Null, Value::from));

@@ -1,33 +1,33 @@
-//! The coefficients of a picture, filled in scan by scan.
+//! The coefficients of an image, decoded scan by scan.
 
 use std::ops::RangeInclusive;
 
 use super::entropy::{Bits, Table};
 use super::{MAX_PIXELS, Tables, ZIGZAG};
 
-/// One colour of a picture.
+/// One colour component.
 pub(super) struct Component {
     id: u8,
-    /// How many blocks across and down it has in each unit of the picture.
+    /// Its sampling factors: blocks across and down in each MCU (minimum coded unit).
     pub(super) across: usize,
     pub(super) down: usize,
-    /// Its blocks across and down, those that only fill up the last units among them.
+    /// Its blocks across and down, including padding in the last MCUs.
     pub(super) columns: usize,
     rows: usize,
     quantisation_number: usize,
-    /// The table of the first scan it is in.
+    /// The quantisation table as of its first scan.
     pub(super) quantisation: Option<[u16; 64]>,
-    /// Row by row, each in natural order.
+    /// Its blocks row by row, with coefficients in natural order.
     pub(super) blocks: Vec<[i16; 64]>,
 }
 
-/// A picture.
+/// An image.
 pub(super) struct Frame {
     pub(super) width: usize,
     pub(super) height: usize,
     is_progressive: bool,
     pub(super) components: Vec<Component>,
-    /// The most blocks across and down that any component has in a unit.
+    /// The largest sampling factors of any component.
     pub(super) most_across: usize,
     pub(super) most_down: usize,
 }
@@ -47,13 +47,13 @@ impl Frame {
         }
         let most_across = parts.iter().map(|part| sampling(part).0).max()?;
         let most_down = parts.iter().map(|part| sampling(part).1).max()?;
-        let units_across = width.div_ceil(8 * most_across);
-        let units_down = height.div_ceil(8 * most_down);
+        let mcus_across = width.div_ceil(8 * most_across);
+        let mcus_down = height.div_ceil(8 * most_down);
         let components = parts
             .iter()
             .map(|part| {
                 let (across, down) = sampling(part);
-                let (columns, rows) = (units_across * across, units_down * down);
+                let (columns, rows) = (mcus_across * across, mcus_down * down);
                 Component {
                     id: part[0],
                     across,
@@ -75,7 +75,7 @@ impl Frame {
         (part(self.width, component.across, self.most_across), part(self.height, component.down, self.most_down))
     }
 
-    /// Gives the components their tables, as they are when their first scan begins.
+    /// Stores the current tables in the components whose first scan begins.
     pub(super) fn take_quantisation(&mut self, tables: &[Option<[u16; 64]>; 4]) {
         for component in &mut self.components {
             if component.quantisation.is_none() {
@@ -84,30 +84,30 @@ impl Frame {
         }
     }
 
-    /// Whether the components are called R, G and B.
+    /// Whether the components have the ids R, G and B.
     pub(super) fn is_named_rgb(&self) -> bool {
         self.components.iter().map(|component| component.id).eq(*b"RGB")
     }
 }
 
-/// One pass over the picture.
+/// One scan: a pass over the image.
 pub(super) struct Scan {
-    /// The components in it, with the numbers of their DC and AC tables.
+    /// The indices of its components and of their DC and AC tables.
     parts: Vec<(usize, usize, usize)>,
-    /// The first and the last coefficient.
+    /// The first and the last coefficient (spectral selection).
     first: usize,
     last: usize,
-    /// The bit below those that earlier scans gave, and the lowest bit of this one.
+    /// The lowest bit of the scan before and of this one (successive approximation).
     high: u32,
     low: u32,
 }
 
-/// What is carried from block to block.
+/// The state between blocks.
 #[derive(Default)]
 struct State {
-    /// The last DC value of each component of the scan.
+    /// The previous DC value of each component of the scan.
     dc: [i32; 4],
-    /// Blocks left in a run without coefficients.
+    /// The blocks left in an end-of-band run.
     run: u32,
 }
 
@@ -132,9 +132,9 @@ impl Scan {
         is_sound.then_some(Scan { parts, first, last, high, low })
     }
 
-    /// Reads the scan; `None` where a table is missing. Where its data end, the rest of it is left out.
+    /// Decodes the scan; `None` where a table is missing. If its data end early, the rest of it keeps its coefficients.
     pub(super) fn decode(&self, frame: &mut Frame, tables: &Tables, bits: &mut Bits<'_>) -> Option<()> {
-        // A scan of one component goes through its own blocks, of several through the units of the picture.
+        // A scan of one component iterates over its blocks, a scan of several over the MCUs.
         let (columns, rows) = match self.parts.as_slice() {
             &[(component, ..)] => {
                 let (width, height) = frame.size_of(&frame.components[component]);
@@ -208,7 +208,7 @@ impl Scan {
         }
     }
 
-    /// Adds a bit to each coefficient that is not 0 on the way (T.81, G.1.2.3).
+    /// Refines AC coefficients: each non-zero one on the way gets a further bit (T.81, G.1.2.3).
     fn refine_ac(&self, block: &mut [i16; 64], ac: &Table, run: &mut u32, bits: &mut Bits<'_>) {
         let bit = 1i16 << self.low;
         let correct = |value: &mut i16, bits: &mut Bits<'_>| {
@@ -216,9 +216,9 @@ impl Scan {
                 *value = if *value >= 0 { value.wrapping_add(bit) } else { value.wrapping_sub(bit) };
             }
         };
-        let mut place = self.first;
+        let mut position = self.first;
         if *run == 0 {
-            while place <= self.last {
+            while position <= self.last {
                 let code = bits.code(ac);
                 let (mut zeros, size) = (i32::from(code >> 4), code & 15);
                 let mut value = 0;
@@ -228,8 +228,8 @@ impl Scan {
                     *run = (1 << zeros) + bits.take(zeros as u32) as u32;
                     break;
                 }
-                while place <= self.last {
-                    let at = &mut block[usize::from(ZIGZAG[place])];
+                while position <= self.last {
+                    let at = &mut block[usize::from(ZIGZAG[position])];
                     if *at != 0 {
                         correct(at, bits);
                     } else {
@@ -238,21 +238,21 @@ impl Scan {
                         }
                         zeros -= 1;
                     }
-                    place += 1;
+                    position += 1;
                 }
-                if value != 0 && place <= self.last {
-                    block[usize::from(ZIGZAG[place])] = value;
+                if value != 0 && position <= self.last {
+                    block[usize::from(ZIGZAG[position])] = value;
                 }
-                place += 1;
+                position += 1;
             }
         }
         if *run > 0 {
-            while place <= self.last {
-                let at = &mut block[usize::from(ZIGZAG[place])];
+            while position <= self.last {
+                let at = &mut block[usize::from(ZIGZAG[position])];
                 if *at != 0 {
                     correct(at, bits);
                 }
-                place += 1;
+                position += 1;
             }
             *run -= 1;
         }
@@ -266,35 +266,34 @@ fn sequential(block: &mut [i16; 64], dc: &Table, ac: &Table, last: &mut i32, bit
     coefficients(block, 1..=63, 0, ac, bits);
 }
 
-/// Reads coefficients that are not 0, each after a run of those that are, into their places in the order of the file (T.81, F.1.2.2).
-/// Where a code ends the block before the last place, the number in it, below 15: of the bits that follow in progressive files,
-/// and 0 in others.
+/// Decodes run-length coded coefficients into zigzag `positions` (T.81, F.1.2.2). If an end-of-block code comes before the last
+/// position, returns its run category, below 15: in progressive files the number of bits of the run that follow, in others 0.
 #[inline(always)]
 fn coefficients(
     block: &mut [i16; 64],
-    places: RangeInclusive<usize>,
+    positions: RangeInclusive<usize>,
     low: u32,
     ac: &Table,
     bits: &mut Bits<'_>,
 ) -> Option<u32> {
-    let (mut place, last) = places.into_inner();
-    while place <= last {
+    let (mut position, last) = positions.into_inner();
+    while position <= last {
         let code = bits.code(ac);
         let (zeros, size) = (u32::from(code >> 4), u32::from(code & 15));
         if size == 0 {
             if zeros < 15 {
                 return Some(zeros);
             }
-            place += 16;
+            position += 16;
             continue;
         }
-        place += zeros as usize;
+        position += zeros as usize;
         let value = bits.signed(size);
-        if place > last {
+        if position > last {
             return None;
         }
-        block[usize::from(ZIGZAG[place])] = (value << low) as i16;
-        place += 1;
+        block[usize::from(ZIGZAG[position])] = (value << low) as i16;
+        position += 1;
     }
     None
 }

@@ -1,13 +1,12 @@
-//! Decodes JPEG to the bytes that libjpeg decodes it to, which are those that Pillow, torchvision and OpenCV train on.
+//! A JPEG decoder that gives the same bytes as libjpeg, on whose output Pillow, torchvision and OpenCV train.
 //!
-//! The standard (ITU-T T.81) leaves open how the inverse transform rounds and how colour of half the size is enlarged; on
-//! CelebA other decoders differ from libjpeg by up to 4 of 255. What is fixed here, and where it is in libjpeg: the
-//! transform (`jidctint.c`), the enlarging (`jdsample.c`), the colours (`jdcolor.c`), and what a file cut short looks like
-//! (`jdhuff.c`): grey from where it ends. In progressive files that are cut short, libjpeg smooths what is missing;
-//! here it is left as it is.
+//! The standard (ITU-T T.81) specifies neither the rounding of the inverse DCT nor the upsampling of chroma; on CelebA other
+//! decoders differ from libjpeg by up to 4 of 255. This one follows libjpeg in the inverse DCT (`jidctint.c`), the upsampling
+//! (`jdsample.c`), the colour conversion (`jdcolor.c`) and truncated files (`jdhuff.c`), which are grey from where they end.
+//! One difference remains: in truncated progressive files libjpeg smooths the missing coefficients.
 //!
-//! Covered are baseline, extended and progressive Huffman files of 8 bits, grey or of three colours: what cameras and programs
-//! write. Others are left to the `image` crate.
+//! It reads baseline, extended and progressive Huffman-coded files of 8 bits, in grey or three colours, which cameras and programs
+//! write. The `image` crate reads all others.
 
 mod entropy;
 mod frame;
@@ -23,19 +22,19 @@ use crate::size::Size;
 /// The most pixels that are decoded: far above any photograph.
 const MAX_PIXELS: usize = 1 << 28;
 
-/// The tables of a file, which may change from scan to scan.
+/// The tables of a file; they may change from scan to scan.
 #[derive(Default)]
 struct Tables {
     quantisation: [Option<[u16; 64]>; 4],
     dc: [Option<Table>; 4],
     ac: [Option<Table>; 4],
     restart_interval: usize,
-    /// Adobe's word on whether the three colours are red, green and blue (0) or brightness and colour (1).
+    /// The transform in Adobe's segment: 0 for RGB, 1 for YCbCr.
     adobe_transform: Option<u8>,
     is_jfif: bool,
 }
 
-/// Where coefficients are in a block, in the order of a file: zigzag.
+/// The zigzag order: the position in a block of each coefficient of a file.
 #[rustfmt::skip]
 const ZIGZAG: [u8; 64] = [
      0,  1,  8, 16,  9,  2,  3, 10, 17, 24, 32, 25, 18, 11,  4,  5,
@@ -44,7 +43,7 @@ const ZIGZAG: [u8; 64] = [
     58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63,
 ];
 
-/// Decodes a JPEG file; `None` where it is none of those covered, or is damaged before its first pixel.
+/// Decodes a JPEG file; `None` where its kind is not supported, or it is damaged before its first pixel.
 pub(crate) fn decode(file: &[u8]) -> Option<RgbImage> {
     let mut rest = file.strip_prefix(b"\xFF\xD8")?;
     let mut tables = Tables::default();
@@ -60,7 +59,7 @@ pub(crate) fn decode(file: &[u8]) -> Option<RgbImage> {
             0xE0 if content.starts_with(b"JFIF\0") => tables.is_jfif = true,
             0xEE if content.starts_with(b"Adobe") => tables.adobe_transform = content.get(11).copied(),
             0xC0..=0xC2 if frame.is_none() => frame = Some(Frame::read(content, marker == 0xC2)?),
-            // Lossless, arithmetic and hierarchical files, and a second frame.
+            // Lossless, arithmetic-coded and hierarchical files, and a second frame.
             0xC0..=0xCF => return None,
             0xDA => {
                 let frame = frame.as_mut()?;
@@ -82,12 +81,12 @@ pub(crate) fn decode(file: &[u8]) -> Option<RgbImage> {
     output::image(&frame?, &tables)
 }
 
-/// The size that the first frame of a JPEG file states, of whatever kind it is.
+/// The size stated in the first frame of a JPEG file of any kind.
 pub(crate) fn stated_size(file: &[u8]) -> Option<Size> {
     let mut rest = file.strip_prefix(b"\xFF\xD8")?;
     while let Some((marker, content, after)) = next_segment(rest) {
         rest = after;
-        // Among the frames are tables of codes, a reserved marker and conditions for arithmetic coding.
+        // Not frames: Huffman tables, a reserved marker and conditioning for arithmetic coding.
         if matches!(marker, 0xC0..=0xCF) && !matches!(marker, 0xC4 | 0xC8 | 0xCC) {
             let &[_, h1, h2, w1, w2, ..] = content else { return None };
             let side = |high, low| usize::from(u16::from_be_bytes([high, low]));
@@ -97,14 +96,14 @@ pub(crate) fn stated_size(file: &[u8]) -> Option<Size> {
     None
 }
 
-/// The next marker, its content, and what follows; `None` at the end of the file, which may come early.
+/// The next marker, its content, and the rest of the file; `None` at the end, which may come early.
 fn next_segment(mut rest: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     loop {
         let start = rest.iter().position(|&byte| byte == 0xFF)?;
         rest = &rest[start..];
         let marker = *rest.get(1)?;
         match marker {
-            // Padding, an escaped byte, and a restart that nobody waits for.
+            // Padding, then an escaped byte or a stray restart marker.
             0xFF => rest = &rest[1..],
             0x00 | 0x01 | 0xD0..=0xD8 => rest = &rest[2..],
             0xD9 => return Some((marker, &[], &rest[2..])),
@@ -123,8 +122,8 @@ fn quantisation_tables(mut content: &[u8], tables: &mut Tables) -> Option<()> {
         let length = if wide { 128 } else { 64 };
         let values = rest.get(..length)?;
         let mut table = [0; 64];
-        for (index, place) in ZIGZAG.iter().enumerate() {
-            table[usize::from(*place)] = if wide {
+        for (index, position) in ZIGZAG.iter().enumerate() {
+            table[usize::from(*position)] = if wide {
                 u16::from_be_bytes([values[2 * index], values[2 * index + 1]])
             } else {
                 u16::from(values[index])

@@ -1,11 +1,11 @@
-//! From coefficients to red, green and blue.
+//! From coefficients to RGB.
 
 use image::RgbImage;
 
 use super::frame::{Component, Frame};
 use super::{Tables, transform};
 
-/// The values of one component, at its own size.
+/// The samples of one component, at its own size.
 struct Plane {
     width: usize,
     height: usize,
@@ -19,7 +19,7 @@ impl Plane {
     }
 }
 
-/// The picture.
+/// The image as RGB.
 pub(super) fn image(frame: &Frame, tables: &Tables) -> Option<RgbImage> {
     let planes = frame.components.iter().map(|component| plane(frame, component)).collect::<Option<Vec<_>>>()?;
     let Frame { width, height, .. } = *frame;
@@ -35,12 +35,12 @@ pub(super) fn image(frame: &Frame, tables: &Tables) -> Option<RgbImage> {
         Some(transform) => transform == 0,
         None => frame.is_named_rgb(),
     };
-    let colours = Colours::new();
+    let colours = ColourTables::new();
     let mut lines = [vec![0; width], vec![0; width], vec![0; width]];
     let mut sums = Vec::new();
     for (row, out) in pixels.chunks_exact_mut(width * 3).enumerate() {
         for ((line, plane), component) in lines.iter_mut().zip(&planes).zip(&frame.components) {
-            enlarge(frame, component, plane, row, line, &mut sums);
+            upsample(frame, component, plane, row, line, &mut sums);
         }
         let [first, second, third] = &lines;
         for (((pixel, &y), &cb), &cr) in out.as_chunks_mut::<3>().0.iter_mut().zip(first).zip(second).zip(third) {
@@ -62,14 +62,14 @@ fn plane(frame: &Frame, component: &Component) -> Option<Plane> {
     Some(Plane { width, height, stride, values })
 }
 
-/// One row of a component at the size of the picture: `jdsample.c`. Halves are enlarged by a triangle, anything else and very
-/// narrow pictures by repeating.
-fn enlarge(frame: &Frame, component: &Component, plane: &Plane, row: usize, line: &mut [u8], sums: &mut Vec<u16>) {
+/// One row of a component, upsampled to the size of the image (`jdsample.c`): by a triangle filter where its factor is 2, by
+/// repetition otherwise and in very narrow images.
+fn upsample(frame: &Frame, component: &Component, plane: &Plane, row: usize, line: &mut [u8], sums: &mut Vec<u16>) {
     let (across, down) = (frame.most_across / component.across, frame.most_down / component.down);
     let is_whole = frame.most_across.is_multiple_of(component.across) && frame.most_down.is_multiple_of(component.down);
     let own_row = (row * component.down / frame.most_down).min(plane.height - 1);
     let near = plane.row(own_row);
-    // The row that counts a quarter: the one above for the upper half of a row, the one below for the lower.
+    // The row with a weight of a quarter: the one above for even rows, the one below for odd rows.
     let other = || {
         let other = if row.is_multiple_of(2) { own_row.saturating_sub(1) } else { (own_row + 1).min(plane.height - 1) };
         plane.row(other)
@@ -119,19 +119,19 @@ fn enlarge(frame: &Frame, component: &Component, plane: &Plane, row: usize, line
     }
 }
 
-/// Tables from brightness and colour to red, green and blue: `jdcolor.c`.
-struct Colours {
+/// The tables of the conversion from YCbCr to RGB (`jdcolor.c`).
+struct ColourTables {
     red: [i16; 256],
     blue: [i16; 256],
     green_of_cr: [i32; 256],
     green_of_cb: [i32; 256],
 }
 
-impl Colours {
+impl ColourTables {
     fn new() -> Self {
         // 1.402, 1.772, 0.71414 and 0.34414 times 65536.
         let table = |factor: i32| std::array::from_fn(|value| ((factor * (value as i32 - 128) + 32768) >> 16) as i16);
-        Colours {
+        ColourTables {
             red: table(91881),
             blue: table(116130),
             green_of_cr: std::array::from_fn(|value| -46802 * (value as i32 - 128)),

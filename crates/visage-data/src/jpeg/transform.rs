@@ -1,13 +1,13 @@
-//! The inverse transform of a block: `jidctint.c` of libjpeg, the accurate integer one, after Loeffler, Ligtenberg and
-//! Moschytz (ICASSP 1989).
+//! The inverse DCT of a block: libjpeg's accurate integer version (`jidctint.c`), after Loeffler, Ligtenberg and Moschytz
+//! (ICASSP 1989).
 
-/// Fractional bits of the constants, and of what goes from the first pass to the second.
+/// Fractional bits of the constants, and of the values between the two passes.
 const CONSTANT_BITS: u32 = 13;
 const PASS_BITS: u32 = 2;
 
-/// Eight coefficients to eight values, scaled by 2^`CONSTANT_BITS`.
+/// The inverse DCT of eight coefficients, scaled by 2^`CONSTANT_BITS`.
 #[inline(always)]
-fn eight(input: [i32; 8]) -> [i32; 8] {
+fn inverse_dct(input: [i32; 8]) -> [i32; 8] {
     let [i0, i1, i2, i3, i4, i5, i6, i7] = input;
     // The even part. The constants are libjpeg's FIX_0_541196100 and so on.
     let z1 = (i2.wrapping_add(i6)).wrapping_mul(4433);
@@ -45,25 +45,25 @@ fn rounded(value: i32, bits: u32) -> i32 {
     value.wrapping_add(1 << (bits - 1)) >> bits
 }
 
-/// Writes the 8x8 values of a block into `plane`, whose rows are `stride` long, at `start`.
+/// Writes the 8x8 samples of a block to `plane` at `start`; the rows of `plane` are `stride` long.
 pub(super) fn block(coefficients: &[i16; 64], quantisation: &[u16; 64], plane: &mut [u8], start: usize, stride: usize) {
     let at = |index: usize| i32::from(coefficients[index]).wrapping_mul(i32::from(quantisation[index]));
     let value = |level: i32| (level + 128).clamp(0, 255) as u8;
     if coefficients[1..].iter().all(|&coefficient| coefficient == 0) {
-        // What both passes come to.
+        // The result of both passes for a constant block.
         let level = value(rounded(at(0) << PASS_BITS, PASS_BITS + 3));
         (0..8).for_each(|row| plane[start + row * stride..][..8].fill(level));
         return;
     }
     let mut between = [0; 64];
     for column in 0..8 {
-        let out = eight(std::array::from_fn(|row| at(row * 8 + column)));
+        let out = inverse_dct(std::array::from_fn(|row| at(row * 8 + column)));
         for (row, value) in out.into_iter().enumerate() {
             between[row * 8 + column] = rounded(value, CONSTANT_BITS - PASS_BITS);
         }
     }
     for row in 0..8 {
-        let out = eight(std::array::from_fn(|column| between[row * 8 + column]));
+        let out = inverse_dct(std::array::from_fn(|column| between[row * 8 + column]));
         let line = &mut plane[start + row * stride..][..8];
         for (pixel, level) in line.iter_mut().zip(out) {
             *pixel = value(rounded(level, CONSTANT_BITS + PASS_BITS + 3));

@@ -1,21 +1,24 @@
-//! CelebA (Liu et al., "Deep Learning Face Attributes in the Wild", ICCV 2015), in the forms in which people have it.
+//! CelebA (Liu et al., "Deep Learning Face Attributes in the Wild", ICCV 2015) in the layouts in which people have it.
 //!
-//! Its tables are known by their names, wherever they lie: `list_attr_celeba` as `.txt` (the original, in `Anno/` or, as
-//! torchvision keeps it, beside everything else) or as `.csv` (Kaggle's). The others, all optional, hold an image name
-//! and one or more values a line, some after a line with their number and a header.
+//! Its tables are found by their names, in any folder: `list_attr_celeba` as `.txt` (the original, in `Anno/`, or in
+//! torchvision's copy beside everything else) or as `.csv` (Kaggle's). The companion tables are optional. Each line holds an
+//! image name and one or more values; a line with the number of rows and a header may come first.
 
+use super::columns::split_of_value;
 use super::faults::Faults;
-use super::images::locate;
-use super::rows::plain_rows;
-use super::table::{Table, split_value};
-use super::{Contents, text};
+use super::locate::locate;
+use super::reader::{Contents, SourceFiles};
+use super::rows::{plain_rows, text};
+use super::table::Table;
+use super::text_table::read_table;
 use crate::error::{DataError, TableFault};
 use crate::files::{Files, Listing};
 use crate::sample::Sample;
 
-const LABELS: &str = "list_attr_celeba";
+/// The name of the table of labels, without its extension.
+pub(super) const LABELS: &str = "list_attr_celeba";
 
-/// How the names of the folder and the archive of its images begin: `img_align_celeba`, `img_align_celeba_png`,
+/// How the names of the folder and the archive of the images begin: `img_align_celeba`, `img_align_celeba_png`,
 /// `img_celeba`.
 const IMAGE_FOLDERS: [&str; 2] = ["img_align_celeba", "img_celeba"];
 
@@ -23,9 +26,9 @@ const IMAGE_FOLDERS: [&str; 2] = ["img_align_celeba", "img_celeba"];
 struct Companion {
     /// Its name without the extension.
     name: &'static str,
-    /// How many values follow an image's name.
+    /// The number of values after an image's name.
     values: usize,
-    /// Stores them.
+    /// Stores the values in a sample.
     set: fn(&mut Sample, &[&str]) -> Result<(), TableFault>,
 }
 
@@ -36,8 +39,8 @@ const COMPANIONS: [Companion; 4] = [
     Companion { name: "list_bbox_celeba", values: 4, set: set_box },
 ];
 
-/// The table of labels: the one fewest folders down.
-pub(super) fn labels(listing: &Listing) -> Option<&str> {
+/// The table of labels, the fewest folders down.
+pub(super) fn find_labels(listing: &Listing) -> Option<&str> {
     find(listing, LABELS)
 }
 
@@ -49,11 +52,13 @@ fn find<'a>(listing: &'a Listing, wanted: &str) -> Option<&'a str> {
     listing.files.iter().filter(is_wanted).min_by_key(|name| name.matches('/').count()).map(String::as_str)
 }
 
-/// Reads CelebA by its table of labels.
-pub(super) fn read(files: Files, listing: &Listing, labels: &str, faults: &mut Faults) -> Result<Contents, DataError> {
-    let mut table = Table::read(&files, labels, faults)?;
+/// Reads the table of labels and its companions.
+pub(super) fn read(source: SourceFiles, faults: &mut Faults) -> Result<Contents, DataError> {
+    let SourceFiles { files, listing, names } = source;
+    let labels = names.first().map(String::as_str).unwrap_or_default();
+    let mut table = read_table(&files, labels, faults)?;
     for companion in COMPANIONS {
-        if let Some(name) = find(listing, companion.name) {
+        if let Some(name) = find(&listing, companion.name) {
             companion.read(&files, name, &mut table, faults)?;
         }
     }
@@ -64,21 +69,12 @@ pub(super) fn read(files: Files, listing: &Listing, labels: &str, faults: &mut F
     let (anno, _) = labels.rsplit_once('/').unwrap_or(("", labels));
     let root = anno.strip_suffix("Anno").unwrap_or(anno);
     let expected = format!("{root}Img/img_align_celeba/");
-    let (images, note) = locate(files, listing, &expected, is_image_folder, &table.samples)?;
-    let mut notes = table.notes;
-    notes.extend(note);
-    Ok(Contents {
-        form: "CelebA",
-        attributes: table.attributes,
-        categories: table.categories,
-        samples: table.samples,
-        images,
-        notes,
-    })
+    let (images, note) = locate(files, &listing, &expected, is_image_folder, &table.samples)?;
+    Ok(Contents::new("CelebA", table, images, note))
 }
 
 fn set_split(sample: &mut Sample, values: &[&str]) -> Result<(), TableFault> {
-    sample.split = Some(split_value(values[0])?);
+    sample.split = Some(split_of_value(values[0])?);
     Ok(())
 }
 
@@ -90,19 +86,19 @@ fn set_identity(sample: &mut Sample, values: &[&str]) -> Result<(), TableFault> 
 fn set_landmarks(sample: &mut Sample, values: &[&str]) -> Result<(), TableFault> {
     let mut points = [[0; 2]; 5];
     for (point, values) in points.iter_mut().zip(values.chunks(2)) {
-        *point = [number(values[0])?, number(values[1])?];
+        *point = [integer(values[0])?, integer(values[1])?];
     }
     sample.landmarks = Some(points);
     Ok(())
 }
 
 fn set_box(sample: &mut Sample, values: &[&str]) -> Result<(), TableFault> {
-    sample.face_box = Some([number(values[0])?, number(values[1])?, number(values[2])?, number(values[3])?]);
+    sample.face_box = Some([integer(values[0])?, integer(values[1])?, integer(values[2])?, integer(values[3])?]);
     Ok(())
 }
 
-fn number(value: &str) -> Result<i32, TableFault> {
-    value.parse().map_err(|_| TableFault::NoNumber { value: value.to_owned() })
+fn integer(value: &str) -> Result<i32, TableFault> {
+    value.parse().map_err(|_| TableFault::NotInteger { value: value.to_owned() })
 }
 
 impl Companion {
@@ -110,18 +106,18 @@ impl Companion {
     fn read(&self, files: &Files, name: &str, table: &mut Table, faults: &mut Faults) -> Result<(), DataError> {
         let bytes = files.read_table(name)?;
         let file = files.describe(name);
-        // The line of each sample in this table; 0 where it has none yet.
+        // The line of each sample in this table; 0 if none is found yet.
         let mut seen = vec![0; table.samples.len()];
-        let mut begun = false;
+        let mut in_rows = false;
         for (line, row) in plain_rows(&bytes) {
-            // A number of rows and a header may come first; neither begins with an image.
+            // The number of rows and a header may come first; neither begins with an image name.
             let is_image = row.first().and_then(|name| text(name).ok()).is_some_and(|n| table.by_image.contains_key(n));
-            if !begun && !is_image && line <= 2 && !row.first().is_some_and(|name| name.contains(&b'.')) {
+            if !in_rows && !is_image && line <= 2 && !row.first().is_some_and(|name| name.contains(&b'.')) {
                 continue;
             }
-            begun = true;
+            in_rows = true;
             if let Err(fault) = self.read_row(&row, line, table, &mut seen) {
-                faults.take(&file, line, fault)?;
+                faults.report(&file, line, fault)?;
             }
         }
         match seen.iter().position(|&line| line == 0) {
@@ -132,7 +128,7 @@ impl Companion {
                     companion: file,
                     missing: seen.iter().filter(|&&line| line == 0).count(),
                 };
-                faults.take(&table.file, table.lines[first], fault)
+                faults.report(&table.file, table.lines[first], fault)
             }
         }
     }

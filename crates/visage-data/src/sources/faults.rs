@@ -1,42 +1,42 @@
-//! Where what is wrong with a table goes.
+//! What happens to the faults of tables.
 
 use crate::error::{DataError, TableFault};
 
-/// Takes the faults of tables: the first one ends the reading, or all are kept and the rows at fault left out.
-#[derive(Debug, Default)]
+/// Refuses the first fault, or collects all of them while the faulty rows are left out.
+#[derive(Debug)]
 pub(crate) struct Faults {
-    kept: Option<Vec<DataError>>,
+    collected: Option<Vec<DataError>>,
 }
 
 impl Faults {
     /// The first fault is an error.
-    pub(crate) fn refused() -> Self {
-        Faults { kept: None }
+    pub(crate) fn refuse() -> Self {
+        Faults { collected: None }
     }
 
-    /// Faults are kept.
-    pub(crate) fn kept() -> Self {
-        Faults { kept: Some(Vec::new()) }
+    /// Faults are collected.
+    pub(crate) fn collect() -> Self {
+        Faults { collected: Some(Vec::new()) }
     }
 
-    /// Takes the fault of a row.
+    /// Reports the fault of a row.
     ///
     /// # Errors
     ///
-    /// The fault itself, where it is refused.
-    pub(crate) fn take(&mut self, file: &str, line: u64, fault: TableFault) -> Result<(), DataError> {
+    /// The fault, where faults are refused.
+    pub(super) fn report(&mut self, file: &str, line: u64, fault: TableFault) -> Result<(), DataError> {
         let error = DataError::Table { file: file.to_owned(), line, fault };
-        match &mut self.kept {
+        match &mut self.collected {
             None => Err(error),
-            Some(kept) => {
-                kept.push(error);
+            Some(collected) => {
+                collected.push(error);
                 Ok(())
             }
         }
     }
 
-    /// What was kept.
-    pub(crate) fn into_kept(self) -> Vec<DataError> {
-        self.kept.unwrap_or_default()
+    /// The faults collected.
+    pub(crate) fn into_collected(self) -> Vec<DataError> {
+        self.collected.unwrap_or_default()
     }
 }

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use image::ImageFormat;
 use visage_data::convert::{Layout, convert};
-use visage_data::{DataError, Dataset, Preparation, Resize, Size, Verification, pack, verify};
+use visage_data::verify::{self, Verification};
+use visage_data::{DataError, Dataset, Preparation, Resize, Size, pack};
 
 use crate::fixtures::{Entry, celeba_images, celeba_tables, encoded, folder, text};
 use crate::forms::check_six;
@@ -161,7 +162,7 @@ fn verifying_reports_everything_in_one_pass() {
     assert_eq!((verification.images, verification.decoded), (7, 5));
     let expected = [
         ("faulty_row", 3, "line 6: `7` in column `Male`"),
-        ("faulty_row", 3, "line 9: image `a.png` is listed already on line 2"),
+        ("faulty_row", 3, "line 9: image `a.png` is already listed on line 2"),
         ("faulty_row", 3, "line 11: 2 fields"),
         ("missing_image", 1, "d.png"),
         ("bad_image", 1, "f.png: "),

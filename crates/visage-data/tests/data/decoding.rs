@@ -1,4 +1,4 @@
-//! Image files of every kind against the pixels that Pillow reads from them (`tests/files/make.py`).
+//! Image files of every kind, compared with Pillow's pixels (`tests/files/make.py`).
 
 use std::fs;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use visage_data::{Preparation, Size};
 
 const FILES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/files/images");
 
-/// Every image file that was made, by name.
+/// Every image file, by name.
 fn files() -> Vec<(String, PathBuf)> {
     let mut files: Vec<_> = fs::read_dir(FILES)
         .unwrap()
@@ -31,7 +31,7 @@ fn every_kind_of_file_reads_as_pillow_reads_it() {
             Ok(pixels) => {
                 let offsets = pixels.iter().zip(expected.as_raw()).map(|(a, b)| a.abs_diff(*b));
                 let furthest = offsets.clone().max().unwrap();
-                // Of a progressive file that is cut short, libjpeg guesses the detail that is missing.
+                // In truncated progressive files, libjpeg estimates the missing detail.
                 let allowed = if name == "truncated_progressive.jpg" { 48 } else { 1 };
                 if furthest > allowed {
                     wrong.push(format!("{name}: up to {furthest}, {} values", offsets.filter(|o| *o > 1).count()));

@@ -1,16 +1,17 @@
-//! Small datasets to open, made on the spot.
+//! Small datasets, made by the tests.
 
 use std::fs::{self, File};
 use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
 
 use image::{ImageFormat, Rgb, RgbImage};
+use proptest::prelude::ProptestConfig;
 use tempfile::TempDir;
 
-/// A file for a fixture: its name below the root, and its content.
+/// A file of a fixture: its name below the root, and its content.
 pub type Entry = (String, Vec<u8>);
 
-/// A named file with text in it.
+/// A text file.
 pub fn text(name: &str, content: &str) -> Entry {
     (name.to_owned(), content.as_bytes().to_vec())
 }
@@ -88,4 +89,12 @@ pub fn table_with_images(count: usize) -> Vec<Entry> {
     }
     entries.push(text("labels.csv", &table));
     entries
+}
+
+/// `count` cases of a property test, or `PROPTEST_CASES` where that is set: emulators and sanitizers run fewer.
+pub fn cases(count: u32) -> ProptestConfig {
+    match std::env::var_os("PROPTEST_CASES") {
+        Some(_) => ProptestConfig::default(),
+        None => ProptestConfig::with_cases(count),
+    }
 }

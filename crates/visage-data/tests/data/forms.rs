@@ -1,5 +1,5 @@
-//! The forms in which people have datasets: written by other programs (`tests/files/make.py`), or with what is met in
-//! the wild put into CelebA's tables.
+//! The formats of datasets: files written by other programs (`tests/files/make.py`), and CelebA's tables with the quirks of its
+//! many copies.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ fn made(name: &str) -> PathBuf {
     Path::new(FILES).join(name)
 }
 
-/// What every form of the six pictures must hold.
+/// Checks that any format of the six pictures has the same content.
 pub fn check_six(dataset: &Dataset) {
     assert_eq!(dataset.attributes(), ["Male", "Smiling"]);
     let splits = Split::ALL.map(|split| dataset.indices(split).len());
@@ -61,7 +61,7 @@ fn an_archive_inside_an_archive_opens_stored_or_compressed() {
 #[test]
 fn tables_of_pandas_open_with_images_in_a_tar_or_a_folder() {
     for name in ["labels.tsv", "labels.jsonl"] {
-        // Beside them lie a tar archive and a folder of the pictures.
+        // The tar archive and the folder of the pictures are beside them.
         check_six(&Dataset::open(&made(name)).unwrap());
         for pictures in ["pictures", "pictures.tar"] {
             let home = tempfile::tempdir().unwrap();
@@ -180,7 +180,7 @@ fn several_tables_are_parts_of_one() {
     assert!(message.contains("b.csv, line 3") && message.contains("a.csv, line 2"), "{message}");
 }
 
-/// The five images of [`celeba_tables`], however they are laid out.
+/// Checks any layout of the five images of [`celeba_tables`].
 fn check_five(path: &Path) -> Dataset {
     let dataset = Dataset::open(path).unwrap();
     assert_eq!(dataset.attributes(), ["Male", "Smiling"]);
@@ -195,7 +195,7 @@ fn check_five(path: &Path) -> Dataset {
 }
 
 #[test]
-fn celeba_is_found_in_whatever_folders_it_lies() {
+fn celeba_is_found_in_any_folders() {
     let flat = |(name, content): Entry| (name.rsplit('/').next().unwrap().to_owned(), content);
     let tables: Vec<Entry> = celeba_tables().into_iter().map(flat).collect();
     for images in ["img_align_celeba/", "img_align_celeba/img_align_celeba/", "", "celeba/img_align_celeba/"] {
@@ -211,7 +211,7 @@ fn celeba_is_found_in_whatever_folders_it_lies() {
             check_five(&path);
         }
     }
-    // The one archive that everything is still in, in a folder.
+    // A folder with one archive that holds everything.
     let (home, _) = archive(&[tables.clone(), celeba_images("img_align_celeba/")].concat());
     check_five(home.path());
     // Aligned pictures as PNG, under the names of the tables.
@@ -281,7 +281,7 @@ fn text_of(table: usize) -> String {
 }
 
 #[test]
-fn a_failed_download_is_named_as_that() {
+fn a_failed_download_is_recognised() {
     let page = b"<!DOCTYPE html><html><head><title>Google Drive - Quota exceeded</title></head></html>".to_vec();
     let mut entries = celeba_tables();
     entries.push(("Img/img_align_celeba.zip".to_owned(), page.clone()));
@@ -298,7 +298,7 @@ fn a_failed_download_is_named_as_that() {
 }
 
 #[test]
-fn what_is_missing_from_a_copy_is_counted() {
+fn missing_images_of_a_copy_are_counted() {
     let mut entries = [celeba_tables(), celeba_images("Img/img_align_celeba/")].concat();
     entries.retain(|(name, _)| !name.ends_with("000004.jpg") && !name.ends_with("000002.jpg"));
     for (_home, path) in [folder(&entries), archive(&entries)] {
@@ -310,7 +310,7 @@ fn what_is_missing_from_a_copy_is_counted() {
             assert!(message.contains(part), "`{part}` is not in: {message}");
         }
     }
-    // An archive cut short says how far it came.
+    // The error of a truncated archive states how many files are complete.
     let (home, path) = archive(&celeba_images("img_align_celeba/"));
     let bytes = fs::read(&path).unwrap();
     fs::write(&path, &bytes[..bytes.len() * 3 / 5]).unwrap();

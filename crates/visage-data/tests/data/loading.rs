@@ -1,4 +1,4 @@
-//! The loader: order, reproducibility, bounded memory, failure.
+//! The loader: order, reproducibility, bounded memory, errors.
 
 use std::error::Error;
 use std::fs;
@@ -12,7 +12,7 @@ use visage_data::{
     Augmentation, Batch, DataError, Dataset, Label, Loader, LoaderOptions, Noise, Preparation, Size, Split,
 };
 
-use crate::fixtures::{archive, encoded, folder, table_with_images};
+use crate::fixtures::{archive, cases, encoded, folder, table_with_images};
 
 const SIZE: Size = Size { height: 10, width: 8 };
 
@@ -39,7 +39,7 @@ fn load(dataset: &Arc<Dataset>, options: LoaderOptions) -> Vec<Batch> {
     loader(dataset, options).collect::<Result<_, _>>().unwrap()
 }
 
-/// What `work` returns on one of so many threads of a pool.
+/// Runs `work` on a thread pool with this many threads.
 fn with_threads<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
     rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(work)
 }
@@ -70,7 +70,7 @@ fn batches_in_order_hold_each_sample_once_with_its_pixels_and_labels() {
 }
 
 #[test]
-fn an_image_that_comes_again_is_augmented_anew() {
+fn a_repeated_image_is_augmented_differently() {
     let (_home, path) = folder(&table_with_images(4));
     let augmentation =
         Augmentation { noise: Some(Noise { probability: 1.0, variance: [10.0, 50.0] }), ..Augmentation::default() };
@@ -82,7 +82,7 @@ fn an_image_that_comes_again_is_augmented_anew() {
     let repeated = batches(vec![2, 1, 2, 2]);
     let images: Vec<&[u8]> = repeated.iter().flat_map(|batch| batch.pixels.chunks_exact(SIZE.pixels() * 3)).collect();
     assert!(images[0] != images[2] && images[2] != images[3] && images[0] != images[3]);
-    assert_eq!(batches(vec![2, 1])[0], repeated[0], "the first time it is as it would be alone");
+    assert_eq!(batches(vec![2, 1])[0], repeated[0], "its first occurrence is as without repetition");
     assert_eq!(with_threads(3, || batches(vec![2, 1, 2, 2])), repeated);
 }
 
@@ -90,7 +90,7 @@ fn an_image_that_comes_again_is_augmented_anew() {
 fn an_epoch_is_the_same_for_any_number_of_threads_and_from_any_start() {
     let (_home, path) = folder(&table_with_images(41));
     let dataset = open(&path);
-    // This thread is none of a pool: others make all of it.
+    // This thread belongs to no pool: others load everything.
     let whole = load(&dataset, training());
     assert_eq!(whole.len(), 11);
     for threads in [1, 2, 3, 20] {
@@ -121,7 +121,7 @@ fn order_and_augmentation_follow_seed_and_epoch() {
         assert_ne!(order(&load(&dataset, other)), order(&base));
     }
 
-    // What happens to a sample does not depend on where in the epoch it comes.
+    // The augmentation of a sample does not depend on its position in the epoch.
     let in_order = load(&dataset, LoaderOptions { shuffle: false, ..training() });
     let image = |batches: &[Batch], index: usize| {
         let batch = batches.iter().find(|batch| batch.indices.contains(&index)).unwrap();
@@ -162,11 +162,11 @@ fn a_damaged_image_is_an_error_that_names_it_in_its_turn() {
 }
 
 #[test]
-fn the_loader_works_ahead_only_so_far() {
+fn the_loader_works_ahead_by_a_bounded_number_of_batches() {
     let (_home, path) = folder(&table_with_images(40));
     let dataset = open(&path);
     let file = |number: usize| path.join(format!("images/{number}.png"));
-    // With two batches of prefetch, and an image a batch, two may be made before any is taken.
+    // With a prefetch of two batches of one image, two images may be loaded before any is taken.
     for number in 2..40 {
         fs::remove_file(file(number)).unwrap();
     }
@@ -176,11 +176,11 @@ fn the_loader_works_ahead_only_so_far() {
         fs::write(file(number), encoded(number, ImageFormat::Png)).unwrap();
     }
     let batches: Result<Vec<_>, _> = loader.collect();
-    assert_eq!(batches.expect("no image was read before its time").len(), 40);
+    assert_eq!(batches.expect("no image was read too early").len(), 40);
 }
 
 #[test]
-fn an_early_end_is_soon_an_end() {
+fn a_dropped_loader_stops_soon() {
     let (_home, path) = folder(&table_with_images(60));
     let dataset = open(&path);
     for taken in 0..4 {
@@ -189,17 +189,17 @@ fn an_early_end_is_soon_an_end() {
             loader.next().unwrap().unwrap();
         }
         drop(loader);
-        // What is left of it holds the only other references.
+        // Its remaining tasks hold the only other references.
         let until = Instant::now() + Duration::from_secs(60);
         while Arc::strong_count(&dataset) > 1 {
-            assert!(Instant::now() < until, "the images of a loader that is gone are still being made");
+            assert!(Instant::now() < until, "a dropped loader still loads images");
             std::thread::sleep(Duration::from_millis(1));
         }
     }
 }
 
 #[test]
-fn settings_that_make_no_sense_are_refused() {
+fn invalid_settings_are_refused() {
     let (_home, path) = folder(&table_with_images(3));
     let dataset = open(&path);
     let start = |indices: Vec<usize>, preparation: &Preparation, options: LoaderOptions| {
@@ -222,9 +222,9 @@ fn settings_that_make_no_sense_are_refused() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(16))]
+    #![proptest_config(cases(16))]
 
-    /// Every sample comes exactly once, in as many batches as announced.
+    /// Every sample is delivered exactly once, in the announced number of batches.
     #[test]
     fn an_epoch_is_complete(samples in 1usize..30, batch_size in 1usize..12, prefetch in 0usize..4) {
         let (_home, path) = folder(&table_with_images(samples));

@@ -4,6 +4,7 @@ mod copies;
 mod decoding;
 mod fixtures;
 mod forms;
+mod fuzz_seeds;
 mod loading;
 mod opening;
 mod preparing;

@@ -1,4 +1,4 @@
-//! Opening datasets, and refusing faulty ones.
+//! Opening datasets and refusing faulty ones.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -14,7 +14,7 @@ use crate::fixtures::{
     table_with_images, text, write_archive,
 };
 
-/// What every form of the same CelebA must hold.
+/// Checks that any layout of the same CelebA has the same content.
 fn check_celeba(path: &Path) -> Dataset {
     let dataset = Dataset::open(path).unwrap();
     assert_eq!(dataset.name(), "faces");
@@ -86,7 +86,7 @@ fn celeba_tolerates_byte_order_marks_carriage_returns_and_blank_ends() {
 }
 
 #[test]
-fn celeba_does_without_its_splits_and_identities() {
+fn celeba_opens_without_splits_and_identities() {
     let (_home, path) = folder(&celeba_tables()[..1]);
     let dataset = Dataset::open(&path).unwrap();
     assert!(!dataset.has_splits());
@@ -146,7 +146,7 @@ fn a_split_file_that_disagrees_with_the_labels_is_located() {
         table("000002.jpg 0\n000001.jpg 0\n000002.jpg 1\n"),
         at(3, TableFault::RepeatedImage { image: "000002.jpg".into(), first_line: 1 })
     );
-    // The row that lacks a partner is in the labels.
+    // The error names the row in the labels.
     let (file, line, fault) = table("000001.jpg 0\n000002.jpg 0\n000004.jpg 0\n");
     assert_eq!((file.as_str(), line), (CELEBA_LABELS, 5));
     assert!(matches!(fault, TableFault::MissingRow { image, missing: 2, .. } if image == "000003.jpg"));
@@ -182,7 +182,7 @@ fn a_table_opens_from_its_file_its_folder_and_an_archive() {
         fingerprints.push(dataset.fingerprint());
     }
     fingerprints.dedup();
-    assert_eq!(fingerprints.len(), 1, "the form of a table does not change what it says");
+    assert_eq!(fingerprints.len(), 1, "every form of a table has the same content");
 }
 
 fn open_table(content: &str) -> Result<Dataset, (u64, TableFault)> {
@@ -195,7 +195,7 @@ fn open_table(content: &str) -> Result<Dataset, (u64, TableFault)> {
 }
 
 #[test]
-fn columns_are_told_apart_by_name() {
+fn columns_are_recognised_by_name() {
     let dataset = open_table(
         "\u{feff}Bald, partition ,image_id,identity,Hat\r\n1,0,a.jpg,p1,\r\n-1,2,\"b, c.jpg\",,1.0\r\n,,d.jpg,p2,-1\r\n\r\n  \r\n",
     )
@@ -221,7 +221,7 @@ fn columns_are_told_apart_by_name() {
 }
 
 #[test]
-fn a_column_of_words_is_no_attribute_but_parts_the_images() {
+fn a_text_column_is_a_category_and_not_an_attribute() {
     let dataset =
         open_table("image,Bald,age_band,Hat,city\na.jpg,1,18-29,0,\nb.jpg,0,,1,\nc.jpg,0,30+,0,Ulm\n").unwrap();
     assert_eq!(
@@ -232,7 +232,7 @@ fn a_column_of_words_is_no_attribute_but_parts_the_images() {
         dataset.samples().iter().map(|sample| sample.categories.iter().map(Option::as_deref).collect()).collect();
     assert_eq!(said, [[Some("18-29"), None], [None, None], [Some("30+"), Some("Ulm")]]);
     assert_eq!(&*dataset.samples()[2].labels, [Absent, Absent]);
-    // Nothing a model learns from.
+    // Categories are not part of the fingerprint.
     let without = open_table("image,Bald,Hat\na.jpg,1,0\nb.jpg,0,1\nc.jpg,0,0\n").unwrap();
     assert_eq!(dataset.fingerprint(), without.fingerprint());
     assert!(matches!(open_table("image,city\na.jpg,Ulm\n"), Err((1, TableFault::NoAttributes))));
@@ -261,7 +261,7 @@ fn faults_in_a_table_are_located() {
             (4, TableFault::FieldCount { found, expected: 2 })
         );
     }
-    // Lines are those an editor shows, whatever ends them and whatever is quoted.
+    // Lines are counted as in an editor, with any line ends and quoted line breaks.
     let count = TableFault::FieldCount { found: 1, expected: 2 };
     assert_eq!(fault("\r\nimage,Bald\r\na.jpg,1\r\n\r\n \r\nb.jpg\r\n"), (6, count.clone()));
     assert_eq!(fault("image,Bald\n\"a\nb.jpg\",1\nc.jpg\n"), (4, count));
@@ -302,7 +302,7 @@ fn no_table_and_several_tables_are_refused() {
 }
 
 #[test]
-fn a_fingerprint_follows_all_that_a_model_learns_from() {
+fn a_fingerprint_depends_on_everything_a_model_learns_from() {
     let print = |content: &str| open_table(content).unwrap().fingerprint();
     let original = print("image,split,Bald\na.jpg,train,1\nb.jpg,train,0\n");
     assert_eq!(original.len(), 64);
@@ -327,7 +327,7 @@ fn a_fingerprint_follows_all_that_a_model_learns_from() {
 fn assigned_splits_have_their_shares_and_keep_people_together() {
     let mut content = "image,identity,Bald\n".to_owned();
     for number in 0..1000 {
-        // 150 people of 1 to 9 images each, and 250 images of nobody in particular.
+        // 150 people with 1 to 9 images each, and 250 images without a person.
         let identity = if number % 4 == 3 { String::new() } else { format!("p{}", number * number % 151) };
         content += &format!("{number}.jpg,{identity},{}\n", number % 2);
     }
@@ -390,12 +390,12 @@ fn datasets_are_shared_between_threads() {
     shared::<Dataset>();
 }
 
-/// The file is one that fuzzing found: a length inside a page reaches past the end, at which the Parquet library panics.
+/// Fuzzing found this file: a length inside a page reaches past the end, and the Parquet library panics.
 #[test]
 fn a_damaged_page_of_a_parquet_file_is_an_error() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/files/damaged/page.parquet");
     let dataset = Dataset::open(&path).unwrap();
     let errors = (0..dataset.samples().len()).filter_map(|index| dataset.encoded_image(index).err());
-    let told: Vec<String> = errors.map(|error| format!("{error}: {:?}", error.source())).collect();
-    assert!(told.iter().any(|told| told.contains("page.parquet") && told.contains("a page is damaged")), "{told:?}");
+    let messages: Vec<String> = errors.map(|error| format!("{error}: {:?}", error.source())).collect();
+    assert!(messages.iter().any(|m| m.contains("page.parquet") && m.contains("a page is damaged")), "{messages:?}");
 }

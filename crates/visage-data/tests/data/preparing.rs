@@ -6,6 +6,8 @@ use image::{DynamicImage, GrayImage, ImageFormat, Luma, Rgba, RgbaImage};
 use proptest::prelude::*;
 use visage_data::{Filter, ImageError, Preparation, Resize, Size};
 
+use crate::fixtures::cases;
+
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/");
 
 fn golden(name: &str) -> Vec<u8> {
@@ -41,7 +43,7 @@ fn resizing_equals_pillows_within_one() {
 }
 
 #[test]
-fn an_image_of_the_right_size_is_left_alone() {
+fn an_image_of_the_right_size_is_unchanged() {
     let input = golden("resize_input_178x218.png");
     let size = Size { height: 218, width: 178 };
     let pixels = Preparation::exact(size).pixels(&input).unwrap();
@@ -70,7 +72,7 @@ fn normalisation_equals_torchvisions() {
             let count = channel_values.len() as f64;
             let mean = channel_values.iter().sum::<f64>() / count;
             let variance = channel_values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / count;
-            // One step of a byte, which resizing may differ by, is 1/255/std; means and deviations differ far less.
+            // Resizing may differ by one step of a byte, which is 1/255/std; means and deviations differ far less.
             close(mean, numbers("channel_mean")[channel], 1e-3, "mean");
             close(variance.sqrt(), numbers("channel_std_population")[channel], 1e-3, "standard deviation");
             let step = 1.0 / 255.0 / f64::from(preparation.std[channel]);
@@ -136,7 +138,7 @@ fn damaged_and_extreme_images_are_errors() {
 }
 
 #[test]
-fn a_preparation_survives_its_file_and_refuses_what_it_does_not_know() {
+fn a_preparation_survives_its_file_and_refuses_unknown_keys() {
     let preparation =
         Preparation { mean: Preparation::IMAGENET_MEAN, std: Preparation::IMAGENET_STD, ..shorter_side(256, 224) };
     let json = serde_json::to_string(&preparation).unwrap();
@@ -153,7 +155,7 @@ fn a_preparation_survives_its_file_and_refuses_what_it_does_not_know() {
 }
 
 #[test]
-fn settings_that_make_no_sense_are_refused() {
+fn invalid_settings_are_refused() {
     let base = Preparation::exact(Size::square(128));
     let nan = f32::NAN;
     for (wrong, setting) in [
@@ -171,9 +173,9 @@ fn settings_that_make_no_sense_are_refused() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(cases(64))]
 
-    /// Whatever the image's shape, what comes out has the stated size, and a plain colour stays what it is.
+    /// For any shape of image, the output has the stated size, and a plain colour stays unchanged.
     #[test]
     fn output_has_the_stated_size(width in 1u32..90, height in 1u32..90, side in 1usize..70, crop in 1usize..70, grey: u8) {
         let mut png = Cursor::new(Vec::new());

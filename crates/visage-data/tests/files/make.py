@@ -1,9 +1,9 @@
-"""Makes the files in this folder: images, tables and archives as other programs write them, and what those programs read.
+"""Makes the files in this folder: images, tables and archives written by other programs, and the results of reading them.
 
     python3 -m venv venv && venv/bin/pip install pillow numpy pandas pyarrow opencv-python-headless albumentations==1.4.24
     venv/bin/python make.py
 
-Every picture is drawn here from formulas. Nothing else runs this.
+The pictures are computed from formulas. This is run manually.
 """
 
 import io

@@ -1,12 +1,12 @@
-//! Vectors of NEON, which every 64-bit ARM processor that runs an operating system has.
+//! Vectors for NEON, which every 64-bit ARM processor that runs an operating system has.
 
-use super::Vector;
+use super::{Vector, by_intrinsics};
 use std::arch::aarch64::*;
 
 #[derive(Clone, Copy)]
 pub(crate) struct F32x4(float32x4_t);
 
-// SAFETY of all blocks below: the intrinsics need NEON and valid pointers, which the trait demands of callers.
+// SAFETY of all blocks below: the intrinsics need NEON and valid pointers, as the trait requires of callers.
 impl Vector for F32x4 {
     const LANES: usize = 4;
     const TILE_ROWS: usize = 8;
@@ -21,10 +21,10 @@ impl Vector for F32x4 {
         Self(unsafe { vld1q_f32(from) })
     }
     #[inline(always)]
-    unsafe fn load_first(from: *const f32, first: usize) -> Self {
+    unsafe fn load_partial(from: *const f32, lanes: usize) -> Self {
         unsafe {
             let none = vdup_n_f32(0.0);
-            Self(match first {
+            Self(match lanes {
                 0 => vcombine_f32(none, none),
                 1 => vcombine_f32(vld1_lane_f32::<0>(from, none), none),
                 2 => vcombine_f32(vld1_f32(from), none),
@@ -38,9 +38,9 @@ impl Vector for F32x4 {
         unsafe { vst1q_f32(to, self.0) }
     }
     #[inline(always)]
-    unsafe fn store_first(self, to: *mut f32, first: usize) {
+    unsafe fn store_partial(self, to: *mut f32, lanes: usize) {
         unsafe {
-            match first {
+            match lanes {
                 0 => (),
                 1 => vst1q_lane_f32::<0>(to, self.0),
                 2 => vst1_f32(to, vget_low_f32(self.0)),
@@ -52,45 +52,26 @@ impl Vector for F32x4 {
             }
         }
     }
-    #[inline(always)]
-    unsafe fn add(self, other: Self) -> Self {
-        Self(unsafe { vaddq_f32(self.0, other.0) })
-    }
-    #[inline(always)]
-    unsafe fn sub(self, other: Self) -> Self {
-        Self(unsafe { vsubq_f32(self.0, other.0) })
-    }
+    // `vmaxq_f32` and `vminq_f32` return NaN if an operand is NaN.
+    by_intrinsics!(add: vaddq_f32, sub: vsubq_f32, mul: vmulq_f32, maximum: vmaxq_f32, minimum: vminq_f32);
     #[inline(always)]
     unsafe fn mul_add(self, factor: Self, addend: Self) -> Self {
         Self(unsafe { vfmaq_f32(addend.0, self.0, factor.0) })
-    }
-    #[inline(always)]
-    unsafe fn mul(self, other: Self) -> Self {
-        Self(unsafe { vmulq_f32(self.0, other.0) })
     }
     #[inline(always)]
     unsafe fn reciprocal(self) -> Self {
         Self(unsafe { vdivq_f32(vdupq_n_f32(1.0), self.0) })
     }
     #[inline(always)]
-    unsafe fn at_least(self, bound: Self) -> Self {
-        // Of two operands one of which is NaN the instruction returns the NaN; so does the one below.
-        Self(unsafe { vmaxq_f32(self.0, bound.0) })
+    unsafe fn zero_unless_above(self, z: Self, bound: Self) -> Self {
+        Self(unsafe { zero_where(self.0, vcleq_f32(z.0, bound.0)) })
     }
     #[inline(always)]
-    unsafe fn at_most(self, bound: Self) -> Self {
-        Self(unsafe { vminq_f32(self.0, bound.0) })
+    unsafe fn zero_unless_below(self, z: Self, bound: Self) -> Self {
+        Self(unsafe { zero_where(self.0, vcgeq_f32(z.0, bound.0)) })
     }
     #[inline(always)]
-    unsafe fn where_above(self, z: Self, bound: Self) -> Self {
-        Self(unsafe { without(self.0, vcleq_f32(z.0, bound.0)) })
-    }
-    #[inline(always)]
-    unsafe fn where_below(self, z: Self, bound: Self) -> Self {
-        Self(unsafe { without(self.0, vcgeq_f32(z.0, bound.0)) })
-    }
-    #[inline(always)]
-    unsafe fn times_power(self, shifted: Self) -> Self {
+    unsafe fn ldexp(self, shifted: Self) -> Self {
         unsafe {
             let exponent = vshlq_n_u32::<23>(vreinterpretq_u32_f32(shifted.0));
             Self(vreinterpretq_f32_u32(vaddq_u32(vreinterpretq_u32_f32(self.0), exponent)))
@@ -98,8 +79,8 @@ impl Vector for F32x4 {
     }
 }
 
-/// `values`, but 0 where `mask` is all ones.
+/// `values` with 0 where `mask` is all ones.
 #[inline(always)]
-unsafe fn without(values: float32x4_t, mask: uint32x4_t) -> float32x4_t {
+unsafe fn zero_where(values: float32x4_t, mask: uint32x4_t) -> float32x4_t {
     unsafe { vreinterpretq_f32_u32(vbicq_u32(vreinterpretq_u32_f32(values), mask)) }
 }

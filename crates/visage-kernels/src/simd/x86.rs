@@ -1,22 +1,22 @@
-//! Vectors of AVX2 with FMA, and of AVX-512.
+//! Vectors for AVX2 with FMA, and for AVX-512.
 
-use super::Vector;
+use super::{Vector, by_intrinsics};
 use std::arch::x86_64::*;
 
 #[derive(Clone, Copy)]
 pub(crate) struct F32x8(__m256);
 
 impl F32x8 {
-    /// All ones in the first `first` lanes.
+    /// All ones in the first `lanes` lanes.
     #[inline(always)]
-    unsafe fn mask(first: usize) -> __m256i {
+    unsafe fn mask(lanes: usize) -> __m256i {
         static ONES_THEN_ZEROS: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
-        // SAFETY: `first <= 8`, so the eight values from `8 - first` lie in the table.
-        unsafe { _mm256_loadu_si256(ONES_THEN_ZEROS.as_ptr().add(8 - first).cast()) }
+        // SAFETY: `lanes <= 8`, so the eight values from `8 - lanes` on are in the table.
+        unsafe { _mm256_loadu_si256(ONES_THEN_ZEROS.as_ptr().add(8 - lanes).cast()) }
     }
 }
 
-// SAFETY of all blocks below: the intrinsics need AVX2 or FMA and valid pointers, which the trait demands of callers.
+// SAFETY of all blocks below: the intrinsics need AVX2 or FMA and valid pointers, as the trait requires of callers.
 impl Vector for F32x8 {
     const LANES: usize = 8;
     const TILE_ROWS: usize = 6;
@@ -31,57 +31,46 @@ impl Vector for F32x8 {
         Self(unsafe { _mm256_loadu_ps(from) })
     }
     #[inline(always)]
-    unsafe fn load_first(from: *const f32, first: usize) -> Self {
-        Self(unsafe { _mm256_maskload_ps(from, Self::mask(first)) })
+    unsafe fn load_partial(from: *const f32, lanes: usize) -> Self {
+        Self(unsafe { _mm256_maskload_ps(from, Self::mask(lanes)) })
     }
     #[inline(always)]
     unsafe fn store(self, to: *mut f32) {
         unsafe { _mm256_storeu_ps(to, self.0) }
     }
     #[inline(always)]
-    unsafe fn store_first(self, to: *mut f32, first: usize) {
-        unsafe { _mm256_maskstore_ps(to, Self::mask(first), self.0) }
+    unsafe fn store_partial(self, to: *mut f32, lanes: usize) {
+        unsafe { _mm256_maskstore_ps(to, Self::mask(lanes), self.0) }
     }
-    #[inline(always)]
-    unsafe fn add(self, other: Self) -> Self {
-        Self(unsafe { _mm256_add_ps(self.0, other.0) })
-    }
-    #[inline(always)]
-    unsafe fn sub(self, other: Self) -> Self {
-        Self(unsafe { _mm256_sub_ps(self.0, other.0) })
-    }
+    by_intrinsics!(add: _mm256_add_ps, sub: _mm256_sub_ps, mul: _mm256_mul_ps);
     #[inline(always)]
     unsafe fn mul_add(self, factor: Self, addend: Self) -> Self {
         Self(unsafe { _mm256_fmadd_ps(self.0, factor.0, addend.0) })
-    }
-    #[inline(always)]
-    unsafe fn mul(self, other: Self) -> Self {
-        Self(unsafe { _mm256_mul_ps(self.0, other.0) })
     }
     #[inline(always)]
     unsafe fn reciprocal(self) -> Self {
         Self(unsafe { _mm256_div_ps(_mm256_set1_ps(1.0), self.0) })
     }
     #[inline(always)]
-    unsafe fn at_least(self, other: Self) -> Self {
-        // Of two operands one of which is NaN the instruction returns the second.
+    unsafe fn maximum(self, other: Self) -> Self {
+        // If an operand is NaN, the instruction returns the second one.
         Self(unsafe { _mm256_max_ps(other.0, self.0) })
     }
     #[inline(always)]
-    unsafe fn at_most(self, other: Self) -> Self {
-        // Of two operands one of which is NaN the instruction returns the second.
+    unsafe fn minimum(self, other: Self) -> Self {
+        // If an operand is NaN, the instruction returns the second one.
         Self(unsafe { _mm256_min_ps(other.0, self.0) })
     }
     #[inline(always)]
-    unsafe fn where_above(self, z: Self, bound: Self) -> Self {
+    unsafe fn zero_unless_above(self, z: Self, bound: Self) -> Self {
         Self(unsafe { _mm256_and_ps(_mm256_cmp_ps::<_CMP_NLE_UQ>(z.0, bound.0), self.0) })
     }
     #[inline(always)]
-    unsafe fn where_below(self, z: Self, bound: Self) -> Self {
+    unsafe fn zero_unless_below(self, z: Self, bound: Self) -> Self {
         Self(unsafe { _mm256_and_ps(_mm256_cmp_ps::<_CMP_NGE_UQ>(z.0, bound.0), self.0) })
     }
     #[inline(always)]
-    unsafe fn times_power(self, shifted: Self) -> Self {
+    unsafe fn ldexp(self, shifted: Self) -> Self {
         unsafe {
             let exponent = _mm256_slli_epi32::<23>(_mm256_castps_si256(shifted.0));
             Self(_mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(self.0), exponent)))
@@ -94,12 +83,12 @@ pub(crate) struct F32x16(__m512);
 
 impl F32x16 {
     #[inline(always)]
-    fn mask(first: usize) -> __mmask16 {
-        ((1u32 << first) - 1) as __mmask16
+    fn mask(lanes: usize) -> __mmask16 {
+        ((1u32 << lanes) - 1) as __mmask16
     }
 }
 
-// SAFETY of all blocks below: the intrinsics need AVX-512F and valid pointers, which the trait demands of callers.
+// SAFETY of all blocks below: the intrinsics need AVX-512F and valid pointers, as the trait requires of callers.
 impl Vector for F32x16 {
     const LANES: usize = 16;
     const TILE_ROWS: usize = 8;
@@ -114,36 +103,25 @@ impl Vector for F32x16 {
         Self(unsafe { _mm512_loadu_ps(from) })
     }
     #[inline(always)]
-    unsafe fn load_first(from: *const f32, first: usize) -> Self {
-        Self(unsafe { _mm512_maskz_loadu_ps(Self::mask(first), from) })
+    unsafe fn load_partial(from: *const f32, lanes: usize) -> Self {
+        Self(unsafe { _mm512_maskz_loadu_ps(Self::mask(lanes), from) })
     }
     #[inline(always)]
     unsafe fn store(self, to: *mut f32) {
         unsafe { _mm512_storeu_ps(to, self.0) }
     }
     #[inline(always)]
-    unsafe fn store_first(self, to: *mut f32, first: usize) {
-        unsafe { _mm512_mask_storeu_ps(to, Self::mask(first), self.0) }
+    unsafe fn store_partial(self, to: *mut f32, lanes: usize) {
+        unsafe { _mm512_mask_storeu_ps(to, Self::mask(lanes), self.0) }
     }
-    #[inline(always)]
-    unsafe fn add(self, other: Self) -> Self {
-        Self(unsafe { _mm512_add_ps(self.0, other.0) })
-    }
-    #[inline(always)]
-    unsafe fn sub(self, other: Self) -> Self {
-        Self(unsafe { _mm512_sub_ps(self.0, other.0) })
-    }
+    by_intrinsics!(add: _mm512_add_ps, sub: _mm512_sub_ps, mul: _mm512_mul_ps);
     #[inline(always)]
     unsafe fn mul_add(self, factor: Self, addend: Self) -> Self {
         Self(unsafe { _mm512_fmadd_ps(self.0, factor.0, addend.0) })
     }
     #[inline(always)]
-    unsafe fn mul(self, other: Self) -> Self {
-        Self(unsafe { _mm512_mul_ps(self.0, other.0) })
-    }
-    #[inline(always)]
     unsafe fn reciprocal(self) -> Self {
-        // An estimate of 14 bits and a step of Newton's method, in a quarter of a division's time.
+        // A 14-bit estimate and one Newton step take a quarter of a division's time.
         unsafe {
             let estimate = _mm512_rcp14_ps(self.0);
             let error = _mm512_fnmadd_ps(self.0, estimate, _mm512_set1_ps(1.0));
@@ -151,25 +129,25 @@ impl Vector for F32x16 {
         }
     }
     #[inline(always)]
-    unsafe fn at_least(self, other: Self) -> Self {
-        // Of two operands one of which is NaN the instruction returns the second.
+    unsafe fn maximum(self, other: Self) -> Self {
+        // If an operand is NaN, the instruction returns the second one.
         Self(unsafe { _mm512_max_ps(other.0, self.0) })
     }
     #[inline(always)]
-    unsafe fn at_most(self, other: Self) -> Self {
-        // Of two operands one of which is NaN the instruction returns the second.
+    unsafe fn minimum(self, other: Self) -> Self {
+        // If an operand is NaN, the instruction returns the second one.
         Self(unsafe { _mm512_min_ps(other.0, self.0) })
     }
     #[inline(always)]
-    unsafe fn where_above(self, z: Self, bound: Self) -> Self {
+    unsafe fn zero_unless_above(self, z: Self, bound: Self) -> Self {
         Self(unsafe { _mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_NLE_UQ>(z.0, bound.0), self.0) })
     }
     #[inline(always)]
-    unsafe fn where_below(self, z: Self, bound: Self) -> Self {
+    unsafe fn zero_unless_below(self, z: Self, bound: Self) -> Self {
         Self(unsafe { _mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_NGE_UQ>(z.0, bound.0), self.0) })
     }
     #[inline(always)]
-    unsafe fn times_power(self, shifted: Self) -> Self {
+    unsafe fn ldexp(self, shifted: Self) -> Self {
         unsafe {
             let exponent = _mm512_slli_epi32::<23>(_mm512_castps_si512(shifted.0));
             Self(_mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(self.0), exponent)))

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use rayon::prelude::*;
 use visage_data::Preparation;
 use visage_kernels as kernels;
-use visage_kernels::{Activation, ConvShape, DepthwiseShape, Epilogue, Excitation, Expansion, PoolShape};
+use visage_kernels::{Activation, ConvShape, DepthwiseShape, Epilogue, Excitation, Expansion, MapShape, NormOperands};
 
 use super::fuse::{Operation, Step};
 use super::memory::{Memory, Place};
@@ -212,7 +212,7 @@ enum Kernel {
     SqueezeExcite { positions: usize, layers: Layers },
     Elementwise { channels: usize, activation: Activation },
     Gate { positions: usize, channels: usize },
-    MaxPool(PoolShape),
+    MaxPool(DepthwiseShape),
     GlobalAveragePool { positions: usize, channels: usize },
 }
 
@@ -256,7 +256,7 @@ impl Kernel {
             Operation::Elementwise { activation, .. } => Self::Elementwise { channels, activation },
             Operation::Gate { .. } => Self::Gate { positions: height * width, channels },
             Operation::MaxPool(window) => {
-                Self::MaxPool(PoolShape { batch: 1, in_height: height, in_width: width, channels, window })
+                Self::MaxPool(DepthwiseShape { batch: 1, in_height: height, in_width: width, channels, window })
             }
             Operation::GlobalAveragePool => Self::GlobalAveragePool { positions: height * width, channels },
         }
@@ -313,19 +313,30 @@ impl Kernel {
             }
             Self::Elementwise { channels, activation } => {
                 let (ones, zeros) = (vec![1.0; *channels], vec![0.0; *channels]);
-                kernels::scale_shift(input, &ones, &zeros, *activation, other, result);
+                let operands =
+                    NormOperands { input, scale: &ones, shift: &zeros, residual: other, activation: *activation };
+                kernels::scale_shift(operands, result);
             }
             Self::Gate { positions, channels } => {
                 let gate: Vec<f32> =
                     other.unwrap_or_default().iter().map(|&value| visage_judge::sigmoid(value)).collect();
-                kernels::channel_gate(batch, *positions, *channels, input, &gate, result);
+                kernels::channel_gate(
+                    MapShape { batch, pixels: *positions, channels: *channels },
+                    input,
+                    &gate,
+                    result,
+                );
             }
             Self::MaxPool(shape) => {
                 let mut winners = vec![0; result.len()];
-                kernels::max_pool2d(PoolShape { batch, ..*shape }, input, result, &mut winners);
+                kernels::max_pool2d(DepthwiseShape { batch, ..*shape }, input, result, &mut winners);
             }
             Self::GlobalAveragePool { positions, channels } => {
-                kernels::global_average_pool(batch, *positions, *channels, input, result);
+                kernels::global_average_pool(
+                    MapShape { batch, pixels: *positions, channels: *channels },
+                    input,
+                    result,
+                );
             }
         }
     }

@@ -13,6 +13,8 @@ mod device;
 mod fuse;
 mod memory;
 mod schedule;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

@@ -4,6 +4,7 @@
 //! somebody asked for: the images carry none, so the stem never computes its input's. Norms with their activation and gates are
 //! cheap next to convolutions: where memory is short (`GradientCheckpointing`) their outputs are not kept but made once more.
 
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use burn::backend::autodiff::NodeId;
@@ -19,7 +20,7 @@ use burn_flex::FlexTensor;
 use visage_kernels::optimizer::{AdamStep, SgdStep};
 use visage_kernels::{Activation, BatchStatistics, Window};
 
-use super::flex::{self, NormGradients, contiguous, tensor};
+use super::flex::{self, ConvolutionKind, Dense, Depthwise, NormGradients, contiguous, tensor};
 use super::{NetworkOps, Precision, Residual, buffers};
 
 type Tracked = FloatTensor<Autodiff<Flex>>;
@@ -34,75 +35,45 @@ fn into_contiguous(input: Tracked) -> FlexTensor {
     contiguous(input.into_primitive())
 }
 
+/// A convolution of either kind and its gradient.
+#[derive(Debug)]
+struct Convolution<K>(PhantomData<K>);
+
+impl<K: ConvolutionKind> Backward<Flex, 2> for Convolution<K> {
+    type State = (NodeId, FlexTensor, Window);
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, checkpointer: &mut Checkpointer) {
+        let gradient = contiguous(grads.consume::<Flex>(&ops.node));
+        let (input, weight, window) = ops.state;
+        let input = contiguous(checkpointer.retrieve_node_output(input));
+        let [input_node, weight_node] = ops.parents.map(|node| node.map(|node| node.id));
+        register(grads, weight_node, || K::weight_gradient(&input, &weight, window, &gradient));
+        register(grads, input_node, || K::input_gradient(&input, &weight, window, &gradient));
+        [input, gradient].into_iter().for_each(buffers::give);
+    }
+}
+
+fn convolution<K: ConvolutionKind, C: CheckpointStrategy>(input: Tracked, weight: Tracked, window: Window) -> Tracked {
+    let operation = Convolution::<K>(PhantomData);
+    let prepared = operation.prepare::<C>([input.node(), weight.node()]).compute_bound().stateful();
+    let weight = into_contiguous(weight);
+    match prepared {
+        OpsKind::Tracked(mut prepared) => {
+            let kept = prepared.checkpoint(&input);
+            let output = K::forward(into_contiguous(input), weight.clone(), window);
+            prepared.finish((kept, weight, window), output)
+        }
+        OpsKind::UnTracked(prepared) => prepared.finish(K::forward(input.into_primitive(), weight, window)),
+    }
+}
+
 impl<C: CheckpointStrategy> NetworkOps for Autodiff<Flex, C> {
     fn conv2d(input: Tracked, weight: Tracked, window: Window) -> Tracked {
-        #[derive(Debug)]
-        struct Conv2d;
-
-        impl Backward<Flex, 2> for Conv2d {
-            type State = (NodeId, FlexTensor, Window);
-
-            fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, checkpointer: &mut Checkpointer) {
-                let gradient = contiguous(grads.consume::<Flex>(&ops.node));
-                let (input, weight, window) = ops.state;
-                let input = contiguous(checkpointer.retrieve_node_output(input));
-                let [input_node, weight_node] = ops.parents.map(|node| node.map(|node| node.id));
-                register(grads, weight_node, || {
-                    flex::conv2d_weight_gradient(&input, weight.shape().dims(), window, &gradient)
-                });
-                register(grads, input_node, || {
-                    flex::conv2d_input_gradient(input.shape().dims(), &weight, window, &gradient)
-                });
-                [input, gradient].into_iter().for_each(buffers::give);
-            }
-        }
-
-        let prepared = Conv2d.prepare::<C>([input.node(), weight.node()]).compute_bound().stateful();
-        let weight = into_contiguous(weight);
-        match prepared {
-            OpsKind::Tracked(mut prepared) => {
-                let kept = prepared.checkpoint(&input);
-                let output = Flex::conv2d(into_contiguous(input), weight.clone(), window);
-                prepared.finish((kept, weight, window), output)
-            }
-            OpsKind::UnTracked(prepared) => prepared.finish(Flex::conv2d(input.into_primitive(), weight, window)),
-        }
+        convolution::<Dense, C>(input, weight, window)
     }
 
     fn depthwise_conv2d(input: Tracked, weight: Tracked, window: Window) -> Tracked {
-        #[derive(Debug)]
-        struct DepthwiseConv2d;
-
-        impl Backward<Flex, 2> for DepthwiseConv2d {
-            type State = (NodeId, FlexTensor, Window);
-
-            fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, checkpointer: &mut Checkpointer) {
-                let gradient = contiguous(grads.consume::<Flex>(&ops.node));
-                let (input, weight, window) = ops.state;
-                let input = contiguous(checkpointer.retrieve_node_output(input));
-                let [input_node, weight_node] = ops.parents.map(|node| node.map(|node| node.id));
-                register(grads, weight_node, || {
-                    flex::depthwise_weight_gradient(&input, weight.shape().dims(), window, &gradient)
-                });
-                register(grads, input_node, || {
-                    flex::depthwise_input_gradient(input.shape().dims(), &weight, window, &gradient)
-                });
-                [input, gradient].into_iter().for_each(buffers::give);
-            }
-        }
-
-        let prepared = DepthwiseConv2d.prepare::<C>([input.node(), weight.node()]).compute_bound().stateful();
-        let weight = into_contiguous(weight);
-        match prepared {
-            OpsKind::Tracked(mut prepared) => {
-                let kept = prepared.checkpoint(&input);
-                let output = Flex::depthwise_conv2d(into_contiguous(input), weight.clone(), window);
-                prepared.finish((kept, weight, window), output)
-            }
-            OpsKind::UnTracked(prepared) => {
-                prepared.finish(Flex::depthwise_conv2d(input.into_primitive(), weight, window))
-            }
-        }
+        convolution::<Depthwise, C>(input, weight, window)
     }
 
     fn batch_norm_train(

@@ -1,8 +1,8 @@
-//! Memory that goes from one tensor to the next.
+//! Memory that is reused from tensor to tensor.
 //!
 //! A step of training makes and drops hundreds of large tensors. Left to the system, each is mapped, cleared, touched page
-//! by page and unmapped again, which costs as much as a kernel. So an operation gives back the tensors that nobody holds
-//! any more, and the next one takes their memory: after the first step hardly anything is allocated.
+//! by page and unmapped again, which costs as much as a kernel. So an operation gives back the tensors of which it was the last
+//! holder, and the next one takes their memory: after the first step hardly anything is allocated.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex};
@@ -35,11 +35,11 @@ pub(crate) struct Buffer {
 
 impl Buffer {
     /// The tensor of these values.
-    pub(crate) fn into_tensor<const D: usize>(self, shape: [usize; D]) -> FlexTensor {
-        assert_eq!(shape.iter().product::<usize>(), self.len, "the shape {shape:?} is of other values");
+    pub(crate) fn into_tensor(self, shape: impl Into<Shape>) -> FlexTensor {
+        let shape = shape.into();
+        assert_eq!(shape.num_elements(), self.len, "the shape {shape:?} is of other values");
         let length = self.memory.len();
-        FlexTensor::from_data(TensorData::new(self.memory, [length]))
-            .with_layout(Layout::contiguous(Shape::from(shape)))
+        FlexTensor::from_data(TensorData::new(self.memory, [length])).with_layout(Layout::contiguous(shape))
     }
 
     /// These values, for a tensor on whatever device.

@@ -4,8 +4,8 @@ use burn::backend::{Flex, TensorMetadata};
 use burn_flex::FlexTensor;
 use visage_kernels as kernels;
 use visage_kernels::{
-    Activation, BatchStatistics, ConvShape, DepthwiseShape, Epilogue, Excitation, ExcitationGradients, PoolShape,
-    Window, optimizer::AdamStep, optimizer::SgdStep,
+    Activation, BatchStatistics, ConvShape, DepthwiseShape, Epilogue, Excitation, ExcitationGradients, MapShape,
+    NormOperands, Window, optimizer::AdamStep, optimizer::SgdStep,
 };
 
 use super::buffers::{self, Buffer};
@@ -32,44 +32,43 @@ pub(super) fn tensor<const D: usize>(values: impl Into<Buffer>, shape: [usize; D
     values.into().into_tensor(shape)
 }
 
+/// A tensor of the shape of another, whose values `fill` writes.
+fn like(tensor: &FlexTensor, fill: impl FnOnce(&mut [f32])) -> FlexTensor {
+    let mut values = buffers::take(tensor.shape().num_elements());
+    fill(&mut values);
+    values.into_tensor(tensor.shape())
+}
+
 fn dims<const D: usize>(tensor: &FlexTensor) -> [usize; D] {
     tensor.shape().dims()
 }
 
-fn conv_shape(input: [usize; 4], weight: [usize; 4], window: Window) -> ConvShape {
-    let [batch, in_height, in_width, in_channels] = input;
-    ConvShape { batch, in_height, in_width, in_channels, out_channels: weight[0], window }
-}
-
-fn depthwise_shape(input: [usize; 4], window: Window) -> DepthwiseShape {
-    let [batch, in_height, in_width, channels] = input;
+fn depthwise_shape([batch, in_height, in_width, channels]: [usize; 4], window: Window) -> DepthwiseShape {
     DepthwiseShape { batch, in_height, in_width, channels, window }
 }
 
-fn pool_shape(input: [usize; 4], window: Window) -> PoolShape {
-    let [batch, in_height, in_width, channels] = input;
-    PoolShape { batch, in_height, in_width, channels, window }
+fn map_shape([batch, height, width, channels]: [usize; 4]) -> MapShape {
+    MapShape { batch, pixels: height * width, channels }
+}
+
+fn norm_operands<'a>(
+    input: &'a FlexTensor,
+    scale: &'a FlexTensor,
+    shift: &'a FlexTensor,
+    residual: Option<&'a FlexTensor>,
+    activation: Activation,
+) -> NormOperands<'a> {
+    let residual = residual.map(slice);
+    NormOperands { input: slice(input), scale: slice(scale), shift: slice(shift), residual, activation }
 }
 
 impl NetworkOps for Flex {
     fn conv2d(input: FlexTensor, weight: FlexTensor, window: Window) -> FlexTensor {
-        let (input, weight) = (contiguous(input), contiguous(weight));
-        let shape = conv_shape(dims(&input), dims(&weight), window);
-        let out = [shape.batch, shape.out_height(), shape.out_width(), shape.out_channels];
-        let mut output = buffers::take(out.iter().product());
-        kernels::conv2d(shape, slice(&input), slice(&weight), Epilogue::default(), &mut output);
-        buffers::give(input);
-        tensor(output, out)
+        Dense::forward(input, weight, window)
     }
 
     fn depthwise_conv2d(input: FlexTensor, weight: FlexTensor, window: Window) -> FlexTensor {
-        let (input, weight) = (contiguous(input), contiguous(weight));
-        let shape = depthwise_shape(dims(&input), window);
-        let out = [shape.batch, shape.out_height(), shape.out_width(), shape.channels];
-        let mut output = buffers::take(out.iter().product());
-        kernels::depthwise_conv2d(shape, slice(&input), slice(&weight), Epilogue::default(), &mut output);
-        buffers::give(input);
-        tensor(output, out)
+        Depthwise::forward(input, weight, window)
     }
 
     fn batch_norm_train(
@@ -105,14 +104,7 @@ impl NetworkOps for Flex {
         let residual = residual.into_option().map(contiguous);
         let out: [usize; 4] = dims(&input);
         let mut output = buffers::take(out.iter().product());
-        kernels::scale_shift(
-            slice(&input),
-            slice(&scale),
-            slice(&shift),
-            activation,
-            residual.as_ref().map(slice),
-            &mut output,
-        );
+        kernels::scale_shift(norm_operands(&input, &scale, &shift, residual.as_ref(), activation), &mut output);
         buffers::give(input);
         residual.into_iter().for_each(buffers::give);
         tensor(output, out)
@@ -124,20 +116,20 @@ impl NetworkOps for Flex {
 
     fn global_average_pool(input: FlexTensor) -> FlexTensor {
         let input = contiguous(input);
-        let [batch, height, width, channels] = dims(&input);
-        let mut output = buffers::take(batch * channels);
-        kernels::global_average_pool(batch, height * width, channels, slice(&input), &mut output);
+        let shape = map_shape(dims(&input));
+        let mut output = buffers::take(shape.batch * shape.channels);
+        kernels::global_average_pool(shape, slice(&input), &mut output);
         buffers::give(input);
-        tensor(output, [batch, channels])
+        tensor(output, [shape.batch, shape.channels])
     }
 
     fn channel_gate(input: FlexTensor, gate: FlexTensor) -> FlexTensor {
         let (input, gate) = (contiguous(input), contiguous(gate));
-        let [batch, height, width, channels] = dims(&input);
-        let mut output = buffers::take(batch * height * width * channels);
-        kernels::channel_gate(batch, height * width, channels, slice(&input), slice(&gate), &mut output);
+        let out: [usize; 4] = dims(&input);
+        let mut output = buffers::take(out.iter().product());
+        kernels::channel_gate(map_shape(out), slice(&input), slice(&gate), &mut output);
         buffers::give(input);
-        tensor(output, [batch, height, width, channels])
+        tensor(output, out)
     }
 
     fn squeeze_excite(
@@ -212,15 +204,8 @@ pub(super) fn batch_norm_forward(
 ) -> (FlexTensor, BatchStatistics) {
     let out: [usize; 4] = dims(input);
     let mut output = buffers::take(out.iter().product());
-    let statistics = kernels::batch_norm_train(
-        slice(input),
-        slice(gamma),
-        slice(beta),
-        epsilon,
-        activation,
-        residual.map(slice),
-        &mut output,
-    );
+    let operands = norm_operands(input, gamma, beta, residual, activation);
+    let statistics = kernels::batch_norm_train(operands, epsilon, &mut output);
     (tensor(output, out), statistics)
 }
 
@@ -235,22 +220,14 @@ pub(super) fn batch_norm_again(
 ) -> FlexTensor {
     let out: [usize; 4] = dims(input);
     let mut output = buffers::take(out.iter().product());
-    kernels::batch_norm_apply(
-        slice(input),
-        slice(gamma),
-        slice(beta),
-        statistics,
-        activation,
-        residual.map(slice),
-        &mut output,
-    );
+    kernels::batch_norm_apply(norm_operands(input, gamma, beta, residual, activation), statistics, &mut output);
     tensor(output, out)
 }
 
 /// Output, and for each of its values the position in the image it came from.
 pub(super) fn max_pool_forward(input: FlexTensor, window: Window) -> (FlexTensor, Vec<u32>) {
     let input = contiguous(input);
-    let shape = pool_shape(dims(&input), window);
+    let shape = depthwise_shape(dims(&input), window);
     let out = [shape.batch, shape.out_height(), shape.out_width(), shape.channels];
     let count = out.iter().product();
     let (mut output, mut winners) = (buffers::take(count), vec![0u32; count]);
@@ -259,52 +236,73 @@ pub(super) fn max_pool_forward(input: FlexTensor, window: Window) -> (FlexTensor
     (tensor(output, out), winners)
 }
 
-pub(super) fn conv2d_input_gradient(
-    input: [usize; 4],
-    weight: &FlexTensor,
-    window: Window,
-    output_gradient: &FlexTensor,
-) -> FlexTensor {
-    let shape = conv_shape(input, dims(weight), window);
-    let mut gradient = buffers::take(input.iter().product());
-    kernels::conv2d_input_gradient(shape, slice(weight), slice(output_gradient), &mut gradient);
-    tensor(gradient, input)
+/// The kernels of dense or of depthwise convolutions. Operands of gradients are contiguous.
+pub(super) trait ConvolutionKind: std::fmt::Debug + Send + Sync + 'static {
+    /// The sizes of a convolution, as its kernels take them.
+    type Shape: Copy;
+
+    const FORWARD: fn(Self::Shape, &[f32], &[f32], Epilogue<'_>, &mut [f32]);
+    /// Of weight and output gradient.
+    const INPUT_GRADIENT: fn(Self::Shape, &[f32], &[f32], &mut [f32]);
+    /// Of input and output gradient.
+    const WEIGHT_GRADIENT: fn(Self::Shape, &[f32], &[f32], &mut [f32]);
+
+    /// The sizes, and the shape of the output.
+    fn shapes(input: &FlexTensor, weight: &FlexTensor, window: Window) -> (Self::Shape, [usize; 4]);
+
+    fn forward(input: FlexTensor, weight: FlexTensor, window: Window) -> FlexTensor {
+        let (input, weight) = (contiguous(input), contiguous(weight));
+        let (shape, out) = Self::shapes(&input, &weight, window);
+        let mut output = buffers::take(out.iter().product());
+        (Self::FORWARD)(shape, slice(&input), slice(&weight), Epilogue::default(), &mut output);
+        buffers::give(input);
+        tensor(output, out)
+    }
+
+    fn input_gradient(input: &FlexTensor, weight: &FlexTensor, window: Window, output: &FlexTensor) -> FlexTensor {
+        let (shape, _) = Self::shapes(input, weight, window);
+        like(input, |gradient| (Self::INPUT_GRADIENT)(shape, slice(weight), slice(output), gradient))
+    }
+
+    fn weight_gradient(input: &FlexTensor, weight: &FlexTensor, window: Window, output: &FlexTensor) -> FlexTensor {
+        let (shape, _) = Self::shapes(input, weight, window);
+        like(weight, |gradient| (Self::WEIGHT_GRADIENT)(shape, slice(input), slice(output), gradient))
+    }
 }
 
-pub(super) fn conv2d_weight_gradient(
-    input: &FlexTensor,
-    weight: [usize; 4],
-    window: Window,
-    output_gradient: &FlexTensor,
-) -> FlexTensor {
-    let shape = conv_shape(dims(input), weight, window);
-    let mut gradient = buffers::take(weight.iter().product());
-    kernels::conv2d_weight_gradient(shape, slice(input), slice(output_gradient), &mut gradient);
-    tensor(gradient, weight)
+/// Weights are `[out_channels, kernel_height, kernel_width, in_channels]`.
+#[derive(Debug)]
+pub(super) struct Dense;
+
+impl ConvolutionKind for Dense {
+    type Shape = ConvShape;
+
+    const FORWARD: fn(ConvShape, &[f32], &[f32], Epilogue<'_>, &mut [f32]) = kernels::conv2d;
+    const INPUT_GRADIENT: fn(ConvShape, &[f32], &[f32], &mut [f32]) = kernels::conv2d_input_gradient;
+    const WEIGHT_GRADIENT: fn(ConvShape, &[f32], &[f32], &mut [f32]) = kernels::conv2d_weight_gradient;
+
+    fn shapes(input: &FlexTensor, weight: &FlexTensor, window: Window) -> (ConvShape, [usize; 4]) {
+        let ([batch, in_height, in_width, in_channels], [out_channels, ..]) = (dims(input), dims::<4>(weight));
+        let shape = ConvShape { batch, in_height, in_width, in_channels, out_channels, window };
+        (shape, [batch, shape.out_height(), shape.out_width(), out_channels])
+    }
 }
 
-pub(super) fn depthwise_input_gradient(
-    input: [usize; 4],
-    weight: &FlexTensor,
-    window: Window,
-    output_gradient: &FlexTensor,
-) -> FlexTensor {
-    let shape = depthwise_shape(input, window);
-    let mut gradient = buffers::take(input.iter().product());
-    kernels::depthwise_conv2d_input_gradient(shape, slice(weight), slice(output_gradient), &mut gradient);
-    tensor(gradient, input)
-}
+/// Weights are `[kernel_height, kernel_width, channels]`.
+#[derive(Debug)]
+pub(super) struct Depthwise;
 
-pub(super) fn depthwise_weight_gradient(
-    input: &FlexTensor,
-    weight: [usize; 3],
-    window: Window,
-    output_gradient: &FlexTensor,
-) -> FlexTensor {
-    let shape = depthwise_shape(dims(input), window);
-    let mut gradient = buffers::take(weight.iter().product());
-    kernels::depthwise_conv2d_weight_gradient(shape, slice(input), slice(output_gradient), &mut gradient);
-    tensor(gradient, weight)
+impl ConvolutionKind for Depthwise {
+    type Shape = DepthwiseShape;
+
+    const FORWARD: fn(DepthwiseShape, &[f32], &[f32], Epilogue<'_>, &mut [f32]) = kernels::depthwise_conv2d;
+    const INPUT_GRADIENT: fn(DepthwiseShape, &[f32], &[f32], &mut [f32]) = kernels::depthwise_conv2d_input_gradient;
+    const WEIGHT_GRADIENT: fn(DepthwiseShape, &[f32], &[f32], &mut [f32]) = kernels::depthwise_conv2d_weight_gradient;
+
+    fn shapes(input: &FlexTensor, _: &FlexTensor, window: Window) -> (DepthwiseShape, [usize; 4]) {
+        let shape = depthwise_shape(dims(input), window);
+        (shape, [shape.batch, shape.out_height(), shape.out_width(), shape.channels])
+    }
 }
 
 pub(super) fn max_pool_gradient(
@@ -314,14 +312,13 @@ pub(super) fn max_pool_gradient(
     output_gradient: &FlexTensor,
 ) -> FlexTensor {
     let mut gradient = buffers::take(input.iter().product());
-    kernels::max_pool2d_backward(pool_shape(input, window), slice(output_gradient), winners, &mut gradient);
+    kernels::max_pool2d_backward(depthwise_shape(input, window), slice(output_gradient), winners, &mut gradient);
     tensor(gradient, input)
 }
 
 pub(super) fn global_average_pool_gradient(input: [usize; 4], output_gradient: &FlexTensor) -> FlexTensor {
-    let [batch, height, width, channels] = input;
     let mut gradient = buffers::take(input.iter().product());
-    kernels::global_average_pool_backward(batch, height * width, channels, slice(output_gradient), &mut gradient);
+    kernels::global_average_pool_backward(map_shape(input), slice(output_gradient), &mut gradient);
     tensor(gradient, input)
 }
 
@@ -331,20 +328,18 @@ pub(super) fn channel_gate_gradients(
     gate: &FlexTensor,
     output_gradient: &FlexTensor,
 ) -> (FlexTensor, FlexTensor) {
-    let [batch, height, width, channels] = dims(input);
-    let mut input_gradient = buffers::take(batch * height * width * channels);
-    let mut gate_gradient = buffers::take(batch * channels);
+    let shape = map_shape(dims(input));
+    let mut input_gradient = buffers::take(shape.batch * shape.pixels * shape.channels);
+    let mut gate_gradient = buffers::take(shape.batch * shape.channels);
     kernels::channel_gate_backward(
-        batch,
-        height * width,
-        channels,
+        shape,
         slice(input),
         slice(gate),
         slice(output_gradient),
         &mut input_gradient,
         &mut gate_gradient,
     );
-    (tensor(input_gradient, [batch, height, width, channels]), tensor(gate_gradient, [batch, channels]))
+    (tensor(input_gradient, dims::<4>(input)), tensor(gate_gradient, [shape.batch, shape.channels]))
 }
 
 /// Of the weights and biases of the two layers, all contiguous.
@@ -419,20 +414,9 @@ pub(super) fn batch_norm_gradients(
     activation: Activation,
     output_gradient: &FlexTensor,
 ) -> NormGradients {
-    norm_gradients(input, residual, |input_gradient, scale_gradient, shift_gradient, residual_gradient| {
-        kernels::batch_norm_train_backward(
-            slice(input),
-            slice(gamma),
-            slice(beta),
-            statistics,
-            activation,
-            residual.map(slice),
-            slice(output_gradient),
-            input_gradient,
-            scale_gradient,
-            shift_gradient,
-            residual_gradient,
-        );
+    let operands = norm_operands(input, gamma, beta, residual, activation);
+    norm_gradients(input, residual, |gradients| {
+        kernels::batch_norm_train_backward(operands, statistics, slice(output_gradient), gradients);
     })
 }
 
@@ -444,33 +428,28 @@ pub(super) fn scale_shift_gradients(
     activation: Activation,
     output_gradient: &FlexTensor,
 ) -> NormGradients {
-    norm_gradients(input, residual, |input_gradient, scale_gradient, shift_gradient, residual_gradient| {
-        kernels::scale_shift_backward(
-            slice(input),
-            slice(scale),
-            slice(shift),
-            activation,
-            residual.map(slice),
-            slice(output_gradient),
-            input_gradient,
-            scale_gradient,
-            shift_gradient,
-            residual_gradient,
-        );
+    let operands = norm_operands(input, scale, shift, residual, activation);
+    norm_gradients(input, residual, |gradients| {
+        kernels::scale_shift_backward(operands, slice(output_gradient), gradients);
     })
 }
 
 fn norm_gradients(
     input: &FlexTensor,
     residual: Option<&FlexTensor>,
-    kernel: impl FnOnce(&mut [f32], &mut [f32], &mut [f32], Option<&mut [f32]>),
+    kernel: impl FnOnce(kernels::NormGradients),
 ) -> NormGradients {
     let shape: [usize; 4] = dims(input);
     let (count, channels) = (shape.iter().product(), shape[3]);
     let mut input_gradient = buffers::take(count);
     let (mut scale_gradient, mut shift_gradient) = (vec![0.0; channels], vec![0.0; channels]);
     let mut residual_gradient = residual.map(|_| buffers::take(count));
-    kernel(&mut input_gradient, &mut scale_gradient, &mut shift_gradient, residual_gradient.as_deref_mut());
+    kernel(kernels::NormGradients {
+        input: &mut input_gradient,
+        scale: &mut scale_gradient,
+        shift: &mut shift_gradient,
+        residual: residual_gradient.as_deref_mut(),
+    });
     NormGradients {
         input: tensor(input_gradient, shape),
         scale: tensor(scale_gradient, [channels]),

@@ -1,8 +1,8 @@
-//! The few heavy operations of the networks, bound into Burn.
+//! The heavy operations of the networks, bound into Burn.
 //!
 //! The functions of this module are what the layers call; they take and return ordinary Burn tensors. On the CPU each is
-//! one of [`NetworkOps`], a Burn backend extension: it runs a kernel of [`visage_kernels`], with a hand-written gradient
-//! for `Autodiff<Flex>`. On every other device it is made of Burn's own operations (`composed.rs`).
+//! a method of [`NetworkOps`], a Burn backend extension: it runs a kernel of [`visage_kernels`], with a hand-written gradient
+//! for `Autodiff<Flex>`. On every other device it is composed of Burn's own operations (`composed.rs`).
 //!
 //! Every feature map is `[batch, height, width, channels]` and contiguous, so that it passes from kernel to
 //! kernel without a copy, and so that a 1x1 convolution is one matrix product.
@@ -20,7 +20,7 @@ pub use precision::Precision;
 pub use visage_kernels::optimizer::{AdamStep, SgdStep, WeightDecay};
 pub use visage_kernels::{Activation, Padding, Window};
 
-/// A shortcut that may join the main path before the activation.
+/// A shortcut that may be added before the activation.
 #[derive(Clone, Debug, ExtensionType)]
 pub enum Residual<B: Backend> {
     /// There is none.
@@ -42,75 +42,135 @@ impl<B: Backend> Residual<B> {
     }
 }
 
-/// Operations a backend provides to the networks. Shapes are given on the functions of this module that
-/// share the name.
-#[backend_extension(Flex, Autodiff)]
-pub trait NetworkOps: Backend {
-    /// See [`conv2d`].
-    fn conv2d(input: FloatTensor<Self>, weight: FloatTensor<Self>, window: Window) -> FloatTensor<Self>;
+/// Declares the operations: each becomes a method of [`NetworkOps`] and a function on tensors that calls it where there are kernels,
+/// and `composed`'s function of the same name elsewhere. An operand's name is followed by its rank; one behind `|` is
+/// optional. Operations of another form are written out under `trait`.
+macro_rules! operations {
+    (
+        $(
+            $(#[$documentation:meta])*
+            fn $name:ident(
+                $first:ident: $first_rank:literal
+                $(, $tensor:ident: $rank:literal)*
+                $(| $residual:ident: $residual_rank:literal)?
+                $(; $($option:ident: $type:ident),+)?
+            ) -> $output_rank:literal;
+        )+
+        trait { $($rest:tt)* }
+    ) => {
+        /// Operations that a backend provides to the networks. Shapes are documented at the functions of this module of the same
+        /// names.
+        #[backend_extension(Flex, Autodiff)]
+        pub trait NetworkOps: Backend {
+            $(
+                #[doc = concat!("See [`", stringify!($name), "`].")]
+                fn $name(
+                    $first: FloatTensor<Self>,
+                    $($tensor: FloatTensor<Self>,)*
+                    $(#[extension_type] $residual: Residual<Self>,)?
+                    $($($option: $type,)+)?
+                ) -> FloatTensor<Self>;
+            )+
+            $($rest)*
+        }
 
-    /// See [`depthwise_conv2d`].
-    fn depthwise_conv2d(input: FloatTensor<Self>, weight: FloatTensor<Self>, window: Window) -> FloatTensor<Self>;
+        $(
+            $(#[$documentation])*
+            #[must_use]
+            pub fn $name(
+                $first: Tensor<$first_rank>,
+                $($tensor: Tensor<$rank>,)*
+                $($residual: Option<Tensor<$residual_rank>>,)?
+                $($($option: $type,)+)?
+            ) -> Tensor<$output_rank> {
+                if !has_kernels(&$first.device()) {
+                    return composed::$name($first $(, $tensor)* $(, $residual)? $($(, $option)+)?);
+                }
+                Tensor::from_dispatch(<Dispatch as NetworkOps>::$name(
+                    $first.into_dispatch(),
+                    $($tensor.into_dispatch(),)*
+                    $(Residual::of($residual.map(Tensor::into_dispatch)),)?
+                    $($($option,)+)?
+                ))
+            }
+        )+
+    };
+}
 
-    /// See [`batch_norm_train`].
-    fn batch_norm_train(
-        input: FloatTensor<Self>,
-        gamma: FloatTensor<Self>,
-        beta: FloatTensor<Self>,
-        #[extension_type] residual: Residual<Self>,
-        epsilon: f64,
-        activation: Activation,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+operations! {
+    /// Dense convolution without bias.
+    ///
+    /// - `input`: `[batch, height, width, in_channels]`
+    /// - `weight`: `[out_channels, kernel_height, kernel_width, in_channels]`
+    /// - returns `[batch, out_height, out_width, out_channels]`
+    fn conv2d(input: 4, weight: 4; window: Window) -> 4;
 
-    /// See [`scale_shift`].
-    fn scale_shift(
-        input: FloatTensor<Self>,
-        scale: FloatTensor<Self>,
-        shift: FloatTensor<Self>,
-        #[extension_type] residual: Residual<Self>,
-        activation: Activation,
-    ) -> FloatTensor<Self>;
+    /// Depthwise convolution without bias: one filter for each channel.
+    ///
+    /// - `input`: `[batch, height, width, channels]`
+    /// - `weight`: `[kernel_height, kernel_width, channels]`
+    /// - returns `[batch, out_height, out_width, channels]`
+    fn depthwise_conv2d(input: 4, weight: 3; window: Window) -> 4;
 
-    /// See [`max_pool2d`].
-    fn max_pool2d(input: FloatTensor<Self>, window: Window) -> FloatTensor<Self>;
+    /// `activation(x * scale + shift + residual)`, a batch norm at inference.
+    ///
+    /// - `input`, `residual`: `[batch, height, width, channels]`
+    /// - `scale`, `shift`: `[channels]`
+    fn scale_shift(input: 4, scale: 1, shift: 1 | residual: 4; activation: Activation) -> 4;
 
-    /// See [`global_average_pool`].
-    fn global_average_pool(input: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// The largest value of each window; padding never wins.
+    ///
+    /// `[batch, height, width, channels]` to `[batch, out_height, out_width, channels]`
+    fn max_pool2d(input: 4; window: Window) -> 4;
 
-    /// See [`channel_gate`].
-    fn channel_gate(input: FloatTensor<Self>, gate: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// The mean over height and width: `[batch, height, width, channels]` to `[batch, channels]`.
+    fn global_average_pool(input: 4) -> 2;
 
-    /// See [`squeeze_excite`].
-    fn squeeze_excite(
-        input: FloatTensor<Self>,
-        reduce: FloatTensor<Self>,
-        reduce_bias: FloatTensor<Self>,
-        expand: FloatTensor<Self>,
-        expand_bias: FloatTensor<Self>,
-    ) -> FloatTensor<Self>;
+    /// Scales every channel of every image: `[batch, height, width, channels]` by `[batch, channels]`.
+    fn channel_gate(input: 4, gate: 2) -> 4;
 
-    /// See [`adam_step`].
-    fn adam_step(
-        parameter: FloatTensor<Self>,
-        gradient: FloatTensor<Self>,
-        first_moment: FloatTensor<Self>,
-        second_moment: FloatTensor<Self>,
-        step: AdamStep,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+    /// Squeeze and excitation: every channel is scaled by a function of the means of all channels,
+    /// `sigmoid(silu(mean * reduce^T + reduce_bias) * expand + expand_bias)` (Hu et al., 2018).
+    ///
+    /// - `input`: `[batch, height, width, channels]`, as the result
+    /// - `reduce`, `expand`: `[hidden, channels]`
+    /// - `reduce_bias`: `[hidden]`; `expand_bias`: `[channels]`
+    fn squeeze_excite(input: 4, reduce: 2, reduce_bias: 1, expand: 2, expand_bias: 1) -> 4;
 
-    /// See [`sgd_step`].
-    fn sgd_step(
-        parameter: FloatTensor<Self>,
-        gradient: FloatTensor<Self>,
-        velocity: FloatTensor<Self>,
-        step: SgdStep,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>);
+    trait {
+        /// See [`batch_norm_train`].
+        fn batch_norm_train(
+            input: FloatTensor<Self>,
+            gamma: FloatTensor<Self>,
+            beta: FloatTensor<Self>,
+            #[extension_type] residual: Residual<Self>,
+            epsilon: f64,
+            activation: Activation,
+        ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 
-    /// See [`sum_of_squares`].
-    fn sum_of_squares(input: FloatTensor<Self>) -> FloatTensor<Self>;
+        /// See [`round`].
+        fn round(input: FloatTensor<Self>, precision: Precision) -> FloatTensor<Self>;
 
-    /// See [`round`].
-    fn round(input: FloatTensor<Self>, precision: Precision) -> FloatTensor<Self>;
+        /// See [`adam_step`].
+        fn adam_step(
+            parameter: FloatTensor<Self>,
+            gradient: FloatTensor<Self>,
+            first_moment: FloatTensor<Self>,
+            second_moment: FloatTensor<Self>,
+            step: AdamStep,
+        ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+
+        /// See [`sgd_step`].
+        fn sgd_step(
+            parameter: FloatTensor<Self>,
+            gradient: FloatTensor<Self>,
+            velocity: FloatTensor<Self>,
+            step: SgdStep,
+        ) -> (FloatTensor<Self>, FloatTensor<Self>);
+
+        /// See [`sum_of_squares`].
+        fn sum_of_squares(input: FloatTensor<Self>) -> FloatTensor<Self>;
+    }
 }
 
 /// The window of a single position.
@@ -122,44 +182,10 @@ pub fn has_kernels(device: &Device) -> bool {
     *device == Device::flex()
 }
 
-fn is_composed<const D: usize>(tensor: &Tensor<D>) -> bool {
-    !has_kernels(&tensor.device())
-}
-
 /// The same values in f32, which on the CPU they are in already.
 #[must_use]
 pub fn float32<const D: usize>(input: Tensor<D>) -> Tensor<D> {
     input.cast(FloatDType::F32)
-}
-
-/// Dense convolution without bias.
-///
-/// - `input`: `[batch, height, width, in_channels]`
-/// - `weight`: `[out_channels, kernel_height, kernel_width, in_channels]`
-/// - returns `[batch, out_height, out_width, out_channels]`
-#[must_use]
-pub fn conv2d(input: Tensor<4>, weight: Tensor<4>, window: Window) -> Tensor<4> {
-    if is_composed(&input) {
-        return composed::conv2d(input, weight, window);
-    }
-    Tensor::from_dispatch(<Dispatch as NetworkOps>::conv2d(input.into_dispatch(), weight.into_dispatch(), window))
-}
-
-/// Depthwise convolution without bias: one filter for each channel.
-///
-/// - `input`: `[batch, height, width, channels]`
-/// - `weight`: `[kernel_height, kernel_width, channels]`
-/// - returns `[batch, out_height, out_width, channels]`
-#[must_use]
-pub fn depthwise_conv2d(input: Tensor<4>, weight: Tensor<3>, window: Window) -> Tensor<4> {
-    if is_composed(&input) {
-        return composed::depthwise_conv2d(input, weight, window);
-    }
-    Tensor::from_dispatch(<Dispatch as NetworkOps>::depthwise_conv2d(
-        input.into_dispatch(),
-        weight.into_dispatch(),
-        window,
-    ))
 }
 
 /// What [`batch_norm_train`] returns.
@@ -186,7 +212,7 @@ pub fn batch_norm_train(
     epsilon: f64,
     activation: Activation,
 ) -> BatchNormOutput {
-    if is_composed(&input) {
+    if !has_kernels(&input.device()) {
         return composed::batch_norm_train(input, gamma, beta, residual, epsilon, activation);
     }
     let (output, mean, variance) = <Dispatch as NetworkOps>::batch_norm_train(
@@ -204,85 +230,6 @@ pub fn batch_norm_train(
     }
 }
 
-/// `activation(x * scale + shift + residual)`, a batch norm at inference.
-///
-/// - `input`, `residual`: `[batch, height, width, channels]`
-/// - `scale`, `shift`: `[channels]`
-#[must_use]
-pub fn scale_shift(
-    input: Tensor<4>,
-    scale: Tensor<1>,
-    shift: Tensor<1>,
-    residual: Option<Tensor<4>>,
-    activation: Activation,
-) -> Tensor<4> {
-    if is_composed(&input) {
-        return composed::scale_shift(input, scale, shift, residual, activation);
-    }
-    Tensor::from_dispatch(<Dispatch as NetworkOps>::scale_shift(
-        input.into_dispatch(),
-        scale.into_dispatch(),
-        shift.into_dispatch(),
-        Residual::of(residual.map(Tensor::into_dispatch)),
-        activation,
-    ))
-}
-
-/// Largest value of each window; padding never wins.
-///
-/// `[batch, height, width, channels]` to `[batch, out_height, out_width, channels]`
-#[must_use]
-pub fn max_pool2d(input: Tensor<4>, window: Window) -> Tensor<4> {
-    if is_composed(&input) {
-        return composed::max_pool2d(input, window);
-    }
-    Tensor::from_dispatch(<Dispatch as NetworkOps>::max_pool2d(input.into_dispatch(), window))
-}
-
-/// Mean over height and width: `[batch, height, width, channels]` to `[batch, channels]`.
-#[must_use]
-pub fn global_average_pool(input: Tensor<4>) -> Tensor<2> {
-    if is_composed(&input) {
-        return composed::global_average_pool(input);
-    }
-    Tensor::from_dispatch(<Dispatch as NetworkOps>::global_average_pool(input.into_dispatch()))
-}
-
-/// Scales every channel of every image: `[batch, height, width, channels]` by `[batch, channels]`.
-#[must_use]
-pub fn channel_gate(input: Tensor<4>, gate: Tensor<2>) -> Tensor<4> {
-    if is_composed(&input) {
-        return composed::channel_gate(input, gate);
-    }
-    Tensor::from_dispatch(<Dispatch as NetworkOps>::channel_gate(input.into_dispatch(), gate.into_dispatch()))
-}
-
-/// What the channels of every image are scaled by is computed from their means: `sigmoid(silu(mean * reduce^T +
-/// reduce_bias) * expand + expand_bias)` (Hu et al., 2018).
-///
-/// - `input`: `[batch, height, width, channels]`, as the result
-/// - `reduce`, `expand`: `[hidden, channels]`
-/// - `reduce_bias`: `[hidden]`; `expand_bias`: `[channels]`
-#[must_use]
-pub fn squeeze_excite(
-    input: Tensor<4>,
-    reduce: Tensor<2>,
-    reduce_bias: Tensor<1>,
-    expand: Tensor<2>,
-    expand_bias: Tensor<1>,
-) -> Tensor<4> {
-    if is_composed(&input) {
-        return composed::squeeze_excite(input, reduce, reduce_bias, expand, expand_bias);
-    }
-    Tensor::from_dispatch(<Dispatch as NetworkOps>::squeeze_excite(
-        input.into_dispatch(),
-        reduce.into_dispatch(),
-        reduce_bias.into_dispatch(),
-        expand.into_dispatch(),
-        expand_bias.into_dispatch(),
-    ))
-}
-
 /// A parameter and the two moments Adam keeps of its gradient, all of one shape.
 pub struct AdamState<const D: usize> {
     /// The parameter.
@@ -296,7 +243,7 @@ pub struct AdamState<const D: usize> {
 /// One step of Adam or AdamW, in place where nobody else holds the tensors. None of them may carry a gradient.
 #[must_use]
 pub fn adam_step<const D: usize>(state: AdamState<D>, gradient: Tensor<D>, step: AdamStep) -> AdamState<D> {
-    if is_composed(&gradient) {
+    if !has_kernels(&gradient.device()) {
         return composed::adam_step(state, gradient, step);
     }
     let (parameter, first_moment, second_moment) = <Dispatch as NetworkOps>::adam_step(
@@ -322,7 +269,7 @@ pub fn sgd_step<const D: usize>(
     gradient: Tensor<D>,
     step: SgdStep,
 ) -> (Tensor<D>, Tensor<D>) {
-    if is_composed(&gradient) {
+    if !has_kernels(&gradient.device()) {
         return composed::sgd_step(parameter, velocity, gradient, step);
     }
     let (parameter, velocity) = <Dispatch as NetworkOps>::sgd_step(
@@ -337,7 +284,7 @@ pub fn sgd_step<const D: usize>(
 /// The sum of the squares of all values, `[1]`. Carries no gradient.
 #[must_use]
 pub fn sum_of_squares<const D: usize>(input: Tensor<D>) -> Tensor<1> {
-    if is_composed(&input) {
+    if !has_kernels(&input.device()) {
         return composed::sum_of_squares(input);
     }
     Tensor::from_dispatch(<Dispatch as NetworkOps>::sum_of_squares(input.into_dispatch()))
@@ -351,7 +298,7 @@ pub fn sum_of_squares<const D: usize>(input: Tensor<D>) -> Tensor<1> {
 pub fn round<const D: usize>(input: Tensor<D>, precision: Precision) -> Tensor<D> {
     match precision {
         Precision::F32 => input,
-        half if is_composed(&input) => composed::round(input, half),
+        half if !has_kernels(&input.device()) => composed::round(input, half),
         half => Tensor::from_dispatch(<Dispatch as NetworkOps>::round(input.into_dispatch(), half)),
     }
 }

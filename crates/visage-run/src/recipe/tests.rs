@@ -141,7 +141,7 @@ fn overrides_that_mean_nothing_say_what_to_do() {
         (&["epochs=0"], "training.epochs is 0; it must be at least 1"),
         (&["epochs=none", "architecture=resnet19"], "unknown variant `resnet19`, expected one of `resnet18`"),
         (&["alpha=0.5"], "`alpha` means nothing with kind = \"bce\""),
-        (&["size=12x12x12"], "`12x12x12` is no image size"),
+        (&["size=12x12x12"], "`12x12x12` is not an image size"),
         (&["architecture=none"], "missing field `architecture`"),
         (&["epochs=3\nseed=4"], "expected u32"),
     ];

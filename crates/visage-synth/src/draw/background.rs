@@ -1,17 +1,17 @@
-//! What is behind the person.
+//! The background.
 
-use super::Scene;
+use super::scene::Scene;
 use crate::canvas::{Canvas, Colour, ellipse, polygon};
 use crate::geometry::{HEIGHT, WIDTH, picture_frame};
 use rand::RngExt;
 use visage_data::random::stream;
 
-/// A gradient, and a few large shapes on it.
+/// A gradient with a few large shapes.
 pub(super) fn paint(canvas: &mut Canvas, scene: &Scene<'_>, width: u32, height: u32) {
     let (w, h) = (WIDTH as f32, HEIGHT as f32);
     canvas.set_frame(picture_frame(width, height));
     let mut rng = stream(scene.face.shot.detail, "synth-background", 0, 0);
-    // Half grey: rooms and streets are seldom as bright as the colours of a toy.
+    // Half grey, because rooms and streets rarely have saturated colours.
     let mut colour = || {
         let [r, g, b, grey] = std::array::from_fn(|_| rng.random_range(0.12..0.95));
         Colour(r, g, b).mix(Colour(grey, grey, grey), 0.5)

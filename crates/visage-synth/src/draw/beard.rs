@@ -1,12 +1,12 @@
 //! Facial hair: five o'clock shadow, goatee, mustache, sideburns.
 
-use super::{SIDES, Scene};
-use crate::Attribute;
+use super::scene::{SIDES, Scene};
+use crate::attribute::Attribute;
 use crate::canvas::{BLACK, Canvas, Colour, Pt, blob, ribbons, specks};
 use rand::RngExt;
 use visage_data::random::stream;
 
-/// What lies under the mouth.
+/// The parts that are painted before the mouth.
 pub(super) fn paint(canvas: &mut Canvas, scene: &Scene<'_>) {
     if scene.has(Attribute::FiveOClockShadow) {
         paint_shadow(canvas, scene);
@@ -100,7 +100,7 @@ pub(super) fn paint_mustache(canvas: &mut Canvas, scene: &Scene<'_>) {
     }
     let geometry = scene.geometry;
     let at = |x: f32, y: f32| geometry.turned((x, y), 1.3);
-    // Between the nose and the lip, over the lip's upper edge.
+    // Between the nose and the lip, overlapping the lip's upper edge.
     let (top, low) = (geometry.nose_tip + 6.0, geometry.mouth - 1.0);
     let shape = blob(&[
         at(0.0, top),

@@ -1,7 +1,7 @@
 //! Neck, double chin, clothes and necktie.
 
-use super::{SIDES, Scene};
-use crate::Attribute;
+use super::scene::{SIDES, Scene};
+use crate::attribute::Attribute;
 use crate::canvas::{BLACK, Canvas, Colour, WHITE, blob, curve, polygon};
 
 const CLOTHES: [Colour; 9] = [
@@ -23,7 +23,7 @@ const TIES: [Colour; 5] = [
     Colour::rgb(104, 32, 110),
 ];
 
-/// Where the shoulders end below the picture.
+/// The lower end of the shoulders, below the image.
 const BELOW: f32 = 140.0;
 
 pub(super) fn paint(canvas: &mut Canvas, scene: &Scene<'_>) {
@@ -33,7 +33,7 @@ pub(super) fn paint(canvas: &mut Canvas, scene: &Scene<'_>) {
     let base = 93.0;
 
     let broad = if scene.has(Attribute::Male) { 6.0 } else { 0.0 };
-    let cloth = CLOTHES[((shot.clothes_colour * CLOTHES.len() as f32) as usize).min(CLOTHES.len() - 1)];
+    let cloth = Colour::pick(&CLOTHES, shot.clothes_colour);
     let shoulders = blob(&[
         (-neck - 2.0, base - 4.0),
         (0.0, base + 3.0),
@@ -69,27 +69,32 @@ pub(super) fn paint(canvas: &mut Canvas, scene: &Scene<'_>) {
     }
 
     if scene.has(Attribute::DoubleChin) {
-        // A fold that bulges below the chin: skin-coloured, lit in the middle, with a dark crease under it.
-        let half = neck.max(26.0) + 3.0;
-        let low = chin + 15.0;
-        let fold = blob(&[
-            (-half, chin - 22.0),
-            (half, chin - 22.0),
-            (half - 4.0, low - 9.0),
-            (0.0, low),
-            (-half + 4.0, low - 9.0),
-        ]);
-        canvas.fill(&fold, palette.skin.mix(palette.shade, 0.12), 1.0, None);
-        canvas.glow((0.0, chin + 8.0), (half * 0.7, 7.0), 0.0, palette.light, 0.5, None);
-        let crease = [
-            (-half + 3.0, low - 10.0),
-            (-half * 0.5, low - 2.0),
-            (0.0, low),
-            (half * 0.5, low - 2.0),
-            (half - 3.0, low - 10.0),
-        ];
-        canvas.stroke(&curve(&crease), 2.6, palette.shade.scaled(0.7), 0.9, None);
+        paint_double_chin(canvas, scene);
     }
+}
+
+/// A fold that bulges below the chin: skin-coloured, lit in the middle, with a dark crease under it.
+fn paint_double_chin(canvas: &mut Canvas, scene: &Scene<'_>) {
+    let (palette, neck, chin) = (scene.palette, scene.geometry.neck_half_width, scene.geometry.chin);
+    let half = neck.max(26.0) + 3.0;
+    let low = chin + 15.0;
+    let fold = blob(&[
+        (-half, chin - 22.0),
+        (half, chin - 22.0),
+        (half - 4.0, low - 9.0),
+        (0.0, low),
+        (-half + 4.0, low - 9.0),
+    ]);
+    canvas.fill(&fold, palette.skin.mix(palette.shade, 0.12), 1.0, None);
+    canvas.glow((0.0, chin + 8.0), (half * 0.7, 7.0), 0.0, palette.light, 0.5, None);
+    let crease = [
+        (-half + 3.0, low - 10.0),
+        (-half * 0.5, low - 2.0),
+        (0.0, low),
+        (half * 0.5, low - 2.0),
+        (half - 3.0, low - 10.0),
+    ];
+    canvas.stroke(&curve(&crease), 2.6, palette.shade.scaled(0.7), 0.9, None);
 }
 
 fn paint_collar(canvas: &mut Canvas, colour: Colour, neck: f32, base: f32) {
@@ -120,7 +125,7 @@ fn paint_tie(canvas: &mut Canvas, scene: &Scene<'_>, neck: f32, base: f32) {
         None,
     );
     let shot = &scene.face.shot;
-    let colour = TIES[((shot.tie * TIES.len() as f32) as usize).min(TIES.len() - 1)];
+    let colour = Colour::pick(&TIES, shot.tie);
     let blade = polygon(&[(-6.0, base + 11.0), (6.0, base + 11.0), (14.0, BELOW), (-14.0, BELOW)]);
     canvas.fill(&blade, colour, 1.0, None);
     if shot.clothes < 0.5 {

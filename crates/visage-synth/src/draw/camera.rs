@@ -1,6 +1,6 @@
-//! What the camera does to the picture: exposure, contrast, colour of the light, focus and noise.
+//! The camera: exposure, contrast, colour temperature, focus and noise.
 
-use crate::Attribute;
+use crate::attribute::Attribute;
 use crate::canvas::Canvas;
 use crate::face::Face;
 use crate::geometry::WIDTH;
@@ -8,7 +8,7 @@ use image::RgbImage;
 use rand::Rng;
 use visage_data::random::stream;
 
-/// Turns what was painted into what was photographed.
+/// Turns the painted image into a photograph.
 pub(super) fn expose(canvas: Canvas, face: &Face, width: u32, height: u32) -> RgbImage {
     let shot = &face.shot;
     let response = [0.05, 0.0, -0.05].map(|tint: f32| {
@@ -28,16 +28,16 @@ pub(super) fn expose(canvas: Canvas, face: &Face, width: u32, height: u32) -> Rg
     RgbImage::from_raw(width, height, rgb).unwrap_or_default()
 }
 
-/// A table from painted to recorded brightness: gain, then contrast around middle grey.
+/// A lookup table of gain, then contrast around middle grey.
 fn response(gain: f32, contrast: f32) -> [u8; 256] {
     std::array::from_fn(|v| {
         (((v as f32 / 255.0 * gain - 0.5) * contrast + 0.5) * 255.0).round().clamp(0.0, 255.0) as u8
     })
 }
 
-/// Adds Gaussian noise of deviation `sigma` (of a range of 1) to every channel.
+/// Adds Gaussian noise with the standard deviation `sigma` (on a scale of 0 to 1) to every channel.
 fn add_noise(rgb: &mut [u8], seed: u64, sigma: f32) {
-    // A random byte picks one of 256 equally likely amounts: the loop over the picture is a look-up and an addition.
+    // A random byte selects one of 256 equally likely amounts, so that the loop over the image is a lookup and an addition.
     let amounts: [i16; 256] =
         std::array::from_fn(|byte| (normal_quantile((byte as f32 + 0.5) / 256.0) * sigma * 255.0).round() as i16);
     let mut rng = stream(seed, "synth-noise", 0, 0);
@@ -50,14 +50,14 @@ fn add_noise(rgb: &mut [u8], seed: u64, sigma: f32) {
     }
 }
 
-/// The standard normal quantile within 0.011, over the 256 amounts, by Tukey's lambda distribution of shape 0.135.
+/// The standard normal quantile by Tukey's lambda distribution of shape 0.135; the error is below 0.011 over the 256 amounts.
 fn normal_quantile(p: f32) -> f32 {
     const SHAPE: f32 = 0.135;
     const SCALE: f32 = 0.1975;
     (p.powf(SHAPE) - (1.0 - p).powf(SHAPE)) / SCALE
 }
 
-/// Two passes of a box blur along each axis: nearly a Gaussian of deviation `radius + 1/2` over 1.2.
+/// Two passes of a box blur along each axis: nearly a Gaussian with the standard deviation `(radius + 1/2) / 1.2`.
 fn blur(rgb: &mut [u8], width: usize, height: usize, radius: usize) {
     let mut line = Vec::new();
     for _ in 0..2 {
@@ -70,7 +70,7 @@ fn blur(rgb: &mut [u8], width: usize, height: usize, radius: usize) {
     }
 }
 
-/// Replaces each of `count` pixels, `stride` apart from `start` on, by the mean of those within `radius` of it.
+/// Replaces each of `count` pixels, `stride` apart from `start` on, by the mean of the pixels within `radius`.
 fn blur_line(rgb: &mut [u8], start: usize, stride: usize, count: usize, radius: usize, line: &mut Vec<[u8; 3]>) {
     line.clear();
     line.extend((0..count).map(|i| {

@@ -1,15 +1,15 @@
 //! The hair on the head.
 //!
-//! One side of the hair lies between an outer contour (from the top of the head down to where the hair ends) and an
-//! inner one (from the hairline down beside the face). Strands are drawn by going from one contour to the other.
+//! One side of the hair is the area between an outer contour (from the top of the head down to the ends of the hair) and an
+//! inner one (from the hairline down beside the face). Strands interpolate between the two contours.
 
-use super::{SIDES, Scene};
-use crate::Attribute;
+use super::scene::{SIDES, Scene};
+use crate::attribute::Attribute;
 use crate::canvas::{BLACK, Canvas, Colour, Pt, WHITE, blob, curve, ellipse, lerp, resample, ribbons};
 use rand::RngExt;
 use visage_data::random::stream;
 
-/// How the hair is cut.
+/// The haircut.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Cut {
     Cropped,
@@ -25,7 +25,7 @@ impl Cut {
     fn of(scene: &Scene<'_>) -> Self {
         let length = scene.face.person.hair_length;
         let textured = scene.has(Attribute::StraightHair) || scene.has(Attribute::WavyHair);
-        // Some men wear it long and some women short: length alone does not tell them apart.
+        // Some men have long hair and some women short hair, so that length alone does not reveal the sex.
         match (scene.has(Attribute::Male), textured) {
             (true, true) if length > 0.88 => Cut::Bob,
             (true, _) => Cut::Cropped,
@@ -37,9 +37,9 @@ impl Cut {
     }
 }
 
-/// The points of the contours, and so of each strand.
+/// The number of points of a contour and of a strand.
 const STEPS: usize = 21;
-/// How many strands are drawn on each side.
+/// The number of strands on each side.
 const STRANDS: usize = 4;
 
 struct Hair {
@@ -88,7 +88,7 @@ fn outer(scene: &Scene<'_>, cut: Cut, side: f32, wavy: bool, straight: bool) -> 
     let mut contour = resample(&points, (spikes * if cut == Cut::Long { 28.0 } else { 20.0 }) as usize);
     let last = contour.len() - 1;
     for (i, point) in contour.iter_mut().enumerate().skip(1) {
-        // Away from the middle of the head.
+        // Away from the centre of the head.
         let (dx, dy) = (point.0, (point.1 + 14.0).min(0.0));
         let norm = dx.hypot(dy).max(1.0);
         let push = if wavy {
@@ -123,14 +123,14 @@ fn inner(scene: &Scene<'_>, cut: Cut, side: f32) -> Vec<Pt> {
     points.into_iter().map(|(x, y)| geometry.turned((side * x, y), if y < 0.0 { 0.4 } else { 0.0 })).collect()
 }
 
-/// What hangs behind the neck.
+/// The hair behind the neck.
 pub(super) fn paint_back(canvas: &mut Canvas, scene: &Scene<'_>) {
     let Some(hair) = Hair::of(scene) else { return };
     let dark = scene.palette.hair.scaled(0.62);
     match hair.cut {
         Cut::Cropped => {}
         Cut::Updo => {
-            // Under a hat there is no room for the knot.
+            // A hat leaves no room for the knot.
             if !scene.has(Attribute::WearingHat) {
                 let centre = (6.0 * scene.face.person.parting, scene.geometry.crown - 15.0);
                 canvas.fill(&ellipse(centre, (19.0, 15.0)), scene.palette.hair.scaled(0.85), 1.0, None);
@@ -145,7 +145,7 @@ pub(super) fn paint_back(canvas: &mut Canvas, scene: &Scene<'_>) {
     }
 }
 
-/// What frames the face, and the fringe.
+/// The hair around the face, and the bangs.
 pub(super) fn paint_front(canvas: &mut Canvas, scene: &Scene<'_>) {
     let Some(hair) = Hair::of(scene) else { return };
     let colour = scene.palette.hair;
@@ -154,7 +154,7 @@ pub(super) fn paint_front(canvas: &mut Canvas, scene: &Scene<'_>) {
     let mut points: Vec<Pt> = left_outer.iter().rev().chain(right_outer.iter().skip(1)).copied().collect();
     points.extend(right_inner.iter().rev().chain(left_inner.iter().skip(1)));
     let shape = blob(&points);
-    // A little shade where the hair lies on the skin.
+    // A shadow where the hair meets the skin.
     let hairline: Vec<Pt> = left_inner.iter().rev().chain(right_inner.iter().skip(1)).copied().collect();
     canvas.stroke(&curve(&hairline), 4.0, scene.palette.shade, 0.35, scene.mask);
     let lit = -scene.face.shot.light_side.signum();

@@ -1,7 +1,7 @@
 //! Earrings and necklaces.
 
-use super::{SIDES, Scene};
-use crate::Attribute;
+use super::scene::{SIDES, Scene};
+use crate::attribute::Attribute;
 use crate::canvas::{Canvas, Colour, Pt, WHITE, curve, discs, ellipse, resample};
 
 const METALS: [Colour; 4] =

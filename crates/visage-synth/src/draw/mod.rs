@@ -1,4 +1,4 @@
-//! Paints a face: back to front, one file a part.
+//! Drawing a face, back to front, with one file for each part.
 
 mod background;
 mod beard;
@@ -11,6 +11,7 @@ mod jewellery;
 mod mouth;
 mod nose;
 mod palette;
+mod scene;
 mod skin;
 mod spectacles;
 
@@ -19,30 +20,12 @@ use crate::face::Face;
 use crate::geometry::Geometry;
 use image::RgbImage;
 use palette::Palette;
-use tiny_skia::Mask;
+use scene::Scene;
 
-/// What every part of the drawing works from.
-struct Scene<'a> {
-    face: &'a Face,
-    geometry: &'a Geometry,
-    palette: &'a Palette,
-    /// The outline of the face, for what must not leave it.
-    mask: Option<&'a Mask>,
-}
-
-impl Scene<'_> {
-    fn has(&self, attribute: crate::Attribute) -> bool {
-        self.face.attributes.has(attribute)
-    }
-}
-
-/// The left and the right side, as a sign on x.
-const SIDES: [f32; 2] = [-1.0, 1.0];
-
-/// Draws `face` as a picture of `width` by `height` pixels. The same face gives the same pixels, always.
+/// Draws `face` as an image of `width` by `height` pixels. The same face always gives the same pixels.
 ///
-/// Lengths scale with the picture; other proportions than 178 by 218 stretch the face. A picture that cannot be
-/// (no pixels, or more than memory holds) comes back with none.
+/// The drawing scales with the image; other proportions than 178 by 218 stretch the face. If the size is zero or too large for
+/// memory, the image is empty.
 #[must_use]
 pub fn draw(face: &Face, width: u32, height: u32) -> RgbImage {
     let Some(mut canvas) = Canvas::new(width, height) else { return RgbImage::default() };

@@ -1,13 +1,13 @@
 //! The nose.
 
-use super::{SIDES, Scene};
-use crate::Attribute;
+use super::scene::{SIDES, Scene};
+use crate::attribute::Attribute;
 use crate::canvas::{Canvas, Pt, WHITE, blob, curve, ellipse, polygon};
 
 pub(super) fn paint(canvas: &mut Canvas, scene: &Scene<'_>) {
     let (geometry, palette) = (scene.geometry, scene.palette);
     let (tip, half) = (geometry.nose_tip, geometry.nose_half_width);
-    let at = |x: f32, y: f32| -> Pt { geometry.turned((x, y), 1.0 + 0.7 * ((y + 10.0) / 34.0).clamp(0.0, 1.0)) };
+    let at = |x, y| point(scene, x, y);
     let pointy = scene.has(Attribute::PointyNose);
     let line = palette.shade.scaled(0.78);
     let dark = scene.face.shot.light_side.signum();
@@ -39,8 +39,30 @@ pub(super) fn paint(canvas: &mut Canvas, scene: &Scene<'_>) {
         ];
         canvas.stroke(&curve(&rim), 1.7, line, 0.9, None);
     }
+    paint_tip(canvas, scene, pointy);
+    for side in SIDES {
+        canvas.fill(
+            &ellipse(at(side * half * 0.52, tip + 2.3), (half * 0.26, 1.7)),
+            palette.shade.scaled(0.4),
+            0.9,
+            None,
+        );
+    }
+}
+
+/// A point of the nose, which stands out more towards its tip.
+fn point(scene: &Scene<'_>, x: f32, y: f32) -> Pt {
+    scene.geometry.turned((x, y), 1.0 + 0.7 * ((y + 10.0) / 34.0).clamp(0.0, 1.0))
+}
+
+fn paint_tip(canvas: &mut Canvas, scene: &Scene<'_>, pointy: bool) {
+    let (geometry, palette) = (scene.geometry, scene.palette);
+    let (tip, half) = (geometry.nose_tip, geometry.nose_half_width);
+    let at = |x, y| point(scene, x, y);
+    let line = palette.shade.scaled(0.78);
+    let dark = scene.face.shot.light_side.signum();
     if pointy {
-        // Straight flanks run together in a sharp tip that hangs below the wings.
+        // Straight flanks meet in a sharp tip that hangs below the wings.
         let point = tip + 9.5;
         canvas.fill(
             &polygon(&[at(-half * 0.62, tip - 3.0), at(half * 0.62, tip - 3.0), at(0.0, point)]),
@@ -61,13 +83,5 @@ pub(super) fn paint(canvas: &mut Canvas, scene: &Scene<'_>) {
         canvas.fill(&ellipse(at(0.0, tip - 2.5), (ball, 6.2)), palette.skin.mix(palette.light, 0.12), 1.0, None);
         canvas.glow(at(-dark * 1.5, tip - 5.0), (ball * 0.8, 4.5), 0.0, WHITE, 0.45, None);
         canvas.stroke(&curve(&[at(-ball, tip + 0.5), at(0.0, tip + 4.8), at(ball, tip + 0.5)]), 1.7, line, 0.75, None);
-    }
-    for side in SIDES {
-        canvas.fill(
-            &ellipse(at(side * half * 0.52, tip + 2.3), (half * 0.26, 1.7)),
-            palette.shade.scaled(0.4),
-            0.9,
-            None,
-        );
     }
 }

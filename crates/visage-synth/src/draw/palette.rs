@@ -1,10 +1,10 @@
 //! The colours of one person in one picture.
 
-use crate::Attribute;
+use crate::attribute::Attribute;
 use crate::canvas::{Colour, WHITE};
 use crate::face::Face;
 
-/// Skin from light to dark; its position along this range says nothing about any attribute but Pale_Skin.
+/// Skin from light to dark, independent of every attribute except Pale_Skin.
 const SKIN: [Colour; 6] = [
     Colour::rgb(240, 198, 164),
     Colour::rgb(228, 178, 138),
@@ -19,7 +19,7 @@ const BLACK_HAIR: [Colour; 2] = [Colour::rgb(16, 14, 18), Colour::rgb(34, 28, 30
 const BROWN_HAIR: [Colour; 2] = [Colour::rgb(78, 48, 28), Colour::rgb(122, 80, 48)];
 const BLOND_HAIR: [Colour; 2] = [Colour::rgb(222, 184, 104), Colour::rgb(246, 222, 150)];
 const GRAY_HAIR: [Colour; 2] = [Colour::rgb(150, 152, 158), Colour::rgb(214, 214, 218)];
-/// Hair of no named colour: reds first, then dyes.
+/// Hair of none of the four named colours: red, then dyed.
 const OTHER_HAIR: [Colour; 9] = [
     Colour::rgb(168, 62, 28),
     Colour::rgb(190, 84, 34),
@@ -49,15 +49,15 @@ const LIPSTICK: [Colour; 5] = [
     Colour::rgb(186, 24, 120),
 ];
 
-/// The colours several parts share.
+/// The colours that several parts of the drawing share.
 pub(super) struct Palette {
     pub skin: Colour,
-    /// Skin in shade, and the lines in it.
+    /// Skin in shade, and its lines.
     pub shade: Colour,
     /// Skin in full light.
     pub light: Colour,
     pub hair: Colour,
-    /// The colour of brows and beard: the hair's, or a darker relative where that would not show.
+    /// The colour of brows and beard: a darker shade of the hair's.
     pub brow: Colour,
     pub iris: Colour,
     pub lips: Colour,
@@ -89,18 +89,18 @@ impl Palette {
         } else if has(Attribute::GrayHair) {
             Colour::along(&GRAY_HAIR, person.hair_shade)
         } else {
-            OTHER_HAIR[((person.hair_shade * OTHER_HAIR.len() as f32) as usize).min(OTHER_HAIR.len() - 1)]
+            Colour::pick(&OTHER_HAIR, person.hair_shade)
         };
         let dark_brown = Colour::rgb(52, 34, 24);
         let grown = if has(Attribute::Bald) { dark_brown } else { hair };
         let mut brow = if has(Attribute::GrayHair) { grown.scaled(0.72) } else { grown.mix(dark_brown, 0.5) };
-        // On dark skin a brow of the skin's own lightness would vanish.
+        // A brow as bright as the skin would be invisible.
         if (brow.luma() - skin.luma()).abs() < 0.12 {
             brow = brow.scaled(0.45);
         }
         let natural = skin.mix(Colour::rgb(176, 62, 66), 0.58);
         let lips = if has(Attribute::WearingLipstick) {
-            LIPSTICK[((face.shot.lips * LIPSTICK.len() as f32) as usize).min(LIPSTICK.len() - 1)]
+            Colour::pick(&LIPSTICK, face.shot.lips)
         } else {
             natural.scaled(0.92)
         };

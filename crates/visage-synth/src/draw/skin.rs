@@ -1,7 +1,7 @@
 //! Ears, the face's surface, and the lines and marks on it.
 
-use super::{SIDES, Scene};
-use crate::Attribute;
+use super::scene::{SIDES, Scene};
+use crate::attribute::Attribute;
 use crate::canvas::{Canvas, Colour, Pt, WHITE, curve, curves, discs, ellipse, specks};
 use rand::RngExt;
 use tiny_skia::Path;
@@ -15,10 +15,10 @@ pub(super) fn paint_ears(canvas: &mut Canvas, scene: &Scene<'_>) {
     }
 }
 
-/// The face without its features: base colour, the side away from the light, and what belongs to the cheeks.
+/// The face without its features: base colour, shading and cheeks.
 pub(super) fn paint_face(canvas: &mut Canvas, scene: &Scene<'_>, outline: &Path) {
     let (geometry, palette, shot, mask) = (scene.geometry, scene.palette, &scene.face.shot, scene.mask);
-    // Modelling: one side of the face turns away from the light.
+    // One side of the face is turned away from the light.
     let dark = shot.light_side.signum();
     let strength = 0.25 + 0.5 * shot.light_contrast;
     canvas.fill_linear(
@@ -61,7 +61,7 @@ pub(super) fn paint_face(canvas: &mut Canvas, scene: &Scene<'_>, outline: &Path)
     }
 }
 
-/// Spots and moles, the person's own.
+/// Spots and moles. They are the same in every image of a person.
 fn paint_blemishes(canvas: &mut Canvas, scene: &Scene<'_>) {
     let geometry = scene.geometry;
     let mut rng = stream(scene.face.person.marks, "synth-blemishes", 0, 0);

@@ -1,7 +1,7 @@
 //! Eyeglasses.
 
-use super::{SIDES, Scene};
-use crate::Attribute;
+use super::scene::{SIDES, Scene};
+use crate::attribute::Attribute;
 use crate::canvas::{BLACK, Canvas, Colour, WHITE, blob, curve, ellipse};
 
 const FRAMES: [Colour; 5] = [

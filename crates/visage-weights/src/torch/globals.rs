@@ -1,4 +1,4 @@
-//! The Python objects a weight file may name, and what each stands for here. Everything else is refused.
+//! The Python objects that a weight file may name. All others are refused.
 
 use crate::element::Element;
 use crate::error::{Problem, quoted};
@@ -6,7 +6,7 @@ use crate::error::{Problem, quoted};
 /// A Python object that a pickle named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Global {
-    /// `collections.OrderedDict`: an empty dict, or one of the pairs it is called with.
+    /// `collections.OrderedDict`: an empty dict, or a dict of the pairs that are its argument.
     OrderedDict,
     /// `torch._utils._rebuild_tensor` and `_rebuild_tensor_v2`: (storage, offset, shape, strides, ...).
     RebuildTensor,
@@ -20,15 +20,15 @@ pub(super) enum Global {
     Storage(Element),
     /// An element type, such as `torch.float32`.
     Dtype(Element),
-    /// Something that holds no weights, often found beside them; whatever it is called with is dropped.
+    /// An object without weights that is often saved beside them; its arguments are ignored.
     Inert,
 }
 
-/// What `module.name` stands for.
+/// The object called `module.name`.
 ///
 /// # Errors
 ///
-/// [`Problem::Code`] for everything a state dict has no need of.
+/// [`Problem::Code`] for any object that a state dict does not need.
 pub(super) fn find(module: &str, name: &str) -> Result<Global, Problem> {
     let global = match (module, name) {
         ("collections", "OrderedDict") => Some(Global::OrderedDict),
@@ -64,7 +64,7 @@ fn inert(module: &str, name: &str) -> Option<Global> {
     known.then_some(Global::Inert)
 }
 
-/// The element type of a storage class. An untyped storage counts bytes.
+/// The element type of a storage class. The length of an untyped storage is in bytes.
 fn storage(name: &str) -> Option<Element> {
     Some(match name {
         "DoubleStorage" => Element::F64,
@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_runs_code_is_refused_by_name() {
+    fn objects_that_run_code_are_refused() {
         for (module, name) in [
             ("os", "system"),
             ("posix", "system"),
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_storage_saved_from_a_gpu_is_an_ordinary_one() {
+    fn a_storage_on_a_gpu_is_an_ordinary_one() {
         assert_eq!(find("torch.cuda", "HalfStorage").unwrap(), Global::Storage(Element::F16));
     }
 }

@@ -1,10 +1,11 @@
-//! The format before PyTorch 1.6: pickles of a magic number, a version, the writing system, the object and the keys of
-//! its storages, one after another; then the storages themselves, each after its length.
+//! The format before PyTorch 1.6: consecutive pickles of a magic number, a version, a description of the system, the object and the
+//! keys of its storages; then the storages, each after its length.
 
 use std::collections::HashMap;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 
-use super::pickle::{self, Object, Objects, Value};
+use super::objects::{Object, Objects, Value};
+use super::pickle;
 use super::state_dict;
 use super::views::Assembly;
 use crate::element::Element;
@@ -13,33 +14,18 @@ use crate::tensor::TensorFile;
 
 /// The first pickle's value: 0x1950a86a20f9469cfc6c, little-endian.
 const MAGIC: [u8; 10] = [0x6C, 0xFC, 0x9C, 0x46, 0xF9, 0x20, 0x6A, 0xA8, 0x50, 0x19];
-/// The only version there was.
+/// The only version.
 const VERSION: i64 = 1001;
 
 /// Reads a file of `length` bytes that begins with a pickle.
 pub(crate) fn read<R: Read + Seek>(file: R, length: u64) -> Result<TensorFile, Problem> {
-    // Pickles are read in small pieces.
+    // Pickles are read byte by byte.
     let mut file = BufReader::new(file);
 
-    let foreign = || Problem::Foreign("it is a Python pickle, but not one of PyTorch's".to_owned());
-    let (magic, objects) = match pickle::read(&mut file) {
-        Err(Problem::Damaged(_)) => return Err(foreign()),
-        magic => magic?,
-    };
-    if !matches!(objects.get(magic), Some(Object::LongInteger(magic)) if *magic == MAGIC) {
-        return Err(foreign());
-    }
-    let (version, _) = pickle::read(&mut file)?;
-    if !matches!(version, Value::Int(VERSION)) {
-        return Err(Problem::Unsupported(format!("its format is not version {VERSION} of PyTorch's")));
-    }
-    let (system, objects) = pickle::read(&mut file)?;
-    if is_big_endian(&objects, system) {
-        return Err(Problem::Unsupported("its numbers are big-endian, which visage does not read".to_owned()));
-    }
+    check_header(&mut file)?;
     let (saved, objects) = pickle::read(&mut file)?;
     let mut assembly = Assembly::new(state_dict::tensors(&objects, saved)?, length)?;
-    // Storages of the optimiser and the like, which are stepped over, have sizes too.
+    // Storages that are skipped, such as the optimiser's, have an element size too.
     let elements: HashMap<String, Element> = objects
         .iter()
         .filter_map(|object| match object {
@@ -64,7 +50,7 @@ pub(crate) fn read<R: Read + Seek>(file: R, length: u64) -> Result<TensorFile, P
         let bytes = u64::from_le_bytes(count).checked_mul(element.size() as u64);
         let end = bytes.and_then(|bytes| position.checked_add(bytes));
         let (Some(bytes), Some(end)) = (bytes, end) else {
-            return Err(Problem::Damaged(format!("the length of its storage {} makes no sense", quoted(key))));
+            return Err(Problem::Damaged(format!("the length of its storage {} is invalid", quoted(key))));
         };
         require(end, length)?;
         if assembly.needs(key) {
@@ -79,7 +65,28 @@ pub(crate) fn read<R: Read + Seek>(file: R, length: u64) -> Result<TensorFile, P
     assembly.finish()
 }
 
-/// Whether the description of the system that wrote the file says so.
+/// Reads the first three pickles: the magic number, the version and the description of the system.
+fn check_header(file: &mut impl Read) -> Result<(), Problem> {
+    let foreign = || Problem::Foreign("it is a Python pickle, but not one of PyTorch's".to_owned());
+    let (magic, objects) = match pickle::read(&mut *file) {
+        Err(Problem::Damaged(_)) => return Err(foreign()),
+        magic => magic?,
+    };
+    if !matches!(objects.get(magic), Some(Object::LongInteger(magic)) if *magic == MAGIC) {
+        return Err(foreign());
+    }
+    let (version, _) = pickle::read(&mut *file)?;
+    if !matches!(version, Value::Int(VERSION)) {
+        return Err(Problem::Unsupported(format!("its format is not version {VERSION} of PyTorch's")));
+    }
+    let (system, objects) = pickle::read(&mut *file)?;
+    if is_big_endian(&objects, system) {
+        return Err(Problem::Unsupported("its numbers are big-endian, which visage does not read".to_owned()));
+    }
+    Ok(())
+}
+
+/// Whether the system that wrote the file was big-endian.
 fn is_big_endian(objects: &Objects, system: Value) -> bool {
     objects
         .dict(system)

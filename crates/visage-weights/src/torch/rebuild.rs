@@ -1,15 +1,15 @@
-//! What the few functions and classes a weight file may name make of their arguments.
+//! The results of calling the few functions and classes that a weight file may name.
 
 use super::globals::Global;
-use super::pickle::{Object, Objects, Value};
-use super::views::{MOST_DIMENSIONS, Storage, TensorView};
+use super::objects::{Object, Objects, Value};
+use super::views::{MAX_DIMENSIONS, Storage, TensorView};
 use crate::element::Element;
 use crate::error::Problem;
 
 /// The longest name of a storage, in bytes: a decimal number of 64 bits.
-const LONGEST_KEY: usize = 20;
+const MAX_KEY_LENGTH: usize = 20;
 
-/// What a call makes.
+/// The result of a call.
 pub(super) enum Outcome {
     New(Object),
     Existing(Value),
@@ -23,7 +23,7 @@ pub(super) fn call(objects: &Objects, function: Value, arguments: Value) -> Resu
     let arguments =
         objects.tuple(arguments).ok_or_else(|| damaged("the arguments of a call in its pickle are not a tuple"))?;
     match function {
-        // The one function that calls another. What it calls may not be itself: that would never end.
+        // The only function that calls another. It must not call itself, which would never end.
         Global::RebuildFromType => {
             match (arguments.first(), arguments.get(2).and_then(|&inner| objects.tuple(inner))) {
                 (Some(&Value::Global(inner)), Some(arguments)) if inner != Global::RebuildFromType => {
@@ -66,7 +66,7 @@ fn dict(objects: &Objects, arguments: &[Value]) -> Result<Vec<(Value, Value)>, P
     entries.ok_or_else(|| damaged("a dict in its pickle is not made of keys and values"))
 }
 
-/// A tensor from (storage, offset, shape, strides, ...), of `element`s or else those of its storage.
+/// A tensor from (storage, offset, shape, strides, ...), with elements of the type `element` or else that of its storage.
 fn tensor(objects: &Objects, arguments: &[Value], element: Option<Element>) -> Result<Outcome, Problem> {
     let view = || {
         let [storage, offset, shape, strides, ..] = *arguments else { return None };
@@ -79,18 +79,18 @@ fn tensor(objects: &Objects, arguments: &[Value], element: Option<Element>) -> R
         let element = element.unwrap_or(storage.element);
         Some(TensorView { storage: Storage::clone(storage), element, offset, shape, strides })
     };
-    let view = view().ok_or_else(|| damaged("the shape or strides of a tensor in its pickle make no sense"))?;
+    let view = view().ok_or_else(|| damaged("the shape or strides of a tensor in its pickle are invalid"))?;
     Ok(Outcome::New(Object::Tensor(Box::new(view))))
 }
 
-/// The storage that a persistent id stands for: ("storage", class, key, device, length), and in files before PyTorch
-/// 1.6 a sixth item, (key, offset, length) where the storage is part of another and else None.
+/// The storage with a persistent id: ("storage", class, key, device, length), and in files before PyTorch 1.6 a sixth item, which
+/// is (key, offset, length) if the storage is part of another, or else None.
 pub(super) fn storage(objects: &Objects, id: Value) -> Result<Storage, Problem> {
     let storage = || {
         let [kind, class, key, _device, length, ref rest @ ..] = *objects.tuple(id)? else { return None };
         let Value::Global(Global::Storage(element)) = class else { return None };
         let (kind, key) = (objects.text(kind)?, objects.text(key)?);
-        if kind != "storage" || key.len() > LONGEST_KEY {
+        if kind != "storage" || key.len() > MAX_KEY_LENGTH {
             return None;
         }
         let offset = match rest.first().and_then(|&part| objects.tuple(part)) {
@@ -99,12 +99,12 @@ pub(super) fn storage(objects: &Objects, id: Value) -> Result<Storage, Problem> 
         };
         Some(Storage { key: key.to_owned(), element, offset, length: count(length)? })
     };
-    storage().ok_or_else(|| damaged("its pickle refers to a storage in a way torch.save does not"))
+    storage().ok_or_else(|| damaged("its pickle refers to a storage in a way that torch.save does not"))
 }
 
 fn lengths(objects: &Objects, value: Value) -> Option<Vec<usize>> {
     let items = objects.items(value)?;
-    if items.len() > MOST_DIMENSIONS {
+    if items.len() > MAX_DIMENSIONS {
         return None;
     }
     items.iter().map(|&item| count(item)).collect()

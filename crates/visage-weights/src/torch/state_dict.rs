@@ -1,24 +1,24 @@
-//! Finding the state dict in what was saved.
+//! Finding the state dict in a saved object.
 
 use std::collections::BTreeMap;
 
-use super::pickle::{Object, Objects, Value};
+use super::objects::{Object, Objects, Value};
 use super::views::TensorView;
 use crate::error::{Problem, quoted};
 
-/// The keys under which training programs put a network's state dict, beside the epoch and the like.
+/// The keys under which training programs store a network's state dict, beside the epoch and other state.
 const WRAPPERS: [&str; 3] = ["state_dict", "model_state_dict", "model"];
-/// How deep wrappers may lie in each other.
-const DEEPEST: usize = 4;
+/// The deepest nesting of such wrappers.
+const MAX_DEPTH: usize = 4;
 
 /// The tensors of the state dict that `saved` is or wraps, by name.
 ///
 /// # Errors
 ///
-/// [`Problem::Unsupported`] where there is none.
+/// [`Problem::Unsupported`] when there is none.
 pub(super) fn tensors(objects: &Objects, saved: Value) -> Result<BTreeMap<String, TensorView>, Problem> {
     let mut state_dict = saved;
-    for _ in 0..DEEPEST {
+    for _ in 0..MAX_DEPTH {
         match wrapped(objects, state_dict) {
             Some(inner) => state_dict = inner,
             None => break,
@@ -26,7 +26,7 @@ pub(super) fn tensors(objects: &Objects, saved: Value) -> Result<BTreeMap<String
     }
     let Some(entries) = objects.dict(state_dict) else {
         let what = objects.describe(state_dict);
-        return Err(Problem::Unsupported(format!("it holds {what}, where a state dict (names and tensors) is needed")));
+        return Err(Problem::Unsupported(format!("it holds {what} where a state dict (names and tensors) is needed")));
     };
 
     let mut tensors = BTreeMap::new();
@@ -38,7 +38,7 @@ pub(super) fn tensors(objects: &Objects, saved: Value) -> Result<BTreeMap<String
         let Some(Object::Tensor(view)) = objects.get(value) else {
             let (name, what) = (quoted(name), objects.describe(value));
             return Err(Problem::Unsupported(format!(
-                "{name} is {what}, not a tensor, and no state dict lies under {}",
+                "{name} is {what}, not a tensor, and there is no state dict under {}",
                 WRAPPERS.join(", ")
             )));
         };

@@ -1,4 +1,4 @@
-//! Tensors as PyTorch stores them, views of shared storages, and their assembly into plain ones.
+//! Tensors as PyTorch stores them: views of shared storages, and their conversion to plain tensors.
 
 use std::collections::BTreeMap;
 
@@ -7,33 +7,33 @@ use crate::error::{Problem, quoted};
 use crate::tensor::{Tensor, TensorFile};
 
 /// The most dimensions of a tensor; weights have five at most.
-pub(super) const MOST_DIMENSIONS: usize = 16;
+pub(super) const MAX_DIMENSIONS: usize = 16;
 
-/// How many times the size of the file its tensors may take in memory. Half precision doubles, bytes stored as
-/// integers grow eight times, and a network whose layers share their weights repeats them.
-const MOST_GROWTH: u64 = 16;
+/// The most memory of the tensors, as a multiple of the file's size. Half precision doubles in size, 8-bit integers grow eight
+/// times, and weights shared between layers are repeated.
+const MAX_GROWTH: u64 = 16;
 
-/// A run of numbers in the file.
+/// A contiguous array of numbers in the file.
 #[derive(Clone, Debug)]
 pub(super) struct Storage {
-    /// Its name in the file.
+    /// Its key in the file.
     pub key: String,
     pub element: Element,
-    /// Where tensors on it begin to count, in elements.
+    /// Added to the offsets of its tensors, in elements.
     pub offset: usize,
     /// Its length in the file, in elements.
     pub length: usize,
 }
 
-/// A tensor: its value at index `i` is the storage's at `offset + i . strides`.
+/// A tensor whose value at the index vector `i` is the storage's at `offset + i . strides`.
 #[derive(Clone, Debug)]
 pub(super) struct TensorView {
     pub storage: Storage,
     pub element: Element,
-    /// In elements, like `strides`.
+    /// In elements.
     pub offset: usize,
     pub shape: Vec<usize>,
-    /// As many as `shape` has lengths.
+    /// In elements; as many as `shape` has lengths.
     pub strides: Vec<usize>,
 }
 
@@ -43,7 +43,7 @@ impl TensorView {
         self.shape.iter().try_fold(1usize, |product, &length| product.checked_mul(length))
     }
 
-    /// The bytes this view needs of its storage: the end of the furthest value.
+    /// The number of bytes that this view needs of its storage: the end of its last value.
     fn end(&self) -> Option<usize> {
         let mut last = self.offset;
         for (&length, &stride) in self.shape.iter().zip(&self.strides) {
@@ -66,7 +66,7 @@ impl TensorView {
         let described = self.storage.length.checked_mul(self.storage.element.size());
         if described != Some(storage.len()) {
             let (name, length, bytes) = (quoted(name), self.storage.length, storage.len());
-            let what = format!("the storage of tensor {name} should have {length} elements, and has {bytes} bytes");
+            let what = format!("the storage of tensor {name} should have {length} elements, but has {bytes} bytes");
             return Err(Problem::Damaged(what));
         }
         let size = self.element.size();
@@ -88,7 +88,7 @@ impl TensorView {
         Ok(Tensor { shape: self.shape.clone(), data })
     }
 
-    /// The bytes of all `values`, row-major. The view must lie within the storage.
+    /// The bytes of all `values`, row-major. The view must be within the storage.
     fn gather(&self, storage: &[u8], values: usize) -> Vec<u8> {
         let size = self.element.size();
         let mut gathered = Vec::with_capacity(values * size);
@@ -96,7 +96,7 @@ impl TensorView {
         let mut position = self.offset;
         for _ in 0..values {
             gathered.extend_from_slice(&storage[position * size..][..size]);
-            // Counts up like an odometer, the last dimension fastest.
+            // Increments the index, the last dimension fastest.
             for dimension in (0..index.len()).rev() {
                 if index[dimension] + 1 < self.shape[dimension] {
                     index[dimension] += 1;
@@ -130,7 +130,7 @@ impl Assembly {
         for (name, view) in views {
             let bytes = view.values().and_then(|values| values.checked_mul(view.element.decoded_size()));
             memory = memory.saturating_add(bytes.map_or(u64::MAX, |bytes| bytes as u64));
-            if memory > file_length.saturating_mul(MOST_GROWTH) {
+            if memory > file_length.saturating_mul(MAX_GROWTH) {
                 let name = quoted(&name);
                 return Err(Problem::Damaged(format!("up to tensor {name}, its tensors are far larger than the file")));
             }

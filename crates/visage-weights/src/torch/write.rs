@@ -10,18 +10,18 @@ use crate::atomic;
 use crate::error::{Problem, WeightsError, quoted};
 use crate::tensor::{Tensor, TensorFile, TensorValues};
 
-/// Where PyTorch lets storages begin, so that they can be mapped into memory.
+/// The alignment of storages, with which PyTorch can map them into memory.
 const ALIGNMENT: u16 = 64;
 
-/// Stores the tensors of `file` at `path` as PyTorch 1.6 and later do: a zip archive of a pickled `OrderedDict` and one
-/// storage a tensor, which `torch.load(PATH, weights_only=True)` reads. The text beside the tensors has no place in it.
+/// Stores the tensors of `file` at `path` in the format of PyTorch 1.6 and later: a zip archive of a pickled `OrderedDict` and one
+/// storage for each tensor, which `torch.load(PATH, weights_only=True)` reads. The metadata are not stored.
 ///
-/// Equal content gives equal bytes; the file there is replaced whole or not at all.
+/// Equal content gives equal bytes. The file is replaced atomically (see [`atomic::write`]).
 ///
 /// # Errors
 ///
-/// [`WeightsError`] where the system cannot write, where a tensor has not as many values as its shape says, or where its
-/// type or size is none that PyTorch's pickles hold.
+/// [`WeightsError`] when the file cannot be written, the number of values of a tensor is not the product of its shape, or the
+/// format does not support the type or the size of a tensor.
 pub fn write_torch(path: &Path, file: &TensorFile) -> Result<(), WeightsError> {
     let code = pickle(file).map_err(|problem| WeightsError::new(path, problem))?;
     atomic::write(path, |out| {
@@ -44,7 +44,7 @@ pub fn write_torch(path: &Path, file: &TensorFile) -> Result<(), WeightsError> {
     .map_err(|error| WeightsError::new(path, error.into()))
 }
 
-/// The class of the storage of such values.
+/// The class of a storage of such values.
 fn storage(values: &TensorValues) -> Option<&'static str> {
     match values {
         TensorValues::F32(_) => Some("FloatStorage"),
@@ -63,7 +63,7 @@ fn bytes(values: &TensorValues) -> Vec<u8> {
     }
 }
 
-/// The pickle, protocol 2, of an `OrderedDict` from names to tensors: the calls that `torch.save` makes.
+/// The pickle (protocol 2) of an `OrderedDict` from names to tensors, with the same calls as in those of `torch.save`.
 fn pickle(file: &TensorFile) -> Result<Vec<u8>, Problem> {
     const ORDERED_DICT: &[u8] = b"ccollections\nOrderedDict\n)R";
 
@@ -88,7 +88,7 @@ fn pickle(file: &TensorFile) -> Result<Vec<u8>, Problem> {
         integer(&mut code, name, 0)?;
         tuple(&mut code, name, &tensor.shape)?;
         tuple(&mut code, name, &strides(tensor))?;
-        // No gradient is wanted of it, and it has no hooks.
+        // requires_grad is False, and there are no hooks.
         code.push(b'\x89');
         code.extend_from_slice(ORDERED_DICT);
         code.extend_from_slice(b"tR");
@@ -97,7 +97,7 @@ fn pickle(file: &TensorFile) -> Result<Vec<u8>, Problem> {
     Ok(code)
 }
 
-/// In elements, of a row-major tensor.
+/// The strides of a row-major tensor, in elements.
 fn strides(tensor: &Tensor) -> Vec<usize> {
     let mut strides = vec![1; tensor.shape.len()];
     for axis in (1..tensor.shape.len()).rev() {

@@ -1,5 +1,5 @@
-//! The format of PyTorch 1.6 and later: a zip archive of `NAME/data.pkl` and one `NAME/data/KEY` a storage, stored
-//! without compression.
+//! The format of PyTorch 1.6 and later: a zip archive of `NAME/data.pkl` and one `NAME/data/KEY` for each storage, without
+//! compression.
 
 use std::io::{Read, Seek};
 
@@ -35,7 +35,7 @@ pub(crate) fn read<R: Read + Seek>(file: R, length: u64) -> Result<TensorFile, P
     if entries.read(&within("byteorder"), 16)?.is_some_and(|order| order != b"little") {
         return Err(Problem::Unsupported("its numbers are big-endian, which visage does not read".to_owned()));
     }
-    let code = entries.read(&within("data.pkl"), pickle::LONGEST)?.unwrap_or_default();
+    let code = entries.read(&within("data.pkl"), pickle::MAX_LENGTH)?.unwrap_or_default();
     let (saved, objects) = pickle::read(code.as_slice())?;
     let mut assembly = Assembly::new(state_dict::tensors(&objects, saved)?, length)?;
     drop(objects);
@@ -49,13 +49,13 @@ pub(crate) fn read<R: Read + Seek>(file: R, length: u64) -> Result<TensorFile, P
 
 struct Entries<R> {
     archive: ZipArchive<R>,
-    /// The bytes of the file that the entries read so far leave. Hostile archives give many entries the same bytes.
+    /// The size of the file minus the entries read so far. In hostile archives many entries share the same bytes.
     unread: u64,
 }
 
 impl<R: Read + Seek> Entries<R> {
-    /// The bytes of an entry, of which there may be at most `longest`; nothing where there is no such entry.
-    fn read(&mut self, name: &[u8], longest: u64) -> Result<Option<Vec<u8>>, Problem> {
+    /// The bytes of an entry of at most `max_length` bytes; `None` if there is no such entry.
+    fn read(&mut self, name: &[u8], max_length: u64) -> Result<Option<Vec<u8>>, Problem> {
         let shown = || quoted(&String::from_utf8_lossy(name));
         let damaged = |error: &dyn std::fmt::Display| Problem::Damaged(format!("in its entry {}: {error}", shown()));
 
@@ -67,14 +67,14 @@ impl<R: Read + Seek> Entries<R> {
         }
         let size = entry.size();
         self.unread = match self.unread.checked_sub(size) {
-            Some(unread) if size <= longest => unread,
-            _ => return Err(damaged(&format!("it claims {size} bytes, more than it can have"))),
+            Some(unread) if size <= max_length => unread,
+            _ => return Err(damaged(&format!("it states {size} bytes, more than it can have"))),
         };
         let mut bytes = Vec::with_capacity(size as usize);
-        // Read to the end, past which the archive's checksum is compared.
+        // Reading to the end compares the archive's checksum.
         entry.read_to_end(&mut bytes).map_err(|error| damaged(&error))?;
         if bytes.len() as u64 != size {
-            return Err(damaged(&format!("it should have {size} bytes, and has {}", bytes.len())));
+            return Err(damaged(&format!("it should have {size} bytes, but has {}", bytes.len())));
         }
         Ok(Some(bytes))
     }

@@ -1,6 +1,6 @@
-"""Writes the small weight files of this folder, with Python's own pickler and without PyTorch.
+"""Writes the small weight files in this folder with Python's own pickler, without PyTorch.
 
-The pickler is given stand-ins that have PyTorch's names, so it emits what torch.save does. Run by hand, anywhere:
+The pickler gets stand-ins with PyTorch's names, so that it emits the same as torch.save. Run manually:
     python3 make.py
 """
 

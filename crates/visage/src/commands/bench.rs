@@ -67,7 +67,7 @@ pub enum BenchMode {
 
 /// A size that the networks accept: they halve their input five times.
 fn network_size(text: &str) -> Result<Size, String> {
-    let size: Size = text.parse().map_err(|error: visage_data::size::InvalidSize| error.to_string())?;
+    let size: Size = text.parse().map_err(|error: visage_data::InvalidSize| error.to_string())?;
     if size.height.min(size.width) < 32 {
         return Err("the networks need at least 32 pixels a side".to_owned());
     }

@@ -1,7 +1,6 @@
 //! The contents of a dataset.
 
-use visage_data::Split;
-use visage_data::association::Pair;
+use visage_data::{AttributePair, Split};
 
 use super::{Table, count, counted, percent};
 use crate::commands::data::inspect::{
@@ -63,7 +62,7 @@ fn correlations(contents: &Contents) -> String {
         return String::new();
     }
     let mut table = Table::new(2, &["Attributes", "", "Correlation", "Have both"]);
-    for Pair { first, second, correlation, both } in pairs.iter().take(STRONGEST) {
+    for AttributePair { first, second, correlation, both } in pairs.iter().take(STRONGEST) {
         table.row([first.clone(), second.clone(), format!("{correlation:+.3}"), count(*both)]);
     }
     format!("\nStrongest correlations\n\n{}", table.text())

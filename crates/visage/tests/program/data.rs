@@ -80,11 +80,11 @@ fn verify_reports_everything_and_fails() {
     let home = damaged_squares();
     let path = home.path().join("squares");
     let ran = line(&format!("data verify {}", path.display()));
-    for part in ["96 images, 94 decoded", "error: images that are not there: 1", "images/05.png", "images/70.png"] {
+    for part in ["96 images, 94 decoded", "error: missing image files: 1", "images/05.png", "images/70.png"] {
         assert!(ran.stdout.contains(part), "{part:?} in\n{}", ran.stdout);
     }
     // The squares have duplicates in several splits.
-    assert!(ran.stdout.contains("error: pictures that are in more than one split"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("error: images that are in more than one split"), "{}", ran.stdout);
     assert!(ran.failed(1).contains("error: squares has "));
     let ran = line(&format!("data verify {} --json --threads 1", path.display()));
     let found: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
@@ -110,7 +110,7 @@ fn a_partly_copied_dataset_is_reported_and_can_be_trained_on_without_the_missing
     let error = line(&train).failed(1);
     assert!(error.contains("1 of 96 images") && error.contains("--skip-bad-images"), "{error}");
     let ran = line(&format!("{train} --skip-bad-images"));
-    for part in ["2 of 96 images are left out", "images/05.png: it is not at", "images/70.png: "] {
+    for part in ["2 of 96 images are left out", "images/05.png: there is no file at", "images/70.png: "] {
         assert!(ran.stderr.contains(part), "{part:?} in\n{}", ran.stderr);
     }
     ran.done();

@@ -12,6 +12,7 @@ mod evaluate;
 mod explain;
 mod export;
 mod fixture;
+mod guide;
 mod manual;
 mod mistakes;
 mod predict;

@@ -25,7 +25,7 @@ fn wrong_usage_is_explained() {
         2,
         &["no key `lerning_rate`", "did you mean `optimizer.learning_rate`?"],
     );
-    refused("evaluate m --data d --split tset", 2, &["`tset` is no split"]);
+    refused("evaluate m --data d --split tset", 2, &["`tset` is not a split"]);
     refused("evaluate m --data d --threshold 2", 2, &["a number from 0 to 1"]);
     refused("bench train --arch resnet81 --size 64 --batch 4", 2, &["resnet81", "resnet18"]);
     refused("bench train --arch resnet18 --size 16 --batch 4", 2, &["at least 32 pixels"]);

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::Args;
-use visage_data::{Finding, Verification, verify};
+use visage_data::verify::{self, Finding, Verification};
 
 use crate::compute::start_threads;
 use crate::error::CommandError;

@@ -1,0 +1,102 @@
+//! Zip archives read in place.
+
+use std::io::{self, Cursor, Read, Seek, SeekFrom};
+use std::path::PathBuf;
+
+use zip::CompressionMethod;
+use zip::read::ZipArchive as Reader;
+
+use super::mapped::Mapped;
+use super::web_page::refuse_web_page;
+use crate::error::DataError;
+
+/// The largest file that is unpacked: far above any photograph or table. A forged archive must not turn a few bytes into
+/// terabytes.
+const MAX_FILE: u64 = 1 << 30;
+
+/// The largest archive that is unpacked from within another: far above CelebA's 1.4 GB.
+const MAX_INNER_ARCHIVE: u64 = 1 << 36;
+
+/// A memory-mapped zip archive. Cloning shares the mapping and the central directory.
+#[derive(Clone, Debug)]
+pub(crate) struct ZipArchive {
+    pub(super) path: PathBuf,
+    reader: Reader<Cursor<Mapped>>,
+}
+
+impl ZipArchive {
+    /// Reads the central directory of the archive `bytes`, which messages call `path`.
+    pub(super) fn new(path: PathBuf, bytes: Mapped) -> Result<Self, DataError> {
+        refuse_web_page(&path, bytes.as_ref())?;
+        match Reader::new(Cursor::new(bytes.clone())) {
+            Ok(reader) => Ok(ZipArchive { path, reader }),
+            Err(source) => Err(DataError::Zip { path, found: whole_files(bytes.as_ref()), source }),
+        }
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = String> {
+        self.reader.file_names().flatten().map(|name| name.into_owned())
+    }
+
+    pub(super) fn contains(&self, name: &str) -> bool {
+        self.reader.index_for_name(name).is_some()
+    }
+
+    pub(super) fn read(&self, name: &str) -> io::Result<Vec<u8>> {
+        // The clone has a position of its own, so that threads do not disturb each other.
+        let mut reader = self.reader.clone();
+        let entry = reader.by_name(name)?;
+        let size = entry.size();
+        if size > MAX_FILE {
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("{size} bytes when unpacked")));
+        }
+        let mut content = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
+        // The stated size may be wrong; the limit holds anyway.
+        entry.take(MAX_FILE).read_to_end(&mut content)?;
+        Ok(content)
+    }
+
+    /// The bytes of the archive called `name` in this one: in place where it is stored without compression, otherwise
+    /// unpacked into a temporary file without a name.
+    pub(super) fn inner(&self, name: &str) -> io::Result<Mapped> {
+        let mut reader = self.reader.clone();
+        let bytes = reader.clone().into_inner().into_inner();
+        let mut entry = reader.by_name(name)?;
+        let size = entry.size();
+        if size > MAX_INNER_ARCHIVE {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        if entry.compression() == CompressionMethod::Stored
+            && let (Some(start), Ok(length)) = (entry.data_start(), usize::try_from(size))
+            && let Some(part) = usize::try_from(start).ok().and_then(|start| bytes.part(start, length))
+        {
+            return Ok(part);
+        }
+        let mut unpacked = tempfile::tempfile()?;
+        io::copy(&mut (&mut entry).take(MAX_INNER_ARCHIVE), &mut unpacked)?;
+        unpacked.seek(SeekFrom::Start(0))?;
+        Mapped::whole(&unpacked)
+    }
+}
+
+/// The number of whole files at the start of a zip archive, without its central directory: that stands at the end, and an
+/// interrupted download lacks it.
+fn whole_files(archive: &[u8]) -> u64 {
+    /// A local header: its signature, flags at 6, the compressed size at 18, the lengths of two fields at 26 and 28.
+    const HEADER: usize = 30;
+    let (mut at, mut found) = (0usize, 0);
+    while let Some(header) = archive.get(at..at.saturating_add(HEADER)) {
+        let short = |offset: usize| usize::from(u16::from_le_bytes([header[offset], header[offset + 1]]));
+        let is_streamed = header[6] & 8 != 0;
+        if !header.starts_with(b"PK\x03\x04") || is_streamed {
+            break;
+        }
+        let size = u32::from_le_bytes([header[18], header[19], header[20], header[21]]) as usize;
+        at = at.saturating_add(HEADER + short(26) + short(28)).saturating_add(size);
+        if at > archive.len() {
+            break;
+        }
+        found += 1;
+    }
+    found
+}

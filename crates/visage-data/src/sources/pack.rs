@@ -1,0 +1,227 @@
+//! The pack: a dataset with its images decoded and resized, in one memory-mapped file.
+//!
+//! The file is a line `visage pack 1`, the length of a header in 8 bytes (little-endian), the header in JSON, zeros up to a
+//! multiple of 4096 bytes, and the pixels of all images, `[N, H, W, 3]`, one byte a value.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::mem::take;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::DataError;
+use crate::files::Mapped;
+use crate::label::Label;
+use crate::prepare::{Filter, Preparation, Resize};
+use crate::retain::retain;
+use crate::sample::Sample;
+use crate::size::Size;
+use crate::split::Split;
+
+const MAGIC: &[u8; 14] = b"visage pack 1\n";
+/// The magic line and the length of the header.
+const PREFIX: usize = MAGIC.len() + 8;
+/// Pixels start at a multiple of a memory page.
+const ALIGNMENT: usize = 4096;
+/// The longest header: far above the 60 MB of a million images.
+const MAX_HEADER: u64 = 1 << 32;
+
+/// The part of a preparation that is done in a pack. Normalisation comes later.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PackedPreparation {
+    resize: Resize,
+    filter: Filter,
+    crop: Option<Size>,
+}
+
+impl PackedPreparation {
+    fn of(preparation: &Preparation) -> Self {
+        let Preparation { resize, filter, crop, .. } = *preparation;
+        PackedPreparation { resize, filter, crop }
+    }
+
+    fn describe(&self) -> String {
+        let resize = match self.resize {
+            Resize::Exact(size) => format!("resized to {size}"),
+            Resize::ShorterSide(side) => format!("resized to a shorter side of {side}"),
+        };
+        self.crop.map_or_else(|| resize.clone(), |crop| format!("{resize} and cropped to {crop}"))
+    }
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Header {
+    name: String,
+    attributes: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    categories: Vec<String>,
+    prepared: PackedPreparation,
+    size: Size,
+    samples: Vec<Row>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Row {
+    image: String,
+    split: Option<Split>,
+    identity: Option<String>,
+    #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
+    categories: Box<[Option<String>]>,
+    /// One character for each attribute: 0 absent, 1 present, ? unknown.
+    labels: String,
+}
+
+impl Row {
+    fn of(sample: &Sample) -> Self {
+        Row {
+            image: sample.image.clone(),
+            split: sample.split,
+            identity: sample.identity.clone(),
+            categories: sample.categories.clone(),
+            labels: sample.labels.iter().map(|label| ['0', '1', '?'][*label as usize]).collect(),
+        }
+    }
+
+    fn into_sample(self) -> Sample {
+        let label = |byte: u8| match byte {
+            b'0' => Label::Absent,
+            b'1' => Label::Present,
+            _ => Label::Unknown,
+        };
+        let labels = self.labels.bytes().map(label).collect();
+        let Row { image, split, identity, categories, .. } = self;
+        Sample { image, split, labels, identity, categories, landmarks: None, face_box: None }
+    }
+}
+
+impl Header {
+    /// The header of a pack whose images are prepared by `preparation`.
+    pub(crate) fn new(
+        name: &str,
+        attributes: &[String],
+        categories: &[String],
+        samples: &[Sample],
+        preparation: &Preparation,
+    ) -> Self {
+        Header {
+            name: name.to_owned(),
+            attributes: attributes.to_vec(),
+            categories: categories.to_vec(),
+            prepared: PackedPreparation::of(preparation),
+            size: preparation.output_size(),
+            samples: samples.iter().map(Row::of).collect(),
+        }
+    }
+
+    /// The bytes of the file before the pixels.
+    pub(crate) fn to_bytes(&self) -> io::Result<Vec<u8>> {
+        let json = serde_json::to_vec(self)?;
+        let mut bytes = MAGIC.to_vec();
+        bytes.extend((json.len() as u64).to_le_bytes());
+        bytes.extend(json);
+        bytes.resize(bytes.len().next_multiple_of(ALIGNMENT), 0);
+        Ok(bytes)
+    }
+
+    fn is_consistent(&self) -> bool {
+        (1..=Size::MAX_SIDE).contains(&self.size.height)
+            && (1..=Size::MAX_SIDE).contains(&self.size.width)
+            && !self.attributes.is_empty()
+            && self
+                .samples
+                .iter()
+                .all(|row| row.labels.len() == self.attributes.len() && row.categories.len() == self.categories.len())
+    }
+}
+
+/// The images of a pack. Cloning shares the mapping.
+#[derive(Clone, Debug)]
+pub(crate) struct Pack {
+    path: PathBuf,
+    header: Header,
+    /// The index of each sample's pixels.
+    indices: Vec<usize>,
+    pixels: Mapped,
+}
+
+impl Pack {
+    /// Opens the file if it is a pack.
+    pub(crate) fn open(path: &Path) -> Result<Option<Self>, DataError> {
+        let unreadable = |source| DataError::Read { path: path.to_owned(), source };
+        let damaged = |reason: &str| DataError::Pack { path: path.to_owned(), reason: reason.to_owned() };
+        let mut file = File::open(path).map_err(unreadable)?;
+        let mut start = [0; PREFIX];
+        // A file that is too short for a pack is something else.
+        if file.read_exact(&mut start).is_err() || !start.starts_with(MAGIC) {
+            return Ok(None);
+        }
+        let mut length = [0; 8];
+        length.copy_from_slice(&start[MAGIC.len()..]);
+        let length = Some(u64::from_le_bytes(length)).filter(|&length| length <= MAX_HEADER);
+        let length = length.and_then(|length| usize::try_from(length).ok());
+        let length = length.ok_or_else(|| damaged("its header is too long"))?;
+        let whole = Mapped::whole(&file).map_err(unreadable)?;
+        let header = whole.part(PREFIX, length).ok_or_else(|| damaged("it ends within its header"))?;
+        let header: Header =
+            serde_json::from_slice(header.as_ref()).map_err(|error| damaged(&format!("its header: {error}")))?;
+        if !header.is_consistent() {
+            return Err(damaged("its header contradicts itself"));
+        }
+        let bytes = header.samples.len().checked_mul(header.size.pixels() * 3);
+        let start = (PREFIX + length).next_multiple_of(ALIGNMENT);
+        let pixels = bytes.and_then(|bytes| whole.part(start, bytes)).ok_or_else(|| damaged("it is truncated"))?;
+        let indices = (0..header.samples.len()).collect();
+        Ok(Some(Pack { path: path.to_owned(), header, indices, pixels }))
+    }
+
+    /// Takes out the attributes, the categories and the samples.
+    pub(super) fn take_table(&mut self) -> (Vec<String>, Vec<String>, Vec<Sample>) {
+        let Header { attributes, categories, samples, .. } = &mut self.header;
+        let samples = take(samples).into_iter().map(Row::into_sample).collect();
+        (take(attributes), take(categories), samples)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The name of the dataset that was packed.
+    pub(crate) fn name(&self) -> &str {
+        &self.header.name
+    }
+
+    /// The number of images.
+    pub(crate) fn images(&self) -> usize {
+        self.indices.len()
+    }
+
+    /// The pixels of a sample, if they are prepared by `preparation`.
+    pub(crate) fn pixels(&self, index: usize, preparation: &Preparation, dataset: &str) -> Result<Vec<u8>, DataError> {
+        let wanted = PackedPreparation::of(preparation);
+        if wanted != self.header.prepared {
+            return Err(DataError::PackedOtherwise {
+                dataset: dataset.to_owned(),
+                packed: self.header.prepared.describe(),
+                wanted: wanted.describe(),
+            });
+        }
+        let missing = || DataError::NoSample { dataset: dataset.to_owned(), samples: self.images(), index };
+        self.any_pixels(index).ok_or_else(missing)
+    }
+
+    /// The pixels of a sample, whatever their preparation.
+    pub(crate) fn any_pixels(&self, index: usize) -> Option<Vec<u8>> {
+        let length = self.header.size.pixels() * 3;
+        let pixels = self.indices.get(index).and_then(|index| self.pixels.part(index * length, length));
+        Some(pixels?.as_ref().to_vec())
+    }
+
+    /// Keeps the images for whose indices `is_kept` holds.
+    pub(crate) fn retain(&mut self, is_kept: impl Fn(usize) -> bool) {
+        retain(&mut self.indices, is_kept);
+    }
+}

@@ -1,0 +1,115 @@
+//! The columns of a Parquet file.
+
+use std::sync::Arc;
+
+use parquet::basic::{ConvertedType, Type as Physical};
+use parquet::file::reader::FileReader;
+use parquet::record::{Field, Row};
+use parquet::schema::types::Type;
+
+use super::super::columns::{has_special_meaning, is_image_name};
+use super::file::Reader;
+
+/// The index that pandas writes beside the columns.
+const PANDAS_INDEX: &str = "__index_level_";
+
+/// The columns of a file that are read as text.
+#[derive(Default)]
+pub(super) struct TextColumns {
+    /// Their types: all but the image bytes.
+    pub(super) types: Vec<Arc<Type>>,
+    pub(super) names: Vec<String>,
+    /// The index of the one that names the image.
+    pub(super) image: Option<usize>,
+    /// The indices of the categories.
+    pub(super) categories: Vec<usize>,
+    /// The names of columns left out because their type is not supported.
+    pub(super) ignored: Vec<String>,
+}
+
+impl TextColumns {
+    pub(super) fn of(schema: &Type) -> Self {
+        let mut columns = TextColumns::default();
+        let fields = schema.get_fields().iter().filter(|field| !field.name().starts_with(PANDAS_INDEX));
+        for field in fields {
+            match (is_image(field), field.is_group()) {
+                (true, true) => columns.add_image_path(field),
+                (true, false) => {}
+                (false, true) => columns.ignored.push(field.name().to_owned()),
+                (false, false) => columns.add(field),
+            }
+        }
+        columns
+    }
+
+    /// Adds the name within Hugging Face's image, a group of bytes and a path.
+    fn add_image_path(&mut self, field: &Arc<Type>) {
+        let path = field.get_fields().iter().find(|field| field.name() == "path" && field.is_primitive());
+        let group = path.and_then(|path| {
+            Type::group_type_builder(field.name())
+                .with_repetition(field.get_basic_info().repetition())
+                .with_fields(vec![Arc::clone(path)])
+                .build()
+                .ok()
+        });
+        if let Some(group) = group {
+            self.image = Some(self.names.len());
+            self.names.push(field.name().to_owned());
+            self.types.push(Arc::new(group));
+        }
+    }
+
+    fn add(&mut self, field: &Arc<Type>) {
+        let name = field.name();
+        let is_text = field.get_physical_type() == Physical::BYTE_ARRAY;
+        if is_text && !has_special_meaning(name) {
+            self.categories.push(self.names.len());
+        }
+        if is_text && is_image_name(name) && self.image.is_none() {
+            self.image = Some(self.names.len());
+        }
+        self.names.push(name.to_owned());
+        self.types.push(Arc::clone(field));
+    }
+}
+
+/// Whether a column holds bytes that are not text, alone or in a group beside a name.
+fn is_image(field: &Type) -> bool {
+    if field.is_group() {
+        return field.get_fields().iter().any(|field| field.name() == "bytes" && field.is_primitive());
+    }
+    let info = field.get_basic_info();
+    let is_text = info.converted_type() != ConvertedType::NONE || info.logical_type_ref().is_some();
+    field.get_physical_type() == Physical::BYTE_ARRAY && !is_text
+}
+
+/// The index of the image bytes among the leaf columns of a file.
+pub(super) fn image_leaf(reader: &Reader) -> Option<usize> {
+    let metadata = reader.metadata().file_metadata();
+    let image = metadata.schema().get_fields().iter().find(|field| is_image(field))?;
+    metadata.schema_descr().columns().iter().position(|column| {
+        let parts = column.path().parts();
+        parts.first().map(String::as_str) == Some(image.name())
+            && (image.is_primitive() || parts.get(1).map(String::as_str) == Some("bytes"))
+    })
+}
+
+/// The values of a row as text.
+pub(super) fn texts(row: &Row) -> Vec<String> {
+    row.get_column_iter().map(|(_, field)| text(field)).collect()
+}
+
+fn text(field: &Field) -> String {
+    match field {
+        Field::Null => String::new(),
+        Field::Str(text) => text.trim().to_owned(),
+        Field::Bool(value) => value.to_string(),
+        Field::Float(value) if value.is_nan() => String::new(),
+        Field::Double(value) if value.is_nan() => String::new(),
+        Field::Float(value) => value.to_string(),
+        Field::Double(value) => value.to_string(),
+        // An image, of which only the path is read.
+        Field::Group(group) => group.get_column_iter().next().map(|(_, field)| text(field)).unwrap_or_default(),
+        number => number.to_string(),
+    }
+}

@@ -1,0 +1,38 @@
+//! What the reader of a format gets, and what it returns.
+
+use super::images::Images;
+use super::table::Table;
+use crate::files::{Files, Listing};
+use crate::sample::Sample;
+
+/// A dataset whose format is known.
+pub(super) struct SourceFiles {
+    pub(super) files: Files,
+    /// The files below the root; empty where the reader does not search for images.
+    pub(super) listing: Listing,
+    /// The names of its tables or shards.
+    pub(super) names: Vec<String>,
+}
+
+/// A dataset as its reader returns it.
+pub(crate) struct Contents {
+    /// The name of the format.
+    pub(crate) form: &'static str,
+    /// The attribute names, in order.
+    pub(crate) attributes: Vec<String>,
+    /// The names of the category columns, in order.
+    pub(crate) categories: Vec<String>,
+    /// The samples, in the order of the table.
+    pub(crate) samples: Vec<Sample>,
+    pub(crate) images: Images,
+    /// Remarks that are not faults.
+    pub(crate) notes: Vec<String>,
+}
+
+impl Contents {
+    pub(super) fn new(form: &'static str, table: Table, images: Images, note: Option<String>) -> Self {
+        let Table { attributes, categories, samples, mut notes, .. } = table;
+        notes.extend(note);
+        Contents { form, attributes, categories, samples, images, notes }
+    }
+}

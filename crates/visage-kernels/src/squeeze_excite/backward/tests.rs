@@ -1,0 +1,128 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::reference::{assert_close, assert_same_on_any_threads, cases, values};
+
+/// The layers and images, in f64 so that finite differences are accurate enough.
+struct Case {
+    sizes: [usize; 4],
+    reduce: Vec<f64>,
+    reduce_bias: Vec<f64>,
+    expand: Vec<f64>,
+    expand_bias: Vec<f64>,
+    images: Vec<f64>,
+}
+
+impl Case {
+    /// The sum of `output * weights`, from the definition.
+    fn loss(&self, weights: &[f32]) -> f64 {
+        let [batch, pixels, channels, hidden] = self.sizes;
+        let sigmoid = |z: f64| 1.0 / (1.0 + (-z).exp());
+        let mut loss = 0.0;
+        for n in 0..batch {
+            let image = &self.images[n * pixels * channels..][..pixels * channels];
+            let mean: Vec<f64> = (0..channels)
+                .map(|c| (0..pixels).map(|p| image[p * channels + c]).sum::<f64>() / pixels as f64)
+                .collect();
+            let squeezed: Vec<f64> = (0..hidden)
+                .map(|h| {
+                    let z = self.reduce_bias[h]
+                        + (0..channels).map(|c| mean[c] * self.reduce[h * channels + c]).sum::<f64>();
+                    z * sigmoid(z)
+                })
+                .collect();
+            for c in 0..channels {
+                let z =
+                    self.expand_bias[c] + (0..hidden).map(|h| squeezed[h] * self.expand[h * channels + c]).sum::<f64>();
+                for p in 0..pixels {
+                    let at = p * channels + c;
+                    loss += image[at] * sigmoid(z) * f64::from(weights[n * pixels * channels + at]);
+                }
+            }
+        }
+        loss
+    }
+
+    /// Central differences with respect to every value of `part`.
+    fn gradient(&mut self, weights: &[f32], part: impl Fn(&mut Self) -> &mut Vec<f64>) -> Vec<f64> {
+        const STEP: f64 = 1e-4;
+        (0..part(self).len())
+            .map(|index| {
+                let before = part(self)[index];
+                let mut at = |value| {
+                    part(self)[index] = value;
+                    self.loss(weights)
+                };
+                let slope = (at(before + STEP) - at(before - STEP)) / (2.0 * STEP);
+                part(self)[index] = before;
+                slope
+            })
+            .collect()
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(40))]
+    #[test]
+    fn all_levels_agree_with_finite_differences(
+        batch in 1usize..3, pixels in 1usize..70, channels in 1usize..20, hidden in 1usize..5,
+    ) {
+        let images = values(1, batch * pixels * channels);
+        let [reduce, expand] = [2, 3].map(|seed| values(seed, hidden * channels));
+        let (reduce_bias, expand_bias) = (values(4, hidden), values(5, channels));
+        let output_gradient = values(6, images.len());
+        let wide = |values: &[f32]| values.iter().map(|value| f64::from(*value)).collect::<Vec<f64>>();
+        let mut case = Case {
+            sizes: [batch, pixels, channels, hidden],
+            reduce: wide(&reduce),
+            reduce_bias: wide(&reduce_bias),
+            expand: wide(&expand),
+            expand_bias: wide(&expand_bias),
+            images: wide(&images),
+        };
+        let excitation = Excitation {
+            reduce: &reduce, reduce_bias: &reduce_bias, expand: &expand, expand_bias: &expand_bias,
+        };
+        let expected = [
+            case.gradient(&output_gradient, |case| &mut case.images),
+            case.gradient(&output_gradient, |case| &mut case.reduce),
+            case.gradient(&output_gradient, |case| &mut case.reduce_bias),
+            case.gradient(&output_gradient, |case| &mut case.expand),
+            case.gradient(&output_gradient, |case| &mut case.expand_bias),
+        ];
+        simd::for_each_level(|_| {
+            let mut actual = expected.each_ref().map(|values| vec![f32::NAN; values.len()]);
+            let [dx, reduce, reduce_bias, expand, expand_bias] = &mut actual;
+            let gradients = ExcitationGradients { reduce, reduce_bias, expand, expand_bias };
+            squeeze_excite_backward(batch, pixels, excitation, &images, &output_gradient, dx, gradients);
+            for ((name, actual), expected) in
+                ["images", "reduce", "reduce bias", "expand", "expand bias"].iter().zip(&actual).zip(&expected)
+            {
+                assert_close(name, actual, expected, 2e-5);
+            }
+        });
+    }
+}
+
+#[test]
+fn threads_do_not_change_a_bit() {
+    let (batch, pixels, channels, hidden) = (3, 300, 150, 7);
+    let [reduce, expand] = [2, 3].map(|seed| values(seed, hidden * channels));
+    let (reduce_bias, expand_bias) = (values(4, hidden), values(5, channels));
+    let excitation =
+        Excitation { reduce: &reduce, reduce_bias: &reduce_bias, expand: &expand, expand_bias: &expand_bias };
+    let (images, gradient) = (values(1, batch * pixels * channels), values(6, batch * pixels * channels));
+    assert_same_on_any_threads(|| {
+        let mut dx = vec![0.0; images.len()];
+        let [mut reduce, mut expand] = [0; 2].map(|_| vec![0.0; hidden * channels]);
+        let (mut reduce_bias, mut expand_bias) = (vec![0.0; hidden], vec![0.0; channels]);
+        let gradients = ExcitationGradients {
+            reduce: &mut reduce,
+            reduce_bias: &mut reduce_bias,
+            expand: &mut expand,
+            expand_bias: &mut expand_bias,
+        };
+        squeeze_excite_backward(batch, pixels, excitation, &images, &gradient, &mut dx, gradients);
+        [dx, reduce, reduce_bias, expand, expand_bias].concat()
+    });
+}
