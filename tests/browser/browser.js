@@ -1,16 +1,16 @@
-// What the tests of pages share: the browser, and the end of a run.
+// Shared by the tests of pages: the browser, and running tests.
 
 import assert from 'node:assert/strict';
 import { chromium } from 'playwright-core';
 
-// Headless, and silent towards everybody but the page.
+// Headless, without network requests of its own.
 export const launch = (...more) => chromium.launch({
   executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
   args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
     '--disable-component-update', '--disable-sync', ...more],
 });
 
-// Runs the tests one after the other and says how each went; whatever is in `wrong` after one fails it. Returns how many failed.
+// Runs the tests in order and prints each result. A test fails too if it leaves errors in `wrong`. Returns the number of failures.
 export async function run(tests, wrong) {
   let failed = 0;
   for (const [name, test] of Object.entries(tests)) {

@@ -1,7 +1,7 @@
-// How long a page takes to open: node opening.js PAGE [TIMES]
+// Measures the loading time of a page: node opening.js PAGE [TIMES]
 //
-// Each time in a fresh context of a headless browser, from the request to the end of the load event; and until the first
-// frame after it is painted.
+// Each time in a new context of a headless browser: from the request to the end of the load event, and to the first frame
+// painted after it.
 
 import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
@@ -24,6 +24,6 @@ for (let time = 0; time < +times; time++) {
 await browser.close();
 const told = at => {
   const sorted = took.map(each => each[at]).sort((a, b) => a - b);
-  return `${Math.round(sorted[Math.floor(sorted.length / 2)])} ms in the middle, ${Math.round(sorted.at(-1))} ms at most`;
+  return `${Math.round(sorted[Math.floor(sorted.length / 2)])} ms median, ${Math.round(sorted.at(-1))} ms maximum`;
 };
 console.log(`${(statSync(file).size / 1e6).toFixed(2)} MB, opened ${times} times: loaded in ${told(0)}; painted in ${told(1)}`);

@@ -1,8 +1,7 @@
-// The report, and the page of an audit, in a real browser: node report.js REPORT_FOLDER [AUDIT_PAGE [SCREENSHOT_FOLDER]]
+// Tests of the report and the page of an audit in a real browser: node report.js REPORT_FOLDER [AUDIT_PAGE [SCREENSHOT_FOLDER]]
 //
-// REPORT_FOLDER is what `visage report` or `visage demo` wrote, of at least two judged runs; AUDIT_PAGE is what `visage audit`
-// wrote. Fails on any error, any request that leaves the page, and anything that does not work. Screenshots are for people
-// to look at.
+// REPORT_FOLDER was written by `visage report` or `visage demo`, of at least two evaluated runs; AUDIT_PAGE by `visage audit`.
+// Fails on any error and on any request of the page. Screenshots are for people to look at.
 
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync, readdirSync, statSync } from 'node:fs';
@@ -17,7 +16,7 @@ if (pictures) mkdirSync(pictures, { recursive: true });
 
 const browser = await launch();
 
-// Opens the page as `options` say, keeping a list of what went wrong.
+// Opens the page with these context options, and collects errors.
 const wrong = [];
 async function open(options, url = pathToFileURL(file).href) {
   const context = await browser.newContext(options);
@@ -42,7 +41,7 @@ const tests = {
     const took = await page.evaluate(() => performance.getEntriesByType('navigation')[0].loadEventEnd);
     const nodes = await page.evaluate(() => document.getElementsByTagName('*').length);
     console.log(`  ${(statSync(file).size / 1e6).toFixed(2)} MB, ${nodes} elements, opened in ${Math.round(took)} ms`);
-    // How long it takes depends on who else is at work; how much there is to do does not.
+    // The time depends on the load of the machine; the number of elements does not.
     assert.ok(nodes < 60000, `${nodes} elements`);
   },
 
@@ -103,7 +102,7 @@ const tests = {
     assert.equal((await shown()).length, all);
   },
 
-  async 'pointing at a figure tells its values'() {
+  async 'pointing at a figure shows its values'() {
     const page = await open({ viewport: { width: 1400, height: 900 } });
     // The middle of some dot, line or bar of every open figure.
     const svgs = await page.$$('.figures svg');
@@ -123,15 +122,15 @@ const tests = {
       assert.ok(await page.isVisible('#tip') && /\d/.test(words) && !/NaN|undefined/.test(words), words);
       told++;
     }
-    assert.ok(told > 10, `${told} figures told something`);
+    assert.ok(told > 10, `${told} figures showed values`);
     await seen(page, 'hover');
     await page.mouse.move(2, 2);
     assert.ok(!(await page.isVisible('#tip')));
   },
 
-  async 'an axis is read back rightly'() {
+  async 'values read off the axes are right'() {
     const page = await open({ viewport: { width: 1400, height: 900 } });
-    // The chosen point tells its values in words; the same place read off the axes must agree.
+    // The tooltip of the chosen threshold holds its values; its position on the axes must agree.
     const found = await page.$$eval('details figure', figures => figures.flatMap(figure => {
       const dot = [...figure.querySelectorAll('circle[data-t]')].find(c => /: precision [\d.]+, recall [\d.]+$/.test(c.dataset.t));
       if (!dot) return [];
@@ -144,11 +143,30 @@ const tests = {
     for (const [told, read] of found) assert.ok(Math.abs(told - read) < 0.003, `${told} and ${read}`);
   },
 
-  async 'groups and broken rules are told where they were judged'() {
+  async 'the comparison is a table of differences'() {
+    const page = await open({ viewport: { width: 1400, height: 900 } });
+    if (!(await page.locator('#comparison').count())) return;
+    const headings = await page.$$eval('#differences thead th', all => all.map(heading => heading.textContent));
+    const runs = await page.$$eval('.runs thead th', all => all.map(heading => heading.textContent));
+    assert.deepEqual(headings, ['Macro average', runs[0], ...runs.slice(1).flatMap(run => [run, 'Difference'])]);
+    const rows = await page.$$eval('#differences tbody tr', all => all.map(row => [...row.cells].map(cell => cell.textContent)));
+    assert.deepEqual(rows.map(row => row[0]), ['Accuracy', 'Precision', 'Recall', 'F1', 'Average precision', 'Predicted positive']);
+    for (const [name, first, value, difference] of rows) {
+      assert.match(difference, /^[+-]\d\.\d{4}( [+-]\d\.\d{4} to [+-]\d\.\d{4})?$/, name);
+      assert.ok(Math.abs(value - first - parseFloat(difference)) < 0.0011, `${name}: ${value} - ${first}, ${difference}`);
+    }
+    const findings = await page.$$eval('#comparison li', all => all.map(finding => finding.textContent));
+    assert.ok(findings.length > 0 && findings.every(finding => !/ {3}/.test(finding)), findings.join());
+    await page.locator('#comparison').scrollIntoViewIfNeeded();
+    await page.evaluate(() => document.querySelector('#comparison').scrollIntoView());
+    await seen(page, 'comparison');
+  },
+
+  async 'groups and rule violations are shown if they were evaluated'() {
     const page = await open({ viewport: { width: 1400, height: 900 } });
     if (await page.locator('#consistency').count()) {
       const rules = await page.$$eval('#consistency tbody tr', rows => rows.map(row => row.textContent));
-      assert.ok(rules.length > 1 && rules.at(-1).startsWith('any of them'), rules.join());
+      assert.ok(rules.length > 1 && rules.at(-1).startsWith('any rule'), rules.join());
     }
     if (!(await page.locator('#groups').count())) return;
     const all = await page.locator('#gaps tbody tr').count();
@@ -238,7 +256,7 @@ if (auditPage) {
     await page.click('#found [data-k=suspected] button');
     const suspected = (await rows('found', 'suspected')).map(Number);
     assert.ok(suspected.every((n, i) => i === 0 || n <= suspected[i - 1]), suspected.join());
-    // No picture unless it was asked for, and then every one of them whole.
+    // Every picture is complete.
     const broken = await page.$$eval('img', async all => {
       all.forEach(image => { image.loading = 'eager'; });
       const whole = await Promise.all(all.map(image => image.decode().then(() => image.naturalWidth > 0, () => false)));

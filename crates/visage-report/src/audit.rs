@@ -1,40 +1,40 @@
-//! What a page of an audit is made of.
+//! The contents of the page of an audit.
 
 use visage_judge::AttributeAudit;
 
-/// What an audit found.
+/// The result of an audit.
 #[derive(Clone, Debug)]
 pub struct AuditReport {
-    /// What was audited.
+    /// Name of the dataset.
     pub dataset: String,
-    /// When and by what the page was made, in words.
+    /// When and by which program the page was made, in words.
     pub made: String,
-    /// What was looked at, and where the probabilities come from, in words; a paragraph each.
+    /// Scope and method, in words; a paragraph each.
     pub about: Vec<String>,
-    /// What a reader should beware of; a paragraph each.
+    /// Warnings; a paragraph each.
     pub remarks: Vec<String>,
-    /// What the labels of each attribute look like.
+    /// The audit of each attribute.
     pub attributes: Vec<AttributeAudit>,
     /// The most doubtful labels, the most doubtful first.
-    pub doubts: Vec<Doubted>,
-    /// How many labels were ranked.
+    pub doubts: Vec<DoubtfulLabel>,
+    /// Number of labels ranked.
     pub labels: usize,
-    /// Images that show the same, those whose labels contradict each other first.
-    pub duplicates: Vec<Twice>,
-    /// How many pairs of them there are.
+    /// Duplicate images, pairs with contradictory labels first.
+    pub duplicates: Vec<DuplicatePair>,
+    /// Number of pairs found.
     pub pairs: usize,
-    /// Name of the tables beside the page, for what it does not hold.
+    /// Names of the tables beside the page: labels and duplicates.
     pub tables: [String; 2],
 }
 
 /// A label that is likely wrong.
 #[derive(Clone, Debug)]
-pub struct Doubted {
+pub struct DoubtfulLabel {
     /// The image's name.
     pub image: String,
     /// The attribute.
     pub attribute: String,
-    /// What the label says.
+    /// The label.
     pub present: bool,
     /// The probability of presence.
     pub probability: f32,
@@ -44,12 +44,12 @@ pub struct Doubted {
     pub jpeg: Option<Vec<u8>>,
 }
 
-/// Two images that show the same.
+/// Two images with the same content.
 #[derive(Clone, Debug)]
-pub struct Twice {
+pub struct DuplicatePair {
     /// The names of both.
     pub images: [String; 2],
-    /// The mean difference of their grey values, of 255.
+    /// Mean difference of grey values, 0 to 255.
     pub difference: f64,
     /// The attributes whose labels contradict each other.
     pub contradicting: Vec<String>,

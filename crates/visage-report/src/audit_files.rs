@@ -8,7 +8,7 @@ use visage_judge::LabelDoubt;
 use visage_run::audit::{DatasetAudit, DuplicatePair};
 use visage_weights::atomic;
 
-use crate::audit::{AuditReport, Doubted, Twice};
+use crate::audit::{self, AuditReport, DoubtfulLabel};
 use crate::error::ReportError;
 use crate::thumbnail::thumbnail;
 use crate::write::write_audit;
@@ -107,16 +107,16 @@ impl AuditFiles<'_> {
             about: self.about.clone(),
             remarks: self.remarks.clone(),
             attributes: audit.labels.attributes.clone(),
-            doubts: doubts.map(|(number, doubt)| self.doubted(number, doubt)).collect::<Result<_, _>>()?,
+            doubts: doubts.map(|(number, doubt)| self.doubtful(number, doubt)).collect::<Result<_, _>>()?,
             labels: audit.labels.doubts.len(),
-            duplicates: duplicates.map(|(number, pair)| self.twice(number, pair)).collect::<Result<_, _>>()?,
+            duplicates: duplicates.map(|(number, pair)| self.duplicate(number, pair)).collect::<Result<_, _>>()?,
             pairs: audit.duplicates.len(),
             tables: [LABELS, DUPLICATES].map(str::to_owned),
         })
     }
 
-    fn doubted(&self, number: usize, doubt: &LabelDoubt) -> Result<Doubted, ReportError> {
-        Ok(Doubted {
+    fn doubtful(&self, number: usize, doubt: &LabelDoubt) -> Result<DoubtfulLabel, ReportError> {
+        Ok(DoubtfulLabel {
             image: self.audit.image_name(doubt.image).to_owned(),
             attribute: self.audit.attributes[doubt.column].clone(),
             present: doubt.present,
@@ -126,9 +126,9 @@ impl AuditFiles<'_> {
         })
     }
 
-    fn twice(&self, number: usize, pair: &DuplicatePair) -> Result<Twice, ReportError> {
+    fn duplicate(&self, number: usize, pair: &DuplicatePair) -> Result<audit::DuplicatePair, ReportError> {
         let [first, second] = pair.images;
-        Ok(Twice {
+        Ok(audit::DuplicatePair {
             images: pair.images.map(|image| self.audit.image_name(image).to_owned()),
             difference: pair.difference,
             contradicting: pair.contradicting.clone(),

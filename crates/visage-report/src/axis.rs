@@ -1,22 +1,22 @@
-//! The scale of an axis and its ticks.
+//! Axes: scale and ticks.
 
 use crate::number::short;
 
-/// Ticks wanted along an axis, more or less.
+/// Approximate number of ticks.
 const TICKS: f64 = 5.0;
 
-/// An axis: what it measures, and from where to where.
+/// An axis: label and range.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Axis {
-    /// What is measured, with its unit.
+    /// Its label, with the unit.
     pub label: String,
     /// The value at its beginning.
     pub low: f64,
     /// The value at its end, above `low`.
     pub high: f64,
-    /// Whether equal lengths are equal ratios; `low` is above 0 then.
+    /// Whether it is logarithmic; then `low` is above 0.
     pub log: bool,
-    /// Whether both directions from 0 count upwards, as in two histograms back to back.
+    /// Whether values are positive in both directions from 0, as in two histograms back to back.
     pub mirrored: bool,
 }
 
@@ -38,7 +38,7 @@ impl Axis {
         Self::new(label, 0.0, 1.0)
     }
 
-    /// An axis on which all of `values` have room, ending at ticks.
+    /// An axis that covers `values` and ends at ticks.
     pub fn around(label: impl Into<String>, values: impl Iterator<Item = f64>) -> Self {
         let (low, high) = extent(values);
         let axis = Self::new(label, low, high);
@@ -46,12 +46,12 @@ impl Axis {
         Self { low: (axis.low / step).floor() * step, high: (axis.high / step).ceil() * step, ..axis }
     }
 
-    /// An axis from 0 on which all of `values`, none negative, have room.
+    /// An axis from 0 that covers `values`, none of them negative.
     pub fn from_zero(label: impl Into<String>, values: impl Iterator<Item = f64>) -> Self {
         Self::around(label, values.chain([0.0]))
     }
 
-    /// An axis of equal ratios on which the positive ones of `values` have room; of equal steps if they span little.
+    /// A logarithmic axis that covers the positive `values`; a linear one from 0 if they span less than a factor of 8.
     pub fn ratios(label: impl Into<String>, values: impl Iterator<Item = f64> + Clone) -> Self {
         let (low, high) = extent(values.clone().filter(|&value| value > 0.0));
         if !(low > 0.0 && high / low >= 8.0) {
@@ -70,7 +70,7 @@ impl Axis {
         Self { label: label.into(), low: nice(low, false), high: nice(high, true), log: true, mirrored: false }
     }
 
-    /// Where on the axis `value` lies: 0 at its beginning, 1 at its end, never outside.
+    /// The position of `value` on the axis: 0 at its beginning, 1 at its end, clamped.
     pub fn position(&self, value: f64) -> f64 {
         let position = if self.log {
             (value.max(self.low) / self.low).ln() / (self.high / self.low).ln()
@@ -80,7 +80,7 @@ impl Axis {
         position.clamp(0.0, 1.0)
     }
 
-    /// The values that get a tick, and what stands there.
+    /// The ticks: values and labels.
     pub fn ticks(&self) -> Vec<(f64, String)> {
         if self.log {
             let decades = self.low.log10().floor() as i32..=self.high.log10().ceil() as i32;

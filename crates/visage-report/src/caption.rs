@@ -1,19 +1,19 @@
-//! Words below an image.
+//! Text below an image.
 
 use tiny_skia::{Color, FillRule, Paint, Pixmap, Transform};
 
 use crate::font;
 
-/// Height of the letters, as a part of the image's width.
+/// Font size, as a share of the image's width.
 const SIZE: f64 = 0.045;
-/// The least they are, in pixels.
+/// The smallest font size, in pixels.
 const LEAST_SIZE: f64 = 12.0;
-/// From one line to the next, as a multiple of their height.
+/// Line height, as a multiple of the font size.
 const LINE: f64 = 1.35;
-/// The least width that words are put below; a smaller image is enlarged to it, each of its pixels a square of whole ones.
+/// The smallest width for text; a smaller image is enlarged by a whole factor to at least this width.
 const LEAST_WIDTH: usize = 220;
 
-/// An image with words.
+/// An image with text below it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Captioned {
     /// RGB, one byte a value, row by row.
@@ -24,8 +24,7 @@ pub struct Captioned {
     pub height: usize,
 }
 
-/// Writes `lines` in white on black below an image, RGB of `width * height * 3` bytes; nothing of the image is covered. Lines that are
-/// too long are cut.
+/// Draws `lines` in white on black below an image, RGB of `width * height * 3` bytes. Lines that are too long are truncated.
 ///
 /// # Panics
 ///
@@ -55,7 +54,7 @@ pub fn captioned(pixels: Vec<u8>, width: usize, height: usize, lines: &[String])
     Captioned { pixels, width, height: height + strip.height() as usize }
 }
 
-/// Every pixel as a square of `factor` by `factor`.
+/// The image enlarged by `factor`, without interpolation.
 pub(crate) fn enlarged(pixels: &[u8], width: usize, factor: usize) -> Vec<u8> {
     let (pixels, _) = pixels.as_chunks::<3>();
     let rows = pixels.chunks(width.max(1)).flat_map(|row| std::iter::repeat_n(row, factor));

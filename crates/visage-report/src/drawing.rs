@@ -1,24 +1,24 @@
-//! What a figure consists of, before it is a file: marks in pixels, y growing downwards.
+//! The parts of a figure, before it is written to a file: marks in pixels, y pointing down.
 
 use crate::axis::Axis;
 
 /// A point: x, y.
 pub type Point = [f64; 2];
 
-/// A picture.
+/// A drawing, in pixels.
 #[derive(Clone, Debug)]
 pub struct Drawing {
     /// Its width.
     pub width: f64,
     /// Its height.
     pub height: f64,
-    /// Words and lines around the plots.
+    /// Text and lines around the plots.
     pub marks: Vec<Mark>,
     /// The plots.
     pub plots: Vec<Plot>,
 }
 
-/// A pair of axes, and what is drawn against them.
+/// A pair of axes, and marks inside.
 #[derive(Clone, Debug)]
 pub struct Plot {
     /// The inside of the axes.
@@ -27,7 +27,7 @@ pub struct Plot {
     pub x: Axis,
     /// The axis up the left side.
     pub y: Axis,
-    /// What is drawn.
+    /// The marks.
     pub marks: Vec<Mark>,
 }
 
@@ -44,17 +44,17 @@ pub struct Frame {
     pub bottom: f64,
 }
 
-/// Something drawn.
+/// A drawn shape.
 #[derive(Clone, Debug)]
 pub struct Mark {
-    /// What.
+    /// The shape.
     pub shape: Shape,
-    /// In which colour.
+    /// Its colour.
     pub ink: Ink,
-    /// How opaque, 0 to 1.
+    /// Its opacity, 0 to 1.
     pub opacity: f64,
-    /// What it tells a reader who points at it.
-    pub told: Told,
+    /// Its tooltip on a page.
+    pub tooltip: Tooltip,
 }
 
 /// The shape of a mark.
@@ -64,7 +64,7 @@ pub enum Shape {
     Line {
         /// The points, at least two.
         points: Vec<Point>,
-        /// Its thickness.
+        /// Its width.
         width: f64,
         /// Its dashes.
         dash: Dash,
@@ -82,24 +82,24 @@ pub enum Shape {
         /// Whether it is a ring.
         hollow: bool,
     },
-    /// Words.
+    /// Text.
     Text {
-        /// Where: on the baseline, at the start, middle or end.
+        /// The anchor point, on the baseline.
         at: Point,
-        /// What.
+        /// The text.
         text: String,
-        /// Height of the letters.
+        /// Font size.
         size: f64,
-        /// Which end `at` is.
+        /// Which part of the text `at` is.
         anchor: Anchor,
-        /// Whether it reads upwards.
+        /// Whether it is rotated to read upwards.
         turned: bool,
-        /// Whether it is heavier than the rest.
+        /// Whether it is bold.
         bold: bool,
     },
 }
 
-/// Which end of a text a point is.
+/// Which part of a text an anchor point is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Anchor {
     /// The beginning.
@@ -110,60 +110,60 @@ pub enum Anchor {
     End,
 }
 
-/// How a line is broken up.
+/// The dashes of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dash {
-    /// Not at all.
+    /// A solid line.
     Solid,
-    /// Into dashes.
-    Broken,
-    /// Into dots.
+    /// Dashes.
+    Dashed,
+    /// Dots.
     Dotted,
-    /// Into dashes and dots in turn.
+    /// Dashes and dots in turn.
     Mixed,
 }
 
 impl Dash {
-    /// The dash of run number `run`, so that runs differ also where colours cannot be seen.
+    /// The dash of run number `run`, so that runs differ without colours too.
     pub fn of_run(run: usize) -> Self {
-        [Self::Solid, Self::Broken, Self::Mixed, Self::Dotted][run % 4]
+        [Self::Solid, Self::Dashed, Self::Mixed, Self::Dotted][run % 4]
     }
 
     /// Lengths of dash and gap in turn; none for a solid line.
     pub fn lengths(self) -> &'static [f32] {
         match self {
             Self::Solid => &[],
-            Self::Broken => &[6.0, 3.0],
+            Self::Dashed => &[6.0, 3.0],
             Self::Dotted => &[1.5, 2.5],
             Self::Mixed => &[6.0, 2.5, 1.5, 2.5],
         }
     }
 }
 
-/// A colour by its role; what it looks like depends on where it is shown.
+/// A colour by its role; a palette defines its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ink {
-    /// Words that matter.
+    /// Main text.
     Text,
-    /// Words that help.
+    /// Secondary text.
     Muted,
     /// Lines behind the marks.
     Grid,
     /// Lines of axes, and references.
     Axis,
-    /// The colour of run number so and so.
+    /// The colour of the run of this index.
     Series(usize),
 }
 
-/// What a mark tells a reader who points at it.
+/// The tooltip of a mark.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Told {
+pub enum Tooltip {
     /// Nothing.
     Nothing,
     /// Its name, and its values read off the axes.
     Values(String),
     /// As `Values`, and a third value at each point of a line: what that is called, and the values.
     Curve(String, &'static str, Vec<f64>),
-    /// These words.
-    Words(String),
+    /// This text.
+    Text(String),
 }

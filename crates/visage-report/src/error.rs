@@ -1,9 +1,9 @@
-//! What keeps a report from being written.
+//! Errors.
 
 use std::io;
 use std::path::PathBuf;
 
-/// Why there is no report.
+/// Why a report could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
     /// There is no run to report on.
@@ -37,9 +37,9 @@ pub enum ReportError {
     /// A file or folder could not be written.
     #[error("cannot write {}: {source}", path.display())]
     Write {
-        /// Which.
+        /// The path.
         path: PathBuf,
-        /// Why not.
+        /// The reason.
         source: io::Error,
     },
 }

@@ -1,24 +1,24 @@
-//! A figure: a drawing, and what it is called and says.
+//! A figure: a drawing with title and reading.
 
 use std::collections::HashSet;
 
 use crate::drawing::Drawing;
 
-/// A drawing with its words.
+/// A drawing with its texts.
 #[derive(Clone, Debug)]
 pub struct Figure {
-    /// What its files are called, without their endings.
+    /// Name of its files, without extension.
     pub file: String,
     /// Its title.
     pub title: String,
-    /// What a reader can take from it, in a sentence, computed from what is drawn.
+    /// Its main result in a sentence, computed from the data drawn.
     pub reading: String,
     /// The drawing.
     pub drawing: Drawing,
 }
 
 impl Figure {
-    /// What it shows, for whom it is read aloud.
+    /// The alternative text for screen readers.
     pub fn alt(&self) -> String {
         let axes = self.drawing.plots.first().map(|plot| {
             let named =
@@ -33,12 +33,11 @@ impl Figure {
 pub fn file_part(name: &str) -> String {
     let kept = |letter: char| letter.is_alphanumeric() || "-_.".contains(letter);
     let part: String = name.chars().map(|letter| if kept(letter) { letter } else { '_' }).collect();
-    // Not hidden, and not the folder above.
+    // Neither hidden nor the parent folder.
     if part.starts_with('.') || part.is_empty() { format!("_{part}") } else { part }
 }
 
-/// Names of files, a number added to those that are taken: also by one that differs in case alone, which is the same file to some
-/// systems.
+/// File names made distinct by appending numbers. Names that differ in case alone are the same file on some systems.
 pub fn distinct(names: impl IntoIterator<Item = String>) -> Vec<String> {
     let mut taken = HashSet::new();
     let mut free = |name: &str| taken.insert(name.to_lowercase());

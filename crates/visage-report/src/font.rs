@@ -1,4 +1,4 @@
-//! The letters of a PNG, and how wide words are.
+//! Text: outlines for PNG files, and widths.
 
 use std::sync::LazyLock;
 
@@ -17,7 +17,7 @@ fn face(bold: bool) -> Option<&'static Face<'static>> {
     if bold { MEDIUM.as_ref() } else { REGULAR.as_ref() }
 }
 
-/// How wide `text` is at this size, in pixels. A letter the font does not have is as wide as its sign for that.
+/// The width of `text` at this size, in pixels. A missing glyph has the width of the replacement glyph.
 pub fn width(text: &str, size: f64, bold: bool) -> f64 {
     let Some(face) = face(bold) else { return 0.0 };
     let advance = |letter| f64::from(face.glyph_hor_advance(face.glyph_index(letter).unwrap_or_default()).unwrap_or(0));

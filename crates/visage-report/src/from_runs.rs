@@ -12,9 +12,9 @@ use visage_run::{EpochRow, MetricsFile, PredictionsFile, Recipe, RunFolder, RunS
 use crate::error::ReportError;
 use crate::format::{count, counted, duration};
 use crate::gallery::{Picture, pick};
+use crate::report::Report;
 use crate::run::{Epoch, Judged, MetricIntervals, Run, Step};
 use crate::thumbnail::thumbnail;
-use crate::write::Report;
 
 /// Pictures in each part of a run's gallery.
 const PICTURES: usize = 24;
@@ -73,7 +73,7 @@ pub fn read_runs(settings: &ReportSettings<'_>) -> Result<ReadRuns, ReportError>
         remarks.push("The runs were evaluated on different data: their figures cannot be compared.".to_owned());
     }
     let comparable = (same_data && evaluated.len() == runs.len() && runs.len() > 1).then_some(evaluated);
-    Ok(ReadRuns { report: Report { runs, made: made(), remarks, comparison: Vec::new() }, comparable })
+    Ok(ReadRuns { report: Report { runs, made: made(), remarks, comparison: None, findings: Vec::new() }, comparable })
 }
 
 /// When and by which version a page is made, in words.

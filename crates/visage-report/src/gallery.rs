@@ -1,26 +1,26 @@
-//! Which images a model finds hard.
+//! Images with confident mistakes or uncertain predictions.
 
 use visage_judge::{Evaluation, Predictions, is_positive};
 
-/// Why an image is shown.
+/// Why an image was picked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Picked {
-    /// The model was sure, and the label says otherwise.
+    /// A wrong decision with high confidence.
     ConfidentMistake,
-    /// The model was next to its threshold.
+    /// A probability close to the threshold.
     Uncertain,
 }
 
 /// An image and an attribute to show.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pick {
-    /// Why.
+    /// Why it was picked.
     pub picked: Picked,
-    /// Which image: its row of the predictions.
+    /// Index of the image in the predictions.
     pub row: usize,
     /// The attribute.
     pub attribute: String,
-    /// What the label says, if it is known.
+    /// The label, if it is known.
     pub label: Option<bool>,
     /// The predicted probability.
     pub probability: f32,
@@ -31,7 +31,7 @@ pub struct Pick {
 /// A picture to show.
 #[derive(Clone, Debug)]
 pub struct Picture {
-    /// What it is of.
+    /// The image and attribute.
     pub pick: Pick,
     /// The image's name.
     pub name: String,
@@ -39,10 +39,10 @@ pub struct Picture {
     pub jpeg: Vec<u8>,
 }
 
-/// The `count` most confident mistakes and the `count` least certain answers, each image once in either.
+/// The `count` most confident mistakes and the `count` least certain predictions; each image occurs once in either list.
 ///
-/// A mistake is the more confident the nearer its probability is to the wrong end. An answer is uncertain by its distance
-/// to its attribute's threshold, measured in the logit, where 0.01 and 0.02 are as far apart as 0.33 and 0.5.
+/// Mistakes are ordered by the probability of the label. Uncertainty is the distance between probability and threshold in
+/// logits, in which 0.01 and 0.02 are as far apart as 0.33 and 0.5.
 #[must_use]
 pub fn pick(evaluation: &Evaluation, predictions: &Predictions, count: usize) -> Vec<Pick> {
     let width = predictions.attributes().len();
@@ -104,8 +104,8 @@ mod tests {
         let predictions = Predictions::new(vec!["a".into(), "b".into()], labels, probabilities).unwrap();
         let evaluation = evaluate(&predictions, &Thresholds::fixed(0.5, 2)).unwrap();
         let picks = pick(&evaluation, &predictions, 2);
-        let told: Vec<_> = picks.iter().map(|pick| (pick.picked, pick.row, pick.attribute.as_str())).collect();
+        let found: Vec<_> = picks.iter().map(|pick| (pick.picked, pick.row, pick.attribute.as_str())).collect();
         let (mistake, uncertain) = (Picked::ConfidentMistake, Picked::Uncertain);
-        assert_eq!(told, [(mistake, 0, "a"), (mistake, 1, "a"), (uncertain, 2, "a"), (uncertain, 0, "b")]);
+        assert_eq!(found, [(mistake, 0, "a"), (mistake, 1, "a"), (uncertain, 2, "a"), (uncertain, 0, "b")]);
     }
 }

@@ -1,20 +1,47 @@
-//! Runs as figures and as one page: how they trained, what they are worth, attribute by attribute.
+//! Reports of runs, as figures and pages: training, evaluation, and every attribute in detail.
 //!
-//! [`write()`] makes a folder of it: `report.html`, which needs nothing beside it and no network, and every figure as SVG
-//! and PNG in `figures/`. A figure is drawn once, as a `Drawing` of lines, bars, dots and words; the page, the
-//! SVG file and the PNG file are three ways to put that down, so they cannot disagree.
+//! [`write()`] writes a folder: `report.html`, a self-contained page, and every figure as SVG and PNG in `figures/`. A figure is
+//! drawn once, as a list of marks; the page, the SVG file and the PNG file are rendered from it, so they agree.
 //!
-//! [`write_audit()`] makes a page of what an audit of labels found, [`write_explanation()`] pictures and a page of where in an image
-//! a model sees what; [`captioned()`] puts words below an image.
+//! [`read_runs()`] reads the runs of a report from their folders. [`AuditFiles`] writes the tables and the page of an audit,
+//! [`write_explanation()`] heat maps and their page, [`write_annotated()`] captioned copies of images, and [`model_card()`] a model
+//! card in Markdown.
 //!
-//! Nothing here reads runs, models or images: the caller brings [`Run`]s.
+//! ```
+//! use visage_report::{Epoch, Report, Run, write};
+//!
+//! let epoch = |epoch: u64| Epoch {
+//!     epoch,
+//!     train_loss: 1.0 / epoch as f64,
+//!     validation_loss: 1.1 / epoch as f64,
+//!     seconds: 60.0,
+//!     images_per_second: 300.0,
+//!     best: true,
+//! };
+//! let run = Run {
+//!     name: "baseline".into(),
+//!     facts: vec![("Network".into(), "resnet18".into())],
+//!     loss: "bce".into(),
+//!     epochs: (1..=10).map(epoch).collect(),
+//!     steps: Vec::new(),
+//!     judged: None,
+//!     gallery: Vec::new(),
+//! };
+//! let report =
+//!     Report { runs: vec![run], made: "today".into(), remarks: vec![], comparison: None, findings: vec![] };
+//! let folder = tempfile::tempdir()?;
+//! let written = write(&report, folder.path())?;
+//! assert!(written.page.ends_with("report.html"));
+//! assert!(written.figures.join("loss.svg").is_file());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod annotated;
+mod attribute_predictions;
 mod audit;
 mod audit_files;
 mod axis;
 mod caption;
-mod curve;
 mod drawing;
 mod error;
 mod explanation;
@@ -32,6 +59,7 @@ mod page;
 mod palette;
 mod plot;
 mod png_file;
+mod report;
 mod run;
 mod sheet;
 mod simplify;
@@ -40,13 +68,12 @@ mod thumbnail;
 mod write;
 
 pub use annotated::write_annotated;
-pub use audit::{AuditReport, Doubted, Twice};
 pub use audit_files::AuditFiles;
-pub use caption::{Captioned, captioned};
 pub use error::ReportError;
-pub use explanation::{Explained, Explanation, WrittenExplanation, heat_picture, write_explanation};
+pub use explanation::{Explained, Explanation, heat_picture};
 pub use from_runs::{ReadRuns, ReportSettings, made, read_runs};
 pub use gallery::{Pick, Picked, Picture, pick};
 pub use model_card::model_card;
+pub use report::Report;
 pub use run::{Epoch, Judged, MetricIntervals, Run, Step};
-pub use write::{FIGURES, PAGE, Report, Written, write, write_audit};
+pub use write::{Written, WrittenExplanation, write, write_explanation};

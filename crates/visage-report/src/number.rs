@@ -1,6 +1,6 @@
-//! Numbers and lists in words.
+//! Numbers as text.
 
-/// A number to about three digits that matter.
+/// A number to about three significant digits.
 pub fn short(value: f64) -> String {
     if value == 0.0 {
         return "0".to_owned();
@@ -14,7 +14,7 @@ pub fn short(value: f64) -> String {
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
 
-/// A share as a percentage, which no line break parts.
+/// A share as a percentage, with a non-breaking space.
 pub fn percent(share: f64) -> String {
     let value = share * 100.0;
     let decimals = usize::from(value > 0.0 && value < 9.95);
@@ -34,12 +34,12 @@ pub fn grouped(value: f64) -> String {
     if value < 0.0 { format!("\u{2212}{text}") } else { text }
 }
 
-/// The middle value, or the mean of the two in the middle; `None` of none. NaN is left out.
+/// The median; `None` without finite values.
 pub fn median(values: impl IntoIterator<Item = f64>) -> Option<f64> {
     quantile(values, 0.5)
 }
 
-/// The value below which this share of the values lies, between neighbours on a straight line; `None` of none.
+/// The quantile at `share`, interpolated linearly; `None` without finite values.
 pub fn quantile(values: impl IntoIterator<Item = f64>, share: f64) -> Option<f64> {
     let mut sorted: Vec<f64> = values.into_iter().filter(|value| value.is_finite()).collect();
     sorted.sort_unstable_by(f64::total_cmp);
@@ -54,9 +54,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_keep_what_matters() {
-        let told = [0.0, 0.5, 0.12345, 1.0, 12.345, 1234.0, 12345.0, 2e-5, -0.25, 3.5e7].map(short);
-        assert_eq!(told, ["0", "0.5", "0.123", "1", "12.3", "1234", "12,345", "2e-5", "-0.25", "3.5e7"]);
+    fn numbers_keep_three_significant_digits() {
+        let found = [0.0, 0.5, 0.12345, 1.0, 12.345, 1234.0, 12345.0, 2e-5, -0.25, 3.5e7].map(short);
+        assert_eq!(found, ["0", "0.5", "0.123", "1", "12.3", "1234", "12,345", "2e-5", "-0.25", "3.5e7"]);
         assert_eq!(
             [0.0, 0.021, 0.5, 0.996, 1.0].map(percent),
             ["0\u{a0}%", "2.1\u{a0}%", "50\u{a0}%", "100\u{a0}%", "100\u{a0}%"]

@@ -1,10 +1,10 @@
-//! Colours that stay apart for colour-blind readers: Okabe and Ito, "Color Universal Design" (2008).
+//! Colours that colour-blind readers can distinguish: Okabe and Ito, "Color Universal Design" (2008).
 //!
 //! Files are drawn on white. A page in dark mode uses the palette's lighter half first.
 
 use crate::drawing::Ink;
 
-/// How many runs have a colour of their own; more begin again, with another dash.
+/// Number of colours of runs; further runs repeat them with another dash.
 pub const SERIES: usize = 6;
 
 /// A set of colours for a background.

@@ -1,34 +1,34 @@
-//! Drawing against axes.
+//! Drawing marks in the coordinates of axes.
 
-use crate::drawing::{Dash, Frame, Ink, Mark, Plot, Point, Shape, Told};
+use crate::drawing::{Dash, Frame, Ink, Mark, Plot, Point, Shape, Tooltip};
 use crate::simplify::simplified;
 
-/// How far a line may lie from where it should, in pixels: less than anyone sees.
+/// Tolerance of simplified lines, in pixels: invisible.
 const TOLERANCE: f64 = 0.3;
 
-/// Pixels that a third value from one end of its range to the other counts for when a line is thinned out.
+/// Weight of the range of a third value in the simplification of a line, in pixels.
 const THIRD_VALUE: f64 = 60.0;
 
 impl Plot {
-    /// Where a point given in the values of the axes lies.
+    /// The pixel position of a point in axis values.
     pub fn at(&self, [x, y]: Point) -> Point {
         let Frame { left, top, right, bottom } = self.frame;
         [left + self.x.position(x) * (right - left), bottom - self.y.position(y) * (bottom - top)]
     }
 
     /// Adds a mark given in pixels.
-    pub fn mark(&mut self, shape: Shape, ink: Ink, opacity: f64, told: Told) {
-        self.marks.push(Mark { shape, ink, opacity, told });
+    pub fn mark(&mut self, shape: Shape, ink: Ink, opacity: f64, tooltip: Tooltip) {
+        self.marks.push(Mark { shape, ink, opacity, tooltip });
     }
 
-    /// A line through points given in the values of the axes; points that are not numbers break it.
-    pub fn line(&mut self, points: &[Point], ink: Ink, width: f64, dash: Dash, told: Told) {
+    /// A line through points in axis values; non-finite points interrupt it.
+    pub fn line(&mut self, points: &[Point], ink: Ink, width: f64, dash: Dash, tooltip: Tooltip) {
         for piece in points.split(|point| !point.iter().all(|value| value.is_finite())) {
             let pixels: Vec<Point> = piece.iter().map(|&point| self.at(point)).collect();
             let kept = simplified(&pixels, TOLERANCE);
             if kept.len() > 1 {
                 let points = kept.into_iter().map(|at| pixels[at]).collect();
-                self.mark(Shape::Line { points, width, dash }, ink, 1.0, told.clone());
+                self.mark(Shape::Line { points, width, dash }, ink, 1.0, tooltip.clone());
             }
         }
     }
@@ -42,13 +42,13 @@ impl Plot {
                 [x, y, value * THIRD_VALUE]
             })
             .collect();
-        // The third value is shown to two digits only, so it may be further off than the line.
+        // The third value is shown to two digits only, so its tolerance is larger.
         let kept = simplified(&pixels, 2.0 * TOLERANCE);
         if kept.len() > 1 {
             let values = kept.iter().map(|&at| points[at][2]).collect();
             let points = kept.into_iter().map(|at| [pixels[at][0], pixels[at][1]]).collect();
-            let told = Told::Curve(name.to_owned(), third, values);
-            self.mark(Shape::Line { points, width: 1.8, dash }, ink, 1.0, told);
+            let tooltip = Tooltip::Curve(name.to_owned(), third, values);
+            self.mark(Shape::Line { points, width: 1.8, dash }, ink, 1.0, tooltip);
         }
     }
 
@@ -58,30 +58,30 @@ impl Plot {
         let lower = points.iter().rev().map(|&[x, low, _]| self.at([x, low]));
         let outline: Vec<Point> = upper.chain(lower).collect();
         if points.len() > 1 {
-            self.mark(Shape::Area(outline), ink, opacity, Told::Nothing);
+            self.mark(Shape::Area(outline), ink, opacity, Tooltip::Nothing);
         }
     }
 
-    /// A bar between two corners given in the values of the axes.
-    pub fn bar(&mut self, from: Point, to: Point, ink: Ink, opacity: f64, told: Told) {
+    /// A bar between two corners in axis values.
+    pub fn bar(&mut self, from: Point, to: Point, ink: Ink, opacity: f64, tooltip: Tooltip) {
         let ([x1, y1], [x2, y2]) = (self.at(from), self.at(to));
         let bar = Frame { left: x1.min(x2), top: y1.min(y2), right: x1.max(x2), bottom: y1.max(y2) };
         if bar.right > bar.left && bar.bottom > bar.top {
-            self.mark(Shape::Bar(bar), ink, opacity, told);
+            self.mark(Shape::Bar(bar), ink, opacity, tooltip);
         }
     }
 
-    /// A dot at a point given in the values of the axes.
-    pub fn dot(&mut self, at: Point, radius: f64, hollow: bool, ink: Ink, told: Told) {
+    /// A dot at a point in axis values.
+    pub fn dot(&mut self, at: Point, radius: f64, hollow: bool, ink: Ink, tooltip: Tooltip) {
         if at.iter().all(|value| value.is_finite()) {
             let at = self.at(at);
-            self.mark(Shape::Dot { at, radius, hollow }, ink, 1.0, told);
+            self.mark(Shape::Dot { at, radius, hollow }, ink, 1.0, tooltip);
         }
     }
 
-    /// A thin line that the eye can compare with, through two points given in the values of the axes.
+    /// A thin reference line between two points in axis values.
     pub fn reference(&mut self, from: Point, to: Point) {
         let points = vec![self.at(from), self.at(to)];
-        self.mark(Shape::Line { points, width: 1.0, dash: Dash::Broken }, Ink::Axis, 1.0, Told::Nothing);
+        self.mark(Shape::Line { points, width: 1.0, dash: Dash::Dashed }, Ink::Axis, 1.0, Tooltip::Nothing);
     }
 }

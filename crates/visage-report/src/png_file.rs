@@ -1,14 +1,14 @@
-//! A drawing as PNG, letters included.
+//! A drawing as a PNG file, text included.
 
 use tiny_skia::{Color, FillRule, Paint, Path, PathBuilder, Pixmap, Rect, Stroke, StrokeDash, Transform};
 
-use crate::drawing::{Anchor, Ink, Mark, Point, Shape, Told};
+use crate::drawing::{Anchor, Ink, Mark, Point, Shape, Tooltip};
 use crate::figure::Figure;
 use crate::font;
 use crate::palette::{LIGHT, rgb};
 use crate::svg::{TITLE, TITLE_SIZE};
 
-/// Pixels of the file to a pixel of the drawing: sharp on paper and on dense screens.
+/// Scale of the file: sharp on paper and on high-density screens.
 const SCALE: f32 = 2.0;
 
 /// The figure as the bytes of a PNG file: its title above it, on white.
@@ -23,7 +23,7 @@ pub fn file(figure: &Figure) -> Vec<u8> {
     let text = font::fitted(&figure.title, TITLE_SIZE, true, drawing.width - 8.0);
     let at = [4.0, 17.0];
     let title = Shape::Text { at, text, size: TITLE_SIZE, anchor: Anchor::Start, turned: false, bold: true };
-    let title = Mark { shape: title, ink: Ink::Text, opacity: 1.0, told: Told::Nothing };
+    let title = Mark { shape: title, ink: Ink::Text, opacity: 1.0, tooltip: Tooltip::Nothing };
     draw(&mut pixmap, &title, Transform::from_scale(SCALE, SCALE));
     let below = Transform::from_translate(0.0, TITLE as f32).post_scale(SCALE, SCALE);
     for mark in drawing.marks.iter().chain(drawing.plots.iter().flat_map(|plot| &plot.marks)) {
@@ -90,7 +90,7 @@ fn polygon(points: &[Point], closed: bool) -> Option<Path> {
     path.finish()
 }
 
-/// The pixels, opaque every one, without the channel that says so.
+/// The opaque pixels, without the alpha channel.
 fn encoded(pixmap: &Pixmap) -> Vec<u8> {
     let pixels: Vec<u8> = pixmap.data().chunks_exact(4).flat_map(|pixel| [pixel[0], pixel[1], pixel[2]]).collect();
     of_pixels(&pixels, pixmap.width() as usize, pixmap.height() as usize)

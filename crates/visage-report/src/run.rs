@@ -1,4 +1,4 @@
-//! What a report is made of.
+//! A run, as a report shows it.
 
 use std::collections::HashMap;
 
@@ -6,22 +6,22 @@ use visage_judge::{Consistency, ConsistentScores, Evaluation, Gap, Group, Metric
 
 use crate::Picture;
 
-/// A run: how it trained, and what it is worth if it was judged.
+/// A run: its training, and its evaluation if there is one.
 #[derive(Clone, Debug)]
 pub struct Run {
-    /// What it is called, unlike any other run of the report.
+    /// Name, unique in the report.
     pub name: String,
-    /// What there is to say about it in a table: a heading and a value each.
+    /// Facts for the table of runs: headings and values.
     pub facts: Vec<(String, String)>,
-    /// What its loss is, such as `bce`: losses of different kinds do not compare.
+    /// Kind of loss, such as `bce`: losses of different kinds cannot be compared.
     pub loss: String,
     /// Its epochs, in order.
     pub epochs: Vec<Epoch>,
     /// Its optimiser steps, in order.
     pub steps: Vec<Step>,
-    /// The judgement, if there is one.
+    /// The evaluation, if there is one.
     pub judged: Option<Judged>,
-    /// Pictures of what it finds hard, if they are wanted.
+    /// Pictures of mistakes and uncertain predictions; empty if not requested.
     pub gallery: Vec<Picture>,
 }
 
@@ -34,9 +34,9 @@ pub struct Epoch {
     pub train_loss: f64,
     /// Mean validation loss.
     pub validation_loss: f64,
-    /// Time of training and validation, in seconds.
+    /// Duration of training and validation, in seconds.
     pub seconds: f64,
-    /// Training images a second.
+    /// Training images per second.
     pub images_per_second: f64,
     /// Whether it was the best so far.
     pub best: bool,
@@ -57,13 +57,13 @@ pub struct Step {
     pub gradient_norm: f64,
 }
 
-/// A 95 % confidence interval for each metric that has one, as `[low, high]`.
+/// The 95 % confidence interval of each metric that has one, as `[low, high]`.
 pub type MetricIntervals = HashMap<Metric, [f64; 2]>;
 
-/// The judgement of a run on a part of a dataset.
+/// The evaluation of a run on a split of a dataset.
 #[derive(Clone, Debug)]
 pub struct Judged {
-    /// On what, in words.
+    /// The images and their split, in words.
     pub on: String,
     /// How the thresholds were chosen, in words.
     pub thresholds: String,
@@ -73,16 +73,29 @@ pub struct Judged {
     pub macro_intervals: MetricIntervals,
     /// Intervals of each attribute, in the order of the evaluation; empty if there are none.
     pub attribute_intervals: Vec<MetricIntervals>,
-    /// The labels and probabilities behind them, without which there are no curves.
+    /// The labels and probabilities; without them there are no curves.
     pub predictions: Option<Predictions>,
     /// The same predictions before they were calibrated, if they were.
     pub uncalibrated: Option<Predictions>,
-    /// Groups of the images that were judged apart.
+    /// Metrics of groups of images.
     pub groups: Vec<Group>,
     /// The gaps between them.
     pub gaps: Vec<Gap>,
-    /// How often labels and answers break rules between attributes, if there are any.
+    /// How often labels and predictions violate rules between attributes, if there are rules.
     pub consistency: Option<Consistency>,
-    /// What answers are worth that break none, if that was asked.
+    /// Metrics of consistent predictions, if requested.
     pub consistent: Option<ConsistentScores>,
+}
+
+/// The attributes that some run was evaluated on, in order of first occurrence.
+pub(crate) fn attributes(runs: &[Run]) -> Vec<&str> {
+    let mut names: Vec<&str> = Vec::new();
+    for judged in runs.iter().filter_map(|run| run.judged.as_ref()) {
+        for metrics in &judged.evaluation.attributes {
+            if !names.contains(&metrics.attribute.as_str()) {
+                names.push(&metrics.attribute);
+            }
+        }
+    }
+    names
 }

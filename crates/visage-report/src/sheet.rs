@@ -1,31 +1,31 @@
 //! The layout of a figure: a legend above, plots below one another.
 
 use crate::axis::Axis;
-use crate::drawing::{Anchor, Dash, Drawing, Frame, Ink, Mark, Plot, Point, Shape, Told};
+use crate::drawing::{Anchor, Dash, Drawing, Frame, Ink, Mark, Plot, Point, Shape, Tooltip};
 use crate::font;
 
-/// Height of the words of ticks.
+/// Font size of tick labels.
 const TICK: f64 = 11.0;
-/// Height of the other words.
+/// Font size of other text.
 const LABEL: f64 = 12.0;
-/// Between two lines of a legend.
+/// Line height of a legend.
 const LINE: f64 = 18.0;
-/// Length of a line in a legend.
-const SAMPLE: f64 = 22.0;
-/// Between words and what they belong to.
+/// Width of a swatch in a legend.
+const SWATCH: f64 = 22.0;
+/// Gap between text and what it labels.
 const GAP: f64 = 5.0;
 
-/// How much wider words may be than they were measured: an SVG file is shown in the font that its reader has.
+/// Room for text wider than measured: an SVG file is shown in the reader's font.
 const SLACK: f64 = 1.12;
 
-/// Widths figures come in.
+/// The usual width of a figure.
 pub const NARROW: f64 = 380.0;
-/// For those that need the room.
-pub const BROAD: f64 = 460.0;
+/// The width of large figures.
+pub const WIDE: f64 = 460.0;
 
-/// What an entry of a legend shows before its words.
+/// The sample before the text of a legend entry.
 #[derive(Clone, Copy, Debug)]
-pub enum Sample {
+pub enum Swatch {
     /// A line.
     Line(Dash),
     /// A disc.
@@ -38,23 +38,23 @@ pub enum Sample {
 
 /// An entry of a legend.
 #[derive(Clone, Debug)]
-pub struct Key {
+pub struct LegendEntry {
     name: String,
     ink: Ink,
-    sample: Sample,
+    swatch: Swatch,
 }
 
-impl Key {
-    /// An entry that shows `sample` in `ink`.
-    pub fn new(name: impl Into<String>, ink: Ink, sample: Sample) -> Self {
-        Self { name: name.into(), ink, sample }
+impl LegendEntry {
+    /// An entry that shows `swatch` in `ink`.
+    pub fn new(name: impl Into<String>, ink: Ink, swatch: Swatch) -> Self {
+        Self { name: name.into(), ink, swatch }
     }
 }
 
 /// A figure being laid out from the top.
 pub struct Sheet {
     width: f64,
-    /// Where the next thing goes.
+    /// The top of the next part.
     top: f64,
     marks: Vec<Mark>,
     plots: Vec<Plot>,
@@ -62,14 +62,14 @@ pub struct Sheet {
 
 impl Sheet {
     /// An empty figure with a legend.
-    pub fn new(width: f64, legend: &[Key]) -> Self {
+    pub fn new(width: f64, legend: &[LegendEntry]) -> Self {
         let mut sheet = Self { width, top: 4.0, marks: Vec::new(), plots: Vec::new() };
         sheet.legend(legend);
         sheet
     }
 
     fn mark(&mut self, shape: Shape, ink: Ink, opacity: f64) {
-        self.marks.push(Mark { shape, ink, opacity, told: Told::Nothing });
+        self.marks.push(Mark { shape, ink, opacity, tooltip: Tooltip::Nothing });
     }
 
     fn text(&mut self, text: &str, at: Point, size: f64, ink: Ink, anchor: Anchor) {
@@ -77,40 +77,40 @@ impl Sheet {
         self.mark(shape, ink, 1.0);
     }
 
-    fn legend(&mut self, keys: &[Key]) {
+    fn legend(&mut self, keys: &[LegendEntry]) {
         if keys.is_empty() {
             return;
         }
         let mut x = 4.0;
         for key in keys {
-            let room = self.width - 8.0 - SAMPLE - GAP;
+            let room = self.width - 8.0 - SWATCH - GAP;
             let name = font::fitted(&key.name, LABEL, false, room);
-            let whole = SAMPLE + GAP + SLACK * font::width(&name, LABEL, false) + 12.0;
+            let whole = SWATCH + GAP + SLACK * font::width(&name, LABEL, false) + 12.0;
             if x > 4.0 && x + whole - 12.0 > self.width {
                 (x, self.top) = (4.0, self.top + LINE);
             }
             let middle = self.top + 8.0;
-            match key.sample {
-                Sample::Line(dash) => {
-                    let points = vec![[x, middle], [x + SAMPLE, middle]];
+            match key.swatch {
+                Swatch::Line(dash) => {
+                    let points = vec![[x, middle], [x + SWATCH, middle]];
                     self.mark(Shape::Line { points, width: 2.0, dash }, key.ink, 1.0);
                 }
-                Sample::Dot | Sample::Ring => {
-                    let hollow = matches!(key.sample, Sample::Ring);
-                    self.mark(Shape::Dot { at: [x + SAMPLE / 2.0, middle], radius: 4.0, hollow }, key.ink, 1.0);
+                Swatch::Dot | Swatch::Ring => {
+                    let hollow = matches!(key.swatch, Swatch::Ring);
+                    self.mark(Shape::Dot { at: [x + SWATCH / 2.0, middle], radius: 4.0, hollow }, key.ink, 1.0);
                 }
-                Sample::Fill(opacity) => {
-                    let bar = Frame { left: x + 4.0, top: middle - 5.0, right: x + SAMPLE - 2.0, bottom: middle + 5.0 };
+                Swatch::Fill(opacity) => {
+                    let bar = Frame { left: x + 4.0, top: middle - 5.0, right: x + SWATCH - 2.0, bottom: middle + 5.0 };
                     self.mark(Shape::Bar(bar), key.ink, opacity);
                 }
             }
-            self.text(&name, [x + SAMPLE + GAP, middle + 4.0], LABEL, Ink::Text, Anchor::Start);
+            self.text(&name, [x + SWATCH + GAP, middle + 4.0], LABEL, Ink::Text, Anchor::Start);
             x += whole;
         }
         self.top += LINE + 4.0;
     }
 
-    /// A plot below what is there, `height` high without its labels, with `caption` above it if that is not empty.
+    /// Adds a plot below, `height` high without its labels, under a `caption` if that is not empty.
     pub fn plot(&mut self, caption: &str, height: f64, x: Axis, y: Axis) -> &mut Plot {
         if !caption.is_empty() {
             let text = font::fitted(caption, LABEL, true, self.width - 8.0);
@@ -131,7 +131,7 @@ impl Sheet {
             shape: Shape::Line { points, width, dash: Dash::Solid },
             ink,
             opacity: 1.0,
-            told: Told::Nothing,
+            tooltip: Tooltip::Nothing,
         };
         let plot = Plot { frame, x, y, marks: Vec::new() };
         for (value, text) in &y_ticks {
@@ -157,7 +157,7 @@ impl Sheet {
         ));
         let x_label = font::fitted(&plot.x.label, LABEL, false, self.width - 8.0);
         let y_label = font::fitted(&plot.y.label, LABEL, false, height + 24.0);
-        // Beneath the middle of the axis, but within the figure.
+        // Centred below the axis, but within the figure.
         let half = font::width(&x_label, LABEL, false) / 2.0;
         let middle = ((frame.left + frame.right) / 2.0).min(self.width - 4.0 - half).max(half + 4.0);
         self.text(&x_label, [middle, frame.bottom + 30.0], LABEL, Ink::Muted, Anchor::Middle);
@@ -168,8 +168,8 @@ impl Sheet {
         self.add(plot)
     }
 
-    /// A plot laid out by the caller, ending at `bottom`.
-    pub fn bare(&mut self, plot: Plot, bottom: f64) -> &mut Plot {
+    /// Adds a plot laid out by the caller, which ends at `bottom`.
+    pub fn add_plot(&mut self, plot: Plot, bottom: f64) -> &mut Plot {
         self.top = bottom;
         self.add(plot)
     }
@@ -180,12 +180,12 @@ impl Sheet {
         &mut self.plots[at]
     }
 
-    /// Where the next thing goes.
+    /// The top of the next part.
     pub fn top(&self) -> f64 {
         self.top
     }
 
-    /// Words in any place.
+    /// Adds text anywhere.
     pub fn words(&mut self, text: &str, at: Point, size: f64, anchor: Anchor, turned: bool) {
         let shape = Shape::Text { at, text: text.to_owned(), size, anchor, turned, bold: false };
         self.mark(shape, Ink::Muted, 1.0);

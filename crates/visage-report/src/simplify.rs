@@ -1,7 +1,7 @@
-//! Fewer points for the same line.
+//! Line simplification.
 
-/// The numbers of the points of a line that are enough to draw it within `tolerance`: Ramer 1972, Douglas and Peucker
-/// 1973, in any number of dimensions. First and last are always among them.
+/// The indices of the points that draw a line within `tolerance` (Ramer 1972, Douglas and Peucker 1973), in any number of
+/// dimensions. The first and the last are always among them.
 pub fn simplified<const N: usize>(points: &[[f64; N]], tolerance: f64) -> Vec<usize> {
     let Some(last) = points.len().checked_sub(1) else { return Vec::new() };
     let mut kept = vec![false; points.len()];

@@ -3,28 +3,28 @@
 use std::fmt::Write;
 
 use crate::axis::Axis;
-use crate::drawing::{Anchor, Dash, Drawing, Ink, Mark, Plot, Point, Shape, Told};
+use crate::drawing::{Anchor, Dash, Drawing, Ink, Mark, Plot, Point, Shape, Tooltip};
 use crate::figure::Figure;
 use crate::palette::{LIGHT, class};
-use crate::sheet::BROAD;
+use crate::sheet::WIDE;
 
-/// Height of a title above a drawing in a file of its own.
+/// Height of the title above a drawing in a file.
 pub const TITLE: f64 = 26.0;
-/// Height of its letters.
+/// Font size of the title.
 pub const TITLE_SIZE: f64 = 14.0;
-/// The fonts asked for: that of the PNG, if it is there.
+/// The fonts, preferably that of the PNG files.
 const FONTS: &str = "Roboto,system-ui,-apple-system,'Segoe UI',sans-serif";
 
 /// How colours are written.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Colours {
-    /// As they are on white.
+    /// Values for a white background.
     White,
-    /// As classes, for the page to decide.
+    /// CSS classes, which the page defines.
     Classes,
 }
 
-/// The figure as a file: its title above it, on white, its reading as its description.
+/// The figure as a file: with its title, on white, and the reading as its description.
 pub fn file(figure: &Figure) -> String {
     let Figure { title, drawing, .. } = figure;
     let (width, height) = (drawing.width, drawing.height + TITLE);
@@ -46,11 +46,11 @@ pub fn file(figure: &Figure) -> String {
     svg + "</g></svg>\n"
 }
 
-/// The figure as a part of a page that has its colours and its title.
+/// The figure inline in a page, which has its colours and title.
 pub fn inline(figure: &Figure) -> String {
     let Drawing { width, height, .. } = figure.drawing;
     let mut svg = String::new();
-    let large = if width > BROAD { " class=\"large\"" } else { "" };
+    let large = if width > WIDE { " class=\"large\"" } else { "" };
     let _ = write!(
         svg,
         "<svg viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\"{large} role=\"img\" aria-label=\"{}\">",
@@ -60,7 +60,7 @@ pub fn inline(figure: &Figure) -> String {
     svg + "</svg>"
 }
 
-/// `text` as it may stand between tags and in attributes.
+/// `text` escaped for use between tags and in attributes.
 pub fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for letter in text.chars() {
@@ -69,7 +69,7 @@ pub fn escaped(text: &str) -> String {
             '<' => safe.push_str("&lt;"),
             '>' => safe.push_str("&gt;"),
             '"' => safe.push_str("&quot;"),
-            // What XML cannot hold at all.
+            // XML allows no control characters.
             control if control.is_control() => safe.push(' '),
             other => safe.push(other),
         }
@@ -93,7 +93,7 @@ fn body(svg: &mut String, drawing: &Drawing, colours: Colours) {
     }
 }
 
-/// The group of a plot, with all a script needs to turn a place back into values.
+/// Opens the group of a plot, with the data from which the script converts positions to values.
 fn opened(svg: &mut String, plot: &Plot) {
     let axis = |axis: &Axis, from: f64, to: f64| {
         format!("{from:.1},{to:.1},{},{},{}", axis.low, axis.high, u8::from(axis.log))
@@ -111,8 +111,8 @@ fn opened(svg: &mut String, plot: &Plot) {
 }
 
 fn mark(svg: &mut String, mark: &Mark, colours: Colours) {
-    let Mark { shape, ink, opacity, told } = mark;
-    let told = told_attributes(told, colours);
+    let Mark { shape, ink, opacity, tooltip } = mark;
+    let tooltip = tooltip_attributes(tooltip, colours);
     let faint = if *opacity < 1.0 { format!(" opacity=\"{}\"", number2(*opacity)) } else { String::new() };
     let filled = match colours {
         Colours::White => format!("fill=\"{}\"{faint}", LIGHT.colour(*ink)),
@@ -130,12 +130,12 @@ fn mark(svg: &mut String, mark: &Mark, colours: Colours) {
     };
     let _ = match shape {
         Shape::Line { points, width, dash } => {
-            write!(svg, "<path d=\"{}\" {}{}{told}/>", path(points), stroked(*width), dashes(*dash))
+            write!(svg, "<path d=\"{}\" {}{}{tooltip}/>", path(points), stroked(*width), dashes(*dash))
         }
-        Shape::Area(points) => write!(svg, "<path d=\"{}Z\" {filled}{told}/>", path(points)),
+        Shape::Area(points) => write!(svg, "<path d=\"{}Z\" {filled}{tooltip}/>", path(points)),
         Shape::Bar(bar) => write!(
             svg,
-            "<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" {filled}{told}/>",
+            "<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" {filled}{tooltip}/>",
             number(bar.left),
             number(bar.top),
             number(bar.right - bar.left),
@@ -143,7 +143,7 @@ fn mark(svg: &mut String, mark: &Mark, colours: Colours) {
         ),
         Shape::Dot { at: [x, y], radius, hollow } => {
             let look = if *hollow { stroked(2.0) } else { filled };
-            write!(svg, "<circle cx=\"{}\" cy=\"{}\" r=\"{radius}\" {look}{told}/>", number(*x), number(*y))
+            write!(svg, "<circle cx=\"{}\" cy=\"{}\" r=\"{radius}\" {look}{tooltip}/>", number(*x), number(*y))
         }
         Shape::Text { at: [x, y], text, size, anchor, turned, bold } => {
             let (x, y) = (number(*x), number(*y));
@@ -163,17 +163,17 @@ fn mark(svg: &mut String, mark: &Mark, colours: Colours) {
     };
 }
 
-fn told_attributes(told: &Told, colours: Colours) -> String {
-    match told {
-        // A file of its own has no script to show it.
+fn tooltip_attributes(tooltip: &Tooltip, colours: Colours) -> String {
+    match tooltip {
+        // A file has no script that shows tooltips.
         _ if colours == Colours::White => String::new(),
-        Told::Nothing => String::new(),
-        Told::Values(name) => format!(" data-n=\"{}\"", escaped(name)),
-        Told::Curve(name, third, values) => {
+        Tooltip::Nothing => String::new(),
+        Tooltip::Values(name) => format!(" data-n=\"{}\"", escaped(name)),
+        Tooltip::Curve(name, third, values) => {
             let values: Vec<String> = values.iter().map(|value| number2(*value)).collect();
             format!(" data-n=\"{}\" data-zn=\"{third}\" data-z=\"{}\"", escaped(name), values.join(" "))
         }
-        Told::Words(words) => format!(" data-t=\"{}\"", escaped(words)),
+        Tooltip::Text(words) => format!(" data-t=\"{}\"", escaped(words)),
     }
 }
 
@@ -207,7 +207,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_users_write_cannot_leave_its_place() {
+    fn text_is_escaped() {
         assert_eq!(escaped("a<b>&\"c\"\u{1}"), "a&lt;b&gt;&amp;&quot;c&quot; ");
         assert_eq!([10.0, 0.04, -0.04, 2.55].map(number), ["10", "0", "0", "2.5"]);
     }

@@ -12,7 +12,7 @@ fn body(page: &Path) -> String {
     page[page.find("</style>").unwrap()..page.find("<script>").unwrap()].to_owned()
 }
 
-/// A number from 0 to 1 that looks like chance.
+/// A pseudo-random number from 0 to 1.
 fn noise(seed: u64) -> f64 {
     let mixed = (seed ^ (seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -72,7 +72,7 @@ fn run(number: u64, images: u64, attributes: u64) -> Run {
 }
 
 fn report(runs: Vec<Run>) -> Report {
-    Report { runs, made: "now".to_owned(), remarks: Vec::new(), comparison: Vec::new() }
+    Report { runs, made: "now".to_owned(), remarks: Vec::new(), comparison: None, findings: Vec::new() }
 }
 
 #[test]
@@ -85,13 +85,13 @@ fn three_runs_of_forty_attributes_fit_a_small_page() {
     assert!(!page.contains("NaN") && !page.contains("Attribute & <"));
     assert_eq!(page.matches("<details").count(), 40);
     assert_eq!(page.matches("role=\"img\"").count(), written.count);
-    // Six of training and one a run, one and one a run of all attributes, five of each attribute.
+    // Six of training and one per run, one and one per run of all attributes, five of each attribute.
     assert_eq!(written.count, 6 + 3 + 1 + 3 + 5 * 40);
     assert!(written.figures.join("attributes/Attribute____7_-roc.png").is_file());
 }
 
 #[test]
-fn what_says_little_is_drawn_all_the_same() {
+fn sparse_runs_are_drawn() {
     let folder = tempfile::tempdir().unwrap();
     let written = |run: Run, at: &str| {
         let written = write(&report(vec![run]), &folder.path().join(at)).unwrap();
@@ -127,7 +127,7 @@ fn what_says_little_is_drawn_all_the_same() {
 }
 
 #[test]
-fn what_cannot_be_written_is_said() {
+fn write_errors_name_the_file() {
     assert!(matches!(write(&report(Vec::new()), Path::new("nowhere")), Err(ReportError::NoRuns)));
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");

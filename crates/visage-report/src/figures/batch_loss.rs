@@ -1,18 +1,18 @@
-//! How the losses of batches are distributed: over the whole run, and epoch by epoch.
+//! Distributions of the losses of batches: over the whole run, and by epoch.
 
-use super::{numbered, told};
+use super::{numbered, per_run};
 use crate::axis::Axis;
-use crate::drawing::{Dash, Ink, Told};
+use crate::drawing::{Dash, Ink, Tooltip};
 use crate::figure::{Figure, file_part};
 use crate::number::{grouped, median, percent, quantile, short};
 use crate::run::Run;
-use crate::sheet::{Key, NARROW, Sample, Sheet};
+use crate::sheet::{LegendEntry, NARROW, Sheet, Swatch};
 
-/// Bars of a histogram.
+/// Number of bars of a histogram.
 const BARS: usize = 32;
-/// Columns of a histogram over epochs: where there are more epochs, neighbours share one.
+/// Maximum number of columns of the histogram over epochs: of more epochs, neighbours share a column.
 const COLUMNS: usize = 30;
-/// The share of batches whose losses the axis has room for; the few above are counted in the last bar.
+/// The quantile at which the axis ends; larger losses are counted in the last bar.
 const SHOWN: f64 = 0.995;
 
 /// Equal bins from `low` to `high`.
@@ -22,7 +22,7 @@ struct Bins {
 }
 
 impl Bins {
-    /// Bins with room for the losses.
+    /// Bins that cover the losses.
     fn of(losses: impl Iterator<Item = f64> + Clone) -> Option<Self> {
         let high = quantile(losses.clone(), SHOWN)?;
         let axis = Axis::around("", losses.filter(|&loss| loss <= high));
@@ -46,7 +46,7 @@ impl Bins {
     }
 }
 
-/// The distribution over all batches, a row a run.
+/// The distribution over all batches, a row per run.
 pub fn overall(runs: &[Run]) -> Option<Figure> {
     let with = numbered(runs, |run| &run.steps);
     let losses = |run: &Run| run.steps.iter().map(|step| step.loss).collect::<Vec<_>>();
@@ -61,14 +61,14 @@ pub fn overall(runs: &[Run]) -> Option<Figure> {
         let y = Axis::from_zero("Share of batches", [tallest].into_iter());
         let plot = sheet.plot(caption, if with.len() > 1 { 90.0 } else { 180.0 }, x, y);
         for (bar, &share) in shares.iter().enumerate() {
-            let told = Told::Words(format!(
+            let tooltip = Tooltip::Text(format!(
                 "{}: {} of batches from {} to {}",
                 run.name,
                 percent(share),
                 short(bins.edge(bar)),
                 short(bins.edge(bar + 1))
             ));
-            plot.bar([bins.edge(bar), 0.0], [bins.edge(bar + 1), share], Ink::Series(*number), 0.85, told);
+            plot.bar([bins.edge(bar), 0.0], [bins.edge(bar + 1), share], Ink::Series(*number), 0.85, tooltip);
         }
     }
     let in_words = |run: &Run| {
@@ -84,15 +84,15 @@ pub fn overall(runs: &[Run]) -> Option<Figure> {
     Some(Figure {
         file: "batch-loss".to_owned(),
         title: "Losses of batches".to_owned(),
-        reading: told(
-            "The middle half of the batches had a loss from",
+        reading: per_run(
+            "The central half of the batches had losses from",
             with.iter().map(|(_, run)| (run.name.as_str(), in_words(run))),
         ),
         drawing: sheet.finish(),
     })
 }
 
-/// The distribution in each epoch, a figure a run.
+/// The distribution by epoch, a figure per run.
 pub fn by_epoch(runs: &[Run]) -> Vec<Figure> {
     numbered(runs, |run| &run.steps)
         .into_iter()
@@ -100,6 +100,7 @@ pub fn by_epoch(runs: &[Run]) -> Vec<Figure> {
         .collect()
 }
 
+/// The distribution of one run by epoch.
 fn of_run(number: usize, run: &Run, several: bool) -> Option<Figure> {
     let last = run.steps.last()?.epoch.max(1);
     let each = last.div_ceil(COLUMNS as u64);
@@ -114,9 +115,9 @@ fn of_run(number: usize, run: &Run, several: bool) -> Option<Figure> {
         .collect();
     let densest = columns.iter().flat_map(|(_, _, shares)| shares).copied().fold(0.0, f64::max);
     let keys = [
-        Key::new("few batches", Ink::Series(number), Sample::Fill(0.15)),
-        Key::new("many", Ink::Series(number), Sample::Fill(0.9)),
-        Key::new("median", Ink::Text, Sample::Line(Dash::Solid)),
+        LegendEntry::new("few batches", Ink::Series(number), Swatch::Fill(0.15)),
+        LegendEntry::new("many", Ink::Series(number), Swatch::Fill(0.9)),
+        LegendEntry::new("median", Ink::Text, Swatch::Line(Dash::Solid)),
     ];
     let mut sheet = Sheet::new(NARROW, &keys);
     let x = Axis::new("Epoch", 0.5, last as f64 + 0.5);
@@ -124,7 +125,7 @@ fn of_run(number: usize, run: &Run, several: bool) -> Option<Figure> {
     for (from, to, shares) in &columns {
         let epochs = if from == to { format!("epoch {from}") } else { format!("epochs {from} to {to}") };
         for (bar, &share) in shares.iter().enumerate().filter(|(_, share)| **share > 0.0) {
-            let told = Told::Words(format!(
+            let tooltip = Tooltip::Text(format!(
                 "{epochs}: {} of batches from {} to {}",
                 percent(share),
                 short(bins.edge(bar)),
@@ -136,7 +137,7 @@ fn of_run(number: usize, run: &Run, several: bool) -> Option<Figure> {
                 [right, bins.edge(bar + 1)],
                 Ink::Series(number),
                 0.08 + 0.92 * share / densest,
-                told,
+                tooltip,
             );
         }
     }
@@ -144,25 +145,31 @@ fn of_run(number: usize, run: &Run, several: bool) -> Option<Figure> {
         .iter()
         .filter_map(|(from, to, _)| Some([(from + to) as f64 / 2.0, median(losses(*from, *to))?]))
         .collect();
-    plot.line(&medians, Ink::Text, 1.6, Dash::Solid, Told::Values("median".to_owned()));
-    let spread = |epoch: u64| Some(quantile(losses(epoch, epoch), 0.9)? - quantile(losses(epoch, epoch), 0.1)?);
-    let (first, end) = (median(losses(1, 1)), median(losses(last, last)));
-    let reading = match (first, end, spread(1), spread(last)) {
-        (Some(first), Some(end), Some(before), Some(after)) if last > 1 => format!(
-            "From the first epoch to number {last} the median of the {} batches' losses went from {} to {}, and the width of their middle 80 % from {} to {}.",
-            grouped(run.steps.len() as f64),
-            short(first),
-            short(end),
-            short(before),
-            short(after)
-        ),
-        (Some(first), ..) => format!("In the only epoch the median of the batches' losses was {}.", short(first)),
-        _ => String::new(),
-    };
+    plot.line(&medians, Ink::Text, 1.6, Dash::Solid, Tooltip::Values("median".to_owned()));
+    let reading = reading(run, last);
     let (file, title) = if several {
         (format!("batch-loss-by-epoch-{}", file_part(&run.name)), format!("Losses of batches by epoch: {}", run.name))
     } else {
         ("batch-loss-by-epoch".to_owned(), "Losses of batches by epoch".to_owned())
     };
     Some(Figure { file, title, reading, drawing: sheet.finish() })
+}
+
+/// The change of median and spread from the first epoch to the last.
+fn reading(run: &Run, last: u64) -> String {
+    let losses = |epoch: u64| run.steps.iter().filter(move |step| step.epoch == epoch).map(|step| step.loss);
+    let spread = |epoch: u64| Some(quantile(losses(epoch), 0.9)? - quantile(losses(epoch), 0.1)?);
+    let (first, end) = (median(losses(1)), median(losses(last)));
+    match (first, end, spread(1), spread(last)) {
+        (Some(first), Some(end), Some(before), Some(after)) if last > 1 => format!(
+            "From epoch 1 to epoch {last} the median loss of the {} batches went from {} to {}, and the width of the central 80 % from {} to {}.",
+            grouped(run.steps.len() as f64),
+            short(first),
+            short(end),
+            short(before),
+            short(after)
+        ),
+        (Some(first), ..) => format!("In the only epoch the median loss of the batches was {}.", short(first)),
+        _ => String::new(),
+    }
 }

@@ -1,17 +1,17 @@
-//! What calibration did: probabilities before and after.
+//! Calibration: probabilities before and after.
 
 use visage_judge::{Evaluation, Predictions, evaluate, reliability_bins};
 
+use super::per_run;
 use super::reliability::wilson;
-use super::told;
 use crate::axis::Axis;
-use crate::drawing::{Dash, Ink, Told};
+use crate::drawing::{Dash, Ink, Tooltip};
 use crate::figure::{Figure, file_part};
 use crate::number::{grouped, percent, short};
 use crate::run::{Judged, Run};
-use crate::sheet::{BROAD, Key, NARROW, Sample, Sheet};
+use crate::sheet::{LegendEntry, NARROW, Sheet, Swatch, WIDE};
 
-/// A run that was judged before its calibration and after it.
+/// A run with evaluations before and after calibration.
 struct Both<'a> {
     number: usize,
     name: &'a str,
@@ -21,7 +21,7 @@ struct Both<'a> {
     before: Evaluation,
 }
 
-/// An attribute's errors before and after, and its name.
+/// An attribute's calibration errors before and after, and its name.
 type Errors<'a> = ([f64; 2], &'a str);
 
 impl<'a> Both<'a> {
@@ -35,7 +35,7 @@ impl<'a> Both<'a> {
         both.collect()
     }
 
-    /// Those of each attribute.
+    /// The calibration errors of each attribute.
     fn errors(&self) -> Vec<Errors<'_>> {
         let pairs = self.before.attributes.iter().zip(&self.judged.evaluation.attributes);
         pairs
@@ -44,8 +44,8 @@ impl<'a> Both<'a> {
     }
 }
 
-/// The calibration error of every attribute before and after, then each run's reliability before and after; none if no
-/// run was calibrated.
+/// The calibration error of every attribute before and after, then the reliability diagrams of each run; none if no run was
+/// calibrated.
 pub fn figures(runs: &[Run]) -> Vec<Figure> {
     let both = Both::of(runs);
     errors(&both).into_iter().chain(both.iter().map(|each| reliability(each, runs.len() > 1))).collect()
@@ -55,11 +55,13 @@ fn errors(both: &[Both<'_>]) -> Option<Figure> {
     let errors: Vec<(&Both<'_>, Vec<Errors<'_>>)> = both.iter().map(|each| (each, each.errors())).collect();
     let all = || errors.iter().flat_map(|(_, errors)| errors.iter().flat_map(|(pair, _)| *pair));
     all().next()?;
-    let keys: Vec<Key> = match both {
+    let keys: Vec<LegendEntry> = match both {
         [_] => Vec::new(),
-        several => several.iter().map(|each| Key::new(each.name, Ink::Series(each.number), Sample::Dot)).collect(),
+        several => {
+            several.iter().map(|each| LegendEntry::new(each.name, Ink::Series(each.number), Swatch::Dot)).collect()
+        }
     };
-    let mut sheet = Sheet::new(BROAD, &keys);
+    let mut sheet = Sheet::new(WIDE, &keys);
     let x = Axis::from_zero("Error before calibration (ECE)", all());
     let y = Axis { label: "Error after (ECE)".to_owned(), ..x.clone() };
     let plot = sheet.plot("", 260.0, x, y);
@@ -67,41 +69,41 @@ fn errors(both: &[Both<'_>]) -> Option<Figure> {
     for (each, errors) in &errors {
         for (pair, attribute) in errors {
             let words = format!("{attribute} ({}): {} before, {} after", each.name, short(pair[0]), short(pair[1]));
-            plot.dot(*pair, 4.0, false, Ink::Series(each.number), Told::Words(words));
+            plot.dot(*pair, 4.0, false, Ink::Series(each.number), Tooltip::Text(words));
         }
     }
     let in_words = |each: &Both<'_>, errors: &[Errors<'_>]| {
         let better = errors.iter().filter(|([before, after], _)| after < before).count();
         let mean = |evaluation: &Evaluation| evaluation.macro_average.ece.map_or_else(String::new, short);
         format!(
-            "for {better} of {} attributes, and on average from {} to {}",
+            "for {better} of {} attributes, from {} to {} on average",
             errors.len(),
             mean(&each.before),
             mean(&each.judged.evaluation)
         )
     };
-    let reading = told(
-        "Calibration made the expected calibration error smaller",
+    let reading = per_run(
+        "Calibration lowered the expected calibration error",
         errors.iter().map(|(each, errors)| (each.name, in_words(each, errors))),
     );
     Some(Figure {
         file: "calibration-error".to_owned(),
         title: "Calibration error before and after".to_owned(),
-        reading: reading + " Dots below the dashed line got better.",
+        reading: reading + " Dots below the dashed line improved.",
         drawing: sheet.finish(),
     })
 }
 
-/// All known labels of a run as one pile.
+/// The reliability diagram of all known labels of a run.
 fn reliability(each: &Both<'_>, several: bool) -> Figure {
     let parts = [
-        ("before calibration", each.uncalibrated, Ink::Muted, Dash::Broken),
+        ("before calibration", each.uncalibrated, Ink::Muted, Dash::Dashed),
         ("after", each.calibrated, Ink::Series(each.number), Dash::Solid),
     ];
-    let keys = parts.map(|(name, _, ink, dash)| Key::new(name, ink, Sample::Line(dash)));
+    let keys = parts.map(|(name, _, ink, dash)| LegendEntry::new(name, ink, Swatch::Line(dash)));
     let mut sheet = Sheet::new(NARROW, &keys);
     let x = Axis::share("Predicted probability (mean of the bin)");
-    let plot = sheet.plot("", 260.0, x, Axis::share("Share that has it (95 % interval)"));
+    let plot = sheet.plot("", 260.0, x, Axis::share("Observed frequency (95 % interval)"));
     plot.reference([0.0, 0.0], [1.0, 1.0]);
     for (name, predictions, ink, dash) in parts {
         let cells = predictions.probabilities().iter().zip(predictions.labels());
@@ -110,35 +112,35 @@ fn reliability(each: &Both<'_>, several: bool) -> Figure {
         let bins = reliability_bins(&pairs);
         for bin in &bins {
             let [low, high] = wilson(bin.frequency, bin.images as f64);
-            plot.line(&[[bin.probability, low], [bin.probability, high]], ink, 1.0, Dash::Solid, Told::Nothing);
+            plot.line(&[[bin.probability, low], [bin.probability, high]], ink, 1.0, Dash::Solid, Tooltip::Nothing);
         }
         let points: Vec<[f64; 2]> = bins.iter().map(|bin| [bin.probability, bin.frequency]).collect();
-        plot.line(&points, ink, 1.4, dash, Told::Nothing);
+        plot.line(&points, ink, 1.4, dash, Tooltip::Nothing);
         for bin in &bins {
             let words = format!(
-                "{name}: of {} answers of {} probability, {} are right",
+                "{name}: of {} labels predicted with probability {}, {} are positive",
                 grouped(bin.images as f64),
                 percent(bin.probability),
                 percent(bin.frequency)
             );
-            plot.dot([bin.probability, bin.frequency], 3.5, false, ink, Told::Words(words));
+            plot.dot([bin.probability, bin.frequency], 3.5, false, ink, Tooltip::Text(words));
         }
     }
     let error = |evaluation: &Evaluation| evaluation.micro_average.ece.map_or_else(|| "undefined".to_owned(), short);
     let (file, title) = if several {
         (
             format!("calibration-reliability-{}", file_part(each.name)),
-            format!("Reliability of all answers: {}", each.name),
+            format!("Reliability over all attributes: {}", each.name),
         )
     } else {
-        ("calibration-reliability".to_owned(), "Reliability of all answers".to_owned())
+        ("calibration-reliability".to_owned(), "Reliability over all attributes".to_owned())
     };
     Figure {
         file,
         title,
         reading: format!(
-            "Of all attributes together, the expected calibration error was {} before calibration and is {} after. On the \
-             dashed line probabilities mean what they say; below it they are too high.",
+            "Over all attributes the expected calibration error was {} before calibration and is {} after. On the dashed \
+             line probabilities match observed frequencies; below it they are too high.",
             error(&each.before),
             error(&each.judged.evaluation)
         ),

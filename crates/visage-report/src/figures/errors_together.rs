@@ -1,27 +1,27 @@
-//! Which attributes are mistaken together.
+//! Correlations between the errors of attributes.
 
 use visage_judge::{Evaluation, Predictions, is_positive};
 
 use crate::axis::Axis;
-use crate::drawing::{Anchor, Frame, Ink, Plot, Told};
+use crate::drawing::{Anchor, Drawing, Frame, Ink, Plot, Tooltip};
 use crate::figure::{Figure, file_part};
 use crate::font;
 use crate::number::{grouped, short};
 use crate::run::Run;
-use crate::sheet::{Key, Sample, Sheet};
+use crate::sheet::{LegendEntry, Sheet, Swatch};
 
-/// Attributes that there is room for; of more, those with the most errors are shown.
+/// Maximum number of attributes; of more, those with the most errors are shown.
 const ROOM: usize = 60;
-/// Height of an attribute's name.
+/// Font size of attribute names.
 const NAME: f64 = 9.0;
-/// Side of a square.
+/// Side of a cell.
 const SQUARE: f64 = 12.0;
-/// A correlation at which colour is full.
+/// The correlation of full opacity.
 const FULL: f64 = 0.5;
-/// A correlation with no colour.
+/// The correlation of the lowest opacity.
 const NOTHING: f64 = 0.01;
 
-/// Correlations of errors, a figure a run.
+/// A matrix of correlations between errors, a figure per run.
 pub fn figures(runs: &[Run]) -> Vec<Figure> {
     let several = runs.iter().filter(|run| run.judged.is_some()).count() > 1;
     let figure = |run: &Run| {
@@ -31,15 +31,15 @@ pub fn figures(runs: &[Run]) -> Vec<Figure> {
     runs.iter().filter_map(figure).collect()
 }
 
-/// Two attributes: the correlation of their errors, images on which both are wrong, and how many such there would be if
-/// one had nothing to do with the other.
+/// Two attributes: the correlation of their errors, the number of images on which both are wrong, and the number expected if
+/// errors were independent.
 struct Pair {
     correlation: f64,
     both: f64,
     expected: f64,
 }
 
-/// Which images an attribute is wrong on, and on which it can be: bits.
+/// Bit sets of the images on which an attribute is wrong, and whose label is known.
 struct Errors {
     wrong: Vec<u64>,
     known: Vec<u64>,
@@ -64,7 +64,7 @@ impl Errors {
         self.wrong.iter().map(|word| word.count_ones()).sum()
     }
 
-    /// The phi coefficient on the images whose two labels are known; `None` where one is always wrong or always right.
+    /// The phi coefficient on the images with both labels known; `None` where one attribute is always wrong or always right.
     fn with(&self, other: &Self) -> Option<Pair> {
         let (mut known, mut a, mut b, mut both) = (0.0, 0.0, 0.0, 0.0);
         for word in 0..self.known.len() {
@@ -80,14 +80,11 @@ impl Errors {
 }
 
 fn figure(run: &Run, evaluation: &Evaluation, predictions: &Predictions, several: bool) -> Option<Figure> {
-    let mut shown: Vec<(&str, Errors)> = evaluation
-        .attributes
-        .iter()
-        .filter_map(|metrics| {
-            let column = predictions.attributes().iter().position(|name| *name == metrics.attribute)?;
-            Some((metrics.attribute.as_str(), Errors::of(column, metrics.threshold, predictions)))
-        })
-        .collect();
+    let attributes = evaluation.attributes.iter().filter_map(|metrics| {
+        let column = predictions.attributes().iter().position(|name| *name == metrics.attribute)?;
+        Some((metrics.attribute.as_str(), Errors::of(column, metrics.threshold, predictions)))
+    });
+    let mut shown: Vec<(&str, Errors)> = attributes.collect();
     if shown.len() < 2 {
         return None;
     }
@@ -98,14 +95,38 @@ fn figure(run: &Run, evaluation: &Evaluation, predictions: &Predictions, several
         shown.retain(|(_, errors)| errors.count() >= counts[ROOM - 1]);
         shown.truncate(ROOM);
     }
+    let (drawing, highest) = matrix(&shown);
+    let mut reading = match highest {
+        Some((pair, row, column)) => format!(
+            "Errors on {} and {} have the highest correlation ({}): both are wrong on {} images, where {} are expected if independent.",
+            shown[column].0,
+            shown[row].0,
+            short((pair.correlation * 100.0).round() / 100.0),
+            grouped(pair.both),
+            grouped(pair.expected)
+        ),
+        None => "No two attributes have errors to correlate.".to_owned(),
+    };
+    if all > shown.len() {
+        reading += &format!(" Shown are the {} of {all} attributes with the most errors.", shown.len());
+    }
+    let (file, title) = if several {
+        (format!("errors-together-{}", file_part(&run.name)), format!("Correlated errors: {}", run.name))
+    } else {
+        ("errors-together".to_owned(), "Correlated errors".to_owned())
+    };
+    Some(Figure { file, title, reading, drawing })
+}
 
-    // The lower triangle: a row for each attribute but the first, a column for each but the last.
+/// The lower triangle of the matrix, a row for each attribute but the first and a column for each but the last; and the pair of
+/// the highest correlation with its row and column.
+fn matrix(shown: &[(&str, Errors)]) -> (Drawing, Option<(Pair, usize, usize)>) {
     let margin =
         shown.iter().map(|(name, _)| font::width(name, NAME, false)).fold(0.0, f64::max).min(150.0) * 1.12 + 8.0;
     let side = SQUARE * (shown.len() - 1) as f64;
     let keys = [
-        Key::new("more often together than by chance", Ink::Series(0), Sample::Fill(0.9)),
-        Key::new("less often", Ink::Series(1), Sample::Fill(0.9)),
+        LegendEntry::new("more often together than expected", Ink::Series(0), Swatch::Fill(0.9)),
+        LegendEntry::new("less often", Ink::Series(1), Swatch::Fill(0.9)),
     ];
     let mut sheet = Sheet::new((margin + side + 12.0).max(300.0), &keys);
     let top = sheet.top();
@@ -121,14 +142,13 @@ fn figure(run: &Run, evaluation: &Evaluation, predictions: &Predictions, several
     }
     let ends = (shown.len() - 1) as f64;
     let (x, y) = (Axis::new("Attribute", 0.0, ends), Axis::new("Attribute (errors together)", 0.0, ends));
-    let plot = sheet.bare(Plot { frame, x, y, marks: Vec::new() }, frame.bottom + margin);
-    let mut most: Option<(Pair, usize, usize)> = None;
+    let plot = sheet.add_plot(Plot { frame, x, y, marks: Vec::new() }, frame.bottom + margin);
+    let mut highest: Option<(Pair, usize, usize)> = None;
     for row in 1..shown.len() {
         for column in 0..row {
             let Some(pair) = shown[row].1.with(&shown[column].1) else { continue };
-            let up = ends - (row - 1) as f64;
-            let words = format!(
-                "{} and {}: correlation {:.2}; both wrong on {} images, by chance {}",
+            let text = format!(
+                "{} and {}: correlation {:.2}; both wrong on {} images, {} expected",
                 shown[row].0,
                 shown[column].0,
                 pair.correlation,
@@ -137,33 +157,14 @@ fn figure(run: &Run, evaluation: &Evaluation, predictions: &Predictions, several
             );
             let ink = Ink::Series(usize::from(pair.correlation < 0.0));
             let opacity = (pair.correlation.abs() / FULL).clamp(NOTHING / FULL, 1.0);
-            let left = column as f64;
-            plot.bar([left + 0.04, up - 0.96], [left + 0.96, up - 0.04], ink, opacity, Told::Words(words));
-            if most.as_ref().is_none_or(|(other, ..)| pair.correlation > other.correlation) {
-                most = Some((pair, row, column));
+            let (left, up) = (column as f64, ends - (row - 1) as f64);
+            plot.bar([left + 0.04, up - 0.96], [left + 0.96, up - 0.04], ink, opacity, Tooltip::Text(text));
+            if highest.as_ref().is_none_or(|(other, ..)| pair.correlation > other.correlation) {
+                highest = Some((pair, row, column));
             }
         }
     }
-    let mut reading = match most {
-        Some((pair, row, column)) => format!(
-            "Errors on {} and {} go together most (correlation {}): both are wrong on {} images, where chance would have {}.",
-            shown[column].0,
-            shown[row].0,
-            short((pair.correlation * 100.0).round() / 100.0),
-            grouped(pair.both),
-            grouped(pair.expected)
-        ),
-        None => "No two attributes are both mistaken.".to_owned(),
-    };
-    if all > shown.len() {
-        reading += &format!(" Shown are the {} of {all} attributes with the most errors.", shown.len());
-    }
-    let (file, title) = if several {
-        (format!("errors-together-{}", file_part(&run.name)), format!("Errors that go together: {}", run.name))
-    } else {
-        ("errors-together".to_owned(), "Errors that go together".to_owned())
-    };
-    Some(Figure { file, title, reading, drawing: sheet.finish() })
+    (sheet.finish(), highest)
 }
 
 #[cfg(test)]

@@ -1,14 +1,14 @@
 //! The norm of the gradient.
 
-use super::{numbered, run_keys, told};
+use super::{numbered, per_run, run_keys};
 use crate::axis::Axis;
-use crate::drawing::{Dash, Ink, Told};
+use crate::drawing::{Dash, Ink, Tooltip};
 use crate::figure::Figure;
 use crate::number::{grouped, median, short};
 use crate::run::Run;
 use crate::sheet::{NARROW, Sheet};
 
-/// Windows that a run is cut into, each shown by its median, least and greatest value: as many as can be told apart.
+/// Number of windows that a run is cut into, each shown by its median, minimum and maximum: as many as the eye can separate.
 const WINDOWS: usize = 120;
 
 /// L2 norm of the gradient over the steps.
@@ -33,17 +33,17 @@ pub fn figure(runs: &[Run]) -> Option<Figure> {
             }
         }
         plot.band(&band, Ink::Series(*number), 0.2);
-        let told = Told::Values(format!(
+        let tooltip = Tooltip::Values(format!(
             "{}{}",
             run.name,
             if size > 1 { format!(", median of {size} steps") } else { String::new() }
         ));
-        plot.line(&middle, Ink::Series(*number), 1.6, Dash::of_run(*number), told);
+        plot.line(&middle, Ink::Series(*number), 1.6, Dash::of_run(*number), tooltip);
     }
     Some(Figure {
         file: "gradient-norm".to_owned(),
         title: "Gradient norm".to_owned(),
-        reading: told("The gradient's norm", with.iter().map(|(_, run)| (run.name.as_str(), in_words(run)))),
+        reading: per_run("The gradient norm", with.iter().map(|(_, run)| (run.name.as_str(), in_words(run)))),
         drawing: sheet.finish(),
     })
 }
@@ -54,8 +54,8 @@ fn in_words(run: &Run) -> String {
     let known = run.steps.iter().filter(|step| step.gradient_norm.is_finite());
     let largest = known.max_by(|a, b| a.gradient_norm.total_cmp(&b.gradient_norm));
     let largest = largest.map_or_else(String::new, |step| {
-        format!(" and at most {}, in step {}", short(step.gradient_norm), grouped(step.step as f64))
+        format!(" and a maximum of {}, in step {}", short(step.gradient_norm), grouped(step.step as f64))
     });
-    let lost = if lost > 0 { format!("; in {lost} steps it is no number") } else { String::new() };
-    format!("is {} in the median{largest}{lost}", short(middle))
+    let lost = if lost > 0 { format!("; not finite in {lost} steps") } else { String::new() };
+    format!("has a median of {}{largest}{lost}", short(middle))
 }

@@ -1,31 +1,31 @@
-//! The probabilities of those with the attribute and of those without.
+//! Histograms of probabilities by class.
 
-use super::told;
+use super::per_run;
+use crate::attribute_predictions::AttributePredictions;
 use crate::axis::Axis;
-use crate::curve::Answers;
-use crate::drawing::{Ink, Told};
+use crate::drawing::{Ink, Tooltip};
 use crate::figure::Figure;
 use crate::number::{median, percent, short};
-use crate::sheet::{Key, NARROW, Sample, Sheet};
+use crate::sheet::{LegendEntry, NARROW, Sheet, Swatch};
 
 /// Bars of a histogram.
 const BARS: usize = 25;
 
-/// Histograms by class, a row a run: those with the attribute upwards, those without downwards.
-pub fn figure(attribute: &str, answers: &[Answers<'_>]) -> Figure {
-    let several = answers.len() > 1;
+/// Histograms by class, a row per run: images with the attribute upwards, images without it downwards.
+pub fn figure(attribute: &str, predictions: &[AttributePredictions<'_>]) -> Figure {
+    let several = predictions.len() > 1;
     let ink = |run: usize| Ink::Series(run);
-    let first = answers.first().map_or(0, |each| each.run);
+    let first = predictions.first().map_or(0, |each| each.run);
     let with_ink = if several { Ink::Text } else { ink(first) };
     let keys = [
-        Key::new("have it (upwards)", with_ink, Sample::Fill(0.85)),
-        Key::new("do not (downwards)", with_ink, Sample::Fill(0.35)),
+        LegendEntry::new("with the attribute (upwards)", with_ink, Swatch::Fill(0.85)),
+        LegendEntry::new("without it (downwards)", with_ink, Swatch::Fill(0.35)),
     ];
     let shares: Vec<[Vec<f64>; 2]> =
-        answers.iter().map(|each| [true, false].map(|class| shares(&each.pairs, class))).collect();
+        predictions.iter().map(|each| [true, false].map(|class| shares(&each.pairs, class))).collect();
     let tallest = shares.iter().flatten().flatten().copied().fold(0.01, f64::max);
     let mut sheet = Sheet::new(NARROW, &keys);
-    for (each, classes) in answers.iter().zip(&shares) {
+    for (each, classes) in predictions.iter().zip(&shares) {
         let caption = if several { each.name } else { "" };
         let height = if several { 100.0 } else { 190.0 };
         let y = Axis::mirrored("Share of its class", 1.05 * tallest);
@@ -35,13 +35,13 @@ pub fn figure(attribute: &str, answers: &[Answers<'_>]) -> Figure {
             for (bar, &share) in shares.iter().enumerate() {
                 let edges = [bar, bar + 1].map(|edge| edge as f64 / BARS as f64);
                 let words = format!(
-                    "{}: {} of those {what} from {} to {}",
+                    "{}: {} of the images {what}, from {} to {}",
                     each.name,
                     percent(share),
                     short(edges[0]),
                     short(edges[1])
                 );
-                plot.bar([edges[0], 0.0], [edges[1], sign * share], ink(each.run), opacity, Told::Words(words));
+                plot.bar([edges[0], 0.0], [edges[1], sign * share], ink(each.run), opacity, Tooltip::Text(words));
             }
         }
         plot.reference(
@@ -49,7 +49,7 @@ pub fn figure(attribute: &str, answers: &[Answers<'_>]) -> Figure {
             [f64::from(each.metrics.threshold), plot.y.high],
         );
     }
-    let in_words = |each: &Answers<'_>| {
+    let in_words = |each: &AttributePredictions<'_>| {
         let middle =
             |class: bool| median(each.pairs.iter().filter(|pair| pair.1 == class).map(|pair| f64::from(pair.0)));
         match (middle(true), middle(false)) {
@@ -57,8 +57,8 @@ pub fn figure(attribute: &str, answers: &[Answers<'_>]) -> Figure {
             _ => "unknown, as only one class occurs,".to_owned(),
         }
     };
-    let mut reading = told("The median probability is", answers.iter().map(|each| (each.name, in_words(each))));
-    reading += " The further apart the two shapes, the better it is told; the dashed line is the chosen threshold.";
+    let mut reading = per_run("The median probability is", predictions.iter().map(|each| (each.name, in_words(each))));
+    reading += " The further apart the two histograms, the better the model separates the classes; the dashed line is the chosen threshold.";
     Figure {
         file: "probabilities".to_owned(),
         title: format!("{attribute}: probabilities by class"),

@@ -1,12 +1,12 @@
 //! Training and validation loss.
 
-use super::{numbered, told};
+use super::{numbered, per_run};
 use crate::axis::Axis;
-use crate::drawing::{Dash, Ink, Told};
+use crate::drawing::{Dash, Ink, Tooltip};
 use crate::figure::Figure;
 use crate::number::short;
 use crate::run::Run;
-use crate::sheet::{BROAD, Key, Sample, Sheet};
+use crate::sheet::{LegendEntry, Sheet, Swatch, WIDE};
 
 /// Mean loss of each epoch.
 pub fn figure(runs: &[Run]) -> Option<Figure> {
@@ -15,12 +15,12 @@ pub fn figure(runs: &[Run]) -> Option<Figure> {
     let mut keys = Vec::new();
     for (number, run) in &with {
         let prefix = if with.len() > 1 { format!("{}: ", run.name) } else { String::new() };
-        keys.push(Key::new(format!("{prefix}training"), Ink::Series(*number), Sample::Line(Dash::Dotted)));
-        keys.push(Key::new(format!("{prefix}validation"), Ink::Series(*number), Sample::Line(Dash::Solid)));
+        keys.push(LegendEntry::new(format!("{prefix}training"), Ink::Series(*number), Swatch::Line(Dash::Dotted)));
+        keys.push(LegendEntry::new(format!("{prefix}validation"), Ink::Series(*number), Swatch::Line(Dash::Solid)));
     }
-    keys.push(Key::new("best epoch", Ink::Text, Sample::Ring));
+    keys.push(LegendEntry::new("best epoch", Ink::Text, Swatch::Ring));
     let values = with.iter().flat_map(|(_, run)| run.epochs.iter().flat_map(|e| [e.train_loss, e.validation_loss]));
-    let mut sheet = Sheet::new(BROAD, &keys);
+    let mut sheet = Sheet::new(WIDE, &keys);
     let x = Axis::new("Epoch", 1.0, last as f64);
     let plot = sheet.plot("", 230.0, x, Axis::around("Loss (mean per known label)", values));
     for (number, run) in &with {
@@ -28,7 +28,7 @@ pub fn figure(runs: &[Run]) -> Option<Figure> {
         let points = |of: fn(&crate::Epoch) -> f64| run.epochs.iter().map(move |e| [e.epoch as f64, of(e)]);
         let (training, validation): (Vec<_>, Vec<_>) =
             (points(|e| e.train_loss).collect(), points(|e| e.validation_loss).collect());
-        let name = |what: &str| Told::Values(format!("{}, {what}", run.name));
+        let name = |what: &str| Tooltip::Values(format!("{}, {what}", run.name));
         plot.line(&training, ink, 1.6, Dash::Dotted, name("training"));
         plot.line(&validation, ink, 2.0, Dash::Solid, name("validation"));
         if validation.len() <= 40 {
@@ -36,13 +36,13 @@ pub fn figure(runs: &[Run]) -> Option<Figure> {
             validation.iter().for_each(|&at| plot.dot(at, 3.0, false, ink, name("validation")));
         }
         if let Some(best) = run.epochs.iter().rev().find(|epoch| epoch.best) {
-            plot.dot([best.epoch as f64, best.validation_loss], 6.0, true, Ink::Text, Told::Nothing);
+            plot.dot([best.epoch as f64, best.validation_loss], 6.0, true, Ink::Text, Tooltip::Nothing);
         }
     }
     let mut reading =
-        told("The validation loss was lowest:", with.iter().map(|(_, run)| (run.name.as_str(), in_words(run))));
+        per_run("Lowest validation loss:", with.iter().map(|(_, run)| (run.name.as_str(), in_words(run))));
     if with.iter().any(|(_, run)| run.loss != with[0].1.loss) {
-        reading += " The runs minimise different losses, so compare the shapes of their lines and not the heights.";
+        reading += " The runs minimise different losses: compare the shapes of the curves, not their heights.";
     }
     Some(Figure {
         file: "loss".to_owned(),
@@ -58,7 +58,7 @@ fn in_words(run: &Run) -> String {
     };
     let last = run.epochs.last().unwrap_or(lowest);
     let since = if last.epoch == lowest.epoch {
-        "the last, so that more epochs might lower it further".to_owned()
+        "the last epoch, so training longer might lower it further".to_owned()
     } else {
         format!("after which it rose to {}", short(last.validation_loss))
     };

@@ -14,14 +14,47 @@ mod roc;
 mod schedule;
 mod threshold_sweep;
 
-use crate::curve::Answers;
+use rayon::prelude::*;
+
+use crate::attribute_predictions::AttributePredictions;
 use crate::drawing::{Dash, Ink};
 use crate::figure::{Figure, file_part};
-use crate::run::Run;
-use crate::sheet::{Key, Sample};
+use crate::run::{Run, attributes};
+use crate::sheet::{LegendEntry, Swatch};
 
-/// How the runs trained. Figures for which no run has data are left out.
-pub fn training(runs: &[Run]) -> Vec<Figure> {
+/// The figures of a report, by section of the page.
+pub struct Figures {
+    pub training: Vec<Figure>,
+    pub evaluation: Vec<Figure>,
+    pub calibration: Vec<Figure>,
+    /// The figures of each attribute, with its name.
+    pub attributes: Vec<(String, Vec<Figure>)>,
+}
+
+impl Figures {
+    /// Draws the figures of these runs.
+    pub fn of(runs: &[Run]) -> Self {
+        Self {
+            training: training(runs),
+            evaluation: evaluation(runs),
+            calibration: calibration(runs),
+            attributes: attributes(runs)
+                .into_par_iter()
+                .map(|name| (name.to_owned(), attribute(name, runs)))
+                .filter(|(_, figures)| !figures.is_empty())
+                .collect(),
+        }
+    }
+
+    /// All figures, in the order of the page.
+    pub fn all(&self) -> Vec<&Figure> {
+        let attributes = self.attributes.iter().flat_map(|(_, figures)| figures);
+        self.training.iter().chain(&self.evaluation).chain(&self.calibration).chain(attributes).collect()
+    }
+}
+
+/// Figures of training. Figures for which no run has data are left out.
+fn training(runs: &[Run]) -> Vec<Figure> {
     let one = [
         loss::figure(runs),
         schedule::figure(runs),
@@ -33,29 +66,29 @@ pub fn training(runs: &[Run]) -> Vec<Figure> {
     one.into_iter().flatten().chain(batch_loss::by_epoch(runs)).collect()
 }
 
-/// What the runs are worth over all attributes.
-pub fn judgement(runs: &[Run]) -> Vec<Figure> {
+/// Figures of the metrics of all attributes.
+fn evaluation(runs: &[Run]) -> Vec<Figure> {
     prevalence::figure(runs).into_iter().chain(errors_together::figures(runs)).collect()
 }
 
-/// What calibration did to probabilities; none if no run was calibrated.
-pub fn calibration(runs: &[Run]) -> Vec<Figure> {
+/// Figures of calibration; none if no run was calibrated.
+fn calibration(runs: &[Run]) -> Vec<Figure> {
     calibration::figures(runs)
 }
 
-/// What the runs are worth on one attribute; none if no run kept its predictions.
-pub fn attribute(name: &str, runs: &[Run]) -> Vec<Figure> {
-    let answers = Answers::of(name, runs);
-    if answers.is_empty() {
+/// Figures of one attribute; none if no run kept its predictions.
+fn attribute(name: &str, runs: &[Run]) -> Vec<Figure> {
+    let predictions = AttributePredictions::of(name, runs);
+    if predictions.is_empty() {
         return Vec::new();
     }
     let part = file_part(name);
     let mut figures = vec![
-        precision_recall::figure(name, &answers),
-        roc::figure(name, &answers),
-        threshold_sweep::figure(name, &answers),
-        reliability::figure(name, &answers),
-        histogram::figure(name, &answers),
+        precision_recall::figure(name, &predictions),
+        roc::figure(name, &predictions),
+        threshold_sweep::figure(name, &predictions),
+        reliability::figure(name, &predictions),
+        histogram::figure(name, &predictions),
     ];
     for figure in &mut figures {
         figure.file = format!("attributes/{part}-{}", figure.file);
@@ -63,20 +96,20 @@ pub fn attribute(name: &str, runs: &[Run]) -> Vec<Figure> {
     figures
 }
 
-/// A legend that names the runs, each by its colour and dash; none for a single run.
-fn run_keys<'a>(runs: impl Iterator<Item = (usize, &'a str)>) -> Vec<Key> {
-    let keys: Vec<Key> =
-        runs.map(|(run, name)| Key::new(name, Ink::Series(run), Sample::Line(Dash::of_run(run)))).collect();
+/// A legend of the runs with their colours and dashes; none for a single run.
+fn run_keys<'a>(runs: impl Iterator<Item = (usize, &'a str)>) -> Vec<LegendEntry> {
+    let keys: Vec<LegendEntry> =
+        runs.map(|(run, name)| LegendEntry::new(name, Ink::Series(run), Swatch::Line(Dash::of_run(run)))).collect();
     if keys.len() > 1 { keys } else { Vec::new() }
 }
 
-/// The runs with something in them, numbered.
+/// The runs that have data, with their indices.
 fn numbered<T>(runs: &[Run], of: fn(&Run) -> &[T]) -> Vec<(usize, &Run)> {
     runs.iter().enumerate().filter(|(_, run)| !of(run).is_empty()).collect()
 }
 
-/// A sentence for each run, or one sentence that has them all: `what` begins it.
-fn told<'a>(what: &str, each: impl Iterator<Item = (&'a str, String)>) -> String {
+/// A sentence that begins with `what` and has a part for each run, named if there are several.
+fn per_run<'a>(what: &str, each: impl Iterator<Item = (&'a str, String)>) -> String {
     let parts: Vec<(&str, String)> = each.collect();
     match parts.as_slice() {
         [(_, only)] => format!("{what} {only}."),

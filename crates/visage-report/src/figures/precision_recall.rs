@@ -1,23 +1,23 @@
 //! Precision against recall.
 
-use super::{run_keys, told};
+use super::{per_run, run_keys};
+use crate::attribute_predictions::AttributePredictions;
 use crate::axis::Axis;
-use crate::curve::Answers;
-use crate::drawing::{Dash, Ink, Told};
+use crate::drawing::{Dash, Ink, Tooltip};
 use crate::figure::Figure;
 use crate::number::{percent, short};
 use crate::sheet::{NARROW, Sheet};
 
 /// The curve of an attribute, with the chosen threshold on it.
-pub fn figure(attribute: &str, answers: &[Answers<'_>]) -> Figure {
-    let mut sheet = Sheet::new(NARROW, &run_keys(answers.iter().map(|each| (each.run, each.name))));
-    let x = Axis::share("Recall (share of those with it that are found)");
-    let plot = sheet.plot("", 210.0, x, Axis::share("Precision (share of finds that are right)"));
-    if let Some(prevalence) = answers.first().and_then(|each| each.metrics.scores.prevalence) {
+pub fn figure(attribute: &str, predictions: &[AttributePredictions<'_>]) -> Figure {
+    let mut sheet = Sheet::new(NARROW, &run_keys(predictions.iter().map(|each| (each.run, each.name))));
+    let x = Axis::share("Recall (share of positives predicted positive)");
+    let plot = sheet.plot("", 210.0, x, Axis::share("Precision (share of positive predictions that are right)"));
+    if let Some(prevalence) = predictions.first().and_then(|each| each.metrics.scores.prevalence) {
         plot.reference([0.0, prevalence], [1.0, prevalence]);
     }
-    for each in answers.iter().filter(|each| each.ranking.positives() > 0) {
-        // Between two thresholds nothing is interpolated: recall grows first, as average precision counts it.
+    for each in predictions.iter().filter(|each| each.ranking.positives() > 0) {
+        // No interpolation between thresholds: steps as average precision sums them.
         let mut points = Vec::new();
         let mut recall = 0.0;
         for at in each.thresholds() {
@@ -28,42 +28,43 @@ pub fn figure(attribute: &str, answers: &[Answers<'_>]) -> Figure {
         plot.curve(&points, "threshold", Ink::Series(each.run), Dash::of_run(each.run), each.name);
         let scores = &each.metrics.scores;
         if let (Some(recall), Some(precision)) = (scores.recall, scores.precision) {
-            let told = format!(
+            let tooltip = format!(
                 "{}, chosen threshold {}: precision {}, recall {}",
                 each.name,
                 short(each.metrics.threshold.into()),
                 short(precision),
                 short(recall)
             );
-            plot.dot([recall, precision], 5.0, true, Ink::Series(each.run), Told::Words(told));
+            plot.dot([recall, precision], 5.0, true, Ink::Series(each.run), Tooltip::Text(tooltip));
         }
     }
     Figure {
         file: "precision-recall".to_owned(),
         title: format!("{attribute}: precision and recall"),
-        reading: reading(answers),
+        reading: reading(predictions),
         drawing: sheet.finish(),
     }
 }
 
-fn reading(answers: &[Answers<'_>]) -> String {
-    let in_words = |each: &Answers<'_>| {
+fn reading(predictions: &[AttributePredictions<'_>]) -> String {
+    let in_words = |each: &AttributePredictions<'_>| {
         let scores = &each.metrics.scores;
         match (scores.recall, scores.precision, scores.average_precision) {
             (Some(recall), Some(precision), Some(average)) => format!(
-                "{} of those with it are found and {} of the finds are right; average precision {}",
+                "recall is {} and precision {}; average precision {}",
                 percent(recall),
                 percent(precision),
                 short(average)
             ),
             (Some(_), None, Some(average)) => {
-                format!("nothing is ever called present; average precision {}", short(average))
+                format!("nothing is predicted positive; average precision {}", short(average))
             }
-            _ => "nothing can be said, as no image has it".to_owned(),
+            _ => "undefined, because no image has the attribute".to_owned(),
         }
     };
-    let mut text = told("At the chosen threshold (ring)", answers.iter().map(|each| (each.name, in_words(each))));
-    if let Some(prevalence) = answers.first().and_then(|each| each.metrics.scores.prevalence) {
+    let mut text =
+        per_run("At the chosen threshold (ring)", predictions.iter().map(|each| (each.name, in_words(each))));
+    if let Some(prevalence) = predictions.first().and_then(|each| each.metrics.scores.prevalence) {
         text += &format!(" Chance has an average precision of {} (dashed line).", short(prevalence));
     }
     text

@@ -2,21 +2,21 @@
 
 use visage_judge::AttributeMetrics;
 
-use super::told;
+use super::per_run;
 use crate::axis::Axis;
-use crate::drawing::{Dash, Ink, Told};
+use crate::drawing::{Dash, Ink, Tooltip};
 use crate::figure::Figure;
 use crate::number::short;
 use crate::run::Run;
-use crate::sheet::{BROAD, Key, Sample, Sheet};
+use crate::sheet::{LegendEntry, Sheet, Swatch, WIDE};
 
-/// Points of the line for always answering "present".
+/// Number of points of the baseline curve.
 const POINTS: usize = 60;
 
-/// An attribute: its prevalence, its F1, and all else.
+/// An attribute: its prevalence, its F1, and all its metrics.
 type Dot<'a> = (f64, f64, &'a AttributeMetrics);
 
-/// A dot for each attribute and run.
+/// A scatter plot with a dot per attribute and run.
 pub fn figure(runs: &[Run]) -> Option<Figure> {
     let judged: Vec<(usize, &Run, Vec<Dot<'_>>)> = runs
         .iter()
@@ -31,10 +31,10 @@ pub fn figure(runs: &[Run]) -> Option<Figure> {
     if judged.is_empty() {
         return None;
     }
-    let mut keys: Vec<Key> =
-        judged.iter().map(|(number, run, _)| Key::new(&run.name, Ink::Series(*number), Sample::Dot)).collect();
-    keys.push(Key::new("always answering \u{201c}present\u{201d}", Ink::Axis, Sample::Line(Dash::Broken)));
-    let mut sheet = Sheet::new(BROAD, &keys);
+    let mut keys: Vec<LegendEntry> =
+        judged.iter().map(|(number, run, _)| LegendEntry::new(&run.name, Ink::Series(*number), Swatch::Dot)).collect();
+    keys.push(LegendEntry::new("always predicting \u{201c}present\u{201d}", Ink::Axis, Swatch::Line(Dash::Dashed)));
+    let mut sheet = Sheet::new(WIDE, &keys);
     let x = Axis::from_zero(
         "Prevalence (share of images that have it)",
         judged.iter().flat_map(|(_, _, dots)| dots.iter().map(|dot| dot.0)),
@@ -44,19 +44,19 @@ pub fn figure(runs: &[Run]) -> Option<Figure> {
         .map(|at| plot.x.high * at as f64 / POINTS as f64)
         .map(|prevalence| [prevalence, 2.0 * prevalence / (1.0 + prevalence)])
         .collect();
-    plot.line(&always, Ink::Axis, 1.2, Dash::Broken, Told::Nothing);
+    plot.line(&always, Ink::Axis, 1.2, Dash::Dashed, Tooltip::Nothing);
     for (number, run, dots) in &judged {
         for (prevalence, f1, each) in dots {
-            let told =
+            let tooltip =
                 format!("{} ({}): prevalence {}, F1 {}", each.attribute, run.name, short(*prevalence), short(*f1));
-            plot.dot([*prevalence, *f1], 4.0, false, Ink::Series(*number), Told::Words(told));
+            plot.dot([*prevalence, *f1], 4.0, false, Ink::Series(*number), Tooltip::Text(tooltip));
         }
     }
     let in_words = |dots: &[Dot<'_>]| {
         let below = dots.iter().filter(|(prevalence, f1, _)| *f1 < 2.0 * prevalence / (1.0 + prevalence)).count();
         let worst = dots.iter().min_by(|a, b| a.1.total_cmp(&b.1));
         let worst = worst
-            .map_or_else(String::new, |(_, f1, each)| format!(", the least {} for {}", short(*f1), each.attribute));
+            .map_or_else(String::new, |(_, f1, each)| format!(", the lowest is {} for {}", short(*f1), each.attribute));
         let values: Vec<[f64; 2]> = dots.iter().map(|dot| [dot.0, dot.1]).collect();
         let together = rank_correlation(&values).map_or_else(String::new, |value| {
             format!("; the rank correlation with prevalence is {}", short((value * 100.0).round() / 100.0))
@@ -66,8 +66,8 @@ pub fn figure(runs: &[Run]) -> Option<Figure> {
     Some(Figure {
         file: "prevalence-f1".to_owned(),
         title: "Prevalence and F1".to_owned(),
-        reading: told(
-            "F1 is lower than always answering \u{201c}present\u{201d} would have",
+        reading: per_run(
+            "F1 is below that of always predicting \u{201c}present\u{201d}",
             judged.iter().map(|(_, run, dots)| (run.name.as_str(), in_words(dots))),
         ),
         drawing: sheet.finish(),

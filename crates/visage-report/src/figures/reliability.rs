@@ -1,59 +1,61 @@
-//! Whether probabilities mean what they say.
+//! Reliability diagrams.
 
 use visage_judge::reliability_bins;
 
-use super::{run_keys, told};
+use super::{per_run, run_keys};
+use crate::attribute_predictions::AttributePredictions;
 use crate::axis::Axis;
-use crate::curve::Answers;
-use crate::drawing::{Dash, Ink, Told};
+use crate::drawing::{Dash, Ink, Tooltip};
 use crate::figure::Figure;
 use crate::number::{grouped, percent, short};
-use crate::sheet::{Key, NARROW, Sample, Sheet};
+use crate::sheet::{LegendEntry, NARROW, Sheet, Swatch};
 
 /// The standard normal quantile of a 95 % interval.
 const Z: f64 = 1.96;
 
-/// How often the attribute is there against how probable it was called, in the bins of the expected calibration error.
-pub fn figure(attribute: &str, answers: &[Answers<'_>]) -> Figure {
-    let mut keys = run_keys(answers.iter().map(|each| (each.run, each.name)));
-    if answers.iter().any(|each| !each.before.is_empty()) {
+/// Observed frequency against predicted probability, in the bins of the expected calibration error.
+pub fn figure(attribute: &str, predictions: &[AttributePredictions<'_>]) -> Figure {
+    let mut keys = run_keys(predictions.iter().map(|each| (each.run, each.name)));
+    if predictions.iter().any(|each| !each.before.is_empty()) {
         if keys.is_empty() {
             keys.extend(
-                answers.iter().map(|each| Key::new(each.name, Ink::Series(each.run), Sample::Line(Dash::Solid))),
+                predictions
+                    .iter()
+                    .map(|each| LegendEntry::new(each.name, Ink::Series(each.run), Swatch::Line(Dash::Solid))),
             );
         }
-        keys.push(Key::new("before calibration", Ink::Muted, Sample::Line(Dash::Dotted)));
+        keys.push(LegendEntry::new("before calibration", Ink::Muted, Swatch::Line(Dash::Dotted)));
     }
     let mut sheet = Sheet::new(NARROW, &keys);
     let x = Axis::share("Predicted probability (mean of the bin)");
-    let plot = sheet.plot("", 210.0, x, Axis::share("Share that has it (95 % interval)"));
+    let plot = sheet.plot("", 210.0, x, Axis::share("Observed frequency (95 % interval)"));
     plot.reference([0.0, 0.0], [1.0, 1.0]);
-    for each in answers {
+    for each in predictions {
         let before = reliability_bins(&each.before);
         let points: Vec<[f64; 2]> = before.iter().map(|bin| [bin.probability, bin.frequency]).collect();
-        plot.line(&points, Ink::Muted, 1.4, Dash::Dotted, Told::Values(format!("{} before calibration", each.name)));
+        plot.line(&points, Ink::Muted, 1.4, Dash::Dotted, Tooltip::Values(format!("{} before calibration", each.name)));
     }
-    for each in answers {
+    for each in predictions {
         let ink = Ink::Series(each.run);
         let bins = reliability_bins(&each.pairs);
         let points: Vec<[f64; 2]> = bins.iter().map(|bin| [bin.probability, bin.frequency]).collect();
         for bin in &bins {
             let [low, high] = wilson(bin.frequency, bin.images as f64);
-            plot.line(&[[bin.probability, low], [bin.probability, high]], ink, 1.0, Dash::Solid, Told::Nothing);
+            plot.line(&[[bin.probability, low], [bin.probability, high]], ink, 1.0, Dash::Solid, Tooltip::Nothing);
         }
-        plot.line(&points, ink, 1.4, Dash::of_run(each.run), Told::Nothing);
+        plot.line(&points, ink, 1.4, Dash::of_run(each.run), Tooltip::Nothing);
         for bin in &bins {
-            let told = format!(
-                "{}: of {} images called {} probable, {} have it",
+            let tooltip = format!(
+                "{}: of {} images predicted with probability {}, {} have the attribute",
                 each.name,
                 grouped(bin.images as f64),
                 percent(bin.probability),
                 percent(bin.frequency)
             );
-            plot.dot([bin.probability, bin.frequency], 3.5, false, ink, Told::Words(told));
+            plot.dot([bin.probability, bin.frequency], 3.5, false, ink, Tooltip::Text(tooltip));
         }
     }
-    let mut reading = told("Called probable and there:", answers.iter().map(|each| (each.name, in_words(each))));
+    let mut reading = per_run("Predicted and observed:", predictions.iter().map(|each| (each.name, in_words(each))));
     reading += " On the dashed line both agree; below it probabilities are too high.";
     Figure {
         file: "reliability".to_owned(),
@@ -63,12 +65,12 @@ pub fn figure(attribute: &str, answers: &[Answers<'_>]) -> Figure {
     }
 }
 
-fn in_words(each: &Answers<'_>) -> String {
+fn in_words(each: &AttributePredictions<'_>) -> String {
     let mean = each.pairs.iter().map(|(probability, _)| f64::from(*probability)).sum::<f64>() / each.pairs.len() as f64;
     match (each.metrics.scores.prevalence, each.metrics.scores.ece) {
         (Some(prevalence), Some(ece)) => {
             format!(
-                "{} on average, where {} have it; expected calibration error {}",
+                "{} on average, observed {}; expected calibration error {}",
                 percent(mean),
                 percent(prevalence),
                 short(ece)

@@ -1,20 +1,20 @@
 //! The receiver operating characteristic.
 
-use super::{run_keys, told};
+use super::{per_run, run_keys};
+use crate::attribute_predictions::AttributePredictions;
 use crate::axis::Axis;
-use crate::curve::Answers;
-use crate::drawing::{Dash, Ink, Told};
+use crate::drawing::{Dash, Ink, Tooltip};
 use crate::figure::Figure;
 use crate::number::{percent, short};
 use crate::sheet::{NARROW, Sheet};
 
 /// The curve of an attribute, with the chosen threshold on it.
-pub fn figure(attribute: &str, answers: &[Answers<'_>]) -> Figure {
-    let mut sheet = Sheet::new(NARROW, &run_keys(answers.iter().map(|each| (each.run, each.name))));
-    let x = Axis::share("False positive rate (share of those without it)");
+pub fn figure(attribute: &str, predictions: &[AttributePredictions<'_>]) -> Figure {
+    let mut sheet = Sheet::new(NARROW, &run_keys(predictions.iter().map(|each| (each.run, each.name))));
+    let x = Axis::share("False positive rate (share of negatives)");
     let plot = sheet.plot("", 210.0, x, Axis::share("Recall (true positive rate)"));
     plot.reference([0.0, 0.0], [1.0, 1.0]);
-    for each in answers.iter().filter(|each| each.both_classes()) {
+    for each in predictions.iter().filter(|each| each.both_classes()) {
         let begin = [[0.0, 0.0, 1.0]];
         let points: Vec<[f64; 3]> = begin
             .into_iter()
@@ -24,21 +24,22 @@ pub fn figure(attribute: &str, answers: &[Answers<'_>]) -> Figure {
         let counts = &each.metrics.confusion;
         if let Some(recall) = each.metrics.scores.recall {
             let rate = counts.false_positives as f64 / counts.negatives() as f64;
-            let told = format!(
+            let tooltip = format!(
                 "{}, chosen threshold {}: false positive rate {}, recall {}",
                 each.name,
                 short(each.metrics.threshold.into()),
                 short(rate),
                 short(recall)
             );
-            plot.dot([rate, recall], 5.0, true, Ink::Series(each.run), Told::Words(told));
+            plot.dot([rate, recall], 5.0, true, Ink::Series(each.run), Tooltip::Text(tooltip));
         }
     }
-    let in_words =
-        |each: &Answers<'_>| each.metrics.scores.roc_auc.map_or_else(|| "an unknown share".to_owned(), percent);
-    let reading = told(
-        "An image with it is ranked above one without it in",
-        answers.iter().map(|each| (each.name, format!("{} of pairs", in_words(each)))),
+    let in_words = |each: &AttributePredictions<'_>| {
+        each.metrics.scores.roc_auc.map_or_else(|| "an undefined share".to_owned(), percent)
+    };
+    let reading = per_run(
+        "A positive is ranked above a negative in",
+        predictions.iter().map(|each| (each.name, format!("{} of pairs", in_words(each)))),
     );
     Figure {
         file: "roc".to_owned(),

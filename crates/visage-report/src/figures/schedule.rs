@@ -1,8 +1,8 @@
 //! The learning rate.
 
-use super::{numbered, run_keys, told};
+use super::{numbered, per_run, run_keys};
 use crate::axis::Axis;
-use crate::drawing::{Dash, Ink, Told};
+use crate::drawing::{Dash, Ink, Tooltip};
 use crate::figure::Figure;
 use crate::number::{grouped, short};
 use crate::run::Run;
@@ -18,13 +18,13 @@ pub fn figure(runs: &[Run]) -> Option<Figure> {
     let plot = sheet.plot("", 180.0, Axis::new("Optimiser step", 0.0, last as f64), y);
     for (number, run) in &with {
         let points: Vec<_> = run.steps.iter().map(|step| [step.step as f64, step.learning_rate]).collect();
-        let told = Told::Values(run.name.clone());
-        plot.line(&points, Ink::Series(*number), 1.8, Dash::of_run(*number), told);
+        let tooltip = Tooltip::Values(run.name.clone());
+        plot.line(&points, Ink::Series(*number), 1.8, Dash::of_run(*number), tooltip);
     }
     Some(Figure {
         file: "learning-rate".to_owned(),
         title: "Learning rate".to_owned(),
-        reading: told("The learning rate", with.iter().map(|(_, run)| (run.name.as_str(), in_words(run)))),
+        reading: per_run("The learning rate", with.iter().map(|(_, run)| (run.name.as_str(), in_words(run)))),
         drawing: sheet.finish(),
     })
 }
@@ -35,10 +35,10 @@ fn in_words(run: &Run) -> String {
         _ => Some(step),
     });
     let (Some(first), Some(peak), Some(last)) = (run.steps.first(), peak, run.steps.last()) else {
-        return "is not known".to_owned();
+        return "is unknown".to_owned();
     };
     if first.learning_rate == peak.learning_rate && last.learning_rate == peak.learning_rate {
-        return format!("stays at {} for {} steps", short(peak.learning_rate), grouped(last.step as f64));
+        return format!("is constant at {} for {} steps", short(peak.learning_rate), grouped(last.step as f64));
     }
     let rise = if peak.step > first.step {
         format!(

@@ -1,4 +1,4 @@
-//! The page of an explanation: an image, and heat over it for each attribute.
+//! The page of an explanation: an image, and a heat map per attribute.
 
 use std::fmt::Write;
 
@@ -8,38 +8,38 @@ use crate::explanation::Explanation;
 use crate::number::percent;
 use crate::svg::escaped;
 
-/// What a reader must know of such maps.
-const REMARK: &str = "A map says where the network found what speaks for an answer, not why, and not whether it is right. It is as coarse \
-    as the feature map it was made of, and its colours run to the most of its own: they are not to be compared between maps.";
+/// How to read heat maps.
+const REMARK: &str = "A heat map shows where the network found evidence for a prediction, not why, and not whether the prediction is right. It is \
+    as coarse as the feature map it was computed from. Each map is scaled to its own maximum: do not compare colours between \
+    maps.";
 
-/// The page; `heats` are the attributes' pictures.
+/// The page; `heats` are the heat maps of the attributes, as PNG files.
 pub fn html(explanation: &Explanation, picture: &[u8], heats: &[Vec<u8>]) -> String {
     let about: String =
         explanation.about.iter().map(|text| format!("<p class=\"lead\">{}</p>\n", escaped(text))).collect();
     let mut maps = String::from("<div class=\"figures\">\n");
-    figure(&mut maps, picture, "The image", "as the network sees it");
+    figure(&mut maps, picture, "The image", "as prepared for the network");
     for (each, heat) in explanation.attributes.iter().zip(heats) {
         let answer = if each.present { "present" } else { "absent" };
-        let mut told = format!("{} probable: {answer}", percent(f64::from(each.probability)));
+        let mut caption = format!("probability {}: {answer}", percent(f64::from(each.probability)));
         if each.heat.iter().all(|&heat| heat == 0.0) {
-            told += "; nothing in the image speaks for it";
+            caption += "; no evidence for it in the image";
         }
-        figure(&mut maps, heat, &each.attribute, &told);
+        figure(&mut maps, heat, &each.attribute, &caption);
     }
     maps.push_str("</div>\n");
     let sections =
-        vec![Section::new("maps", "What speaks for it", frame::remarks(&[REMARK.to_owned()]) + &about + &maps)];
-    let footer =
-        "Dark: nothing there speaks for the attribute. Light: the most. Each map is also a PNG file beside this page.";
+        vec![Section::new("maps", "Evidence per attribute", frame::remarks(&[REMARK.to_owned()]) + &about + &maps)];
+    let footer = "Dark: no evidence for the attribute. Light: the most. Each map is also a PNG file beside this page.";
     frame::html(&format!("visage explain: {}", explanation.image), &explanation.made, sections, footer)
 }
 
-fn figure(html: &mut String, png: &[u8], heading: &str, told: &str) {
+fn figure(html: &mut String, png: &[u8], heading: &str, caption: &str) {
     let heading = escaped(heading);
     let _ = writeln!(
         html,
         "<figure style=\"--w:320px\"><figcaption>{heading}</figcaption><img style=\"display:block;max-width:100%\" \
-         src=\"data:image/png;base64,{}\" alt=\"{heading}: {told}\"><p>{told}</p></figure>",
+         src=\"data:image/png;base64,{}\" alt=\"{heading}: {caption}\"><p>{caption}</p></figure>",
         base64(png)
     );
 }

@@ -1,4 +1,4 @@
-//! What every page has: its style, its script, its fonts, and its sections with a way to each.
+//! The frame of every page: style, script, fonts, and sections with links to them.
 
 use std::fmt::Write;
 
@@ -10,13 +10,13 @@ use crate::svg::escaped;
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
 
-/// A part of a page.
+/// A section of a page.
 pub struct Section {
-    /// Its place in the page.
+    /// Its anchor.
     pub id: &'static str,
     /// Its heading.
     pub heading: &'static str,
-    /// What is in it; a section without anything is left out.
+    /// Its content, as HTML; an empty section is left out.
     pub body: String,
 }
 
@@ -27,7 +27,7 @@ impl Section {
     }
 }
 
-/// A whole page as one file that asks for no other. `footer` is HTML, `title` and `made` are text.
+/// A page as one file that loads no other. `footer` is HTML, `title` and `made` are text.
 pub fn html(title: &str, made: &str, sections: Vec<Section>, footer: &str) -> String {
     let title = escaped(title);
     let mut page = format!(
@@ -59,12 +59,12 @@ pub fn html(title: &str, made: &str, sections: Vec<Section>, footer: &str) -> St
     page
 }
 
-/// Paragraphs that should not be overlooked.
+/// Highlighted paragraphs.
 pub fn remarks(remarks: &[String]) -> String {
     remarks.iter().map(|text| format!("<p class=\"remark\">{}</p>\n", escaped(text))).collect()
 }
 
-/// The fonts of the figures, so that words take the room they were given on any machine.
+/// The fonts of the figures, embedded so that text has the measured width on any machine.
 fn font_faces() -> String {
     let face = |weight: u32, file: &[u8]| {
         format!(

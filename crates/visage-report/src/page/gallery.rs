@@ -1,4 +1,4 @@
-//! Pictures of what the runs find hard.
+//! Pictures of mistakes and uncertain predictions.
 
 use std::fmt::Write;
 
@@ -8,13 +8,14 @@ use crate::number::short;
 use crate::run::Run;
 use crate::svg::escaped;
 
-/// What stands above the pictures.
-const REMARK: &str = "<p class=\"remark\">These pictures are from the data the runs were judged on. Think of who is on them \
-    before you pass this page on.</p>\n";
+/// The remark above the pictures.
+const REMARK: &str = "<p class=\"remark\">These pictures are from the evaluation data. Consider the people on them before \
+    you share this page.</p>\n";
 
-/// The pictures of each run; nothing if there are none.
+/// The pictures of each run; empty if there are none.
 pub fn html(runs: &[Run]) -> String {
-    let kinds = [(Picked::ConfidentMistake, "most confident mistakes"), (Picked::Uncertain, "least certain answers")];
+    let kinds =
+        [(Picked::ConfidentMistake, "most confident mistakes"), (Picked::Uncertain, "least certain predictions")];
     let mut body = String::new();
     for run in runs.iter().filter(|run| !run.gallery.is_empty()) {
         for (kind, heading) in kinds {

@@ -1,4 +1,4 @@
-//! Whether groups of images are served alike.
+//! Metrics per group of images, and the gaps between groups.
 
 use visage_judge::{Gap, Metric, SMALL_GROUP};
 
@@ -20,18 +20,18 @@ const METRICS: [Metric; 6] = [
 
 /// The columns of the table of gaps but for the run.
 const GAPS: [Column<'_>; 9] = [
-    Column::words("Criterion", "what ought to be alike"),
-    Column::words("Group", "the one group"),
+    Column::words("Criterion", "what should be equal"),
+    Column::words("Group", "the first group"),
     Column::words("Other", "the group it is compared with"),
-    Column::numbers("Value", "of the metric in the one group"),
-    Column::numbers("Other value", "of the metric in the other"),
-    Column::numbers("Gap", "the first less the second, with its 95 % interval"),
-    Column::numbers("Width", "size of the gap, whatever its sign"),
-    Column::numbers("Cases", "of the smaller group"),
-    Column::words("Finding", "whether the gap is more than chance"),
+    Column::numbers("Value", "metric of the first group"),
+    Column::numbers("Other value", "metric of the other group"),
+    Column::numbers("Gap", "value minus other value, with its 95 % interval"),
+    Column::numbers("Width", "absolute value of the gap"),
+    Column::numbers("Cases", "smaller number of cases of both groups"),
+    Column::words("Finding", "whether the gap is significant"),
 ];
 
-/// The groups of each run, and the gaps between them; nothing if no run was judged by group.
+/// The groups of each run, and the gaps between them; empty if no run was evaluated by group.
 pub fn html(runs: &[Run]) -> String {
     let with: Vec<(usize, &Run, &Judged)> = runs
         .iter()
@@ -59,7 +59,7 @@ fn groups(runs: &[(usize, &Run, &Judged)], several: bool) -> String {
     table += "</tr></thead><tbody>\n";
     for (number, run, judged) in runs {
         for group in &judged.groups {
-            let few = if group.too_small { " <small>too few to tell</small>" } else { "" };
+            let few = if group.too_small { " <small>too few images</small>" } else { "" };
             table += &format!("<tr><th scope=\"row\">{}: {}{few}</th>", escaped(&group.group), escaped(&group.value));
             if several {
                 table += &format!("<td class=\"w\">{}</td>", run_name(*number, run));
@@ -76,12 +76,12 @@ fn groups(runs: &[(usize, &Run, &Judged)], several: bool) -> String {
     table + "</tbody></table></div>\n"
 }
 
-/// What a gap comes to.
+/// Whether a gap is significant.
 fn finding(gap: &Gap) -> &'static str {
     match gap {
-        Gap { too_small: true, .. } => "too few to tell",
-        gap if gap.is_significant() => "beyond chance",
-        _ => "may be chance",
+        Gap { too_small: true, .. } => "too few cases",
+        gap if gap.is_significant() => "significant",
+        _ => "not significant",
     }
 }
 
@@ -90,11 +90,11 @@ fn gaps(runs: &[(usize, &Run, &Judged)], several: bool) -> String {
     columns.extend(several.then(|| Column::words("Run", "name of the run")));
     columns.extend(GAPS);
     let help = format!(
-        "Every attribute by every criterion. Equal opportunity: as many of those who have it are found (recall). Predictive parity: \
-         finds are as often right (precision). Demographic parity: as many are called present. A gap of fewer than {SMALL_GROUP} \
-         cases on either side cannot be told from chance. <code>beyond chance width&gt;0.1</code> finds the wide ones."
+        "Every attribute by every criterion. Equal opportunity: equal recall. Predictive parity: equal precision. Demographic parity: \
+         equal share of positive predictions. With fewer than {SMALL_GROUP} cases on either side a gap is not tested. \
+         <code>opportunity width&gt;0.1</code> shows the wide gaps in recall."
     );
-    let mut table = Sortable::new("gaps", &columns, "beyond opportunity width>0.1", &help);
+    let mut table = Sortable::new("gaps", &columns, "opportunity width>0.1", &help);
     for (number, run, judged) in runs {
         let named = judged.gaps.iter().filter_map(|gap| Some((gap, gap.attribute.as_ref()?)));
         for (gap, attribute) in named {

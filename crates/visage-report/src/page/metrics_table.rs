@@ -1,38 +1,37 @@
-//! Every metric of every attribute and run, to sort and to filter.
+//! Every metric of every attribute and run, in a table to sort and filter.
 
 use visage_judge::Metric;
 
 use super::sortable::{Column, Sortable};
 use super::{anchor, run_name, value_and_interval};
-use crate::run::Run;
+use crate::run::{Run, attributes};
 use crate::svg::escaped;
-use crate::write::attributes;
 
-/// What stands above the table.
-const HELP: &str = "Words match attributes and runs; <code>recall&lt;0.5</code> and <code>f1&gt;0.8</code> match values. A \
-    heading sorts; an attribute leads to its figures. Small numbers are 95 % intervals.";
+/// The help text above the table.
+const HELP: &str = "Words match attributes and runs; <code>recall&lt;0.5</code> and <code>f1&gt;0.8</code> match values. Click \
+    a heading to sort, or an attribute to see its figures. Small numbers are 95 % intervals.";
 
-/// What a metric is, for whoever points at its heading.
+/// The tooltip of a metric's heading.
 fn meaning(metric: Metric) -> &'static str {
     match metric {
-        Metric::Accuracy => "share of right answers; compare it with Always commoner",
+        Metric::Accuracy => "share of correct decisions; compare it with Always commoner",
         Metric::BalancedAccuracy => "mean of the recalls of both classes",
-        Metric::Precision => "share of the finds that are right",
-        Metric::Recall => "share of those with the attribute that are found",
+        Metric::Precision => "share of positive predictions that are right",
+        Metric::Recall => "share of positives that are predicted positive",
         Metric::F1 => "harmonic mean of precision and recall",
         Metric::Mcc => "Matthews correlation coefficient, -1 to 1",
         Metric::AveragePrecision => "precision over all thresholds, weighted by the recall gained",
-        Metric::RocAuc => "chance that one with the attribute is ranked above one without",
-        Metric::Brier => "mean squared distance of probability and outcome; less is better",
-        Metric::LogLoss => "mean negative log likelihood in nats; less is better",
-        Metric::Ece => "expected calibration error; less is better",
-        Metric::PredictedPositiveRate => "share of images called present; compare it with Prevalence",
+        Metric::RocAuc => "probability that a positive is ranked above a negative",
+        Metric::Brier => "mean squared distance of probability and outcome; lower is better",
+        Metric::LogLoss => "mean negative log likelihood in nats; lower is better",
+        Metric::Ece => "expected calibration error; lower is better",
+        Metric::PredictedPositiveRate => "share of images predicted positive; compare it with Prevalence",
         Metric::Prevalence => "share of images that have the attribute",
-        Metric::CommonerClassAccuracy => "accuracy of always answering the commoner class",
+        Metric::CommonerClassAccuracy => "accuracy of always predicting the commoner class",
     }
 }
 
-/// The table, with a box to filter it; nothing if no run was judged.
+/// The table with its filter; empty if no run was evaluated.
 pub fn html(runs: &[Run]) -> String {
     let names = attributes(runs);
     if names.is_empty() {
@@ -44,7 +43,7 @@ pub fn html(runs: &[Run]) -> String {
     columns.extend([
         Column::numbers("Images", "images whose label is known"),
         Column::numbers("Positives", "images that have the attribute"),
-        Column::numbers("Threshold", "a probability at or above it is called present"),
+        Column::numbers("Threshold", "a probability at or above it is predicted positive"),
     ]);
     columns.extend(Metric::ALL.map(|metric| Column::numbers(metric.heading(), meaning(metric))));
     let mut table = Sortable::new("table", &columns, "hair recall<0.5", HELP);
@@ -58,7 +57,7 @@ pub fn html(runs: &[Run]) -> String {
     table.finish()
 }
 
-/// The row of an attribute and a run, if the run was judged on it.
+/// The row of an attribute and a run, if the run was evaluated on it.
 fn row(name: &str, number: usize, run: &Run, several: bool) -> Option<Vec<String>> {
     let judged = run.judged.as_ref()?;
     let attributes = &judged.evaluation.attributes;

@@ -2,6 +2,7 @@
 
 mod audit;
 mod base64;
+mod comparison;
 mod explanation;
 mod frame;
 mod gallery;
@@ -15,10 +16,11 @@ use std::fmt::Write;
 
 use self::frame::Section;
 use crate::figure::Figure;
+use crate::figures::Figures;
 use crate::palette::SERIES;
+use crate::report::{FIGURES, Report};
 use crate::run::Run;
 use crate::svg::{escaped, inline};
-use crate::write::{FIGURES, Figures, Report};
 
 pub use self::audit::html as audit;
 pub use self::explanation::html as explanation;
@@ -27,32 +29,30 @@ pub use self::explanation::html as explanation;
 pub fn report(report: &Report, figures: &Figures) -> String {
     let names: Vec<&str> = report.runs.iter().map(|run| run.name.as_str()).collect();
     let footer = format!(
-        "Point at a figure, or touch it, to read its values. Each figure is also a file beside this page, as SVG and as PNG, \
-         in the folder {FIGURES}."
+        "Point at a figure, or tap it, to read values. Each figure is also an SVG and a PNG file in the folder {FIGURES} beside this \
+         page."
     );
     frame::html(&format!("visage report: {}", names.join(", ")), &report.made, sections(report, figures), &footer)
 }
 
 fn sections(report: &Report, figures: &Figures) -> Vec<Section> {
-    let said: String = report.comparison.iter().map(|text| format!("<li>{}</li>\n", escaped(text))).collect();
-    let comparison = if said.is_empty() { said } else { format!("<ul class=\"said\">\n{said}</ul>\n") };
     let runs = frame::remarks(&report.remarks) + &runs_table::html(&report.runs);
     vec![
         Section::new("runs", "Runs", runs),
-        Section::new("comparison", "Comparison", comparison),
-        Section::new("training", "Training", together(&figures.training)),
-        Section::new("judgement", "All attributes", together(&figures.judgement)),
-        Section::new("calibration", "Calibration", together(&figures.calibration)),
+        Section::new("comparison", "Comparison", comparison::html(report)),
+        Section::new("training", "Training", side_by_side(&figures.training)),
+        Section::new("evaluation", "All attributes", side_by_side(&figures.evaluation)),
+        Section::new("calibration", "Calibration", side_by_side(&figures.calibration)),
         Section::new("groups", "Groups", groups::html(&report.runs)),
         Section::new("consistency", "Consistency", rules_table::html(&report.runs)),
-        Section::new("metrics", "Every metric", metrics_table::html(&report.runs)),
-        Section::new("attributes", "Attribute by attribute", attributes(report, figures)),
+        Section::new("metrics", "All metrics", metrics_table::html(&report.runs)),
+        Section::new("attributes", "Figures per attribute", attributes(report, figures)),
         Section::new("gallery", "Gallery", gallery::html(&report.runs)),
     ]
 }
 
-/// Figures side by side where there is room.
-fn together(figures: &[Figure]) -> String {
+/// Figures side by side where they fit.
+fn side_by_side(figures: &[Figure]) -> String {
     if figures.is_empty() {
         return String::new();
     }
@@ -70,14 +70,14 @@ fn together(figures: &[Figure]) -> String {
     body + "</div>\n"
 }
 
-/// The figures of each attribute, folded away but for the first.
+/// The figures of each attribute, collapsed except for the first.
 fn attributes(report: &Report, figures: &Figures) -> String {
     if figures.attributes.is_empty() {
         return String::new();
     }
     let mut body = String::from(
         "<p class=\"tools\"><button type=\"button\" data-open=\"1\">Open all</button> \
-         <button type=\"button\" data-open=\"\">Close all</button> <span class=\"m\">What is open is printed.</span></p>\n",
+         <button type=\"button\" data-open=\"\">Close all</button> <span class=\"m\">Only open attributes are printed.</span></p>\n",
     );
     for (number, (name, figures)) in figures.attributes.iter().enumerate() {
         let open = if number == 0 { " open" } else { "" };
@@ -90,12 +90,12 @@ fn attributes(report: &Report, figures: &Figures) -> String {
                 let _ = write!(body, " <span class=\"run s{}\">{f1}</span>", run % SERIES);
             }
         }
-        let _ = write!(body, "</span></summary>\n{}</details>\n", together(figures));
+        let _ = write!(body, "</span></summary>\n{}</details>\n", side_by_side(figures));
     }
     body
 }
 
-/// The place in the page of an attribute's figures.
+/// The anchor of an attribute's figures.
 fn anchor(escaped_name: &str) -> String {
     let letter = |letter: char| if letter.is_whitespace() { '_' } else { letter };
     format!("a-{}", escaped_name.chars().map(letter).collect::<String>())
@@ -106,7 +106,7 @@ fn number_or_dash(value: Option<f64>) -> String {
     value.map_or_else(|| "\u{2013}".to_owned(), |value| format!("{value:.3}"))
 }
 
-/// The same, its interval small behind it.
+/// A value followed by its interval in small print.
 fn value_and_interval(value: Option<f64>, interval: Option<&[f64; 2]>) -> String {
     let interval = interval.map_or_else(String::new, |[low, high]| {
         let between = if *low < 0.0 { " to " } else { "\u{2013}" };
@@ -117,5 +117,10 @@ fn value_and_interval(value: Option<f64>, interval: Option<&[f64; 2]>) -> String
 
 /// A run's name with its colour.
 fn run_name(number: usize, run: &Run) -> String {
-    format!("<span class=\"run s{}\">{}</span>", number % SERIES, escaped(&run.name))
+    coloured(number, &run.name)
+}
+
+/// The name of run `number` with its colour.
+fn coloured(number: usize, name: &str) -> String {
+    format!("<span class=\"run s{}\">{}</span>", number % SERIES, escaped(name))
 }

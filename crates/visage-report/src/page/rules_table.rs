@@ -1,4 +1,4 @@
-//! How often labels and answers contradict themselves.
+//! How often labels and predictions violate rules between attributes.
 
 use std::fmt::Write;
 
@@ -7,7 +7,7 @@ use crate::number::{grouped, percent};
 use crate::run::{Judged, Run};
 use crate::svg::escaped;
 
-/// Each rule, with the images that break it; nothing if no run was judged by rules.
+/// Each rule, with the images that violate it; empty if no run was evaluated by rules.
 pub fn html(runs: &[Run]) -> String {
     let with: Vec<(usize, &Run, &Judged)> = runs
         .iter()
@@ -26,13 +26,13 @@ pub fn html(runs: &[Run]) -> String {
         return String::new();
     }
     let mut table = String::from(
-        "<p class=\"lead\">Images whose labels, and images whose answers, break a rule between attributes. \
-         <code>visage predict --consistent</code> gives answers that break none.</p>\n\
+        "<p class=\"lead\">Images whose labels, and images whose predictions, violate a rule between attributes. \
+         <code>visage predict --consistent</code> predicts without violations.</p>\n\
          <div class=\"scroll\"><table class=\"plain\"><thead><tr><th scope=\"col\" class=\"w\">Rule</th>\
          <th scope=\"col\">Labels</th>",
     );
     for (number, run, _) in &with {
-        let answers = if runs.len() > 1 { run_name(*number, run) } else { "Answers".to_owned() };
+        let answers = if runs.len() > 1 { run_name(*number, run) } else { "Predictions".to_owned() };
         let _ = write!(table, "<th scope=\"col\">{answers}</th>");
     }
     table.push_str("</tr></thead><tbody>\n");
@@ -45,7 +45,7 @@ pub fn html(runs: &[Run]) -> String {
             None => "<td>\u{2013}</td>".to_owned(),
         };
         let _ = write!(table, "<tr><th scope=\"row\">{heading}</th>");
-        // The labels are the same for all, but for those judged on other data, where there is a remark.
+        // The labels are the same for all runs, unless a remark says that the data differ.
         let labels = with.iter().find_map(|(_, _, judged)| Some((judged, found(judged)?[0])));
         table.push_str(&labels.map_or_else(String::new, |(judged, labels)| cell(judged, Some(labels))));
         with.iter().for_each(|(_, _, judged)| table.push_str(&cell(judged, found(judged).map(|[_, answers]| answers))));
@@ -57,13 +57,13 @@ pub fn html(runs: &[Run]) -> String {
             Some([rule.labels, rule.predictions])
         });
     }
-    row("<b>any of them</b>", &|judged| judged.consistency.as_ref().map(|found| [found.labels, found.predictions]));
+    row("<b>any rule</b>", &|judged| judged.consistency.as_ref().map(|found| [found.labels, found.predictions]));
     table.push_str("</tbody></table></div>\n");
-    table + &mended(&with, runs.len() > 1)
+    table + &consistent_predictions(&with, runs.len() > 1)
 }
 
-/// What consistent answers are worth, beside the plain ones.
-fn mended(runs: &[(usize, &Run, &Judged)], several: bool) -> String {
+/// The metrics of consistent predictions, compared with the plain ones.
+fn consistent_predictions(runs: &[(usize, &Run, &Judged)], several: bool) -> String {
     let mut said = String::new();
     for (number, run, judged) in runs {
         let Some(consistent) = &judged.consistent else { continue };
@@ -75,7 +75,7 @@ fn mended(runs: &[(usize, &Run, &Judged)], several: bool) -> String {
         };
         let _ = writeln!(
             said,
-            "<li>{name}made consistent, {} answers about {} images are others; their mean accuracy is {}, precision {}, recall {}, \
+            "<li>{name}consistent predictions change {} decisions on {} images; the macro average accuracy is {}, precision {}, recall {}, \
              F1 {}</li>",
             grouped(consistent.answers_changed as f64),
             grouped(consistent.images_changed as f64),

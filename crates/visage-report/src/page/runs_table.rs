@@ -1,4 +1,4 @@
-//! What the runs are, and their means, side by side.
+//! Facts and means of the runs, side by side.
 
 use std::fmt::Write;
 
@@ -8,7 +8,7 @@ use super::{run_name, value_and_interval};
 use crate::run::{Judged, Run};
 use crate::svg::escaped;
 
-/// A row a fact and a metric, a column a run.
+/// A row per fact and per metric, a column per run.
 pub fn html(runs: &[Run]) -> String {
     let mut table = String::from("<div class=\"scroll\"><table class=\"runs\"><thead><tr><td></td>");
     for (number, run) in runs.iter().enumerate() {
@@ -29,7 +29,7 @@ pub fn html(runs: &[Run]) -> String {
         let of = |run: &Run, said: fn(&Judged) -> &str| {
             run.judged.as_ref().map_or_else(|| "\u{2013}".to_owned(), |judged| escaped(said(judged)))
         };
-        row(&mut table, "Judged on", runs.iter().map(|run| of(run, |judged| &judged.on)));
+        row(&mut table, "Evaluated on", runs.iter().map(|run| of(run, |judged| &judged.on)));
         row(&mut table, "Thresholds", runs.iter().map(|run| of(run, |judged| &judged.thresholds)));
         means(&mut table, runs);
     }
@@ -46,14 +46,14 @@ fn means(table: &mut String, runs: &[Run]) {
         let value = |run: &Run| run.judged.as_ref()?.evaluation.macro_average.get(metric);
         let known = runs.iter().filter_map(value);
         let (best, direction) = match metric.higher_is_better() {
-            Some(true) => (known.max_by(f64::total_cmp), " <span title=\"more is better\">\u{2191}</span>"),
-            Some(false) => (known.min_by(f64::total_cmp), " <span title=\"less is better\">\u{2193}</span>"),
+            Some(true) => (known.max_by(f64::total_cmp), " <span title=\"higher is better\">\u{2191}</span>"),
+            Some(false) => (known.min_by(f64::total_cmp), " <span title=\"lower is better\">\u{2193}</span>"),
             None => (None, ""),
         };
         let cells = runs.iter().map(|run| {
             let interval = run.judged.as_ref().and_then(|judged| judged.macro_intervals.get(&metric));
             let text = value_and_interval(value(run), interval);
-            // The best of one is nothing to point out.
+            // With a single run there is no best.
             if runs.len() > 1 && best.is_some() && value(run) == best { format!("<b>{text}</b>") } else { text }
         });
         row(table, &format!("{metric}{direction}"), cells);

@@ -1,6 +1,6 @@
 'use strict';
 (() => {
-  // Values under the pointer. The group of a plot says how its axes lie: begin, end, value there and there, logarithmic.
+  // Tooltips. The group of a plot holds each axis: first and last pixel, value at either, 1 if logarithmic.
   const tip = document.getElementById('tip');
   const near = 24;
   const mark = document.createElementNS('http://www.w3.org/2000/svg', 'circle');
@@ -15,7 +15,7 @@
   const text = v => v === 0 ? '0' : Math.abs(v) < 1e-3 || Math.abs(v) >= 1e6 ? v.toExponential(1) : String(+v.toPrecision(3));
   const vertices = path => path.vertices ??= path.getAttribute('d').slice(1).split(' ').map(p => p.split(',').map(Number));
 
-  // The place on a line nearest to x, y, and the number of its point that is nearest to that.
+  // The position on a polyline nearest to x, y, and the index of its vertex nearest to that.
   const nearest = (points, x, y) => {
     let best = { d: Infinity };
     for (let i = 0; i + 1 < points.length; i++) {
@@ -28,7 +28,7 @@
     return best;
   };
 
-  // What there is to tell at a place of a drawing: the nearest mark, a dot being larger to the pointer than to the eye.
+  // The mark nearest to x, y. Dots are easier to hit than they are large.
   const found = (svg, x, y) => {
     let best = { d: near };
     const better = (d, place, words) => { if (d < best.d) best = { d, ...place, words }; };
@@ -75,7 +75,7 @@
   document.addEventListener('pointerdown', point);
   document.addEventListener('keydown', event => { if (event.key === 'Escape') hide(); });
 
-  // Tables to sort and to filter.
+  // Tables to sort and filter.
   for (const sortable of document.querySelectorAll('.sortable')) {
     const table = sortable.querySelector('table');
     const body = table.tBodies[0], rows = [...body.rows], headings = [...table.tHead.rows[0].cells];
@@ -93,7 +93,7 @@
       rows.sort((a, b) => {
         const x = cell(a, column), y = cell(b, column);
         if (named[column]) return sign * x.localeCompare(y);
-        // What is undefined comes last either way.
+        // Undefined values come last in either order.
         return Number.isNaN(x) || Number.isNaN(y) ? Number.isNaN(x) - Number.isNaN(y) : sign * (x - y);
       });
       body.append(...rows);

@@ -1,4 +1,4 @@
-//! Tables to sort and to filter.
+//! Tables to sort and filter.
 
 use std::fmt::Write;
 
@@ -7,11 +7,11 @@ use crate::svg::escaped;
 /// A column.
 #[derive(Clone, Copy)]
 pub struct Column<'a> {
-    /// Its heading; in small letters without blanks it is the column's key in a filter.
+    /// Its heading; in lower case without spaces it is the column's key in a filter.
     pub name: &'a str,
-    /// What it means, for whoever points at the heading.
+    /// The tooltip of the heading.
     pub meaning: &'a str,
-    /// Whether it holds words: numbers sort from the largest down at first.
+    /// Whether it holds words; a column of numbers is sorted in descending order first.
     pub words: bool,
 }
 
@@ -34,7 +34,7 @@ pub struct Sortable<'a> {
 }
 
 impl<'a> Sortable<'a> {
-    /// A table without rows. `id` is its place in the page, `example` is what a filter may be, `help` is HTML.
+    /// A table without rows. `id` is its anchor, `example` an example of a filter, `help` is HTML.
     pub fn new(id: &str, columns: &'a [Column<'a>], example: &str, help: &str) -> Self {
         let mut html = format!(
             "<div class=\"sortable\"><p class=\"tools\"><label>Filter <input type=\"search\" placeholder=\"{}\" autocomplete=\"off\" \

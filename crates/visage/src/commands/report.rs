@@ -48,11 +48,14 @@ pub fn write_report(settings: &ReportSettings<'_>, out: &Path) -> Result<Written
     let ReadRuns { mut report, comparable } = read_runs(settings)?;
     report.remarks.iter().for_each(|remark| output::note(remark));
     if let Some(runs) = comparable {
-        report.comparison.extend(match compare(runs, false) {
-            Ok(compared) => tables::comparison::paragraphs(&compared),
+        match compare(runs, false) {
+            Ok(compared) => {
+                report.findings = tables::comparison::findings(&compared);
+                report.comparison = Some(compared.comparison);
+            }
             // Runs that cannot be compared are still reported.
-            Err(reason) => vec![format!("The runs are not compared: {reason}.")],
-        });
+            Err(reason) => report.findings.push(format!("The runs are not compared: {reason}.")),
+        }
     }
     Ok(write(&report, out)?)
 }

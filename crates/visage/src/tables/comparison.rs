@@ -31,10 +31,10 @@ pub fn text(compared: &ComparedRuns, attributes: bool) -> String {
     text
 }
 
-/// Everything but the tables of scores, a paragraph each.
-pub fn paragraphs(compared: &ComparedRuns) -> Vec<String> {
+/// Which attributes differ, and what the means hide, a paragraph each.
+pub fn findings(compared: &ComparedRuns) -> Vec<String> {
     let ComparedRuns { comparison, notes, .. } = compared;
-    [differences(comparison), verdicts(comparison), flags(comparison, false), notes.clone()].concat()
+    [verdicts(comparison), flags(comparison, false), notes.clone()].concat()
 }
 
 fn averages(compared: &ComparedRuns) -> String {

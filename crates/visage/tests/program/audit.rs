@@ -45,7 +45,7 @@ fn doubtful_labels_and_duplicates_are_listed() {
     for expected in [
         "Labels that are likely wrong",
         "images/again.png",
-        "too rare to tell",
+        "too few labels",
         "The 31 most doubtful of 31",
         "id=\"pairs\"",
     ] {

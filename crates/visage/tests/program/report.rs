@@ -62,15 +62,15 @@ fn groups_rules_and_calibration_have_their_places() {
     for expected in [
         "<h2>Calibration</h2>",
         "Calibration error before and after",
-        "Reliability of all answers",
+        "Reliability over all attributes",
         "before calibration",
         "<h2>Groups</h2>",
         "Male: present",
         "equal opportunity",
-        "too few to tell",
+        "too few cases",
         "<h2>Consistency</h2>",
         "Goatee =&gt; not No_Beard",
-        "made consistent,",
+        "consistent predictions change",
     ] {
         assert!(page.contains(expected), "{expected:?}");
     }

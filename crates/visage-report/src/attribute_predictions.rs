@@ -1,42 +1,42 @@
-//! One attribute in one run: its answers, ranked.
+//! The predictions of one attribute in one run, ranked.
 
 use visage_judge::{AttributeMetrics, Ranking};
 
 use crate::run::{Judged, Run};
 
-/// The answers of a run about an attribute.
-pub struct Answers<'a> {
-    /// Number of the run, which decides its colour.
+/// The predictions of a run for one attribute.
+pub struct AttributePredictions<'a> {
+    /// Index of the run, which determines its colour.
     pub run: usize,
     /// Name of the run.
     pub name: &'a str,
-    /// What was measured.
+    /// The metrics of the attribute.
     pub metrics: &'a AttributeMetrics,
     /// Probability and label of each image whose label is known.
     pub pairs: Vec<(f32, bool)>,
-    /// The same by descending probability.
+    /// The pairs by descending probability.
     pub ranking: Ranking,
-    /// As `pairs`, before calibration; empty if there was none.
+    /// The pairs before calibration; empty without calibration.
     pub before: Vec<(f32, bool)>,
 }
 
-/// What a threshold gives.
+/// The metrics at a threshold.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AtThreshold {
     /// The threshold.
     pub threshold: f64,
     /// Share of positive decisions that are right.
     pub precision: f64,
-    /// Share of positives that were found.
+    /// Share of positives predicted positive.
     pub recall: f64,
     /// Their harmonic mean.
     pub f1: f64,
-    /// Share of negatives that were called positive.
+    /// Share of negatives predicted positive.
     pub false_positive_rate: f64,
 }
 
-impl<'a> Answers<'a> {
-    /// Those of every run that has been judged on the attribute and kept its predictions.
+impl<'a> AttributePredictions<'a> {
+    /// The predictions of every run that was evaluated on the attribute and kept them.
     pub fn of(attribute: &str, runs: &'a [Run]) -> Vec<Self> {
         let found = runs.iter().enumerate().filter_map(|(run, each)| {
             let judged: &Judged = each.judged.as_ref()?;
@@ -50,7 +50,7 @@ impl<'a> Answers<'a> {
         found.collect()
     }
 
-    /// What each threshold that makes a difference gives, from the highest down. Shares of nothing are 0.
+    /// The metrics at each distinct threshold, in descending order. An undefined metric is 0.
     pub fn thresholds(&self) -> Vec<AtThreshold> {
         let (positives, negatives) = (self.ranking.positives() as f64, self.ranking.negatives() as f64);
         let share = |part: f64, whole: f64| if whole > 0.0 { part / whole } else { 0.0 };
@@ -89,9 +89,15 @@ mod tests {
         let evaluation = visage_judge::evaluate(&predictions, &thresholds).unwrap();
         let pairs = predictions.column("a").unwrap();
         let ranking = Ranking::new(pairs.clone());
-        let answers =
-            Answers { run: 0, name: "r", metrics: &evaluation.attributes[0], pairs, ranking, before: Vec::new() };
-        let at = answers.thresholds();
+        let attribute = AttributePredictions {
+            run: 0,
+            name: "r",
+            metrics: &evaluation.attributes[0],
+            pairs,
+            ranking,
+            before: Vec::new(),
+        };
+        let at = attribute.thresholds();
         assert_eq!(at.iter().map(|at| at.recall).collect::<Vec<_>>(), [0.5, 0.5, 1.0, 1.0]);
         assert_eq!(at.iter().map(|at| at.false_positive_rate).collect::<Vec<_>>(), [0.0, 0.5, 0.5, 1.0]);
         assert_eq!(at[1].precision, 0.5);
