@@ -103,7 +103,7 @@ const tests = {
     await seen(page, 'heat');
     await page.click('#plain');
     assert.equal(await page.locator('[aria-pressed=true]').count(), 0);
-    assert.equal(await page.getAttribute('#image', 'alt'), 'The picture asked about');
+    assert.equal(await page.getAttribute('#image', 'alt'), 'The original picture');
     assert.equal(await page.textContent('#caption'), basename(image));
   },
 
@@ -186,8 +186,8 @@ const tests = {
     assert.ok(told.lang && told.title && told.landmarks, JSON.stringify(told));
     assert.ok(told.levels[0] === 1 && told.levels.every((level, index) => index === 0 || level - told.levels[index - 1] <= 1), told.levels.join());
     const row = await page.locator('#list button').first().ariaSnapshot();
-    assert.match(row, /button ".+ \d.* % (present|absent) threshold \d.* %: show where"/);
-    assert.match(await page.textContent('#status'), /Answered: \d+ of \d+ attributes/);
+    assert.match(row, /button ".+ \d.* % (present|absent) threshold \d.* %: show heat map"/);
+    assert.match(await page.textContent('#status'), /Done: \d+ of \d+ attributes/);
   },
 
   async 'light and dark are readable, and it fits a phone'() {
@@ -246,7 +246,7 @@ const tests = {
     assert.equal(await page.evaluate(() => document.activeElement.id), 'token');
     await page.fill('#token', 'not-the-right-token');
     await page.keyboard.press('Enter');
-    await page.waitForFunction(() => /not the token/.test(document.querySelector('#error').textContent));
+    await page.waitForFunction(() => /token is wrong/.test(document.querySelector('#error').textContent));
     await seen(page, 'token');
     await page.fill('#token', TOKEN);
     await page.keyboard.press('Enter');

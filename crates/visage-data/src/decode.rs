@@ -14,7 +14,7 @@ use crate::{exif, jpeg};
 /// # Errors
 ///
 /// [`ImageError::Decode`] when the file is damaged, has no known format, or would take more than 512 MiB;
-/// [`ImageError::DecoderPanicked`] when its decoder panicked.
+/// [`ImageError::Empty`] when it has no pixels; [`ImageError::DecoderPanicked`] when its decoder panicked.
 pub fn decode(encoded: &[u8]) -> Result<RgbImage, ImageError> {
     catch_unwind(|| decode_or_panic(encoded)).unwrap_or(Err(ImageError::DecoderPanicked))
 }
@@ -26,6 +26,9 @@ fn decode_or_panic(encoded: &[u8]) -> Result<RgbImage, ImageError> {
         // a second time.
         None => image::load_from_memory(encoded).map_err(ImageError::Decode)?,
     };
+    if image.width() == 0 || image.height() == 0 {
+        return Err(ImageError::Empty);
+    }
     image.apply_orientation(exif::orientation(encoded));
     Ok(image.into_rgb8())
 }
@@ -44,5 +47,13 @@ mod tests {
         assert!(matches!(decode(b"PANIC!"), Err(ImageError::DecoderPanicked)));
         let prepared = Preparation::exact(Size::square(8)).pixels(b"PANIC!");
         assert!(matches!(prepared, Err(ImageError::DecoderPanicked)));
+    }
+
+    #[test]
+    fn an_image_without_pixels_is_an_error() {
+        // A BMP file: its header, the length of the next header, width 0, height 1, 1 plane, 24 bits a pixel.
+        let mut bmp = b"BM\x36\0\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0\0\0\0\0\x01\0\0\0\x01\0\x18\0".to_vec();
+        bmp.resize(54, 0);
+        assert!(matches!(decode(&bmp), Err(ImageError::Empty)), "{:?}", decode(&bmp));
     }
 }

@@ -250,8 +250,8 @@ impl Block<'_> {
                 continue;
             }
             // Contiguous rows are finalised in one pass.
-            let (runs, length) =
-                if *contiguous && columns == gemm.columns { (1, tile_rows * columns) } else { (tile_rows, columns) };
+            let one_run = *contiguous && columns == gemm.columns;
+            let (runs, length) = if one_run { (1, tile_rows * columns) } else { (tile_rows, columns) };
             for offset in &targets[tile][..runs] {
                 let first = offset + first_column;
                 // SAFETY: the tiles have just written these values; the processor supports `V`.

@@ -21,8 +21,8 @@
 //!
 //! Three guarantees hold for every function:
 //!
-//! - **The same bits for any number of threads.** The order of every sum depends on the shape alone. Work that does not
-//!   affect the result is divided among the threads of rayon's current pool; [`alone`] runs it on the calling thread.
+//! - **The same bits for any number of threads.** The order of every sum depends on the shape only, not on the division of the
+//!   work among the threads of rayon's current pool. [`alone`] keeps all work on the calling thread.
 //! - **The widest instruction set of the processor**, selected at run time: AVX-512, AVX2 with FMA, NEON, or portable code.
 //!   The environment variable `VISAGE_SIMD` (`portable`, `avx2`, `avx512`, `neon`) selects a narrower one.
 //! - **A mismatch of shapes is a programming error** and panics with the name of the slice or the window. Nothing else panics.

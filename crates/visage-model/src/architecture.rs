@@ -22,6 +22,9 @@ pub(crate) struct Descriptor {
     pub(crate) namings: &'static [Naming],
     /// The key in one of the namings of the parameter at a path of the module tree.
     pub(crate) key: fn(Naming, &str) -> String,
+    /// The name in random streams of the parameter at a path of the module tree. It must never change, so that a seed gives
+    /// the same initial weights in every version.
+    pub(crate) stream: fn(&str) -> String,
     /// The path of the last layer's weight, `[outputs, features]`.
     pub(crate) output_weight: &'static str,
     /// The same network in Python.

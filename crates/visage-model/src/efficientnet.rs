@@ -25,6 +25,7 @@ pub(crate) static B0: Descriptor = Descriptor {
     is_regularised: true,
     namings: &[Naming::Original, Naming::Torchvision, Naming::Timm],
     key,
+    stream: |path| path.replace("classifier.", "classifier.TwoStage."),
     output_weight: "classifier.output.weight",
     python: PythonNetwork {
         naming: Naming::Torchvision,
@@ -48,6 +49,7 @@ pub(crate) static LITE0: Descriptor = Descriptor {
     is_regularised: true,
     namings: &[Naming::Timm, Naming::EfficientNetPytorch],
     key,
+    stream: |path| path.replace("classifier.output.", "classifier.Linear."),
     output_weight: "classifier.output.weight",
     python: PythonNetwork {
         naming: Naming::Timm,

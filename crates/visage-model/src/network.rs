@@ -39,7 +39,7 @@ impl NetworkConfig {
     /// identity.
     #[must_use]
     pub fn init(&self, seed: u64, device: &Device) -> Network {
-        self.zeroed(device).initialised(seed)
+        self.zeroed(device).initialised(seed, self.architecture)
     }
 
     /// The network with zero filters, to be filled from a file.

@@ -6,6 +6,7 @@ use rand::Rng;
 use rand_distr::{Distribution, Normal, Uniform};
 use visage_data::random::stream;
 
+use crate::architecture::Architecture;
 use crate::network::Network;
 use crate::state::replace;
 
@@ -61,8 +62,8 @@ impl Network {
 
     /// The network with parameters drawn from `seed` as torchvision draws them: convolutions from Kaiming's normal
     /// distribution over the fan-out (He et al., 2015), linear layers uniformly within `1 / sqrt(inputs)`; norms are the identity.
-    pub(crate) fn initialised(self, seed: u64) -> Self {
-        self.map(&mut Initialiser { seed, path: Path::default() })
+    pub(crate) fn initialised(self, seed: u64, architecture: Architecture) -> Self {
+        self.map(&mut Initialiser { seed, stream: architecture.descriptor().stream, path: Path::default() })
     }
 }
 
@@ -88,6 +89,7 @@ impl<F: FnMut(&str, Kind, TensorData)> ModuleVisitor for Visitor<F> {
 
 struct Initialiser {
     seed: u64,
+    stream: fn(&str) -> String,
     path: Path,
 }
 
@@ -101,10 +103,10 @@ impl ModuleMapper for Initialiser {
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let path = self.path.dotted();
         let dims = param.val().dims();
-        // The path is in the stream's name, so that adding a layer changes no other layer's draw.
-        let mut random = stream(self.seed, &format!("initialisation of {path}"), 0, 0);
+        // Every parameter has a stream of its own, so that adding a layer changes no other layer's draw.
+        let name = (self.stream)(&self.path.dotted());
+        let mut random = stream(self.seed, &format!("initialisation of {name}"), 0, 0);
         let values = match dims.as_slice() {
             [output, height, width, _] => kaiming_normal(output * height * width, dims.iter().product(), &mut random),
             // PyTorch counts the fan-out of a depthwise filter over all its channels.

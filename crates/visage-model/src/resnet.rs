@@ -18,6 +18,7 @@ pub(crate) static RESNET18: Descriptor = Descriptor {
     // timm's names are torchvision's.
     namings: &[Naming::Torchvision],
     key: |_, path| torchvision_key(path),
+    stream: str::to_owned,
     output_weight: "fc.weight",
     python: PythonNetwork {
         naming: Naming::Torchvision,

@@ -1,12 +1,13 @@
-//! Asks a running server as fast as it answers, and says how fast that was:
+//! Load test: sends requests to a running server as fast as it responds, and prints throughput and latency.
 //!
 //! ```sh
 //! visage serve MODEL --port 8080
 //! cargo run --release --example load -- 127.0.0.1:8080 IMAGE [--concurrency 32] [--requests 10000] [--pixels MODEL] [--process PID]
 //! ```
 //!
-//! IMAGE is sent as it is to `/v1/attributes`; with `--pixels NAME`, an image of noise is sent to that model as a UINT8 tensor by the
-//! Open Inference Protocol, so that nothing is decoded. With `--process` also how the memory of that process grew, on Linux.
+//! The file IMAGE is sent to `/v1/attributes`. With `--pixels MODEL`, an image of noise is sent to that model as a UINT8 tensor over the
+//! Open Inference Protocol instead, so that nothing is decoded. `--process` also prints the memory of the server before and after
+//! (Linux only).
 
 use std::error::Error;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -20,7 +21,7 @@ type Failure = Box<dyn Error + Send + Sync>;
 fn main() -> Result<(), Failure> {
     let mut words = env::args().skip(1);
     let (Some(address), Some(image)) = (words.next(), words.next()) else {
-        return Err("name an address and an image".into());
+        return Err("usage: load ADDRESS IMAGE [OPTIONS]".into());
     };
     let (mut concurrency, mut requests, mut pixels, mut process) = (32, 10_000, None, None);
     while let Some(word) = words.next() {
@@ -30,37 +31,37 @@ fn main() -> Result<(), Failure> {
             "--requests" => requests = value.parse()?,
             "--pixels" => pixels = Some(value),
             "--process" => process = Some(value),
-            _ => return Err(format!("what is {word}?").into()),
+            _ => return Err(format!("unknown option {word}").into()),
         }
     }
     let request = match pixels {
-        Some(model) => tensor(&address, &model)?,
+        Some(model) => tensor_request(&address, &model)?,
         None => request("/v1/attributes", "", &fs::read(image)?),
     };
-    // The first requests make the server ask the system for memory.
-    ask_all(&address, &request, concurrency, requests.min(20 * concurrency))?;
+    // Warm-up: the first requests make the server allocate memory.
+    send_all(&address, &request, concurrency, requests.min(20 * concurrency))?;
     let before = process.as_deref().map(memory).transpose()?;
     let began = Instant::now();
-    let mut latencies = ask_all(&address, &request, concurrency, requests)?;
+    let mut latencies = send_all(&address, &request, concurrency, requests)?;
     let took = began.elapsed();
     let after = process.as_deref().map(memory).transpose()?;
     latencies.sort();
     let at = |part: f64| latencies[((latencies.len() - 1) as f64 * part) as usize].as_secs_f64() * 1e3;
     println!(
-        "{requests} requests, {concurrency} at a time: {:.1} a second; latency {:.2} ms in the middle, {:.2} ms at 99 %, {:.2} ms at most",
+        "{requests} requests, {concurrency} concurrent: {:.1} requests/s; latency p50 {:.2} ms, p99 {:.2} ms, max {:.2} ms",
         requests as f64 / took.as_secs_f64(),
         at(0.5),
         at(0.99),
         at(1.0),
     );
     if let (Some(before), Some(after)) = (before, after) {
-        println!("memory of the server: {before} KiB before, {after} KiB after");
+        println!("resident memory of the server: {before} KiB before, {after} KiB after");
     }
     Ok(())
 }
 
-/// The latency of each of so many requests, of which `concurrency` are under way at any time, each on a connection of its own.
-fn ask_all(address: &str, request: &[u8], concurrency: usize, requests: usize) -> Result<Vec<Duration>, Failure> {
+/// Sends `requests` requests on `concurrency` connections; returns their latencies.
+fn send_all(address: &str, request: &[u8], concurrency: usize, requests: usize) -> Result<Vec<Duration>, Failure> {
     let begun = AtomicUsize::new(0);
     thread::scope(|scope| {
         let client = || -> Result<Vec<Duration>, Failure> {
@@ -70,7 +71,7 @@ fn ask_all(address: &str, request: &[u8], concurrency: usize, requests: usize) -
             while begun.fetch_add(1, Ordering::Relaxed) < requests {
                 let sent = Instant::now();
                 connection.get_mut().write_all(request)?;
-                answer(&mut connection)?;
+                response_body(&mut connection)?;
                 latencies.push(sent.elapsed());
             }
             Ok(latencies)
@@ -89,12 +90,12 @@ fn request(path: &str, headers: &str, body: &[u8]) -> Vec<u8> {
     [head.as_bytes(), body].concat()
 }
 
-/// A request of one image of noise of the model's size.
-fn tensor(address: &str, model: &str) -> Result<Vec<u8>, Failure> {
+/// A request with one image of noise of the model's size.
+fn tensor_request(address: &str, model: &str) -> Result<Vec<u8>, Failure> {
     let mut connection = BufReader::new(TcpStream::connect(address)?);
     write!(connection.get_mut(), "GET /v2/models/{model} HTTP/1.1\r\nhost: load\r\n\r\n")?;
-    let about: serde_json::Value = serde_json::from_slice(&answer(&mut connection)?)?;
-    let side = |at: usize| about["inputs"][1]["shape"][at].as_u64().ok_or("no such model");
+    let metadata: serde_json::Value = serde_json::from_slice(&response_body(&mut connection)?)?;
+    let side = |at: usize| metadata["inputs"][1]["shape"][at].as_u64().ok_or("no such model");
     let (height, width) = (side(1)?, side(2)?);
     let size = height * width * 3;
     let input = serde_json::json!({"name": "pixels", "datatype": "UINT8", "shape": [1, height, width, 3], "parameters": {"binary_data_size": size}});
@@ -106,8 +107,8 @@ fn tensor(address: &str, model: &str) -> Result<Vec<u8>, Failure> {
     Ok(request(&format!("/v2/models/{model}/infer"), &headers, &body))
 }
 
-/// The body of an answer that says that all is well.
-fn answer(connection: &mut BufReader<TcpStream>) -> Result<Vec<u8>, Failure> {
+/// Reads a response; returns its body if the status is 200.
+fn response_body(connection: &mut BufReader<TcpStream>) -> Result<Vec<u8>, Failure> {
     let (mut status, mut length, mut line) = (String::new(), 0, String::new());
     loop {
         line.clear();
@@ -127,9 +128,9 @@ fn answer(connection: &mut BufReader<TcpStream>) -> Result<Vec<u8>, Failure> {
     if status.contains(" 200 ") { Ok(body) } else { Err(status.into()) }
 }
 
-/// What a process holds in memory, in KiB.
+/// Resident memory of a process in KiB.
 fn memory(process: &str) -> Result<u64, Failure> {
     let status = fs::read_to_string(format!("/proc/{process}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("the process has no VmRSS")?;
     Ok(line.trim().trim_end_matches("kB").trim().parse()?)
 }

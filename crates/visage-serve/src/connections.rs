@@ -1,4 +1,4 @@
-//! Connections: accepted within the limits, given up when they are too slow, and finished before the server ends.
+//! Connections: accepted within the limits, closed when a client is too slow, and finished before the server ends.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -19,91 +19,98 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tower::ServiceExt;
 
-use crate::app::App;
+use crate::metrics::Metrics;
+use crate::options::Limits;
+use crate::problem::{self, Problem};
+use crate::readiness::Readiness;
 
-/// How often the server looks whether it is to stop. Each look takes a processor from a network that may be computing.
-const LOOK: Duration = Duration::from_millis(250);
+/// Interval at which the server checks whether to stop. Each check takes CPU time from a network that may be running.
+const STOP_CHECK: Duration = Duration::from_millis(250);
 
-/// Bytes that are read ahead of a request, and the most that its head may have.
-const HEAD_BYTES: usize = 16 << 10;
+/// Size of the read buffer, and so the largest head of a request.
+const MAX_HEAD_BYTES: usize = 16 << 10;
 
-/// How long a client may take to read that it was too slow.
-const FAREWELL: Duration = Duration::from_secs(1);
+/// Time that a client has to read the last response on a connection.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What a client is told whose request did not arrive whole.
-const TOO_SLOW: &str =
-    "HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-type: application/problem+json\r\ncontent-length: ";
-const TOO_SLOW_BODY: &str = r#"{"type":"urn:visage:too-slow","title":"Request Timeout","status":408,"detail":"the request's head did not arrive in time","error":"the request's head did not arrive in time"}"#;
+/// Concurrent requests on an HTTP/2 connection.
+#[cfg(feature = "grpc")]
+const MAX_STREAMS: u32 = 64;
 
-/// What is spoken on a connection.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Wire {
+pub(crate) enum HttpVersion {
     /// HTTP/1.1.
     Http1,
-    /// HTTP/2 from the first byte, as gRPC has it.
+    /// HTTP/2 without an upgrade, for gRPC.
     #[cfg(feature = "grpc")]
     Http2,
 }
 
-/// Answers whoever comes until `stop` is set, then finishes what was begun, for at most `grace`.
-pub(crate) async fn serve(
-    listener: TcpListener,
-    wire: Wire,
-    router: Router,
-    app: Arc<App>,
-    stop: &AtomicBool,
-    grace: Duration,
-) {
-    let open = Arc::new(Semaphore::new(app.limits.connections.clamp(1, Semaphore::MAX_PERMITS)));
-    let (leave, leaving) = watch::channel(());
-    let mut connections = JoinSet::new();
-    while !stop.load(Ordering::Relaxed) {
-        while connections.try_join_next().is_some() {}
-        let Ok(Ok(permit)) = timeout(LOOK, Arc::clone(&open).acquire_owned()).await else { continue };
-        let stream = match timeout(LOOK, listener.accept()).await {
-            Err(_) => continue,
-            Ok(Ok((stream, _))) => stream,
-            Ok(Err(error)) => {
-                // Too many open files, most likely: others must close first.
-                tracing::warn!(%error, "cannot accept a connection");
-                sleep(LOOK).await;
-                continue;
-            }
-        };
-        let (router, leaving, app) = (router.clone(), leaving.clone(), Arc::clone(&app));
-        connections.spawn(async move {
-            app.metrics.connections.inc();
-            // Answers are small: waiting to fill a packet would only make them late.
-            let _ = stream.set_nodelay(true);
-            match wire {
-                Wire::Http1 => connection(stream, router, leaving, app.limits.read).await,
-                #[cfg(feature = "grpc")]
-                Wire::Http2 => connection2(stream, router, leaving, app.limits.read).await,
-            }
-            app.metrics.connections.dec();
-            drop(permit);
-        });
-    }
-    drop(listener);
-    app.leave();
-    tracing::info!(connections = connections.len(), "stopping: what was accepted is finished");
-    drop(leave);
-    let all = async { while connections.join_next().await.is_some() {} };
-    if timeout(grace, all).await.is_err() {
-        tracing::warn!(connections = connections.len(), "gave up on connections that took too long to finish");
+/// Accepts and serves connections.
+pub(crate) struct Acceptor {
+    pub(crate) router: Router,
+    pub(crate) limits: Limits,
+    /// Time that open requests have to finish after a stop.
+    pub(crate) grace: Duration,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) readiness: Arc<Readiness>,
+}
+
+impl Acceptor {
+    /// Serves connections to `listener` until `stop` is set, and then finishes those that are open.
+    pub(crate) async fn serve(&self, listener: TcpListener, version: HttpVersion, stop: &AtomicBool) {
+        let (close, closing) = watch::channel(());
+        let mut connections = JoinSet::new();
+        let open = Arc::new(Semaphore::new(self.limits.connections.clamp(1, Semaphore::MAX_PERMITS)));
+        while !stop.load(Ordering::Relaxed) {
+            while connections.try_join_next().is_some() {}
+            let Ok(Ok(permit)) = timeout(STOP_CHECK, Arc::clone(&open).acquire_owned()).await else { continue };
+            let stream = match timeout(STOP_CHECK, listener.accept()).await {
+                Err(_) => continue,
+                Ok(Ok((stream, _))) => stream,
+                Ok(Err(error)) => {
+                    // Usually too many open files: other connections must close first.
+                    tracing::warn!(%error, "cannot accept a connection");
+                    sleep(STOP_CHECK).await;
+                    continue;
+                }
+            };
+            let (router, closing, read_timeout) = (self.router.clone(), closing.clone(), self.limits.read);
+            let metrics = Arc::clone(&self.metrics);
+            connections.spawn(async move {
+                metrics.connections.inc();
+                // Responses are small. Waiting to fill a packet would only delay them.
+                let _ = stream.set_nodelay(true);
+                match version {
+                    HttpVersion::Http1 => http1_connection(stream, router, closing, read_timeout).await,
+                    #[cfg(feature = "grpc")]
+                    HttpVersion::Http2 => http2_connection(stream, router, closing, read_timeout).await,
+                }
+                metrics.connections.dec();
+                drop(permit);
+            });
+        }
+        drop(listener);
+        self.readiness.shut_down();
+        tracing::info!(connections = connections.len(), "shutting down: finishing accepted requests");
+        drop(close);
+        let finished = async { while connections.join_next().await.is_some() {} };
+        if timeout(self.grace, finished).await.is_err() {
+            tracing::warn!(connections = connections.len(), "closing connections that did not finish in time");
+        }
     }
 }
 
-async fn connection(stream: TcpStream, router: Router, mut leaving: watch::Receiver<()>, read: Duration) {
+async fn http1_connection(stream: TcpStream, router: Router, mut closing: watch::Receiver<()>, read_timeout: Duration) {
     let service = service_fn(move |request: Request<Incoming>| Box::pin(router.clone().oneshot(request)));
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(read).max_buf_size(HEAD_BYTES);
+    builder.timer(TokioTimer::new()).header_read_timeout(read_timeout).max_buf_size(MAX_HEAD_BYTES);
     let mut connection = builder.serve_connection(TokioIo::new(stream), service);
-    let mut left = pin!(leaving.changed());
-    let mut is_told = false;
-    let done = poll_fn(|cx| {
-        if !is_told && left.as_mut().poll(cx).is_ready() {
-            is_told = true;
+    let mut closing = pin!(closing.changed());
+    let mut is_closing = false;
+    let result = poll_fn(|cx| {
+        if !is_closing && closing.as_mut().poll(cx).is_ready() {
+            is_closing = true;
             Pin::new(&mut connection).graceful_shutdown();
         }
         connection.poll_without_shutdown(cx)
@@ -111,39 +118,42 @@ async fn connection(stream: TcpStream, router: Router, mut leaving: watch::Recei
     .await;
     let parts = connection.into_parts();
     let mut stream = parts.io.into_inner();
-    let farewell = async {
-        match done {
-            // Nobody is told anything on a connection that was only idle.
-            Err(error) if error.is_timeout() && !parts.read_buf.is_empty() => {
-                let text = format!("{TOO_SLOW}{}\r\n\r\n{TOO_SLOW_BODY}", TOO_SLOW_BODY.len());
-                let _ = stream.write_all(text.as_bytes()).await;
-            }
-            _ => {}
+    let close = async {
+        // A connection that was only idle gets no response.
+        if result.is_err_and(|error| error.is_timeout()) && !parts.read_buf.is_empty() {
+            let _ = stream.write_all(head_timeout_response(read_timeout).as_bytes()).await;
         }
         let _ = stream.shutdown().await;
     };
-    let _ = timeout(FAREWELL, farewell).await;
+    let _ = timeout(CLOSE_TIMEOUT, close).await;
 }
 
-/// Requests under way on a connection of HTTP/2.
-#[cfg(feature = "grpc")]
-const STREAMS: u32 = 64;
+/// The response to a request whose head did not arrive in time. hyper sends none.
+fn head_timeout_response(read_timeout: Duration) -> String {
+    let body = Problem::too_slow("head", read_timeout).json();
+    format!(
+        "HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-type: {}\r\ncontent-length: {}\r\n\r\n{body}",
+        problem::CONTENT_TYPE,
+        body.len()
+    )
+}
 
 #[cfg(feature = "grpc")]
-async fn connection2(stream: TcpStream, router: Router, mut leaving: watch::Receiver<()>, read: Duration) {
+async fn http2_connection(stream: TcpStream, router: Router, mut closing: watch::Receiver<()>, read_timeout: Duration) {
     let service = service_fn(move |request: Request<Incoming>| Box::pin(router.clone().oneshot(request)));
     let mut builder = hyper::server::conn::http2::Builder::new(hyper_util::rt::TokioExecutor::new());
-    builder.timer(TokioTimer::new()).keep_alive_interval(read).keep_alive_timeout(read).max_concurrent_streams(STREAMS);
+    builder.timer(TokioTimer::new()).keep_alive_interval(read_timeout).keep_alive_timeout(read_timeout);
+    builder.max_concurrent_streams(MAX_STREAMS);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
-    let mut left = pin!(leaving.changed());
-    let mut is_told = false;
-    let done = poll_fn(|cx| {
-        if !is_told && left.as_mut().poll(cx).is_ready() {
-            is_told = true;
+    let mut closing = pin!(closing.changed());
+    let mut is_closing = false;
+    let finished = poll_fn(|cx| {
+        if !is_closing && closing.as_mut().poll(cx).is_ready() {
+            is_closing = true;
             connection.as_mut().graceful_shutdown();
         }
         connection.as_mut().poll(cx)
     });
-    // A client that breaks off harms only itself.
-    let _ = done.await;
+    // An error concerns this client only.
+    let _ = finished.await;
 }

@@ -1,68 +1,86 @@
-//! Work that takes a while, on a few threads of its own: images decoded and prepared, large requests read.
+//! A bounded pool of threads for blocking work: decoding images, and parsing large requests.
 
 use std::error::Error as _;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Instant;
 
 use axum::body::Bytes;
 use futures_util::future::try_join_all;
-use visage_data::{ImageError, stated_size};
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
+use visage_data::stated_size;
 
-use crate::app::App;
-use crate::models::Loaded;
+use crate::metrics::Metrics;
+use crate::models::ServedModel;
 use crate::problem::Problem;
 
-/// Does `work` as soon as one of the threads is free. It is done to its end even if nobody waits for it any more.
-pub(crate) async fn aside<T: Send + 'static>(
-    app: &App,
-    work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
-) -> Result<T, Problem> {
-    let permit = Arc::clone(&app.decoders).acquire_owned().await.map_err(|_| Problem::leaving())?;
-    let done = tokio::task::spawn_blocking(move || {
-        let done = catch_unwind(AssertUnwindSafe(work));
-        drop(permit);
-        done
-    });
-    match done.await {
-        Ok(Ok(result)) => result,
-        _ => Err(Problem::bug()),
-    }
+/// Decodes images for all requests of a server.
+#[derive(Debug)]
+pub(crate) struct DecodePool {
+    /// A permit for each thread.
+    threads: Arc<Semaphore>,
+    max_pixels: usize,
+    metrics: Arc<Metrics>,
 }
 
-/// The prepared pixels of the files of images, one after the other. What they unpack to is known before they are.
-pub(crate) async fn pixels(app: &App, model: &Arc<Loaded>, files: Vec<Bytes>) -> Result<Vec<u8>, Problem> {
-    let began = Instant::now();
-    let several = files.len() > 1;
-    let about = |problem: Problem, index: usize| if several { problem.of_image(index + 1) } else { problem };
-    let (most, mut all) = (app.limits.pixels, 0_usize);
-    for (index, file) in files.iter().enumerate() {
-        let Some(size) = stated_size(file) else {
-            return Err(about(Problem::unusable("not a readable JPEG, PNG, WebP, BMP or GIF image"), index));
-        };
-        all = all.saturating_add(size.height.saturating_mul(size.width));
-        if all > most {
-            let detail = format!("with {size} pixels: the images of a request may have {most} in all");
-            return Err(about(Problem::too_large(detail), index));
+impl DecodePool {
+    pub(crate) fn new(threads: NonZeroUsize, max_pixels: usize, metrics: Arc<Metrics>) -> Self {
+        Self { threads: Arc::new(Semaphore::new(threads.get())), max_pixels, metrics }
+    }
+
+    /// Runs `work` as soon as a thread is free. Once started, it runs to its end even if the client has gone.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let permit = Arc::clone(&self.threads).acquire_owned().await.map_err(|_| Problem::shutting_down())?;
+        let task = spawn_blocking(move || {
+            let _permit = permit;
+            work()
+        });
+        task.await.unwrap_or_else(|error| {
+            tracing::error!(%error, "decoding panicked: this is a bug in visage");
+            Err(Problem::bug())
+        })
+    }
+
+    /// Decodes image files and prepares them for the model, as `visage predict` does: RGB pixels, image after image.
+    pub(crate) async fn pixels(&self, model: &Arc<ServedModel>, files: Vec<Bytes>) -> Result<Vec<u8>, Problem> {
+        let began = Instant::now();
+        let is_single = files.len() == 1;
+        let numbered = |problem: Problem, index: usize| if is_single { problem } else { problem.of_image(index + 1) };
+        self.check_sizes(&files).map_err(|(index, problem)| numbered(problem, index))?;
+        // Concurrently, so that several threads share them. If the client goes away, those that have not started are cancelled.
+        let prepared = files.into_iter().enumerate().map(async |(index, file)| {
+            let model = Arc::clone(model);
+            self.run(move || prepare(&model, &file)).await.map_err(|problem| numbered(problem, index))
+        });
+        let mut prepared = try_join_all(prepared).await?;
+        let pixels = if is_single { prepared.pop().unwrap_or_default() } else { prepared.concat() };
+        self.metrics.decoded(began.elapsed());
+        Ok(pixels)
+    }
+
+    /// Checks the sizes in the files' headers before anything is decoded. An error comes with the index of its file.
+    fn check_sizes(&self, files: &[Bytes]) -> Result<(), (usize, Problem)> {
+        let mut total = 0_usize;
+        for (index, file) in files.iter().enumerate() {
+            let Some(size) = stated_size(file) else {
+                return Err((index, Problem::unusable("not a readable JPEG, PNG, WebP, BMP or GIF image")));
+            };
+            total = total.saturating_add(size.height.saturating_mul(size.width));
+            if total > self.max_pixels {
+                let limit = format!("the images of a request may have at most {} in all", self.max_pixels);
+                return Err((index, Problem::too_large(format!("the image has {size} pixels: {limit}"))));
+            }
         }
+        Ok(())
     }
-    // Together, so that several threads share them. Those that have not begun are forgotten with the client.
-    let each = files.into_iter().enumerate().map(async |(index, file)| {
-        let model = Arc::clone(model);
-        aside(app, move || prepared(&model, &file)).await.map_err(|problem| about(problem, index))
-    });
-    let mut prepared = try_join_all(each).await?;
-    let pixels = if several { prepared.concat() } else { prepared.pop().unwrap_or_default() };
-    app.metrics.decoded(began.elapsed());
-    Ok(pixels)
 }
 
-/// As `visage predict` does it.
-fn prepared(model: &Loaded, file: &[u8]) -> Result<Vec<u8>, Problem> {
-    let preparation = &model.model.card.preparation;
-    // A decoder that gives up on one image must not take others with it.
-    let pixels = catch_unwind(AssertUnwindSafe(|| preparation.pixels(file)));
-    pixels.unwrap_or(Err(ImageError::DecoderPanicked)).map_err(|error| {
+fn prepare(model: &ServedModel, file: &[u8]) -> Result<Vec<u8>, Problem> {
+    model.card().preparation.pixels(file).map_err(|error| {
         Problem::unusable(match error.source() {
             Some(cause) => format!("{error}: {cause}"),
             None => error.to_string(),

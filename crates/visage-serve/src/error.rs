@@ -1,61 +1,57 @@
-//! What can keep a server from starting.
+//! Errors that keep a server from starting.
 
 use std::io;
 use std::path::PathBuf;
 
 use visage_model::ModelError;
 
-/// An error of this crate. What is wrong with one request is answered and stays with its sender.
+/// Why a server cannot start. Errors of a single request are sent to its client instead.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ServeError {
-    /// A model that cannot be read.
+    /// A model file that cannot be read.
     #[error("cannot serve {name}")]
     Model {
-        /// The name it was to be served by.
+        /// Name of the model.
         name: String,
-        /// Why not.
+        /// The cause.
         source: Box<ModelError>,
     },
-    /// A model that was read, and does not answer.
+    /// A model that was read but fails on a test image.
     #[error("cannot serve {}: {reason}", path.display())]
     Unfit {
-        /// Its file.
+        /// Path of the model file.
         path: PathBuf,
-        /// What it did instead.
+        /// What went wrong.
         reason: String,
     },
-    /// Two models of one name.
-    #[error("two models would be served by the name {name}: give one of them another, as NAME=PATH")]
+    /// Two models with the same name.
+    #[error("two models would be served by the name {name}: rename one with NAME=PATH")]
     SameName {
         /// The name.
         name: String,
     },
-    /// A name that cannot stand in an address.
-    #[error(
-        "{name:?} cannot be a model's name in an address: name it with letters, digits, `.`, `-` and `_`, as NAME=PATH"
-    )]
+    /// A name that does not fit into a URL.
+    #[error("{name:?} cannot be a model's name in a URL: use letters, digits, `.`, `-` and `_`, as NAME=PATH")]
     BadName {
         /// The name.
         name: String,
     },
-    /// Nothing to serve.
+    /// No model to serve.
     #[error("there is no model to serve")]
     NoModel,
-    /// A token that keeps nobody out.
-    #[error(
-        "the token must be 16 to 4,096 visible ASCII characters, without blanks, such as `openssl rand -hex 32` makes"
-    )]
+    /// A token that is too easy to guess, or does not fit into a header.
+    #[error("the token must be 16 to 4,096 visible ASCII characters without spaces; `openssl rand -hex 32` prints one")]
     WeakToken,
-    /// An address that cannot be listened on.
-    #[error("cannot listen on {address}: choose another --host or --port (0 for any that is free)")]
+    /// An address that cannot be bound.
+    #[error("cannot listen on {address}: choose another --host or --port (0 for any free port)")]
     Listen {
-        /// The address.
+        /// Host and port.
         address: String,
-        /// Why not.
+        /// The cause.
         source: io::Error,
     },
-    /// The system refuses what a server needs.
+    /// A thread or the asynchronous runtime cannot be created.
     #[error("cannot start the server's threads")]
     Start(#[source] io::Error),
 }

@@ -1,36 +1,55 @@
-//! Models behind HTTP.
+//! Serves image-attribute classifiers over HTTP: a JSON API, the Open Inference Protocol (HTTP and, with the feature `grpc`, gRPC),
+//! Prometheus metrics and a web page.
 //!
-//! One thread, the caller's, computes; one reads and writes connections; a few decode images; one looks whether model files
-//! changed. An image in a request is decoded, waits in a bounded queue, goes through its network in a batch with others, and its
-//! answer goes back: nothing of it is kept, written or logged.
+//! [`serve()`] blocks until it is told to stop. The calling thread runs the networks, one thread handles connections, a pool decodes
+//! images, and one thread watches the model files for changes. Images are decoded, wait in a bounded queue and are answered in
+//! batches. They stay in memory only: none is written to disk or logged.
 //!
-//! [`serve()`] is all there is to call.
+//! ```no_run
+//! use std::sync::atomic::AtomicBool;
+//!
+//! use burn::tensor::Device;
+//! use visage_serve::{Options, Source, serve};
+//!
+//! # fn main() -> Result<(), visage_serve::ServeError> {
+//! let models = vec![Source::parse("faces=runs/enhanced/best.safetensors")];
+//! let options = Options { port: 0, ..Options::default() };
+//! let stop = AtomicBool::new(false); // set it from a signal handler to shut down
+//! serve(models, &options, &Device::flex(), &stop, &mut |addresses| println!("http://{}", addresses.http))
+//! # }
+//! ```
 
-mod app;
-mod asked;
-mod attributes;
 mod body;
 mod connections;
 mod decode;
-mod description;
 mod engine;
 mod error;
-mod guard;
-mod heat;
+mod extract;
+mod handlers;
 mod metrics;
+mod middleware;
 mod models;
+mod openapi;
 mod options;
 mod page;
+mod pipeline;
 mod problem;
 mod protocol;
+mod readiness;
 mod reload;
+mod request_id;
+mod response;
+mod router;
 mod server;
-mod status;
+mod source;
+mod state;
 mod token;
+mod upload;
 
 pub use error::ServeError;
-pub use models::Source;
 pub use options::{Batching, Limits, Options};
-pub use protocol::read_request;
+#[doc(hidden)]
+pub use protocol::infer::read_request;
 pub use server::{Addresses, serve};
+pub use source::Source;
 pub use token::Token;

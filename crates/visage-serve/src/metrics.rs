@@ -1,83 +1,84 @@
-//! What the server counts of itself, as Prometheus reads it.
+//! Counters and histograms in Prometheus's format.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::{Family, MetricConstructor};
+use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
-/// What [`Metrics::text`] is.
-pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+use crate::openapi::TokenErrors;
 
-/// Everything that is counted.
+/// Media type of [`Metrics::text`].
+const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
+
+/// All metrics of the server.
 #[derive(Debug)]
 pub(crate) struct Metrics {
     registry: Registry,
-    requests: Family<Request, Counter>,
-    latency: Family<Route, Histogram, fn() -> Histogram>,
-    images: Family<Name, Counter>,
-    batch_images: Family<Name, Histogram, fn() -> Histogram>,
-    inference: Family<Name, Histogram, fn() -> Histogram>,
+    requests: Family<RequestLabels, Counter>,
+    latency: Histograms<RouteLabel>,
+    images: Family<ModelLabel, Counter>,
+    batch_images: Histograms<ModelLabel>,
+    inference: Histograms<ModelLabel>,
     decoding: Histogram,
-    loads: Family<Load, Counter>,
-    /// Images that were accepted and not yet answered.
+    loads: Family<LoadLabels, Counter>,
+    /// Images accepted and not yet answered.
     pub(crate) queue: Gauge,
-    /// Connections that are open.
+    /// Open connections.
     pub(crate) connections: Gauge,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Request {
+struct RequestLabels {
     route: String,
     status: u16,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Route {
+struct RouteLabel {
     route: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Name {
+struct ModelLabel {
     model: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Load {
+struct LoadLabels {
     model: String,
     result: &'static str,
 }
 
-/// From half a millisecond to 16 seconds, each twice the one before.
-fn seconds() -> Histogram {
+/// Buckets from 0.5 ms to 16 s, each twice the one before.
+fn durations() -> Histogram {
     Histogram::new(exponential_buckets(0.000_5, 2.0, 16))
 }
 
-/// From 1 to 128.
-fn numbers() -> Histogram {
+/// Buckets from 1 to 128, each twice the one before.
+fn batch_sizes() -> Histogram {
     Histogram::new(exponential_buckets(1.0, 2.0, 8))
 }
 
 impl Metrics {
     pub(crate) fn new() -> Self {
-        fn family<L: Clone + std::hash::Hash + Eq>(make: fn() -> Histogram) -> Family<L, Histogram, fn() -> Histogram>
-        where
-            fn() -> Histogram: MetricConstructor<Histogram>,
-        {
-            Family::new_with_constructor(make)
-        }
-
         let mut registry = Registry::with_prefix("visage");
         let metrics = Self {
             requests: Family::default(),
-            latency: family(seconds),
+            latency: Family::new_with_constructor(durations),
             images: Family::default(),
-            batch_images: family(numbers),
-            inference: family(seconds),
-            decoding: seconds(),
+            batch_images: Family::new_with_constructor(batch_sizes),
+            inference: Family::new_with_constructor(durations),
+            decoding: durations(),
             loads: Family::default(),
             queue: Gauge::default(),
             connections: Gauge::default(),
@@ -86,56 +87,74 @@ impl Metrics {
         registry.register("requests", "Requests answered", metrics.requests.clone());
         registry.register_with_unit(
             "request",
-            "From a request's head to its answer",
+            "Time from a request's head to its response",
             Unit::Seconds,
             metrics.latency.clone(),
         );
-        registry.register("images", "Images answered about", metrics.images.clone());
-        registry.register("batch_images", "Images that went through a network together", metrics.batch_images.clone());
-        registry.register_with_unit("inference", "A batch in its network", Unit::Seconds, metrics.inference.clone());
+        registry.register("images", "Images classified", metrics.images.clone());
+        registry.register("batch_images", "Images in a batch", metrics.batch_images.clone());
+        registry.register_with_unit(
+            "inference",
+            "Time to run the network on a batch",
+            Unit::Seconds,
+            metrics.inference.clone(),
+        );
         registry.register_with_unit(
             "decode",
-            "The images of a request decoded and prepared",
+            "Time to decode and prepare the images of a request",
             Unit::Seconds,
             metrics.decoding.clone(),
         );
-        registry.register("model_loads", "Model files read", metrics.loads.clone());
+        registry.register("model_loads", "Model files read after a change", metrics.loads.clone());
         registry.register("queue_images", "Images accepted and not yet answered", metrics.queue.clone());
         registry.register("connections", "Open connections", metrics.connections.clone());
         Self { registry, ..metrics }
     }
 
-    /// A request was answered.
+    /// Records a response.
     pub(crate) fn answered(&self, route: &str, status: u16, took: Duration) {
         let route = route.to_owned();
-        self.latency.get_or_create(&Route { route: route.clone() }).observe(took.as_secs_f64());
-        self.requests.get_or_create(&Request { route, status }).inc();
+        self.latency.get_or_create(&RouteLabel { route: route.clone() }).observe(took.as_secs_f64());
+        self.requests.get_or_create(&RequestLabels { route, status }).inc();
     }
 
-    /// The images of a request were decoded.
+    /// Records how long decoding the images of a request took.
     pub(crate) fn decoded(&self, took: Duration) {
         self.decoding.observe(took.as_secs_f64());
     }
 
-    /// A batch went through its network.
+    /// Records a batch.
     pub(crate) fn inferred(&self, model: &str, images: usize, took: Duration) {
-        let name = Name { model: model.to_owned() };
-        self.images.get_or_create(&name).inc_by(images as u64);
-        self.batch_images.get_or_create(&name).observe(images as f64);
-        self.inference.get_or_create(&name).observe(took.as_secs_f64());
+        let label = ModelLabel { model: model.to_owned() };
+        self.images.get_or_create(&label).inc_by(images as u64);
+        self.batch_images.get_or_create(&label).observe(images as f64);
+        self.inference.get_or_create(&label).observe(took.as_secs_f64());
     }
 
-    /// A model file was read, or was not.
+    /// Records that a changed model file was read, or could not be.
     pub(crate) fn loaded(&self, model: &str, succeeded: bool) {
         let result = if succeeded { "loaded" } else { "refused" };
-        self.loads.get_or_create(&Load { model: model.to_owned(), result }).inc();
+        self.loads.get_or_create(&LoadLabels { model: model.to_owned(), result }).inc();
     }
 
-    /// All of it.
+    /// All metrics as OpenMetrics text.
     pub(crate) fn text(&self) -> String {
         let mut text = String::new();
-        // Fails only where a string cannot be written to.
+        // Writing to a string cannot fail.
         let _ = text::encode(&mut text, &self.registry);
         text
     }
+}
+
+/// Metrics for Prometheus
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    responses(
+        (status = 200, body = String, content_type = "application/openmetrics-text", description = "OpenMetrics text."),
+        TokenErrors,
+    ),
+)]
+pub(crate) async fn metrics(State(metrics): State<Arc<Metrics>>) -> Response {
+    ([(header::CONTENT_TYPE, CONTENT_TYPE)], metrics.text()).into_response()
 }

@@ -1,4 +1,4 @@
-//! How to serve.
+//! Settings of a server.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -7,57 +7,57 @@ use visage_model::Precision;
 
 use crate::token::Token;
 
-/// Everything that can be chosen about a server.
+/// Settings of a server.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Name or number of the host to listen on.
+    /// Host name or IP address to listen on.
     pub host: String,
-    /// Port to listen on; 0 for any that is free.
+    /// Port for HTTP; 0 for any free port.
     pub port: u16,
-    /// Port for gRPC, which is another; none if `None`.
+    /// Port for gRPC, different from the HTTP port; `None` for no gRPC.
     #[cfg(feature = "grpc")]
     pub grpc_port: Option<u16>,
-    /// The type that models compute in, which the device must have.
+    /// Floating-point type of inference. The device must support it.
     pub precision: Precision,
-    /// What requests must carry, if anything.
+    /// Bearer token that requests must carry; `None` for no authentication.
     pub token: Option<Token>,
-    /// How requests are put together.
+    /// Batching and queue.
     pub batching: Batching,
-    /// What one client may ask for.
+    /// Limits on requests and connections.
     pub limits: Limits,
-    /// Threads that decode images.
+    /// Number of threads that decode images.
     pub decoders: NonZeroUsize,
-    /// How often model files are looked at for a change.
+    /// Interval at which model files are checked for changes.
     pub reload_every: Duration,
-    /// How long requests that were accepted may take once the server is asked to stop.
+    /// Time that accepted requests have to finish once the server is told to stop.
     pub grace: Duration,
 }
 
-/// How requests are put together into batches.
+/// How images of different requests are combined into batches.
 #[derive(Clone, Copy, Debug)]
 pub struct Batching {
-    /// Most images that go through the network together.
+    /// Largest number of images in a batch.
     pub images: NonZeroUsize,
-    /// How long an image waits for others at most. It does not wait where none are on their way.
+    /// Longest time that an image waits for others. It does not wait when no others are being decoded.
     pub delay: Duration,
-    /// Most images that are accepted and not yet answered.
+    /// Largest number of images that are accepted and not yet answered.
     pub queue: NonZeroUsize,
 }
 
-/// What one client may ask for; what is above is answered with a 4xx and touches nobody else.
+/// Limits on requests and connections. A request above a limit gets a 4xx response and does not affect others.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Bytes of a request's body.
+    /// Largest request body, in bytes.
     pub body_bytes: usize,
-    /// Bytes of all bodies that are held at once.
+    /// Largest total size of the request bodies in memory at once, in bytes.
     pub held_bytes: usize,
-    /// Pixels of an image, by its header.
+    /// Largest total number of pixels of a request's images, read from the file headers before decoding.
     pub pixels: usize,
-    /// Images of a request.
+    /// Largest number of images in a request.
     pub images: usize,
-    /// Connections at once; more wait to be accepted.
+    /// Largest number of open connections. Further ones wait until they are accepted.
     pub connections: usize,
-    /// How long a request's head may take to arrive, and then its body. A connection may be idle for as long.
+    /// Time for a request's head to arrive, and again for its body. Also the longest time that a connection may be idle.
     pub read: Duration,
 }
 

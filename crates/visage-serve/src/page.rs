@@ -1,4 +1,4 @@
-//! The page at `/`: one document that asks nothing of anybody but this server.
+//! `GET /`: a web page in one document, which loads nothing from other servers.
 
 use std::sync::LazyLock;
 
@@ -12,8 +12,8 @@ const HTML: &str = include_str!("page/page.html");
 const STYLE: &str = include_str!("page/page.css");
 const SCRIPT: &str = include_str!("page/page.js");
 
-/// The document, and what a browser may do with it: run this script and style and no other, show pictures it was handed, take
-/// pictures with the camera, and ask this server.
+/// The document and its content security policy. The policy allows this script and style only, images that the user chose, the
+/// camera, and requests to this server.
 static PAGE: LazyLock<(String, HeaderValue)> = LazyLock::new(|| {
     let html = HTML.replace("/*style*/", STYLE).replace("/*script*/", SCRIPT);
     let hash = |text: &str| BASE64_STANDARD.encode(Sha256::digest(text));
@@ -23,11 +23,11 @@ static PAGE: LazyLock<(String, HeaderValue)> = LazyLock::new(|| {
         hash(SCRIPT),
         hash(STYLE)
     );
-    // Base64 is fit for a header.
+    // Base64 is valid in a header.
     (html, HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'")))
 });
 
-/// A page to ask about pictures
+/// Web page for classifying images
 #[utoipa::path(
     get,
     path = "/",

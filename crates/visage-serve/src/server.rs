@@ -1,4 +1,4 @@
-//! The threads of a server.
+//! Starts and joins the threads of a server.
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -7,32 +7,38 @@ use std::thread::{self, Thread};
 
 use burn::tensor::Device;
 use futures_util::future::join_all;
-use tokio::runtime;
+use tokio::runtime::{self, Runtime};
 
-use crate::app::{App, router};
-use crate::connections::{self, Wire};
-use crate::engine::Engine;
+use crate::body::BodyReader;
+use crate::connections::{Acceptor, HttpVersion};
+use crate::decode::DecodePool;
+use crate::engine::{self, Queue};
 use crate::error::ServeError;
 use crate::metrics::Metrics;
-use crate::models::{Models, Source};
+use crate::middleware::Middleware;
+use crate::models::Models;
 use crate::options::Options;
+use crate::pipeline::Pipeline;
 use crate::reload;
+use crate::router::router;
+use crate::source::Source;
+use crate::state::AppState;
 
-/// Where a server is heard.
+/// The addresses that a server listens on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Addresses {
-    /// HTTP.
+    /// Address for HTTP.
     pub http: SocketAddr,
-    /// gRPC, if it was asked for.
+    /// Address for gRPC, if it is enabled.
     pub grpc: Option<SocketAddr>,
 }
 
-/// Serves the models until `stop` is set, and then finishes what it accepted. Networks compute on the calling thread. `ready` is
-/// called once, with the addresses, when requests are answered.
+/// Serves models until `stop` is set, and then finishes the accepted requests. The networks run on the calling thread. `ready` is
+/// called once, when the server accepts connections.
 ///
 /// # Errors
 ///
-/// A model that cannot be read or does not answer, names that are not fit or not distinct, an address that cannot be listened on.
+/// A model cannot be read or used, a model's name is invalid or repeated, or an address cannot be bound.
 pub fn serve(
     sources: Vec<Source>,
     options: &Options,
@@ -40,91 +46,104 @@ pub fn serve(
     stop: &AtomicBool,
     ready: &mut dyn FnMut(Addresses),
 ) -> Result<(), ServeError> {
-    #[allow(unused_mut, reason = "there is more with gRPC")]
-    let mut wires = vec![(Wire::Http1, options.port)];
-    #[cfg(feature = "grpc")]
-    wires.extend(options.grpc_port.map(|port| (Wire::Http2, port)));
-    let (mut listeners, mut heard) = (Vec::new(), Vec::new());
-    for (wire, port) in wires {
-        let (listener, address) = listen(&options.host, port)?;
-        listeners.push((listener, wire));
-        heard.push(address);
-    }
-
+    let (listeners, addresses) = listen(options)?;
+    // Before the models are read, so that a change in between is noticed.
     let stamps = reload::stamps(&sources);
-    let models = Arc::new(Models::read(sources, device, options.precision)?);
-    let metrics = Arc::new(Metrics::new());
-    let engine = Arc::new(Engine::new(options.batching, Arc::clone(&metrics)));
-    let app = App::new(
-        Arc::clone(&models),
-        Arc::clone(&engine),
-        Arc::clone(&metrics),
-        options.limits,
-        options.token.clone(),
-        options.decoders,
-    );
+    let models = Arc::new(Models::load(sources, device, options.precision)?);
+    let state = state(models, options);
+    let acceptor = acceptor(state.clone(), options);
     let runtime = runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
         .max_blocking_threads(options.decoders.get() + 1)
         .build()
         .map_err(ServeError::Start)?;
-    let ended = AtomicBool::new(false);
+    let queue = &state.pipeline.queue;
+    let stopped = AtomicBool::new(false);
     thread::scope(|scope| {
         let watcher = thread::Builder::new().name("visage-reload".to_owned()).spawn_scoped(scope, || {
-            reload::watch(&models, stamps, options.reload_every, &metrics, &ended);
+            reload::watch(&state.models, stamps, options.reload_every, &state.metrics, &stopped);
         });
-        let watcher = watcher.map_err(ServeError::Start)?;
-        let end = End { engine: &engine, ended: &ended, watcher: watcher.thread().clone() };
+        let watcher = watcher.map_err(ServeError::Start)?.thread().clone();
+        let end = EndOnDrop { queue, stopped: &stopped, watcher };
         let network = thread::Builder::new().name("visage-http".to_owned()).spawn_scoped(scope, move || {
-            // Whatever becomes of this thread, also if it never begins, the others end with it.
+            // Dropped when this thread ends for any reason, also when it cannot be spawned.
             let _end = end;
-            runtime.block_on(async {
-                let app = Arc::new(app);
-                let router = router(Arc::clone(&app));
-                let each =
-                    listeners.into_iter().map(async |(listener, wire)| {
-                        match tokio::net::TcpListener::from_std(listener) {
-                            Ok(listener) => {
-                                let (router, app) = (router.clone(), Arc::clone(&app));
-                                connections::serve(listener, wire, router, app, stop, options.grace).await;
-                            }
-                            Err(error) => tracing::error!(%error, "cannot listen"),
-                        }
-                    });
-                join_all(each).await;
-            });
-            runtime.shutdown_timeout(options.grace);
+            accept(runtime, &acceptor, listeners, stop);
         });
         network.map_err(ServeError::Start)?;
-        if let Some(&http) = heard.first() {
-            ready(Addresses { http, grpc: heard.get(1).copied() });
-        }
-        engine.run();
+        ready(addresses);
+        engine::run(queue);
         Ok(())
     })
 }
 
-/// Listens on a port of the host; also returns the address, where any port would do.
-fn listen(host: &str, port: u16) -> Result<(TcpListener, SocketAddr), ServeError> {
-    let unheard = |source| ServeError::Listen { address: format!("{host}:{port}"), source };
-    let listener = TcpListener::bind((host, port)).map_err(unheard)?;
-    listener.set_nonblocking(true).map_err(unheard)?;
-    let address = listener.local_addr().map_err(unheard)?;
-    Ok((listener, address))
+type Listeners = Vec<(TcpListener, HttpVersion)>;
+
+/// Binds the ports.
+fn listen(options: &Options) -> Result<(Listeners, Addresses), ServeError> {
+    let bind = |port| {
+        let failed = |source| ServeError::Listen { address: format!("{}:{port}", options.host), source };
+        let listener = TcpListener::bind((options.host.as_str(), port)).map_err(failed)?;
+        listener.set_nonblocking(true).map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        Ok((listener, address))
+    };
+    let (listener, http) = bind(options.port)?;
+    #[allow(unused_mut, reason = "changed with gRPC only")]
+    let (mut listeners, mut addresses) = (vec![(listener, HttpVersion::Http1)], Addresses { http, grpc: None });
+    #[cfg(feature = "grpc")]
+    if let Some(port) = options.grpc_port {
+        let (listener, grpc) = bind(port)?;
+        listeners.push((listener, HttpVersion::Http2));
+        addresses.grpc = Some(grpc);
+    }
+    Ok((listeners, addresses))
 }
 
-/// Ends the other threads when it is dropped.
-struct End<'a> {
-    engine: &'a Engine,
-    ended: &'a AtomicBool,
+fn state(models: Arc<Models>, options: &Options) -> AppState {
+    let limits = &options.limits;
+    let metrics = Arc::new(Metrics::new());
+    let pipeline = Pipeline {
+        bodies: BodyReader::new(limits),
+        decoding: DecodePool::new(options.decoders, limits.pixels, Arc::clone(&metrics)),
+        queue: Arc::new(Queue::new(options.batching, Arc::clone(&metrics))),
+        max_images: limits.images,
+    };
+    AppState { models, pipeline: Arc::new(pipeline), metrics, readiness: Arc::default() }
+}
+
+fn acceptor(state: AppState, options: &Options) -> Acceptor {
+    let (metrics, readiness) = (Arc::clone(&state.metrics), Arc::clone(&state.readiness));
+    let middleware = Arc::new(Middleware::new(options.token.clone(), Arc::clone(&metrics)));
+    let router = router(state, middleware);
+    Acceptor { router, limits: options.limits, grace: options.grace, metrics, readiness }
+}
+
+/// Serves all listeners on the calling thread until `stop` is set.
+fn accept(runtime: Runtime, acceptor: &Acceptor, listeners: Listeners, stop: &AtomicBool) {
+    runtime.block_on(async {
+        let served =
+            listeners.into_iter().map(async |(listener, version)| match tokio::net::TcpListener::from_std(listener) {
+                Ok(listener) => acceptor.serve(listener, version, stop).await,
+                Err(error) => tracing::error!(%error, "cannot listen"),
+            });
+        join_all(served).await;
+    });
+    runtime.shutdown_timeout(acceptor.grace);
+}
+
+/// Ends the other threads when dropped.
+struct EndOnDrop<'a> {
+    queue: &'a Queue,
+    stopped: &'a AtomicBool,
     watcher: Thread,
 }
 
-impl Drop for End<'_> {
+impl Drop for EndOnDrop<'_> {
     fn drop(&mut self) {
-        self.ended.store(true, Ordering::Release);
+        self.stopped.store(true, Ordering::Release);
         self.watcher.unpark();
-        self.engine.close();
+        self.queue.close();
     }
 }

@@ -1,7 +1,6 @@
 //! One face: the person, the attributes, and the variation that is independent of them.
 
 use crate::attribute::{Attribute, Attributes};
-use crate::geometry::Geometry;
 use crate::population;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -24,27 +23,6 @@ pub struct Face {
     pub(crate) shot: Shot,
 }
 
-/// A rectangle of an image in pixels: `left` and `top` are inclusive, `right` and `bottom` exclusive.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Region {
-    /// The smallest x.
-    pub left: f32,
-    /// The smallest y.
-    pub top: f32,
-    /// The largest x.
-    pub right: f32,
-    /// The largest y.
-    pub bottom: f32,
-}
-
-impl Region {
-    /// Whether the point `x`, `y` is inside.
-    #[must_use]
-    pub fn contains(&self, x: f32, y: f32) -> bool {
-        (self.left..self.right).contains(&x) && (self.top..self.bottom).contains(&y)
-    }
-}
-
 impl Face {
     /// Face number `index` of the population with this `seed`.
     #[must_use]
@@ -63,13 +41,6 @@ impl Face {
         let mut face = self.clone();
         population::set_possible(&mut face.attributes, attribute, present);
         face
-    }
-
-    /// The rectangles with the pixels of `attribute` in an image of `width` by `height` pixels; they may overlap. None for an
-    /// attribute of the whole face or image.
-    #[must_use]
-    pub fn regions(&self, attribute: Attribute, width: u32, height: u32) -> Vec<Region> {
-        Geometry::of(self).regions(attribute, width, height)
     }
 }
 

@@ -5,8 +5,8 @@
 
 use crate::attribute::Attribute;
 use crate::canvas::Pt;
-use crate::face::{Face, Region};
-use tiny_skia::{Point, Transform};
+use crate::face::Face;
+use tiny_skia::Transform;
 
 /// The width of CelebA's aligned images. All lengths here are in pixels of an image of this size.
 pub const WIDTH: u32 = 178;
@@ -33,7 +33,7 @@ pub(crate) const HAT_DEPTH: f32 = 0.2;
 /// The positions and sizes that several parts of the drawing share.
 pub(crate) struct Geometry {
     /// The horizontal shift by the face's turn, in pixels at the depth of the eyes.
-    yaw: f32,
+    pub yaw: f32,
     /// Half the width of the face at the cheekbones, and at the jaw.
     pub cheek: f32,
     pub jaw: f32,
@@ -141,65 +141,6 @@ impl Geometry {
             .post_translate(ORIGIN.0 + self.shift.0, ORIGIN.1 + self.shift.1)
             .post_concat(picture_frame(width, height))
     }
-
-    /// See [`Face::regions`].
-    pub(crate) fn regions(&self, attribute: Attribute, width: u32, height: u32) -> Vec<Region> {
-        let frame = self.head_frame(width, height);
-        let place = |(left, top, right, bottom): Bounds| {
-            let mut corners =
-                [(left, top), (right, top), (left, bottom), (right, bottom)].map(|(x, y)| Point::from_xy(x, y));
-            frame.map_points(&mut corners);
-            let [xs, ys] = [corners.map(|p| p.x / width as f32), corners.map(|p| p.y / height as f32)];
-            let least = |of: [f32; 4], side: u32| of.into_iter().fold(1.0, f32::min).max(0.0) * side as f32;
-            let most = |of: [f32; 4], side: u32| of.into_iter().fold(0.0, f32::max).min(1.0) * side as f32;
-            Region { left: least(xs, width), top: least(ys, height), right: most(xs, width), bottom: most(ys, height) }
-        };
-        self.boxes(attribute).into_iter().map(place).collect()
-    }
-
-    /// The regions in the head's frame.
-    fn boxes(&self, attribute: Attribute) -> Vec<Bounds> {
-        use Attribute::*;
-        let side = self.cheek + 16.0;
-        let eyes = self.eye_x + self.eye_half_width;
-        let (left, top, right, bottom) = match attribute {
-            WearingHat => return self.hat_boxes(),
-            WearingEarrings => {
-                let [left, right] = [-1.0, 1.0].map(|side| self.ear(side));
-                return vec![around(left, (-12.0, 6.0, 10.0, 36.0)), around(right, (-10.0, 6.0, 12.0, 36.0))];
-            }
-            ArchedEyebrows | BushyEyebrows => (-eyes - 8.0, self.brow - 14.0, eyes + 8.0, self.brow + 9.0),
-            NarrowEyes => (-eyes - 9.0, -22.0, eyes + 9.0, 11.0),
-            BagsUnderEyes => (-eyes - 6.0, 3.0, eyes + 6.0, 22.0),
-            Eyeglasses => (-side, -22.0, side, 22.0),
-            BigNose | PointyNose => (-22.0, -14.0, 22.0, self.nose_tip + 14.0),
-            BigLips | MouthSlightlyOpen | WearingLipstick => (-32.0, self.mouth - 17.0, 32.0, self.mouth + 21.0),
-            Smiling => (-40.0, self.nose_tip - 10.0, 40.0, self.mouth + 21.0),
-            Mustache => (-34.0, self.nose_tip - 2.0, 34.0, self.mouth + 10.0),
-            Goatee => (-26.0, self.mouth + 2.0, 26.0, self.chin + 12.0),
-            DoubleChin => (-46.0, self.chin - 14.0, 46.0, self.chin + 24.0),
-            Bangs => (-side, self.crown - 14.0, side, self.brow + 14.0),
-            RecedingHairline => (-side, self.crown - 14.0, side, -24.0),
-            WearingNecklace | WearingNecktie => (-46.0, self.chin - 2.0, 46.0, 130.0),
-            RosyCheeks | HighCheekbones => (-self.cheek - 2.0, -2.0, self.cheek + 2.0, 50.0),
-            _ => return Vec::new(),
-        };
-        vec![(left + self.yaw, top, right + self.yaw, bottom)]
-    }
-
-    /// The crown of a hat with its edge or peak, and its brim.
-    fn hat_boxes(&self) -> Vec<Bounds> {
-        let (half, rim, top) = (self.hat_half_width, self.hat_rim, self.hat_top);
-        let at = self.turned((0.0, 0.0), HAT_DEPTH);
-        match self.hat {
-            Hat::Knitted => vec![around(at, (-half - 4.0, top - 14.0, half + 4.0, rim + 10.0))],
-            Hat::Peaked => vec![around(at, (-half - 2.0, top + 3.0, half + 2.0, rim + 14.0))],
-            Hat::Brimmed => vec![
-                around(at, (-half - 2.0, top - 1.0, half + 2.0, rim - 8.0)),
-                around(at, (-half - 25.0, rim - 8.0, half + 25.0, rim + 11.0)),
-            ],
-        }
-    }
 }
 
 /// The outline of the face, clockwise from the top of the skull. The half widths are those of the cheekbones, the jaw and the
@@ -222,14 +163,6 @@ fn outline([cheek, jaw, chin_half]: [f32; 3], chin: f32, crown: f32, heavy: f32,
         point.0 += 0.2 * yaw;
     }
     outline
-}
-
-/// Left, top, right and bottom in the head's frame.
-type Bounds = (f32, f32, f32, f32);
-
-/// A box relative to a point.
-fn around((x, y): Pt, (left, top, right, bottom): Bounds) -> Bounds {
-    (x + left, y + top, x + right, y + bottom)
 }
 
 /// Maps an image of [`WIDTH`] by [`HEIGHT`] to one of `width` by `height`.

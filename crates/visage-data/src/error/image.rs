@@ -9,6 +9,9 @@ pub enum ImageError {
     /// A file of an unknown format, or a damaged one.
     #[error("not a readable JPEG, PNG, WebP, BMP or GIF image")]
     Decode(#[source] image::ImageError),
+    /// An image of width or height 0.
+    #[error("the image has no pixels")]
+    Empty,
     /// The decoder panicked.
     #[error("the image decoder failed unexpectedly: the file is probably damaged")]
     DecoderPanicked,

@@ -2,6 +2,7 @@
 
 use super::images::Images;
 use super::table::Table;
+use crate::error::DataError;
 use crate::files::{Files, Listing};
 use crate::sample::Sample;
 
@@ -12,6 +13,13 @@ pub(super) struct SourceFiles {
     pub(super) listing: Listing,
     /// The names of its tables or shards.
     pub(super) names: Vec<String>,
+}
+
+impl SourceFiles {
+    /// The error that the tables are not parts of the same table.
+    pub(super) fn different_tables(&self) -> DataError {
+        DataError::ManyTables { path: self.files.root().to_owned(), tables: self.names.clone() }
+    }
 }
 
 /// A dataset as its reader returns it.

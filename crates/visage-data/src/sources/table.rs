@@ -7,7 +7,6 @@ use csv::ByteRecord;
 use super::columns::Columns;
 use super::faults::Faults;
 use super::label_spelling::LabelColumn;
-use super::reader::SourceFiles;
 use crate::error::{DataError, TableFault};
 use crate::sample::Sample;
 use crate::split::Split;
@@ -65,26 +64,15 @@ fn order(names: &[String], others: &[String]) -> Option<Vec<usize>> {
     names.iter().map(position).collect::<Option<Vec<_>>>().filter(|order| order.len() == others.len())
 }
 
-/// Appends `part` to the parts of a table read so far.
-///
-/// # Errors
-///
-/// [`DataError::ManyTables`] when its columns are different.
-pub(super) fn append(
-    whole: &mut Option<Table>,
-    part: Table,
-    source: &SourceFiles,
-    faults: &mut Faults,
-) -> Result<(), DataError> {
-    let is_part = match whole {
-        Some(whole) => whole.append(part, faults)?,
+/// Appends `part` to the parts of a table read so far. Returns whether it is one: if its columns differ, nothing is appended.
+pub(super) fn append(whole: &mut Option<Table>, part: Table, faults: &mut Faults) -> Result<bool, DataError> {
+    match whole {
+        Some(whole) => whole.append(part, faults),
         None => {
             *whole = Some(part);
-            true
+            Ok(true)
         }
-    };
-    let differ = || DataError::ManyTables { path: source.files.root().to_owned(), tables: source.names.clone() };
-    if is_part { Ok(()) } else { Err(differ()) }
+    }
 }
 
 /// Builds a table from rows.

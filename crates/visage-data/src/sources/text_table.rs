@@ -21,7 +21,9 @@ pub(super) fn read(source: SourceFiles, faults: &mut Faults) -> Result<Contents,
             table.samples.iter_mut().for_each(|sample| sample.image.insert_str(0, &folder(name)));
             table.by_image = (0..).zip(&table.samples).map(|(index, s)| (s.image.clone(), index)).collect();
         }
-        append(&mut whole, table, &source, faults)?;
+        if !append(&mut whole, table, faults)? {
+            return Err(source.different_tables());
+        }
     }
     let SourceFiles { files, listing, .. } = source;
     let Some(table) = whole else {

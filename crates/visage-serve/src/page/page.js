@@ -5,58 +5,57 @@ const words = name => name.replaceAll('_', ' ');
 
 let models = [];
 let token = '';
-// What is asked about, the answers, and the addresses of the picture and of the heat over it.
-let picture = null, answers = [], pictureUrl = '', heatUrl = '';
-// Only the answer to the latest question is shown.
-let question = 0;
+// The picture, its attributes, and the object URLs of the picture and of its heat map.
+let picture = null, attributes = [], pictureUrl = '', heatUrl = '';
+// Number of the latest request. Responses to earlier ones are ignored.
+let latest = 0;
 
-async function ask(path, body) {
+async function request(path, body) {
   const headers = {};
   if (token) headers.authorization = `Bearer ${token}`;
   if (body) headers['content-type'] = 'application/octet-stream';
-  let answer;
+  let response;
   try {
-    answer = await fetch(path, { method: body ? 'POST' : 'GET', headers, body, cache: 'no-store' });
+    response = await fetch(path, { method: body ? 'POST' : 'GET', headers, body, cache: 'no-store' });
   } catch {
     throw new Error('The server cannot be reached.');
   }
-  if (answer.ok) return answer;
-  const problem = await answer.json().catch(() => ({}));
-  if (answer.status === 401) {
+  if (response.ok) return response;
+  const problem = await response.json().catch(() => ({}));
+  if (response.status === 401) {
     $('login').hidden = false;
     $('token').focus();
-    throw new Error(token ? 'This is not the token.' : 'The server asks for a token.');
+    throw new Error(token ? 'This token is wrong.' : 'The server requires a token.');
   }
-  throw new Error(problem.detail ? `${problem.detail[0].toUpperCase()}${problem.detail.slice(1)}.` : `The server answered ${answer.status}.`);
+  throw new Error(problem.detail ? `${problem.detail[0].toUpperCase()}${problem.detail.slice(1)}.` : `The server responded with status ${response.status}.`);
 }
 
-function say(status, error = '') {
+function report(status, error = '') {
   $('status').textContent = status;
   $('error').textContent = error;
 }
 
-const chosen = () => models.find(model => model.name === $('model').value);
+const selectedModel = () => models.find(model => model.name === $('model').value);
 
-async function begin() {
+async function loadModels() {
   try {
-    models = (await (await ask('v1/models')).json()).models;
+    models = (await (await request('v1/models')).json()).models;
   } catch (error) {
-    say('', error.message);
+    report('', error.message);
     return;
   }
   $('login').hidden = true;
-  say('');
+  report('');
   $('model').replaceChildren(...models.map(model => new Option(`${model.name} (${model.architecture}, ${model.height}x${model.width})`, model.name)));
   $('which').hidden = false;
-  tellUses();
-  if (picture) answer();
+  showUses();
+  if (picture) classify();
 }
 
-function tellUses() {
-  $('uses').textContent = chosen()?.uses_to_avoid ?? '';
+function showUses() {
+  $('uses').textContent = selectedModel()?.uses_to_avoid ?? '';
 }
 
-// Shows `url` as the picture; addresses of what is in memory are given back when it is replaced.
 function show(url, alt, caption) {
   $('image').src = url;
   $('image').alt = alt;
@@ -64,7 +63,8 @@ function show(url, alt, caption) {
   $('shown').hidden = false;
 }
 
-function forget(url) {
+// Object URLs keep their data in memory until they are revoked.
+function revoke(url) {
   if (url) URL.revokeObjectURL(url);
   return '';
 }
@@ -72,39 +72,39 @@ function forget(url) {
 function take(file) {
   if (!file) return;
   picture = file;
-  pictureUrl = forget(pictureUrl);
+  pictureUrl = revoke(pictureUrl);
   pictureUrl = URL.createObjectURL(file);
-  showPlain();
-  answer();
+  showOriginal();
+  classify();
 }
 
-function showPlain() {
-  heatUrl = forget(heatUrl);
+function showOriginal() {
+  heatUrl = revoke(heatUrl);
   $('plain').hidden = true;
   for (const button of $('list').querySelectorAll('[aria-pressed=true]')) button.setAttribute('aria-pressed', 'false');
-  show(pictureUrl, 'The picture asked about', picture.name ?? '');
+  show(pictureUrl, 'The original picture', picture.name ?? '');
 }
 
-async function answer() {
-  const mine = ++question;
-  say('Asking the model …');
+async function classify() {
+  const mine = ++latest;
+  report('Running the model …');
   $('given').hidden = true;
   $('nothing').hidden = false;
   try {
-    const about = await (await ask(`v1/attributes?model=${encodeURIComponent($('model').value)}`, picture)).json();
-    if (mine !== question) return;
-    answers = about.images[0].attributes;
+    const result = await (await request(`v1/attributes?model=${encodeURIComponent($('model').value)}`, picture)).json();
+    if (mine !== latest) return;
+    attributes = result.images[0].attributes;
     list();
-    say(`Answered: ${$('summary').textContent}`);
+    report(`Done: ${$('summary').textContent}`);
   } catch (error) {
-    if (mine === question) say('', error.message);
+    if (mine === latest) report('', error.message);
   }
 }
 
 function list() {
-  const present = answers.filter(each => each.present);
-  $('summary').textContent = `${present.length} of ${answers.length} attributes are called present.`;
-  const order = $('order').value === 'probable' ? [...answers].sort((a, b) => b.probability - a.probability) : answers;
+  const present = attributes.filter(each => each.present);
+  $('summary').textContent = `${present.length} of ${attributes.length} attributes are present.`;
+  const order = $('order').value === 'probable' ? [...attributes].sort((a, b) => b.probability - a.probability) : attributes;
   $('list').replaceChildren(...order.map(row));
   $('nothing').hidden = true;
   $('given').hidden = false;
@@ -125,8 +125,8 @@ function row({ name, probability, threshold, present }) {
   bar.style.setProperty('--probability', probability);
   bar.style.setProperty('--threshold', threshold);
   bar.title = `threshold ${percent(threshold)}`;
-  button.append(part('name', words(name)), bar, part('number', percent(probability)), part('said', present ? 'present' : 'absent'),
-    part('unseen', `threshold ${percent(threshold)}: show where`));
+  button.append(part('name', words(name)), bar, part('number', percent(probability)), part('decision', present ? 'present' : 'absent'),
+    part('visually-hidden', `threshold ${percent(threshold)}: show heat map`));
   button.addEventListener('click', () => heat(name, button));
   const item = document.createElement('li');
   if (present) item.className = 'present';
@@ -136,37 +136,37 @@ function row({ name, probability, threshold, present }) {
 
 async function heat(name, button) {
   if (button.getAttribute('aria-pressed') === 'true') {
-    showPlain();
-    say('The picture itself is shown.');
+    showOriginal();
+    report('The original picture is shown.');
     return;
   }
-  const mine = ++question;
-  say(`Looking where ${words(name)} is seen …`);
+  const mine = ++latest;
+  report(`Computing the heat map of ${words(name)} …`);
   try {
     const query = `model=${encodeURIComponent($('model').value)}&attribute=${encodeURIComponent(name)}`;
-    const png = await (await ask(`v1/heat?${query}`, picture)).blob();
-    if (mine !== question) return;
-    showPlain();
+    const png = await (await request(`v1/heat?${query}`, picture)).blob();
+    if (mine !== latest) return;
+    showOriginal();
     heatUrl = URL.createObjectURL(png);
-    show(heatUrl, `Heat over the picture: the brighter, the more it speaks for ${words(name)}`, `Where the model sees ${words(name)}: brighter is more (Grad-CAM)`);
+    show(heatUrl, `Grad-CAM heat map over the picture: bright regions speak for ${words(name)}`, `Heat map of ${words(name)} (Grad-CAM): bright regions speak for it`);
     button.setAttribute('aria-pressed', 'true');
     $('plain').hidden = false;
     // On a narrow screen the picture is far above the list.
     $('shown').scrollIntoView({ block: 'nearest' });
-    say(`Where the model sees ${words(name)} is shown over the picture.`);
+    report(`The heat map of ${words(name)} is shown over the picture.`);
   } catch (error) {
-    if (mine === question) say('', error.message);
+    if (mine === latest) report('', error.message);
   }
 }
 
-// The camera, where there is one and the page may use it.
+// The camera, if the browser gives access to one.
 let stream = null;
 $('camera').hidden = !navigator.mediaDevices?.getUserMedia;
 $('camera').addEventListener('click', async () => {
   try {
     stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: 'user' } });
   } catch (error) {
-    say('', `The camera cannot be used: ${error.message}.`);
+    report('', `The camera cannot be used: ${error.message}.`);
     return;
   }
   $('video').srcObject = stream;
@@ -190,7 +190,7 @@ $('shoot').addEventListener('click', () => {
   canvas.width = video.videoWidth;
   canvas.height = video.videoHeight;
   canvas.getContext('2d').drawImage(video, 0, 0);
-  canvas.toBlob(blob => take(new File([blob], 'from the camera', { type: 'image/png' })), 'image/png');
+  canvas.toBlob(blob => take(new File([blob], 'camera picture', { type: 'image/png' })), 'image/png');
   stopCamera();
 });
 
@@ -200,21 +200,21 @@ $('file').addEventListener('change', () => {
   $('file').value = '';
 });
 $('plain').addEventListener('click', () => {
-  showPlain();
+  showOriginal();
   $('choose').focus();
 });
 $('order').addEventListener('change', list);
 $('model').addEventListener('change', () => {
-  tellUses();
+  showUses();
   if (picture) {
-    showPlain();
-    answer();
+    showOriginal();
+    classify();
   }
 });
 $('login').addEventListener('submit', event => {
   event.preventDefault();
   token = $('token').value.trim();
-  begin();
+  loadModels();
 });
 document.addEventListener('paste', event => {
   const file = [...event.clipboardData.files].find(file => file.type.startsWith('image/'));
@@ -223,7 +223,7 @@ document.addEventListener('paste', event => {
     take(file);
   }
 });
-// Anywhere on the page, so that a picture dropped beside the frame does not replace the page.
+// On the whole page: the browser would open a picture that is dropped beside the frame.
 let over = 0;
 const mark = change => {
   over = Math.max(0, over + change);
@@ -237,7 +237,7 @@ document.addEventListener('drop', event => {
   mark(-over);
   const file = event.dataTransfer.files[0];
   if (file) take(file);
-  else say('', 'What was dropped is no file: save the picture first, or copy and paste it.');
+  else report('', 'The dropped item is not a file: save the picture first, or copy and paste it.');
 });
 
-begin();
+loadModels();

@@ -1,5 +1,8 @@
-//! The protocol over gRPC: each method takes one message and gives one, so that a call is a request whose body is a message behind five
-//! bytes, and an answer like it whose status comes last (<https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>).
+//! The protocol over gRPC, without a gRPC library.
+//!
+//! All methods are unary. A call is then an HTTP/2 request whose body is one message behind a five-byte prefix. The response has the
+//! same form, with the status in the trailers (<https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>). Calls pass the same
+//! middleware and limits as other requests.
 
 use std::convert::Infallible;
 use std::future::ready;
@@ -14,33 +17,31 @@ use axum::routing::post;
 use http_body_util::{BodyExt, Full};
 use prost::Message;
 
+use super::infer::{self, Inference};
 use super::messages::{
-    InferInputTensor, ModelInferRequest, ModelInferResponse, ModelMetadataResponse, ModelRequest, Nothing,
-    ServerMetadataResponse, TensorMetadata, Yes,
+    Empty, InferInputTensor, ModelInferRequest, ModelInferResponse, ModelMetadataResponse, ModelRequest,
+    ServerMetadataResponse, Status, TensorMetadata,
 };
-use super::metadata::{EXTENSIONS, PLATFORM, SERVER, Tensor, VERSION, inputs, outputs};
-use super::outputs::wanted;
-use super::request::{Data, Input, Output, Parameters, Request as Inference};
-use super::{answered, tensors};
-use crate::app::App;
-use crate::body::{self, Held};
-use crate::decode;
+use super::metadata::{self, EXTENSIONS, PLATFORM, SERVER_NAME, VERSION, inputs, outputs};
+use super::request::{Data, InferRequest, RequestInput, RequestOutput, RequestParameters};
+use crate::body::BufferedBody;
 use crate::problem::Problem;
+use crate::state::AppState;
 
 const CONTENT_TYPE: (HeaderName, HeaderValue) = (header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
 const STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 
-/// Bytes before a message: whether it is compressed, and its length.
+/// Length of the prefix: a byte that says whether the message is compressed, and the message's length.
 const PREFIX: usize = 5;
 
-/// Adds the service to what a server answers.
-pub(crate) fn add(router: Router<Arc<App>>) -> Router<Arc<App>> {
+/// Adds the service to the routes.
+pub(crate) fn add(router: Router<AppState>) -> Router<AppState> {
     router.route("/inference.GRPCInferenceService/{method}", post(call))
 }
 
-async fn call(State(app): State<Arc<App>>, Path(method): Path<String>, request: Request) -> Response {
-    match answer(&app, &method, request).await {
+async fn call(State(state): State<AppState>, Path(method): Path<String>, request: Request) -> Response {
+    match answer(&state, &method, request).await {
         Ok(message) => {
             let length = (message.len() as u32).to_be_bytes();
             let framed = [&[0], &length[..], &message].concat();
@@ -49,102 +50,99 @@ async fn call(State(app): State<Arc<App>>, Path(method): Path<String>, request: 
             ([CONTENT_TYPE], Body::new(body)).into_response()
         }
         Err(problem) => {
-            ([CONTENT_TYPE, (STATUS, code(&problem)), (MESSAGE, escaped(problem.detail()))], ()).into_response()
+            let message = percent_encoded(problem.detail());
+            ([CONTENT_TYPE, (STATUS, status_code(&problem)), (MESSAGE, message)], ()).into_response()
         }
     }
 }
 
-/// The message that a method gives.
-async fn answer(app: &Arc<App>, method: &str, request: Request) -> Result<Vec<u8>, Problem> {
-    let body = body::read(app, request).await?;
-    let yes = |yes| Ok(Yes { yes }.encode_to_vec());
+/// Runs a method; returns its encoded response.
+async fn answer(state: &AppState, method: &str, request: Request) -> Result<Vec<u8>, Problem> {
+    let body = state.pipeline.bodies.read(request).await?;
+    let model = |request: ModelRequest| state.models.get(Some(&request.name));
+    let status = |is_ok| Ok(Status { is_ok }.encode_to_vec());
+    let is_ready = || state.readiness.check().is_ok();
     match method {
-        "ServerLive" => read::<Nothing>(&body).and_then(|_| yes(true)),
-        "ServerReady" => read::<Nothing>(&body).and_then(|_| yes(!app.is_leaving())),
-        "ModelReady" => {
-            let asked: ModelRequest = read(&body)?;
-            app.models.get(Some(&asked.name))?;
-            yes(!app.is_leaving())
-        }
+        "ServerLive" => decode::<Empty>(&body).and_then(|_| status(true)),
+        "ServerReady" => decode::<Empty>(&body).and_then(|_| status(is_ready())),
+        "ModelReady" => decode(&body).and_then(model).and_then(|_| status(is_ready())),
         "ServerMetadata" => {
-            read::<Nothing>(&body)?;
-            let about = ServerMetadataResponse {
-                name: SERVER.to_owned(),
+            decode::<Empty>(&body)?;
+            let metadata = ServerMetadataResponse {
+                name: SERVER_NAME.to_owned(),
                 version: VERSION.to_owned(),
                 extensions: EXTENSIONS.map(str::to_owned).to_vec(),
             };
-            Ok(about.encode_to_vec())
+            Ok(metadata.encode_to_vec())
         }
         "ModelMetadata" => {
-            let asked: ModelRequest = read(&body)?;
-            let model = app.models.get(Some(&asked.name))?;
-            let about = ModelMetadataResponse {
+            let model = decode(&body).and_then(model)?;
+            let metadata = ModelMetadataResponse {
                 name: model.name.clone(),
                 platform: PLATFORM.to_owned(),
-                inputs: inputs(&model).map(metadata).to_vec(),
-                outputs: outputs(&model).map(metadata).to_vec(),
+                inputs: inputs(&model).map(TensorMetadata::from).to_vec(),
+                outputs: outputs(&model).map(TensorMetadata::from).to_vec(),
             };
-            Ok(about.encode_to_vec())
+            Ok(metadata.encode_to_vec())
         }
-        "ModelInfer" => infer(app, body).await,
+        "ModelInfer" => infer(state, body).await,
         _ => Err(Problem::method_not_allowed()),
     }
 }
 
-fn metadata(Tensor { name, datatype, shape }: Tensor) -> TensorMetadata {
-    TensorMetadata { name: name.to_owned(), datatype: datatype.to_owned(), shape }
+impl From<metadata::TensorMetadata> for TensorMetadata {
+    fn from(tensor: metadata::TensorMetadata) -> Self {
+        Self { name: tensor.name.to_owned(), datatype: tensor.datatype.to_owned(), shape: tensor.shape }
+    }
 }
 
-async fn infer(app: &Arc<App>, body: Held) -> Result<Vec<u8>, Problem> {
-    if app.engine.is_full() {
-        return Err(Problem::busy("the queue is full"));
-    }
-    let most = app.limits.images;
-    let slots = Arc::clone(&app.models);
-    // The body counts among those held until it was read into numbers.
-    let read = move || {
-        let asked: ModelInferRequest = read(&body)?;
-        let model = slots.get(Some(&asked.model_name))?;
-        let request = inference(asked)?;
-        let given = tensors::given(&request, &model.model.card.preparation, most)?;
-        Ok((wanted(&request)?, model, given, request.id.unwrap_or_default()))
+async fn infer(state: &AppState, body: BufferedBody) -> Result<Vec<u8>, Problem> {
+    let pipeline = &state.pipeline;
+    pipeline.queue.check_room()?;
+    let (models, max_images) = (Arc::clone(&state.models), pipeline.max_images);
+    // Moves the body, so that its memory counts as used until it is parsed.
+    let parse = move || {
+        let message: ModelInferRequest = decode(&body)?;
+        let model = models.get(Some(&message.model_name))?;
+        let inference = Inference::new(infer_request(message)?, &model.card().preparation, max_images)?;
+        Ok((model, inference))
     };
-    let (wanted, model, given, id) = decode::aside(app, read).await?;
-    let (images, answers) = answered(app, &model, given).await?;
-    let shape = vec![images as i64, model.model.card.attributes.len() as i64];
+    let (model, inference) = pipeline.decoding.run(parse).await?;
+    let shape = vec![inference.input.count() as i64, model.card().attributes.len() as i64];
+    let output = infer::run(pipeline, &model, inference.input).await?;
     let bytes = |values: &[f32]| values.iter().flat_map(|value| value.to_le_bytes()).collect();
-    let outputs = wanted.iter().map(|wanted| TensorMetadata {
-        name: wanted.output.name().to_owned(),
+    let tensors = inference.outputs.iter().map(|selected| TensorMetadata {
+        name: selected.kind.name().to_owned(),
         datatype: "FP32".to_owned(),
         shape: shape.clone(),
     });
     let response = ModelInferResponse {
         model_name: model.name.clone(),
-        id,
-        outputs: outputs.collect(),
-        raw_output_contents: wanted.iter().map(|wanted| bytes(wanted.output.of(&answers))).collect(),
+        id: inference.id.unwrap_or_default(),
+        outputs: tensors.collect(),
+        raw_output_contents: inference.outputs.iter().map(|selected| bytes(selected.kind.values(&output))).collect(),
     };
     Ok(response.encode_to_vec())
 }
 
-/// The same request as over HTTP.
-fn inference(asked: ModelInferRequest) -> Result<Inference, Problem> {
-    let is_raw = !asked.raw_input_contents.is_empty();
-    if is_raw && asked.raw_input_contents.len() != asked.inputs.len() {
-        return Err(Problem::malformed("there are not as many raw contents as inputs"));
+/// The request as it would be over HTTP.
+fn infer_request(message: ModelInferRequest) -> Result<InferRequest, Problem> {
+    let (raw, inputs) = (message.raw_input_contents, message.inputs);
+    if !raw.is_empty() && raw.len() != inputs.len() {
+        return Err(Problem::malformed("the numbers of raw contents and of inputs differ"));
     }
-    let mut raw = asked.raw_input_contents.into_iter();
-    let inputs = asked.inputs.into_iter().map(|input| self::input(input, raw.next()));
-    let outputs = asked.outputs.into_iter();
-    Ok(Inference {
-        id: Some(asked.id),
-        parameters: Parameters::default(),
-        inputs: inputs.collect::<Result<_, _>>()?,
-        outputs: outputs.map(|output| Output { name: output.name, parameters: Parameters::default() }).collect(),
+    let mut raw = raw.into_iter();
+    let inputs = inputs.into_iter().map(|input| request_input(input, raw.next())).collect::<Result<_, _>>()?;
+    let output = |name| RequestOutput { name, parameters: RequestParameters::default() };
+    Ok(InferRequest {
+        id: Some(message.id),
+        parameters: RequestParameters::default(),
+        inputs,
+        outputs: message.outputs.into_iter().map(|selected| output(selected.name)).collect(),
     })
 }
 
-fn input(input: InferInputTensor, raw: Option<Bytes>) -> Result<Input, Problem> {
+fn request_input(input: InferInputTensor, raw: Option<Bytes>) -> Result<RequestInput, Problem> {
     let shape = input.shape.iter().map(|&side| usize::try_from(side)).collect::<Result<_, _>>();
     let shape =
         shape.map_err(|_| Problem::malformed(format!("input {} has the shape {:?}", input.name, input.shape)))?;
@@ -152,7 +150,7 @@ fn input(input: InferInputTensor, raw: Option<Bytes>) -> Result<Input, Problem> 
     let (mut data, mut bytes) = (None, raw);
     if bytes.is_none() {
         if !contents.bytes_contents.is_empty() {
-            // As they would be raw: each behind its length.
+            // As raw contents: each element follows its length.
             let element = |file: &Bytes| [&(file.len() as u32).to_le_bytes()[..], file].concat();
             bytes = Some(contents.bytes_contents.iter().flat_map(element).collect());
         } else if !contents.uint_contents.is_empty() {
@@ -161,27 +159,28 @@ fn input(input: InferInputTensor, raw: Option<Bytes>) -> Result<Input, Problem> 
             data = Some(Data::Numbers(contents.fp32_contents));
         }
     }
-    Ok(Input { name: input.name, shape, datatype: input.datatype, parameters: Parameters::default(), data, bytes })
+    let parameters = RequestParameters::default();
+    Ok(RequestInput { name: input.name, shape, datatype: input.datatype, parameters, data, bytes })
 }
 
-/// The message in a body.
-fn read<M: Message + Default>(body: &Held) -> Result<M, Problem> {
-    let malformed = |why: &str| Problem::malformed(format!("this is not one message of gRPC: {why}"));
+/// Decodes the message in a body.
+fn decode<M: Message + Default>(body: &BufferedBody) -> Result<M, Problem> {
+    let malformed = |reason: &str| Problem::malformed(format!("the body is not one gRPC message: {reason}"));
     let bytes = &body.bytes;
     let Some(&[is_compressed, a, b, c, d]) = bytes.first_chunk::<PREFIX>() else {
-        return Err(malformed("it is cut short"));
+        return Err(malformed("it is shorter than the prefix"));
     };
     if is_compressed != 0 {
         return Err(malformed("compression is not supported"));
     }
     if u32::from_be_bytes([a, b, c, d]) as usize != bytes.len() - PREFIX {
-        return Err(malformed("it is not as long as it says"));
+        return Err(malformed("its length differs from the prefix"));
     }
     M::decode(bytes.slice(PREFIX..)).map_err(|error| malformed(&error.to_string()))
 }
 
-/// gRPC's word for what is wrong (<https://grpc.github.io/grpc/core/md_doc_statuscodes.html>).
-fn code(problem: &Problem) -> HeaderValue {
+/// The gRPC status code of a problem (<https://grpc.github.io/grpc/core/md_doc_statuscodes.html>).
+fn status_code(problem: &Problem) -> HeaderValue {
     HeaderValue::from(match problem.status().as_u16() {
         400 | 415 | 422 => 3,
         401 => 16,
@@ -194,8 +193,8 @@ fn code(problem: &Problem) -> HeaderValue {
     })
 }
 
-/// What is fit for a header, with `%` and two digits for what is not.
-fn escaped(text: &str) -> HeaderValue {
+/// Percent-encodes text for a header.
+fn percent_encoded(text: &str) -> HeaderValue {
     let escape = |byte: u8| match byte {
         b'%' => "%25".to_owned(),
         0x20..=0x7E => char::from(byte).to_string(),

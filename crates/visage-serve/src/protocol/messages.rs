@@ -1,19 +1,19 @@
-//! The messages of the Open Inference Protocol over gRPC, as `prost` types.
+//! Messages of the Open Inference Protocol over gRPC, as `prost` types.
 //!
-//! After `open_inference_grpc.proto` (<https://github.com/kserve/open-inference-protocol>, Apache-2.0): the same names, tags and
-//! types, without the parameters, which mean nothing here. Decoding passes over what is left out.
+//! Names, tags and types follow `open_inference_grpc.proto` (<https://github.com/kserve/open-inference-protocol>, Apache-2.0).
+//! Parameters are left out, as none is supported; decoding skips unknown fields.
 
 use prost::Message;
 
-/// Of a request without content.
+/// A request without fields.
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct Nothing {}
+pub(crate) struct Empty {}
 
-/// Whether the server lives, or it or a model is ready.
+/// The response about liveness or readiness.
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct Yes {
+pub(crate) struct Status {
     #[prost(bool, tag = "1")]
-    pub(crate) yes: bool,
+    pub(crate) is_ok: bool,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -86,7 +86,7 @@ pub(crate) struct InferRequestedOutputTensor {
     pub(crate) name: String,
 }
 
-/// The values of a tensor of one of the types that a model takes.
+/// The values of a tensor, of a type that a model accepts.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct InferTensorContents {
     #[prost(uint32, repeated, tag = "4")]

@@ -1,86 +1,79 @@
-//! What the protocol says of the server and of a model.
+//! Metadata of the server and of models.
 
 use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::OUTPUTS;
-use super::tensors::{FILES, NORMALISED, PIXELS};
-use crate::asked::{Asked, ModelName};
-use crate::attributes::json;
-use crate::description::{any_shape, probabilities};
-use crate::models::Loaded;
-use crate::problem::{Guarded, Unknown};
+use super::inputs::{FILES, NORMALISED, PIXELS};
+use super::outputs::OutputKind;
+use crate::extract::Selection;
+use crate::models::ServedModel;
+use crate::openapi::{ModelErrors, ModelInPath, TokenErrors, any_shape, probabilities};
+use crate::response::json;
 
-/// The server's name.
-pub(crate) const SERVER: &str = "visage";
-/// Its version.
+pub(crate) const SERVER_NAME: &str = "visage";
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
-/// What it knows beyond the protocol.
+/// Supported extensions of the protocol.
 pub(crate) const EXTENSIONS: [&str; 1] = ["binary_tensor_data"];
-/// What models run on.
+/// The framework that the models use.
 pub(crate) const PLATFORM: &str = "visage";
 
 #[derive(Serialize, ToSchema)]
-#[schema(as = ServerMetadata)]
-struct Server {
+struct ServerMetadata {
     name: &'static str,
     version: &'static str,
     extensions: [&'static str; 1],
 }
 
-/// Open Inference Protocol: the server
+/// Open Inference Protocol: server metadata
 #[utoipa::path(
     get,
     path = "/v2",
-    responses((status = 200, body = Server, description = "Name, version and extensions."), Guarded),
+    responses((status = 200, body = ServerMetadata, description = "Name, version and extensions."), TokenErrors),
 )]
 pub(crate) async fn server() -> Response {
-    json(&Server { name: SERVER, version: VERSION, extensions: EXTENSIONS })
+    json(&ServerMetadata { name: SERVER_NAME, version: VERSION, extensions: EXTENSIONS })
 }
 
-/// A tensor that a model takes or gives; -1 is any number of images.
+/// An input or output of a model. In its shape, -1 stands for any number of images.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-#[schema(as = TensorMetadata)]
-pub(crate) struct Tensor {
+pub(crate) struct TensorMetadata {
     pub(crate) name: &'static str,
     pub(crate) datatype: &'static str,
     #[schema(schema_with = any_shape)]
     pub(crate) shape: Vec<i64>,
 }
 
-/// What a model takes: one of these.
-pub(crate) fn inputs(model: &Loaded) -> [Tensor; 3] {
-    let size = model.model.card.preparation.output_size();
+/// The inputs of a model. A request has one of them.
+pub(crate) fn inputs(model: &ServedModel) -> [TensorMetadata; 3] {
+    let size = model.input_size();
     let prepared = vec![-1, size.height as i64, size.width as i64, 3];
     [
-        Tensor { name: FILES, datatype: "BYTES", shape: vec![-1] },
-        Tensor { name: PIXELS, datatype: "UINT8", shape: prepared.clone() },
-        Tensor { name: NORMALISED, datatype: "FP32", shape: prepared },
+        TensorMetadata { name: FILES, datatype: "BYTES", shape: vec![-1] },
+        TensorMetadata { name: PIXELS, datatype: "UINT8", shape: prepared.clone() },
+        TensorMetadata { name: NORMALISED, datatype: "FP32", shape: prepared },
     ]
 }
 
-/// What it gives.
-pub(crate) fn outputs(model: &Loaded) -> [Tensor; 2] {
-    let attributes = model.model.card.attributes.len() as i64;
-    OUTPUTS.map(|wanted| Tensor { name: wanted.output.name(), datatype: "FP32", shape: vec![-1, attributes] })
+/// The outputs of a model.
+pub(crate) fn outputs(model: &ServedModel) -> [TensorMetadata; 2] {
+    let attributes = model.card().attributes.len() as i64;
+    OutputKind::ALL.map(|kind| TensorMetadata { name: kind.name(), datatype: "FP32", shape: vec![-1, attributes] })
 }
 
 #[derive(Serialize, ToSchema)]
-#[schema(as = ModelMetadata)]
-struct Model<'a> {
+struct ModelMetadata<'a> {
     name: &'a str,
     versions: [&'static str; 0],
     platform: &'static str,
-    inputs: [Tensor; 3],
-    outputs: [Tensor; 2],
-    parameters: Parameters<'a>,
+    inputs: [TensorMetadata; 3],
+    outputs: [TensorMetadata; 2],
+    parameters: ModelParameters<'a>,
 }
 
-/// Beside what the protocol has: the names of the outputs' columns, how images are prepared, and the model's notice.
+/// Additions to the protocol: names and thresholds of the outputs' columns, normalisation, and uses to avoid.
 #[derive(Serialize, ToSchema)]
-#[schema(as = ModelParameters)]
-struct Parameters<'a> {
+struct ModelParameters<'a> {
     attributes: &'a [String],
     #[schema(schema_with = probabilities)]
     thresholds: &'a [f32],
@@ -89,30 +82,29 @@ struct Parameters<'a> {
     uses_to_avoid: &'a str,
 }
 
-/// Open Inference Protocol: a model
+/// Open Inference Protocol: model metadata
 #[utoipa::path(
     get,
     path = "/v2/models/{model}",
-    params(("model" = ModelName, Path, description = "Name of a model, as /v1/models lists it.")),
+    params(ModelInPath),
     responses(
         (
             status = 200,
-            body = Model,
-            description = "Its inputs, of which a request gives one, its outputs, and the names of their columns.",
+            body = ModelMetadata,
+            description = "The inputs, of which a request has one, the outputs, and the names of the outputs' columns.",
         ),
-        Unknown,
+        ModelErrors,
     ),
 )]
-pub(crate) async fn model(asked: Asked) -> Response {
-    let model = &asked.model;
-    let card = &model.model.card;
-    json(&Model {
+pub(crate) async fn model(Selection { model, .. }: Selection) -> Response {
+    let card = model.card();
+    json(&ModelMetadata {
         name: &model.name,
         versions: [],
         platform: PLATFORM,
-        inputs: inputs(model),
-        outputs: outputs(model),
-        parameters: Parameters {
+        inputs: inputs(&model),
+        outputs: outputs(&model),
+        parameters: ModelParameters {
             attributes: &card.attributes,
             thresholds: &card.thresholds,
             mean: card.preparation.mean,

@@ -1,4 +1,4 @@
-//! The tensors of an answer.
+//! Output tensors: which of them a request selects, and the response.
 
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
@@ -6,22 +6,24 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use visage_model::ModelOutput;
 
-use super::request::Request;
-use super::{JSON_LENGTH, OUTPUTS};
-use crate::attributes::json;
-use crate::models::Loaded;
+use super::request::{InferRequest, JSON_LENGTH};
+use crate::models::ServedModel;
 use crate::problem::Problem;
+use crate::response::json;
 
-/// An output, FP32 `[images, attributes]`.
+/// An output tensor, FP32 `[images, attributes]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Output {
-    /// With the card's calibration.
+pub(crate) enum OutputKind {
+    /// Calibrated, if the model has a calibration.
     Probabilities,
-    /// Before any.
+    /// Before calibration.
     Logits,
 }
 
-impl Output {
+impl OutputKind {
+    /// All outputs, in the order of a response whose request selects none.
+    pub(crate) const ALL: [Self; 2] = [Self::Probabilities, Self::Logits];
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Probabilities => "probabilities",
@@ -29,110 +31,101 @@ impl Output {
         }
     }
 
-    /// The output of this name.
-    pub(crate) fn named(name: &str) -> Result<Self, Problem> {
-        let [probabilities, logits] = [Self::Probabilities, Self::Logits];
-        [probabilities, logits].into_iter().find(|output| output.name() == name).ok_or_else(|| {
-            Problem::malformed(format!(
-                "there is no output {name:?}: there are {} and {}",
-                probabilities.name(),
-                logits.name()
-            ))
+    fn from_name(name: &str) -> Result<Self, Problem> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(|| {
+            let names = Self::ALL.map(Self::name).join(" and ");
+            Problem::malformed(format!("there is no output {name:?}: there are {names}"))
         })
     }
 
-    pub(crate) fn of(self, answers: &ModelOutput) -> &[f32] {
+    pub(crate) fn values(self, output: &ModelOutput) -> &[f32] {
         match self {
-            Self::Probabilities => &answers.probabilities,
-            Self::Logits => &answers.logits,
+            Self::Probabilities => &output.probabilities,
+            Self::Logits => &output.logits,
         }
     }
 }
 
-/// An output that is asked for.
+/// An output that a request selects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Wanted {
-    pub(crate) output: Output,
-    /// As bytes behind the JSON.
+pub(crate) struct SelectedOutput {
+    pub(crate) kind: OutputKind,
+    /// Whether its values follow the JSON as bytes.
     pub(crate) is_binary: bool,
 }
 
-/// The outputs that a request asks for; all of them if it names none.
-pub(crate) fn wanted(request: &Request) -> Result<Vec<Wanted>, Problem> {
-    let usual = request.parameters.binary_data_output.unwrap_or(false);
+/// The outputs that a request selects; all of them if it names none.
+pub(crate) fn selected(request: &InferRequest) -> Result<Vec<SelectedOutput>, Problem> {
+    let default = request.parameters.binary_data_output.unwrap_or(false);
     if request.outputs.is_empty() {
-        return Ok(OUTPUTS.into_iter().map(|wanted| Wanted { is_binary: usual, ..wanted }).collect());
+        return Ok(OutputKind::ALL.map(|kind| SelectedOutput { kind, is_binary: default }).to_vec());
     }
-    if request.outputs.len() > OUTPUTS.len() {
-        return Err(Problem::malformed("an output is asked for twice"));
+    if request.outputs.len() > OutputKind::ALL.len() {
+        return Err(Problem::malformed("the request selects an output twice"));
     }
-    let wanted = request.outputs.iter().map(|output| {
-        let is_binary = output.parameters.binary_data.unwrap_or(usual);
-        Ok(Wanted { output: Output::named(&output.name)?, is_binary })
+    let selected = request.outputs.iter().map(|output| {
+        let is_binary = output.parameters.binary_data.unwrap_or(default);
+        Ok(SelectedOutput { kind: OutputKind::from_name(&output.name)?, is_binary })
     });
-    wanted.collect()
+    selected.collect()
 }
 
-/// The JSON of an answer.
 #[derive(Serialize, ToSchema)]
-#[schema(as = InferResponse)]
-pub(crate) struct Body<'a> {
+pub(crate) struct InferResponse<'a> {
     model_name: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String)]
     id: Option<&'a str>,
-    outputs: Vec<Tensor<'a>>,
+    outputs: Vec<OutputTensor<'a>>,
 }
 
 #[derive(Serialize, ToSchema)]
-#[schema(as = OutputTensor)]
-struct Tensor<'a> {
+struct OutputTensor<'a> {
     name: &'static str,
     #[schema(pattern = "^FP32$")]
     datatype: &'static str,
     #[schema(min_items = 2, max_items = 2)]
     shape: [usize; 2],
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Parameters)]
-    parameters: Option<Parameters>,
+    #[schema(value_type = OutputParameters)]
+    parameters: Option<OutputParameters>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Vec<f32>)]
     data: Option<&'a [f32]>,
 }
 
 #[derive(Serialize, ToSchema)]
-#[schema(as = OutputParameters)]
-struct Parameters {
+struct OutputParameters {
     binary_data_size: usize,
 }
 
-/// The answer about `images` images.
+/// The response for `images` images.
 pub(crate) fn response(
-    model: &Loaded,
+    model: &ServedModel,
     id: Option<&str>,
     images: usize,
-    answers: &ModelOutput,
-    wanted: &[Wanted],
+    output: &ModelOutput,
+    selected: &[SelectedOutput],
 ) -> Result<Response, Problem> {
-    let shape = [images, model.model.card.attributes.len()];
-    let tensor = |&Wanted { output, is_binary }: &Wanted| {
-        let values = output.of(answers);
-        Tensor {
-            name: output.name(),
+    let shape = [images, model.card().attributes.len()];
+    let tensor = |&SelectedOutput { kind, is_binary }: &SelectedOutput| {
+        let values = kind.values(output);
+        OutputTensor {
+            name: kind.name(),
             datatype: "FP32",
             shape,
-            parameters: is_binary.then_some(Parameters { binary_data_size: size_of_val(values) }),
+            parameters: is_binary.then_some(OutputParameters { binary_data_size: size_of_val(values) }),
             data: (!is_binary).then_some(values),
         }
     };
-    let body = Body { model_name: &model.name, id, outputs: wanted.iter().map(tensor).collect() };
-    if wanted.iter().all(|wanted| !wanted.is_binary) {
+    let body = InferResponse { model_name: &model.name, id, outputs: selected.iter().map(tensor).collect() };
+    if selected.iter().all(|selected| !selected.is_binary) {
         return Ok(json(&body));
     }
     let mut bytes = serde_json::to_vec(&body).map_err(|_| Problem::bug())?;
     let length = bytes.len().to_string();
-    for Wanted { output, .. } in wanted.iter().filter(|wanted| wanted.is_binary) {
-        bytes.extend(output.of(answers).iter().flat_map(|value| value.to_le_bytes()));
+    for SelectedOutput { kind, .. } in selected.iter().filter(|selected| selected.is_binary) {
+        bytes.extend(kind.values(output).iter().flat_map(|value| value.to_le_bytes()));
     }
     Ok(([(header::CONTENT_TYPE.as_str(), "application/octet-stream"), (JSON_LENGTH, &length)], bytes).into_response())
 }

@@ -1,4 +1,4 @@
-//! An inference request as it comes: JSON, and behind it the tensors that are given as bytes.
+//! The body of an inference request: JSON, followed by the data of binary tensors.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,104 +10,102 @@ use utoipa::openapi::schema::{AnyOfBuilder, ArrayBuilder, ObjectBuilder, Type};
 use utoipa::openapi::{Ref, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::description::whole_shape;
+use crate::openapi::nonempty_shape;
 use crate::problem::Problem;
 
-/// What is asked.
+/// The header with the number of JSON bytes in a body. Binary data follows them.
+pub(crate) const JSON_LENGTH: &str = "inference-header-content-length";
+
 #[derive(Debug, Deserialize, ToSchema)]
-#[schema(as = InferRequest)]
-pub(crate) struct Request {
+pub(crate) struct InferRequest {
     #[schema(value_type = String, required = false)]
     pub(crate) id: Option<String>,
     #[serde(default)]
-    pub(crate) parameters: Parameters,
+    pub(crate) parameters: RequestParameters,
     #[schema(min_items = 1, max_items = 1)]
-    pub(crate) inputs: Vec<Input>,
+    pub(crate) inputs: Vec<RequestInput>,
     #[serde(default)]
     #[schema(max_items = 2)]
-    pub(crate) outputs: Vec<Output>,
+    pub(crate) outputs: Vec<RequestOutput>,
 }
 
-/// A tensor that is given.
+/// An input tensor.
 #[derive(Debug, Deserialize, ToSchema)]
-#[schema(as = RequestInput)]
-pub(crate) struct Input {
+pub(crate) struct RequestInput {
     #[schema(pattern = "^(images|pixels|normalised)$")]
     pub(crate) name: String,
-    #[schema(schema_with = whole_shape)]
+    #[schema(schema_with = nonempty_shape)]
     pub(crate) shape: Vec<usize>,
     #[schema(pattern = "^(BYTES|UINT8|FP32)$")]
     pub(crate) datatype: String,
     #[serde(default)]
-    pub(crate) parameters: Parameters,
+    pub(crate) parameters: RequestParameters,
     #[serde(default)]
     #[schema(value_type = Data)]
     pub(crate) data: Option<Data>,
-    /// What follows the JSON, where the tensor is given so.
+    /// Binary data from behind the JSON.
     #[serde(skip)]
     pub(crate) bytes: Option<Bytes>,
 }
 
-/// A tensor that is asked for.
+/// An output tensor that the request selects.
 #[derive(Debug, Deserialize, ToSchema)]
-#[schema(as = RequestOutput)]
-pub(crate) struct Output {
+pub(crate) struct RequestOutput {
     #[schema(pattern = "^(probabilities|logits)$")]
     pub(crate) name: String,
     #[serde(default)]
-    pub(crate) parameters: Parameters,
+    pub(crate) parameters: RequestParameters,
 }
 
-/// The parameters that mean something here; others are passed over, but for those that would change the answer.
+/// The supported parameters. Unknown ones are ignored, except those that would change the meaning of the response.
 #[derive(Debug, Default, Deserialize, ToSchema)]
-#[schema(as = RequestParameters)]
-pub(crate) struct Parameters {
-    /// Of an input: how many bytes of those behind the JSON are its.
+pub(crate) struct RequestParameters {
+    /// Of an input: number of bytes of its binary data.
     #[serde(default)]
     #[schema(value_type = usize)]
     pub(crate) binary_data_size: Option<usize>,
-    /// Of an output: whether it is wanted as bytes.
+    /// Of an output: whether to return it as binary data.
     #[serde(default)]
     #[schema(value_type = bool)]
     pub(crate) binary_data: Option<bool>,
-    /// Of a request: whether outputs are wanted as bytes.
+    /// Of a request: whether to return outputs as binary data by default.
     #[serde(default)]
     #[schema(value_type = bool)]
     pub(crate) binary_data_output: Option<bool>,
-    /// Triton's own.
+    /// An extension of Triton that is refused.
     #[serde(default)]
     #[schema(ignore)]
     shared_memory_region: Option<serde::de::IgnoredAny>,
-    /// Triton's own.
+    /// An extension of Triton that is refused.
     #[serde(default)]
     #[schema(ignore)]
     classification: Option<serde::de::IgnoredAny>,
 }
 
-impl Parameters {
+impl RequestParameters {
     fn check(&self) -> Result<(), Problem> {
         if self.shared_memory_region.is_some() {
             return Err(Problem::malformed("shared memory is not supported: send the data itself"));
         }
         if self.classification.is_some() {
             return Err(Problem::malformed(
-                "the classification extension is not supported: its answers exclude one another, these do not",
+                "the classification extension is not supported: it ranks exclusive classes, and attributes are independent",
             ));
         }
         Ok(())
     }
 }
 
-/// Reads the body of a request, of which the first `json_length` bytes are JSON, or all.
-pub(crate) fn read(body: &Bytes, json_length: Option<usize>) -> Result<Request, Problem> {
+/// Parses a body, of which the first `json_length` bytes are JSON, or all.
+pub(crate) fn parse(body: &Bytes, json_length: Option<usize>) -> Result<InferRequest, Problem> {
     let json_length = json_length.unwrap_or(body.len());
     let Some((json, _)) = body.split_at_checked(json_length) else {
         return Err(Problem::malformed(format!(
-            "the body has {} bytes, and {json_length} of JSON are announced",
+            "the body has {} bytes, but {JSON_LENGTH} is {json_length}",
             body.len()
         )));
     };
-    let mut request: Request = serde_json::from_slice(json)
+    let mut request: InferRequest = serde_json::from_slice(json)
         .map_err(|error| Problem::malformed(format!("this is not an inference request: {error}")))?;
     request.parameters.check()?;
     request.outputs.iter().try_for_each(|output| output.parameters.check())?;
@@ -117,37 +115,40 @@ pub(crate) fn read(body: &Bytes, json_length: Option<usize>) -> Result<Request, 
         let Some(size) = input.parameters.binary_data_size else { continue };
         if size > rest.len() {
             return Err(Problem::malformed(format!(
-                "input {} announces {size} bytes, of which {} are there",
+                "input {} declares {size} bytes of binary data, but {} follow",
                 input.name,
                 rest.len()
             )));
         }
         if input.data.is_some() {
-            return Err(Problem::malformed(format!("input {} is given twice: as data and as bytes", input.name)));
+            return Err(Problem::malformed(format!(
+                "input {} is given twice: as JSON data and as binary data",
+                input.name
+            )));
         }
         input.bytes = Some(rest.split_to(size));
     }
     if !rest.is_empty() {
-        return Err(Problem::malformed(format!("{} bytes follow that belong to no input", rest.len())));
+        return Err(Problem::malformed(format!("{} bytes follow the data of the last input", rest.len())));
     }
     Ok(request)
 }
 
-/// The values of a tensor, flat or in rows of rows, in their order.
+/// The values of a tensor in row-major order. In JSON they may be flat or nested.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Data {
     Numbers(Vec<f32>),
-    Texts(Vec<String>),
+    Strings(Vec<String>),
 }
 
 impl<'de> Deserialize<'de> for Data {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut values = Values::default();
-        deserializer.deserialize_seq(Rows(&mut values))?;
-        match (values.numbers.is_empty(), values.texts.is_empty()) {
+        deserializer.deserialize_seq(Array(&mut values))?;
+        match (values.numbers.is_empty(), values.strings.is_empty()) {
             (_, true) => Ok(Self::Numbers(values.numbers)),
-            (true, false) => Ok(Self::Texts(values.texts)),
-            (false, false) => Err(Error::custom("numbers and texts in one tensor")),
+            (true, false) => Ok(Self::Strings(values.strings)),
+            (false, false) => Err(Error::custom("numbers and strings in one tensor")),
         }
     }
 }
@@ -157,8 +158,8 @@ impl PartialSchema for Data {
         let one = |kind| ObjectBuilder::new().schema_type(kind);
         let row = Ref::from_schema_name(Self::name());
         let items = AnyOfBuilder::new().item(one(Type::Number)).item(one(Type::String)).item(row);
-        let described = "Values, flat or in rows of rows: numbers, or texts in base64.";
-        ArrayBuilder::new().items(items).description(Some(described)).into()
+        let description = "Values, flat or nested: numbers, or strings in base64.";
+        ArrayBuilder::new().items(items).description(Some(description)).into()
     }
 }
 
@@ -171,17 +172,17 @@ impl ToSchema for Data {
 #[derive(Default)]
 struct Values {
     numbers: Vec<f32>,
-    texts: Vec<String>,
+    strings: Vec<String>,
 }
 
-/// Reads an array into the values.
-struct Rows<'a>(&'a mut Values);
+/// Flattens an array into the values.
+struct Array<'a>(&'a mut Values);
 
-impl<'de> Visitor<'de> for Rows<'_> {
+impl<'de> Visitor<'de> for Array<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an array of numbers or of texts")
+        f.write_str("an array of numbers or strings")
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<(), A::Error> {
@@ -190,7 +191,7 @@ impl<'de> Visitor<'de> for Rows<'_> {
     }
 }
 
-/// Reads what is in an array: a value, or another array.
+/// Reads an element of an array: a value or another array.
 struct Element<'a>(&'a mut Values);
 
 impl<'de> serde::de::DeserializeSeed<'de> for Element<'_> {
@@ -205,7 +206,7 @@ impl<'de> Visitor<'de> for Element<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a number, a text or an array of them")
+        f.write_str("a number, a string or an array of them")
     }
 
     fn visit_f64<E: Error>(self, value: f64) -> Result<(), E> {
@@ -222,12 +223,12 @@ impl<'de> Visitor<'de> for Element<'_> {
     }
 
     fn visit_str<E: Error>(self, value: &str) -> Result<(), E> {
-        self.0.texts.push(value.to_owned());
+        self.0.strings.push(value.to_owned());
         Ok(())
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, array: A) -> Result<(), A::Error> {
-        Rows(self.0).visit_seq(array)
+        Array(self.0).visit_seq(array)
     }
 }
 
@@ -237,35 +238,35 @@ mod tests {
 
     const HEAD: &str = r#"{"inputs":[{"name":"a","shape":[2],"datatype":"FP32""#;
 
-    fn read(json: &str, bytes: &[u8]) -> Result<Request, String> {
+    fn read(json: &str, bytes: &[u8]) -> Result<InferRequest, String> {
         let body = Bytes::from([json.as_bytes(), bytes].concat());
-        super::read(&body, (!bytes.is_empty()).then_some(json.len())).map_err(|problem| problem.detail().to_owned())
+        parse(&body, (!bytes.is_empty()).then_some(json.len())).map_err(|problem| problem.detail().to_owned())
     }
 
     #[test]
-    fn rows_of_rows_are_flat() {
+    fn nested_arrays_are_flattened() {
         let data =
             |text: &str| read(&format!(r#"{HEAD},"data":{text}}}]}}"#), &[]).map(|mut r| r.inputs.remove(0).data);
         assert_eq!(data("[[1,2.5],[[-3]],[]]"), Ok(Some(Data::Numbers(vec![1.0, 2.5, -3.0]))));
-        assert_eq!(data(r#"["a",["b"]]"#), Ok(Some(Data::Texts(vec!["a".into(), "b".into()]))));
+        assert_eq!(data(r#"["a",["b"]]"#), Ok(Some(Data::Strings(vec!["a".into(), "b".into()]))));
         for wrong in ["3", "[null]", "[true]", r#"[1,"a"]"#, &"[".repeat(100_000), r#"[{"a":1}]"#] {
             assert!(data(wrong).is_err(), "{wrong}");
         }
     }
 
     #[test]
-    fn bytes_behind_the_json_are_dealt_out() {
+    fn binary_data_is_assigned_to_inputs() {
         let two = r#","parameters":{"binary_data_size":2}},{"name":"b","shape":[1],"datatype":"UINT8","parameters":{"binary_data_size":1}}]}"#;
         let request = read(&format!("{HEAD}{two}"), b"xyz").unwrap();
         assert_eq!(request.inputs[0].bytes.as_deref(), Some(&b"xy"[..]));
         assert_eq!(request.inputs[1].bytes.as_deref(), Some(&b"z"[..]));
         let error = |json: &str, bytes: &[u8]| read(json, bytes).unwrap_err();
         assert!(error(&format!("{HEAD}{two}"), b"xyzz").contains("1 bytes follow"));
-        assert!(error(&format!("{HEAD}{two}"), b"xy").contains("announces 1 bytes, of which 0"));
+        assert!(error(&format!("{HEAD}{two}"), b"xy").contains("declares 1 bytes of binary data, but 0 follow"));
         assert!(
             error(&format!(r#"{HEAD},"data":[1],"parameters":{{"binary_data_size":1}}}}]}}"#), b"x").contains("twice")
         );
-        let beyond = super::read(&Bytes::from_static(b"{}"), Some(3)).unwrap_err();
-        assert!(beyond.detail().contains("2 bytes, and 3 of JSON"));
+        let beyond = parse(&Bytes::from_static(b"{}"), Some(3)).unwrap_err();
+        assert!(beyond.detail().contains("2 bytes, but inference-header-content-length is 3"));
     }
 }

@@ -21,7 +21,7 @@ fn doubtful_labels_and_duplicates_are_listed() {
 
     let out = folder.path().join("audit");
     let audit = format!("audit {} --data {} --split test --out {}", run.display(), other.display(), out.display());
-    let told = line(&format!("{audit} --share 0.5")).done();
+    let output = line(&format!("{audit} --share 0.5")).done();
     for expected in [
         "labels of 17 images",
         "the most doubtful labels",
@@ -29,7 +29,7 @@ fn doubtful_labels_and_duplicates_are_listed() {
         "too rare to say anything",
         "1 pair of duplicate images, 1 with labels that contradict",
     ] {
-        assert!(told.contains(expected), "{expected:?} in\n{told}");
+        assert!(output.contains(expected), "{expected:?} in\n{output}");
     }
     // 17 labels of Red, and 14 of Bright: half of them.
     let labels = fs::read_to_string(out.join("audit-labels.csv")).unwrap();
@@ -103,10 +103,10 @@ fn cross_validation_audits_every_image() {
         faces.display(),
         out.display()
     );
-    let told = line(&audit).done();
+    let output = line(&audit).done();
     assert!(
-        told.contains("labels of 400 images") && told.contains("by 3 models of recipe baseline, each on"),
-        "{told}"
+        output.contains("labels of 400 images") && output.contains("by 3 models of recipe baseline, each on"),
+        "{output}"
     );
     let read = || fs::read_to_string(out.join("audit-labels.csv")).unwrap();
     let labels = read();

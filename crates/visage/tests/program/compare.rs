@@ -40,11 +40,14 @@ fn runs_are_compared_side_by_side() {
     assert_eq!(json, line(&format!("compare {run} {} --json", never.display())).json(), "the same draws each time");
 
     // Nothing is published on squares.
-    let told = line(&format!("compare {run} {} --published", never.display())).done();
-    assert!(told.contains("there are no published results for these attributes"), "{told}");
+    let output = line(&format!("compare {run} {} --published", never.display())).done();
+    assert!(output.contains("there are no published results for these attributes"), "{output}");
     fs::remove_file(folder.path().join("never.predictions.safetensors")).unwrap();
-    let told = line(&format!("compare {run} {}", never.display())).done();
-    assert!(told.contains("no intervals and no tests") && told.contains("of never.json; evaluate again"), "{told}");
+    let output = line(&format!("compare {run} {}", never.display())).done();
+    assert!(
+        output.contains("no intervals and no tests") && output.contains("of never.json; evaluate again"),
+        "{output}"
+    );
     let garbage = folder.path().join("never.predictions.safetensors");
     fs::write(&garbage, b"garbage").unwrap();
     let error = line(&format!("compare {run} {}", never.display())).failed(1);
@@ -72,11 +75,11 @@ fn runs_on_other_data_are_compared_on_common_images_or_refused() {
     let fewer: Vec<&str> = table.lines().filter(|line| !line.contains("80.png") && !line.contains("81.png")).collect();
     fs::write(other.join("labels.csv"), fewer.join("\n")).unwrap();
     evaluate(&other, &out("fewer.json"));
-    let told = line(&format!("compare {} {}", out("all.json"), out("fewer.json"))).done();
+    let output = line(&format!("compare {} {}", out("all.json"), out("fewer.json"))).done();
     for expected in
         ["on 14 images", "all.json without 2 images: not every run was evaluated on them", "no significant difference"]
     {
-        assert!(told.contains(expected), "{expected:?} in\n{told}");
+        assert!(output.contains(expected), "{expected:?} in\n{output}");
     }
     fs::remove_file(out("fewer.predictions.safetensors")).unwrap();
     let error = line(&format!("compare {} {}", out("all.json"), out("fewer.json"))).failed(1);
@@ -95,7 +98,7 @@ fn runs_on_other_data_are_compared_on_common_images_or_refused() {
 fn published_results_are_shown_beside_the_runs() {
     let (run, data) = (faces_run().display(), faces().display());
     line(&format!("evaluate {run} --data {data}")).done();
-    let told = line(&format!("compare {run} {run} --published --attributes")).done();
+    let output = line(&format!("compare {run} {run} --published --attributes")).done();
     for expected in [
         "original ResNet-18 (published)",
         "original EfficientNet-B0 (published)",
@@ -103,10 +106,10 @@ fn published_results_are_shown_beside_the_runs() {
         "Mustache: original EfficientNet-B0 (published) collapses",
         "CelebA's test split, not for these images",
     ] {
-        assert!(told.contains(expected), "{expected:?} in\n{told}");
+        assert!(output.contains(expected), "{expected:?} in\n{output}");
     }
     // The mean of the original project's figures, as published.
-    assert!(told.lines().any(|line| line.contains("original ResNet-18") && line.contains("0.8814")), "{told}");
+    assert!(output.lines().any(|line| line.contains("original ResNet-18") && line.contains("0.8814")), "{output}");
 }
 
 #[test]

@@ -117,16 +117,19 @@ fn a_text_column_makes_groups() {
     let labels = folder.path().join("labels.csv");
     fs::write(&labels, with_column.collect::<String>()).unwrap();
     let (run, data) = (run().0.display(), labels.display());
-    let told = line(&format!("data inspect {data}")).done();
-    assert!(told.contains("2 attributes") && told.contains("Text columns, for `visage evaluate --group-by`"), "{told}");
-    assert!(told.contains("30-44") && told.contains("and 76 more"), "{told}");
+    let output = line(&format!("data inspect {data}")).done();
+    assert!(
+        output.contains("2 attributes") && output.contains("Text columns, for `visage evaluate --group-by`"),
+        "{output}"
+    );
+    assert!(output.contains("30-44") && output.contains("and 76 more"), "{output}");
 
     let evaluate = format!("evaluate {run} --data {data} --out {}", folder.path().join("m.json").display());
     let found = line(&format!("{evaluate} --group-by age_band,Red --json")).json();
     let groups = found["groups"].as_array().unwrap();
-    let told: Vec<(&str, u64)> =
+    let output: Vec<(&str, u64)> =
         groups.iter().map(|group| (group["value"].as_str().unwrap(), group["images"].as_u64().unwrap())).collect();
-    assert_eq!(told, [("18-29", 4), ("30-44", 4), ("45+", 4), ("present", 8), ("absent", 8)]);
+    assert_eq!(output, [("18-29", 4), ("30-44", 4), ("45+", 4), ("present", 8), ("absent", 8)]);
     // Three values against the others, by three criteria, each a mean and two attributes; then Red by one less.
     assert_eq!(found["gaps"].as_array().unwrap().len(), 3 * 3 * 3 + 3 * 2);
     assert_eq!(found["gaps"][0]["other"], "the others");
@@ -188,8 +191,11 @@ fn broken_rules_are_counted_and_consistent_predictions_break_none() {
     let beardless =
         consistent["attributes"].as_array().unwrap().iter().find(|each| each["attribute"] == "No_Beard").unwrap();
     assert!(rate(goatee) + rate(beardless) <= 1.0 + 1e-9, "{goatee} {beardless}");
-    let told = line(&format!("{evaluate} --consistent")).done();
-    assert!(told.contains("consistent predictions beside the plain ones; they differ on 12 of 12 images"), "{told}");
+    let output = line(&format!("{evaluate} --consistent")).done();
+    assert!(
+        output.contains("consistent predictions beside the plain ones; they differ on 12 of 12 images"),
+        "{output}"
+    );
     let error =
         line(&format!("evaluate {} --data {} --consistent", crate::fixture::run().0.display(), squares().display()))
             .failed(1);
@@ -197,8 +203,8 @@ fn broken_rules_are_counted_and_consistent_predictions_break_none() {
 
     let rules = folder.path().join("rules.toml");
     fs::write(&rules, "rules = [\"Male => not Male\", \"not Smiling => Young\"]").unwrap();
-    let told = line(&format!("{evaluate} --rules {}", rules.display())).done();
-    assert!(told.contains("not Smiling => Young"), "{told}");
+    let output = line(&format!("{evaluate} --rules {}", rules.display())).done();
+    assert!(output.contains("not Smiling => Young"), "{output}");
     let images = faces().join("Img/img_align_celeba");
     let predict = format!("predict {run} {} --consistent --format csv", images.display());
     let answers = line(&format!("{predict} --rules {}", rules.display())).done();

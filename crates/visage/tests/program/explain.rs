@@ -15,10 +15,10 @@ fn heat_maps_are_written_as_pictures_and_as_a_page() {
         ("layer-cam", "LayerCAM ("),
     ] {
         let command = format!("explain {model} {} --attribute Red --attribute Bright", image.display());
-        let told = line(&format!("{command} --method {method} --out {}", out.display())).done();
-        let lines: Vec<&str> = told.lines().collect();
-        assert!(lines[0].starts_with("Attribute") && lines.len() == 3, "{told}");
-        assert!(lines[1].starts_with("Red") && lines[1].ends_with("Red.png"), "in the order of the options: {told}");
+        let output = line(&format!("{command} --method {method} --out {}", out.display())).done();
+        let lines: Vec<&str> = output.lines().collect();
+        assert!(lines[0].starts_with("Attribute") && lines.len() == 3, "{output}");
+        assert!(lines[1].starts_with("Red") && lines[1].ends_with("Red.png"), "in the order of the options: {output}");
         for name in ["Red", "Bright"] {
             let picture = image::open(out.join(format!("{name}.png"))).unwrap();
             assert_eq!((picture.width(), picture.height()), (320, 320), "32 pixels, enlarged");
@@ -35,15 +35,15 @@ fn by_default_the_predicted_attributes_are_explained() {
     let (folder, model) = (folder(), run().0.display());
     let image = squares().join("images/02.png");
     let answers = line(&format!("predict {model} {}", image.display())).done();
-    let told = line(&format!("explain {model} {} --out {}", image.display(), folder.path().display())).done();
-    let explained: Vec<&str> = told.lines().skip(1).filter_map(|line| line.split_whitespace().next()).collect();
+    let output = line(&format!("explain {model} {} --out {}", image.display(), folder.path().display())).done();
+    let explained: Vec<&str> = output.lines().skip(1).filter_map(|line| line.split_whitespace().next()).collect();
     let present: Vec<&str> =
         ["Red", "Bright"].into_iter().filter(|name| answers.contains(&format!("{name} 0."))).collect();
     if present.is_empty() {
-        assert_eq!(explained.len(), 1, "the most probable: {told}");
+        assert_eq!(explained.len(), 1, "the most probable: {output}");
     } else {
-        assert_eq!(explained.len(), present.len(), "{answers}\n{told}");
-        assert!(present.iter().all(|name| explained.contains(name)), "{answers}\n{told}");
+        assert_eq!(explained.len(), present.len(), "{answers}\n{output}");
+        assert!(present.iter().all(|name| explained.contains(name)), "{answers}\n{output}");
     }
 }
 

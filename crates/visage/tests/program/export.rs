@@ -10,9 +10,9 @@ fn an_onnx_file_is_checked_and_written() {
     for raw in ["", "--raw-images"] {
         let out = folder.path().join("model.onnx");
         let ran = line(&format!("export {model} --format onnx --out {} {raw}", out.display()));
-        let told = ran.stderr.clone();
+        let output = ran.stderr.clone();
         ran.done();
-        assert!(told.contains("checked on 4 sample images"), "{told}");
+        assert!(output.contains("checked on 4 sample images"), "{output}");
         let bytes = fs::read(&out).unwrap();
         for text in ["uses_to_avoid", "\"Red\"", "probabilities", "logits"] {
             assert!(bytes.windows(text.len()).any(|window| window == text.as_bytes()), "{text}");
@@ -27,8 +27,8 @@ fn visage_reads_the_state_dicts_it_writes() {
     for extension in ["pth", "safetensors"] {
         let out = folder.path().join(format!("model.{extension}"));
         line(&format!("export {model} --format torch --out {}", out.display())).done();
-        let told = line(&format!("weights {}", out.display())).done();
-        assert!(told.contains("efficientnet-lite0"), "{told}");
+        let output = line(&format!("weights {}", out.display())).done();
+        assert!(output.contains("efficientnet-lite0"), "{output}");
     }
     // The safetensors file contains the card, so it is still a model file.
     let predict = |model: &str| {
@@ -54,22 +54,23 @@ fn an_int8_graph_is_evaluated_beside_the_float_one() {
     let (folder, model, data) = (folder(), run().0.display(), squares().display());
     let [float, int8] = ["float.onnx", "int8.onnx"].map(|name| folder.path().join(name));
     line(&format!("export {model} --format onnx --out {}", float.display())).done();
-    let told = line(&format!("export {model} --format onnx --int8 --data {data} --out {}", int8.display())).done();
+    let output = line(&format!("export {model} --format onnx --int8 --data {data} --out {}", int8.display())).done();
     assert!(
-        told.starts_with("in int8, calibrated on 16 images of the validation split, evaluated on 16 of the test split")
+        output
+            .starts_with("in int8, calibrated on 16 images of the validation split, evaluated on 16 of the test split")
     );
-    let most = told.lines().next().unwrap().rsplit(' ').nth(2).unwrap().parse::<f64>();
-    assert!(most.is_ok_and(|most| most < 0.05), "{told}");
+    let most = output.lines().next().unwrap().rsplit(' ').nth(2).unwrap().parse::<f64>();
+    assert!(most.is_ok_and(|most| most < 0.05), "{output}");
     let cells = |name: &str| -> Vec<f64> {
-        let row = told.lines().find(|line| line.starts_with(name)).unwrap();
+        let row = output.lines().find(|line| line.starts_with(name)).unwrap();
         row.split_whitespace().rev().take(3).map(|cell| cell.parse().unwrap()).collect()
     };
-    let [difference, after, before] = cells("Accuracy")[..] else { panic!("{told}") };
-    assert!((after - before - difference).abs() < 2e-4, "{told}");
+    let [difference, after, before] = cells("Accuracy")[..] else { panic!("{output}") };
+    assert!((after - before - difference).abs() < 2e-4, "{output}");
     // The float model has the metrics of `evaluate`.
     let evaluated = line(&format!("evaluate {model} --data {data} --json")).json();
     let expected = evaluated["macro_average"]["accuracy"].as_f64().unwrap();
-    assert!((before - expected).abs() < 1e-4, "{told}");
+    assert!((before - expected).abs() < 1e-4, "{output}");
     let [float, int8] = [float, int8].map(|path| fs::read(path).unwrap());
     assert!(int8.len() * 3 < float.len(), "{} {}", int8.len(), float.len());
     assert!(int8.windows(16).any(|window| window == b"DequantizeLinear"));

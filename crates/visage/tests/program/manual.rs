@@ -14,7 +14,7 @@ fn every_shell_has_a_completion_script() {
         ("powershell", "Register-"),
     ] {
         let script = line(&format!("completions {shell}")).done();
-        assert!(script.contains(marker) && script.contains("lr-find") && script.contains("--tensorboard"), "{shell}");
+        assert!(script.contains(marker) && script.contains("lr-find") && script.contains("tensorboard"), "{shell}");
     }
     assert!(line("completions csh").failed(2).contains("csh"));
 }

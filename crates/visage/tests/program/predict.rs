@@ -120,12 +120,12 @@ fn attributes_and_thresholds_are_selected() {
     assert!(predict("--threshold 1").done().ends_with("(none of its attributes)\n"));
     assert_eq!(answers("--threshold 0")["attributes"]["Red"]["present"], true);
 
-    for (options, code, told) in [
+    for (options, code, expected) in [
         ("--only Blue", 1, "has no attribute \"Blue\"\n  help: it has Red, Bright"),
         ("--top 1 --format csv", 2, "--top goes with --format table or json"),
     ] {
         let error = predict(options).failed(code);
-        assert!(error.contains(told), "{error}");
+        assert!(error.contains(expected), "{error}");
     }
 }
 
@@ -183,9 +183,9 @@ fn images_in_an_archive_are_predicted_like_those_in_a_folder() {
     // The same on resuming, for which the first image is predicted again.
     let command = format!("predict {model} {} --output {}", zip.display(), folder.path().join("rows.csv").display());
     line(&command).done();
-    let told = line(&command);
-    assert!(told.stderr.contains("added 0 rows to ") && told.stderr.contains(", which had 2"), "{}", told.stderr);
-    told.done();
+    let ran = line(&command);
+    assert!(ran.stderr.contains("added 0 rows to ") && ran.stderr.contains(", which had 2"), "{}", ran.stderr);
+    ran.done();
 
     fs::write(&zip, b"<html>quota exceeded").unwrap();
     let error = line(&format!("predict {model} {}", zip.display())).failed(1);
@@ -201,22 +201,22 @@ fn an_interrupted_output_file_is_resumed() {
         let whole = line(&format!("predict {model} {} --format {format}", images.display())).done();
         // The extension selects the format.
         let command = format!("predict {model} {} --output {}", images.display(), path.display());
-        let told = line(&command);
-        assert!(told.stderr.contains("wrote 96 rows to "), "{}", told.stderr);
-        assert_eq!(told.done(), "", "rows are in the file alone");
+        let ran = line(&command);
+        assert!(ran.stderr.contains("wrote 96 rows to "), "{}", ran.stderr);
+        assert_eq!(ran.done(), "", "rows are in the file alone");
         assert_eq!(fs::read_to_string(&path).unwrap(), whole);
 
         // Cut within the row of the twentieth image: that row is dropped and written again, and no other is.
         let cut = whole.find("19.png").unwrap() + "19.png".len() + 4;
         fs::write(&path, &whole[..cut]).unwrap();
-        let told = line(&command);
-        assert!(told.stderr.contains("added 77 rows to ") && told.stderr.contains(", which had 19"), "{}", told.stderr);
-        told.done();
+        let ran = line(&command);
+        assert!(ran.stderr.contains("added 77 rows to ") && ran.stderr.contains(", which had 19"), "{}", ran.stderr);
+        ran.done();
         assert_eq!(fs::read_to_string(&path).unwrap(), whole, "in their order");
 
-        let told = line(&command);
-        assert!(told.stderr.contains("added 0 rows to ") && told.stderr.contains(", which had 96"), "{}", told.stderr);
-        told.done();
+        let ran = line(&command);
+        assert!(ran.stderr.contains("added 0 rows to ") && ran.stderr.contains(", which had 96"), "{}", ran.stderr);
+        ran.done();
         assert_eq!(fs::read_to_string(&path).unwrap(), whole);
         assert!(fs::read_dir(folder.path()).unwrap().count() <= 3, "nothing is left beside them");
 
@@ -244,9 +244,9 @@ fn new_and_repaired_images_are_added() {
     assert!(error.contains("1 of 3 images could not be used"), "{error}");
     add("a.png");
     add("c.png");
-    let told = line(&command);
-    assert!(told.stderr.contains("added 2 rows to ") && told.stderr.contains(", which had 2"), "{}", told.stderr);
-    told.done();
+    let ran = line(&command);
+    assert!(ran.stderr.contains("added 2 rows to ") && ran.stderr.contains(", which had 2"), "{}", ran.stderr);
+    ran.done();
     let mut csv = csv::Reader::from_path(&path).unwrap();
     let names: Vec<String> = csv.records().map(|row| row.unwrap()[0].rsplit('/').next().unwrap().to_owned()).collect();
     assert_eq!(names, ["b.png", "d, \"quoted\"\n.png", "a.png", "c.png"]);
@@ -262,9 +262,9 @@ fn parquet_is_written_at_the_end() {
     // The rows that an interrupted command collected.
     let waiting = folder.path().join("rows.parquet.rows.csv");
     fs::write(&waiting, &csv[..csv.len() / 2]).unwrap();
-    let told = line(&command);
-    assert!(told.stderr.contains("rows.parquet, which had "), "{}", told.stderr);
-    told.done();
+    let ran = line(&command);
+    assert!(ran.stderr.contains("rows.parquet, which had "), "{}", ran.stderr);
+    ran.done();
     assert!(!waiting.exists());
 
     let reader = SerializedFileReader::new(fs::File::open(&path).unwrap()).unwrap();

@@ -10,8 +10,8 @@ fn a_run_becomes_one_page_and_its_figures() {
     line(&format!("evaluate {run} --data {data}")).done();
     let folder = folder();
     let out = folder.path().join("out");
-    let told = line(&format!("report {run} --out {} --gallery", out.display())).done();
-    assert!(told.contains("report.html") && told.contains("figures"), "{told}");
+    let output = line(&format!("report {run} --out {} --gallery", out.display())).done();
+    assert!(output.contains("report.html") && output.contains("figures"), "{output}");
 
     let page = fs::read_to_string(out.join("report.html")).unwrap();
     for expected in [

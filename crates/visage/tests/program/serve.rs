@@ -99,11 +99,11 @@ impl Answer {
 
     /// The detail of a problem response of this status.
     fn problem(&self, status: u16) -> String {
-        let told = self.json();
-        assert_eq!((self.status, &told["status"]), (status, &json!(status)), "{told}");
+        let output = self.json();
+        assert_eq!((self.status, &output["status"]), (status, &json!(status)), "{output}");
         assert!(self.head.contains("content-type: application/problem+json"), "{}", self.head);
-        assert_eq!(told["error"], told["detail"], "as the Open Inference Protocol has it");
-        told["detail"].as_str().unwrap().to_owned()
+        assert_eq!(output["error"], output["detail"], "as the Open Inference Protocol has it");
+        output["detail"].as_str().unwrap().to_owned()
     }
 }
 
@@ -115,8 +115,8 @@ fn square(number: usize) -> Vec<u8> {
 /// The output of `visage predict` for a square.
 fn predicted(number: usize) -> Value {
     let image = squares().join(format!("images/{number:02}.png"));
-    let told = line(&format!("predict {} {} --format json", run().0.display(), image.display())).json();
-    told["attributes"].clone()
+    let output = line(&format!("predict {} {} --format json", run().0.display(), image.display())).json();
+    output["attributes"].clone()
 }
 
 fn assert_near(a: &Value, b: &Value) {
@@ -193,18 +193,18 @@ fn the_open_inference_protocol_takes_images_in_every_form() {
     };
     let files = [&(file.len() as u32).to_le_bytes()[..], &file].concat();
     let size = json!({"binary_data_size": files.len()});
-    let asked = [
+    let responses = [
         infer(json!({"name": "images", "datatype": "BYTES", "shape": [1], "parameters": size}), &files),
         infer(json!({"name": "pixels", "datatype": "UINT8", "shape": [1, 32, 32, 3], "data": pixels}), b""),
         infer(json!({"name": "normalised", "datatype": "FP32", "shape": [1, 32, 32, 3], "data": normalised}), b""),
         infer(json!({"name": "normalised", "datatype": "FP32", "shape": [1, 3, 32, 32], "data": planes}), b""),
     ];
-    for answer in asked {
-        let told = answer.json();
-        assert_eq!((&told["id"], &told["outputs"][0]["shape"]), (&json!("7"), &json!([1, 2])), "{told}");
+    for answer in responses {
+        let output = answer.json();
+        assert_eq!((&output["id"], &output["outputs"][0]["shape"]), (&json!("7"), &json!([1, 2])), "{output}");
         for attribute in 0..2 {
             let expected = &plain["images"][0]["attributes"][attribute]["probability"];
-            assert_near(&told["outputs"][0]["data"][attribute], expected);
+            assert_near(&output["outputs"][0]["data"][attribute], expected);
         }
     }
     let wrong = infer(json!({"name": "pixels", "datatype": "UINT8", "shape": [1, 32, 31, 3], "data": []}), b"");
@@ -242,7 +242,7 @@ fn requests_over_the_limits_are_refused_and_affect_no_others() {
     assert!(
         server.ask("POST /v1/attributes HTTP/1.1\r\ncontent-type: text/html", b"x").problem(415).contains("image/*")
     );
-    assert!(server.post("/v1/attributes?model=none", b"x").problem(404).contains("there are run"));
+    assert!(server.post("/v1/attributes?model=none", b"x").problem(404).contains("available: run"));
     assert!(server.post("/v1/heat?attribute=Blue", b"x").problem(404).contains("it has Red, Bright"));
     assert!(server.post("/v1/attributes?only=Red", b"x").problem(400).contains("?only="));
     assert!(server.post("/v2/models/run/infer", b"{}").problem(400).contains("missing field `inputs`"));
@@ -396,7 +396,7 @@ fn a_changed_model_file_is_reloaded_unless_it_is_damaged() {
     assert_eq!(thresholds(), json!(0.125));
     server.still_answers();
     let (_, log) = server.stop();
-    assert!(log.contains("cannot be used: the old one goes on") && log.contains("is served now"), "{log}");
+    assert!(log.contains("cannot be used: the previous model stays in use") && log.contains("is now in use"), "{log}");
 }
 
 #[test]

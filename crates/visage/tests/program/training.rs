@@ -75,7 +75,7 @@ fn types_of_16_bits_follow_the_curve_of_f32() {
 fn steps_that_overflow_f16_are_skipped_and_counted() {
     let folder = folder();
     let run = folder.path().join("half");
-    let told = visage(training_with(&run, &["precision=f16", "epochs=1"])).done();
+    let output = visage(training_with(&run, &["precision=f16", "epochs=1"])).done();
     let norms = column(&run, "steps.csv", "gradient_norm");
     let overflowed = norms.iter().filter(|norm| !norm.is_finite()).count();
     // The scale begins high on purpose, and falls until the gradients fit.
@@ -83,7 +83,7 @@ fn steps_that_overflow_f16_are_skipped_and_counted() {
     assert!(norms[overflowed..].iter().all(|norm| norm.is_finite()), "{norms:?}");
     let record: Value = serde_json::from_slice(&fs::read(run.join("run.json")).unwrap()).unwrap();
     assert_eq!(record["result"]["skipped_steps"], overflowed);
-    assert!(told.contains("whose gradients overflowed f16"), "{told}");
+    assert!(output.contains("whose gradients overflowed f16"), "{output}");
 }
 
 #[test]
@@ -199,8 +199,8 @@ fn a_learning_rate_is_found() {
         crate::fixture::recipe().display(),
         csv.display()
     );
-    let told = line(&arguments).done();
-    assert!(told.contains("--set learning_rate="), "{told}");
+    let output = line(&arguments).done();
+    assert!(output.contains("--set learning_rate="), "{output}");
     let rows = fs::read_to_string(&csv).unwrap();
     assert!(rows.starts_with("learning_rate,loss,smoothed\n") && rows.lines().count() > 10, "{rows}");
     let curve = line(&format!("{arguments} --json")).json();

@@ -7,7 +7,7 @@ use crate::fixture::{folder, line, run, training_with, visage};
 #[test]
 fn a_weight_file_is_described_with_the_networks_it_fits() {
     let model = run().0.join("best.safetensors");
-    let told = line(&format!("weights {}", model.display())).done();
+    let output = line(&format!("weights {}", model.display())).done();
     for part in [
         "conv_stem.weight",
         "32 x 3 x 3 x 3",
@@ -15,17 +15,17 @@ fn a_weight_file_is_described_with_the_networks_it_fits() {
         "metadata: visage",
         "it fits efficientnet-lite0 (timm names), its classifier has 2 outputs",
     ] {
-        assert!(told.contains(part), "{part} in\n{told}");
+        assert!(output.contains(part), "{part} in\n{output}");
     }
     let tiny = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/tiny_wrapped_half_dataparallel.pth");
     let json = line(&format!("weights {} --json", tiny.display())).json();
     assert_eq!(json["kind"], "PyTorch (zip)");
     assert!(json["tensors"].as_array().unwrap().iter().any(|tensor| tensor["name"] == "conv.weight"));
     assert_eq!((json["fits"].as_array().unwrap().len(), json["misfits"].as_array().unwrap().len()), (0, 3));
-    let told = line(&format!("weights {}", tiny.display())).done();
+    let output = line(&format!("weights {}", tiny.display())).done();
     assert!(
-        told.contains("it fits no network of visage") && told.contains("resnet18 (by torchvision names)"),
-        "{told}"
+        output.contains("it fits no network of visage") && output.contains("resnet18 (by torchvision names)"),
+        "{output}"
     );
     let error = line("weights /nowhere.pth").failed(1);
     assert!(error.contains("/nowhere.pth"), "{error}");

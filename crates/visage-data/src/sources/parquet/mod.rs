@@ -40,7 +40,9 @@ pub(super) fn read(source: SourceFiles, faults: &mut Faults) -> Result<Contents,
         images.add_file(path, reader);
         let samples = |table: &Option<Table>| table.as_ref().map_or(0, |table| table.samples.len());
         let expected = samples(&whole) + table.samples.len();
-        append(&mut whole, table, &source, faults)?;
+        if !append(&mut whole, table, faults)? {
+            return Err(source.different_tables());
+        }
         // If a row was left out because another file has it, the locations no longer match the samples. They stay incomplete.
         if samples(&whole) == expected {
             images.add_images(locations);

@@ -1,0 +1,52 @@
+//! The extractor of the model and attribute that a URL selects.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::extract::{FromRef, FromRequestParts, Path, Query};
+use axum::http::request::Parts;
+
+use crate::models::{Models, ServedModel};
+use crate::problem::Problem;
+
+/// What a URL selects.
+pub(crate) struct Selection {
+    /// The model in the path or in `?model=`; the first model if there is neither.
+    pub(crate) model: Arc<ServedModel>,
+    /// The value of `?attribute=`.
+    pub(crate) attribute: Option<String>,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Selection
+where
+    Arc<Models>: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri)
+            .map_err(|error| Problem::malformed(format!("the URL's query cannot be read: {error}")))?;
+        let (mut model, mut attribute) = (None, None);
+        for (key, value) in pairs {
+            let known = match key.as_str() {
+                "model" => &mut model,
+                "attribute" => &mut attribute,
+                _ => {
+                    let detail = format!("unknown query parameter ?{key}=: there are model and attribute");
+                    return Err(Problem::malformed(detail));
+                }
+            };
+            if known.replace(value).is_some() {
+                return Err(Problem::malformed(format!("the query parameter ?{key}= is given twice")));
+            }
+        }
+        // Fails for paths without parameters.
+        if let Ok(Path(mut in_path)) = Path::<BTreeMap<String, String>>::from_request_parts(parts, state).await
+            && let Some(name) = in_path.remove("model")
+            && model.replace(name).is_some()
+        {
+            return Err(Problem::malformed("the path names a model already: leave out ?model="));
+        }
+        Ok(Self { model: Arc::<Models>::from_ref(state).get(model.as_deref())?, attribute })
+    }
+}

@@ -1,0 +1,66 @@
+//! `GET /v1/models`: the models, their attributes and their intended use.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::models::{Models, ServedModel};
+use crate::openapi::TokenErrors;
+use crate::response::json;
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = Models)]
+struct ModelList<'a> {
+    #[schema(min_items = 1)]
+    models: Vec<ListedModel<'a>>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = Model)]
+struct ListedModel<'a> {
+    name: &'a str,
+    architecture: &'static str,
+    height: usize,
+    width: usize,
+    attributes: Vec<Threshold<'a>>,
+    threshold_rule: &'a str,
+    dataset: &'a str,
+    uses_to_avoid: &'a str,
+}
+
+#[derive(Serialize, ToSchema)]
+struct Threshold<'a> {
+    /// Name of the attribute.
+    name: &'a str,
+    #[schema(minimum = 0, maximum = 1)]
+    threshold: f32,
+}
+
+/// List the models, their attributes and the uses to avoid
+#[utoipa::path(
+    get,
+    path = "/v1/models",
+    responses((status = 200, body = ModelList, description = "The models, the default model first."), TokenErrors),
+)]
+pub(crate) async fn models(State(models): State<Arc<Models>>) -> Response {
+    let models = models.current();
+    json(&ModelList { models: models.iter().map(|model| listed(model)).collect() })
+}
+
+fn listed(model: &ServedModel) -> ListedModel<'_> {
+    let (card, size) = (model.card(), model.input_size());
+    let attributes = card.attributes.iter().zip(&card.thresholds);
+    ListedModel {
+        name: &model.name,
+        architecture: card.network.architecture.name(),
+        height: size.height,
+        width: size.width,
+        attributes: attributes.map(|(name, &threshold)| Threshold { name, threshold }).collect(),
+        threshold_rule: &card.threshold_rule,
+        dataset: &card.origin.dataset,
+        uses_to_avoid: &card.uses_to_avoid,
+    }
+}

@@ -1,0 +1,196 @@
+//! `POST /v2/models/{model}/infer`: inference.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, header};
+use axum::response::Response;
+use visage_data::Preparation;
+use visage_model::ModelOutput;
+
+use super::inputs::{self, InputImages};
+use super::outputs::{self, InferResponse, SelectedOutput};
+use super::request::{self, InferRequest, JSON_LENGTH};
+use crate::engine::Images;
+use crate::extract::Selection;
+use crate::models::ServedModel;
+use crate::openapi::{ImageErrors, ModelInPath, Octets};
+use crate::pipeline::Pipeline;
+use crate::problem::Problem;
+
+/// Open Inference Protocol: inference
+///
+/// Supports the binary tensor extension. A request has one of the inputs `images` (BYTES [images]: image files, in JSON as
+/// base64), `pixels` (UINT8 [images, height, width, 3]: RGB of the model's size) and `normalised` (FP32
+/// [images, height, width, 3] or [images, 3, height, width]).
+#[utoipa::path(
+    post,
+    path = "/v2/models/{model}/infer",
+    params(
+        ModelInPath,
+        (
+            "Inference-Header-Content-Length" = Option<usize>,
+            Header,
+            description = "Number of JSON bytes in the body, if binary tensors follow.",
+        ),
+    ),
+    request_body(content((InferRequest = "application/json"), (Octets = "application/octet-stream"))),
+    responses(
+        (
+            status = 200,
+            description = "The selected outputs; all of them by default.",
+            content((InferResponse = "application/json"), (Octets = "application/octet-stream")),
+            headers(("Inference-Header-Content-Length" = usize, description = "Number of JSON bytes, if binary tensors follow.")),
+        ),
+        ImageErrors,
+    ),
+)]
+pub(crate) async fn infer(
+    State(pipeline): State<Arc<Pipeline>>,
+    Selection { model, .. }: Selection,
+    request: Request,
+) -> Result<Response, Problem> {
+    check_content_type(request.headers())?;
+    let json_length = json_length(request.headers())?;
+    let body = pipeline.read(request).await?;
+    let (parsed_for, max_images) = (Arc::clone(&model), pipeline.max_images);
+    // Moves the body, so that its memory counts as used until it is parsed.
+    let parse = move || {
+        let request = request::parse(&body.bytes, json_length)?;
+        Inference::new(request, &parsed_for.card().preparation, max_images)
+    };
+    let Inference { id, outputs, input } = pipeline.decoding.run(parse).await?;
+    let images = input.count();
+    let output = run(&pipeline, &model, input).await?;
+    outputs::response(&model, id.as_deref(), images, &output, &outputs)
+}
+
+fn check_content_type(headers: &HeaderMap) -> Result<(), Problem> {
+    let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
+    let value = value.to_str().unwrap_or_default().to_ascii_lowercase();
+    match value.split(';').next().unwrap_or_default().trim() {
+        "application/json" | "application/octet-stream" => Ok(()),
+        _ => Err(Problem::unsupported(
+            "send inference requests as application/json, or as application/octet-stream with binary tensors",
+        )),
+    }
+}
+
+fn json_length(headers: &HeaderMap) -> Result<Option<usize>, Problem> {
+    let Some(value) = headers.get(JSON_LENGTH) else { return Ok(None) };
+    let length = value.to_str().ok().and_then(|text| text.parse().ok());
+    length.map(Some).ok_or_else(|| Problem::malformed(format!("{JSON_LENGTH} must be a number of bytes")))
+}
+
+/// A valid request for a model.
+pub(crate) struct Inference {
+    pub(crate) id: Option<String>,
+    pub(crate) outputs: Vec<SelectedOutput>,
+    pub(crate) input: InputImages,
+}
+
+impl Inference {
+    /// Validates a request for a model with this preparation.
+    pub(crate) fn new(request: InferRequest, preparation: &Preparation, max_images: usize) -> Result<Self, Problem> {
+        let outputs = outputs::selected(&request)?;
+        let input = inputs::images(&request, preparation, max_images)?;
+        Ok(Self { id: request.id, outputs, input })
+    }
+}
+
+/// Runs a model. Its outputs are finite.
+pub(crate) async fn run(
+    pipeline: &Pipeline,
+    model: &Arc<ServedModel>,
+    input: InputImages,
+) -> Result<ModelOutput, Problem> {
+    let admission = pipeline.queue.admit(input.count())?;
+    let images = match input {
+        InputImages::Files(files) => Images::Pixels(pipeline.decoding.pixels(model, files).await?),
+        InputImages::Prepared { images, .. } => images,
+    };
+    let output = pipeline.queue.predict(model, images, admission).await?;
+    if output.logits.iter().chain(&output.probabilities).any(|value| !value.is_finite()) {
+        return Err(Problem::unusable("the input's values are so large that the network computes NaN or infinity"));
+    }
+    Ok(output)
+}
+
+/// Parses and validates the body of an inference request, of which the first `json_length` bytes are JSON, or all. Returns the
+/// number of images. For fuzzing.
+///
+/// # Errors
+///
+/// The detail of the problem.
+pub fn read_request(
+    body: &[u8],
+    json_length: Option<usize>,
+    preparation: &Preparation,
+    max_images: usize,
+) -> Result<usize, String> {
+    let inference = request::parse(&Bytes::copy_from_slice(body), json_length)
+        .and_then(|request| Inference::new(request, preparation, max_images));
+    inference.map(|inference| inference.input.count()).map_err(|problem| problem.detail().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use visage_data::{Preparation, Size};
+
+    use super::read_request;
+
+    /// Valid requests of each kind.
+    const VALID: [(&str, &[u8]); 3] = [
+        (
+            r#"{"inputs":[{"name":"images","datatype":"BYTES","shape":[1],"parameters":{"binary_data_size":6}}]}"#,
+            b"\x02\0\0\0hi",
+        ),
+        (
+            r#"{"id":"a","inputs":[{"name":"pixels","datatype":"UINT8","shape":[1,1,1,3],"data":[[1,2,3]]}],"outputs":[{"name":"logits"}]}"#,
+            b"",
+        ),
+        (
+            r#"{"inputs":[{"name":"images","datatype":"BYTES","shape":[1],"data":["aGk="]}],"parameters":{"binary_data_output":true}}"#,
+            b"",
+        ),
+    ];
+
+    fn read(body: &[u8], json_length: Option<usize>) -> Result<usize, String> {
+        read_request(body, json_length, &Preparation::exact(Size::square(1)), 4)
+    }
+
+    #[test]
+    fn valid_requests_are_read() {
+        for (json, bytes) in VALID {
+            assert_eq!(read(&[json.as_bytes(), bytes].concat(), Some(json.len())), Ok(1), "{json}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused(body: Vec<u8>, length: Option<usize>) {
+            let _ = read(&body, length);
+        }
+
+        #[test]
+        fn a_damaged_request_is_read_or_refused(
+            which in 0..VALID.len(),
+            damage in prop::collection::vec((0..200_usize, any::<u8>()), 1..4),
+            cut in 0..200_usize,
+            length in prop::option::of(0..200_usize),
+        ) {
+            let (json, bytes) = VALID[which];
+            let mut body = [json.as_bytes(), bytes].concat();
+            for (at, byte) in damage {
+                let at = at % body.len();
+                body[at] = byte;
+            }
+            body.truncate(body.len().saturating_sub(cut / 8));
+            if let Ok(images) = read(&body, Some(length.unwrap_or(json.len()))) {
+                prop_assert!((1..=4).contains(&images));
+            }
+        }
+    }
+}
