@@ -20,6 +20,15 @@ pub enum ExportError {
     /// A state dict that does not load back.
     #[error(transparent)]
     Model(#[from] visage_model::ModelError),
+    /// An image of the dataset that int8 is calibrated or evaluated on.
+    #[error(transparent)]
+    Data(#[from] visage_data::DataError),
+    /// Running the model over this dataset.
+    #[error(transparent)]
+    Predict(#[from] visage_run::predict::PredictError),
+    /// Predictions that cannot be evaluated.
+    #[error(transparent)]
+    Judge(#[from] visage_judge::Error),
     /// A graph that cannot be computed.
     #[error(transparent)]
     Graph(#[from] GraphError),

@@ -44,6 +44,7 @@ mod groups;
 mod predictions;
 mod probability_metrics;
 mod ranking;
+mod recalibration;
 mod rules;
 mod scores;
 mod tally;
@@ -63,6 +64,7 @@ pub use groups::{Criterion, Gap, Group, Grouping, SMALL_GROUP, judge_groups, wid
 pub use predictions::Predictions;
 pub use probability_metrics::{ReliabilityBin, reliability_bins};
 pub use ranking::{Cut, Ranking};
+pub use recalibration::{CalibrationChange, Recalibration, ThresholdChoice};
 pub use rules::{Consistency, ConsistentAttribute, ConsistentScores, RuleError, RuleSet, RuleViolations, Rules};
 pub use scores::{Metric, Scores};
 pub use thresholds::{ChosenThresholds, ThresholdRule, Thresholds, is_positive};

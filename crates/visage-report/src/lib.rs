@@ -3,8 +3,9 @@
 //! [`write()`] writes a folder: `report.html`, a self-contained page, and every figure as SVG and PNG in `figures/`. A figure is
 //! drawn once, as a list of marks; the page, the SVG file and the PNG file are rendered from it, so they agree.
 //!
-//! [`write_audit()`] writes the page of a label audit, [`write_explanation()`] heat maps and their page; [`captioned()`] draws text
-//! below an image.
+//! [`read_runs()`] reads the runs of a report from their folders. [`AuditFiles`] writes the tables and the page of an audit,
+//! [`write_explanation()`] heat maps and their page, [`write_annotated()`] captioned copies of images, and [`model_card()`] a model
+//! card in Markdown.
 //!
 //! ```
 //! use visage_report::{Epoch, Report, Run, write};
@@ -35,8 +36,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod annotated;
 mod attribute_predictions;
 mod audit;
+mod audit_files;
 mod axis;
 mod caption;
 mod drawing;
@@ -45,9 +48,12 @@ mod explanation;
 mod figure;
 mod figures;
 mod font;
+pub mod format;
+mod from_runs;
 mod gallery;
 #[cfg(test)]
 mod golden;
+mod model_card;
 mod number;
 mod page;
 mod palette;
@@ -58,13 +64,16 @@ mod run;
 mod sheet;
 mod simplify;
 mod svg;
+mod thumbnail;
 mod write;
 
-pub use audit::{AuditReport, DoubtfulLabel, DuplicatePair};
-pub use caption::{Captioned, captioned};
+pub use annotated::write_annotated;
+pub use audit_files::AuditFiles;
 pub use error::ReportError;
 pub use explanation::{Explained, Explanation, heat_picture};
+pub use from_runs::{ReadRuns, ReportSettings, made, read_runs};
 pub use gallery::{Pick, Picked, Picture, pick};
+pub use model_card::model_card;
 pub use report::Report;
 pub use run::{Epoch, Judged, MetricIntervals, Run, Step};
-pub use write::{Written, WrittenExplanation, write, write_audit, write_explanation};
+pub use write::{Written, WrittenExplanation, write, write_explanation};

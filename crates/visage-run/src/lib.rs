@@ -29,13 +29,19 @@
 //! # Ok::<(), visage_run::RecipeError>(())
 //! ```
 
+pub mod audit;
+mod bootstrap;
+pub mod bulk;
+pub mod comparison;
 mod error;
+pub mod evaluation;
 mod folder;
 mod metrics_file;
 pub mod predict;
 mod predictions_file;
 mod recipe;
 mod record;
+pub mod shell;
 mod table;
 
 pub use error::RunError;

@@ -1,10 +1,10 @@
-//! How much of a model's heat lies where an attribute was drawn, and how little of a map is left when the weights are not.
+//! Measures how well heat maps locate attributes, and how much they depend on the trained weights.
 //!
 //! `cargo run --release --example heat_in_regions -- MODEL` draws 2,000 faces that the model, trained on faces of
-//! `visage data synth`, has not seen. For each attribute that shows in one place: the mean over the faces that have it, and of which
-//! the model says so, of the share of the heat inside the attribute's region divided by the region's share of the picture; 1 is
-//! chance. Then the mean rank correlation between those maps and the maps of the same network with random weights (Adebayo et al., "Sanity
-//! Checks for Saliency Maps", 2018).
+//! `visage data synth`, has not seen. For each attribute with a region, it prints a mean over the faces that have the attribute and
+//! are predicted to have it: the share of the heat inside the region, divided by the region's share of the image; 1 is chance. It
+//! then prints the mean rank correlation between these maps and those of the same network with random weights (Adebayo et al.,
+//! "Sanity Checks for Saliency Maps", 2018).
 
 use std::error::Error;
 use std::io::Cursor;
@@ -17,14 +17,14 @@ use visage_judge::is_positive;
 use visage_model::{HeatMethod, Model, Network, Precision, Predictor, Prepared, heat_maps};
 use visage_synth::{Attribute, Face, HEIGHT, Region, WIDTH};
 
-/// A population no model was trained on.
+/// A seed that no model was trained on.
 const SEED: u64 = 20_241;
 const FACES: u64 = 2_000;
-/// Faces of each attribute that are explained.
+/// Faces that are explained per attribute, at most.
 const MOST: usize = 40;
-/// Networks with random weights, taken in turn: one alone sees the same in every face.
+/// Networks with random weights, used in turn: a single one has the same map for every face.
 const RANDOM: u64 = 8;
-/// With fewer there is no saying.
+/// With fewer faces, an attribute is left out.
 const LEAST: usize = 5;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -92,7 +92,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Which pixels of the prepared image, the whole picture resized, lie in one of the picture's `regions`.
+/// For each pixel of the prepared image, which is the whole image resized, whether it lies in one of the `regions`.
 fn inside(regions: &[Region], size: Size) -> Vec<bool> {
     let place = |index: usize, side: usize, picture: u32| (index as f32 + 0.5) * picture as f32 / side as f32;
     let pixels = (0..size.height).flat_map(|y| (0..size.width).map(move |x| (x, y)));
@@ -107,13 +107,13 @@ fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
 }
 
-/// The place of each value among all, ties in the middle of theirs.
+/// The rank of each value; ties get their mean rank.
 fn ranks(values: &[f32]) -> Vec<f64> {
     let count = |keep: &dyn Fn(f32) -> bool| values.iter().filter(|&&value| keep(value)).count() as f64;
     values.iter().map(|&value| count(&|other| other < value) + 0.5 * count(&|other| other == value)).collect()
 }
 
-/// Pearson's; 0 where one of both says the same everywhere.
+/// Pearson correlation; 0 if one of both is constant.
 fn correlation(a: &[f64], b: &[f64]) -> f64 {
     let (a_mean, b_mean) = (mean(a), mean(b));
     let sum = |of: &dyn Fn(f64, f64) -> f64| a.iter().zip(b).map(|(x, y)| of(x - a_mean, y - b_mean)).sum::<f64>();

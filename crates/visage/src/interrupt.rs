@@ -1,4 +1,4 @@
-//! Ctrl-C: once to bring to an end what is under way, twice to leave at once.
+//! Ctrl-C: the first press stops the work in progress cleanly, the second exits at once.
 
 use std::process;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,47 +6,47 @@ use std::sync::{Mutex, Once, PoisonError};
 
 use crate::output;
 
-/// Set when a run is to stop.
+/// Set when the work in progress should stop.
 static STOP: AtomicBool = AtomicBool::new(false);
-/// Whether there is something that will look at [`STOP`].
-static LISTENING: AtomicBool = AtomicBool::new(false);
-static INSTALLED: Once = Once::new();
-/// What to say when it is asked to stop.
-static TOLD: Mutex<&str> = Mutex::new("");
+/// Whether some work checks [`STOP`].
+static HANDLED: AtomicBool = AtomicBool::new(false);
+static INSTALL: Once = Once::new();
+/// What to print on the first press.
+static MESSAGE: Mutex<&str> = Mutex::new("");
 
-/// While it lives, Ctrl-C and requests to terminate set a flag for what is under way.
-pub struct Listening(());
+/// While it lives, Ctrl-C and SIGTERM set a flag that the work in progress checks.
+pub struct StopOnInterrupt(());
 
-impl Listening {
-    /// Begins to listen; `told` is said when it is asked to stop.
-    pub fn begin(told: &'static str) -> Self {
-        *TOLD.lock().unwrap_or_else(PoisonError::into_inner) = told;
-        INSTALLED.call_once(|| {
+impl StopOnInterrupt {
+    /// Installs the handler; `message` is printed on the first press.
+    pub fn install(message: &'static str) -> Self {
+        *MESSAGE.lock().unwrap_or_else(PoisonError::into_inner) = message;
+        INSTALL.call_once(|| {
             if let Err(error) = ctrlc::set_handler(on_signal) {
-                output::warning(&format!("Ctrl-C will end this at once, without saving: {error}"));
+                output::warning(&format!("Ctrl-C will exit at once, without saving: {error}"));
             }
         });
-        LISTENING.store(true, Ordering::SeqCst);
+        HANDLED.store(true, Ordering::SeqCst);
         Self(())
     }
 
-    /// The flag.
+    /// The flag, true once the work should stop.
     pub fn flag(&self) -> &'static AtomicBool {
         &STOP
     }
 }
 
-impl Drop for Listening {
+impl Drop for StopOnInterrupt {
     fn drop(&mut self) {
-        LISTENING.store(false, Ordering::SeqCst);
+        HANDLED.store(false, Ordering::SeqCst);
     }
 }
 
 fn on_signal() {
-    if !LISTENING.load(Ordering::SeqCst) || STOP.swap(true, Ordering::SeqCst) {
-        // Whatever is written is written whole or not at all, so what was before stays.
+    if !HANDLED.load(Ordering::SeqCst) || STOP.swap(true, Ordering::SeqCst) {
+        // Files are replaced atomically, so earlier versions stay intact.
         process::exit(1);
     }
-    let told = *TOLD.lock().unwrap_or_else(PoisonError::into_inner);
-    output::note(&format!("\n{told}; press Ctrl-C again to leave at once"));
+    let message = *MESSAGE.lock().unwrap_or_else(PoisonError::into_inner);
+    output::note(&format!("\n{message}; press Ctrl-C again to exit at once"));
 }

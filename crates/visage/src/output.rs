@@ -1,4 +1,4 @@
-//! Where words go: results to standard output, everything else to standard error.
+//! Output: results go to standard output, everything else to standard error.
 
 use std::io::{self, Write};
 
@@ -10,7 +10,7 @@ use crate::error::CommandError;
 ///
 /// # Errors
 ///
-/// When standard output is closed or full.
+/// If standard output is closed or full.
 pub fn result(text: &str) -> Result<(), CommandError> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(CommandError::Output)
@@ -20,19 +20,28 @@ pub fn result(text: &str) -> Result<(), CommandError> {
 ///
 /// # Errors
 ///
-/// When standard output is closed or full.
+/// If standard output is closed or full.
 pub fn json(value: &impl Serialize) -> Result<(), CommandError> {
     let text = serde_json::to_string_pretty(value).map_err(|error| CommandError::Output(error.into()))?;
     result(&format!("{text}\n"))
 }
 
-/// Says something that is no result.
+/// Prints a result as JSON, or as `text`.
+///
+/// # Errors
+///
+/// If standard output is closed or full.
+pub fn json_or<T: Serialize>(as_json: bool, value: &T, text: impl FnOnce(&T) -> String) -> Result<(), CommandError> {
+    if as_json { json(value) } else { result(&text(value)) }
+}
+
+/// Prints a note, which is not part of the result.
 pub fn note(text: &str) {
-    // Nobody is left to tell if standard error is gone.
+    // If standard error is closed, there is nowhere to report that.
     let _ = writeln!(io::stderr(), "{text}");
 }
 
-/// Says something that should not be overlooked.
+/// Prints a warning.
 pub fn warning(text: &str) {
     note(&format!("warning: {text}"));
 }

@@ -1,4 +1,4 @@
-//! How far the work is: a bar on a terminal, a line now and then elsewhere.
+//! Progress: a bar on a terminal, a line every ten seconds elsewhere.
 
 use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
@@ -6,32 +6,32 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::output;
-use crate::table::duration;
+use crate::tables::duration;
 
-/// Between two plain lines.
+/// Time between two plain lines.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// Progress through things.
+/// The progress of some work, counted in units such as images.
 pub struct Progress {
-    what: String,
+    activity: String,
     unit: &'static str,
-    /// How many there are, where that is known.
+    /// `None` if unknown.
     total: Option<u64>,
-    /// Things done before this process began.
+    /// Units done before this process started.
     first: u64,
-    began: Instant,
-    told: Instant,
+    started: Instant,
+    printed: Instant,
     bar: Option<ProgressBar>,
 }
 
 impl Progress {
-    /// Begins at none of `total` things, called `unit`.
-    pub fn new(what: &str, unit: &'static str, total: impl Into<Option<u64>>) -> Self {
-        Self::resumed(what, unit, total, 0)
+    /// Starts at none of `total` units.
+    pub fn new(activity: &str, unit: &'static str, total: impl Into<Option<u64>>) -> Self {
+        Self::resumed(activity, unit, total, 0)
     }
 
-    /// Begins at `first` of `total` things.
-    pub fn resumed(what: &str, unit: &'static str, total: impl Into<Option<u64>>, first: u64) -> Self {
+    /// Starts at `first` of `total` units.
+    pub fn resumed(activity: &str, unit: &'static str, total: impl Into<Option<u64>>, first: u64) -> Self {
         let total = total.into();
         let bar = io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr_with_hz(5));
@@ -39,42 +39,42 @@ impl Progress {
                 Some(_) => "{prefix} {wide_bar} {pos}/{len} {msg}",
                 None => "{prefix} {pos} {msg}",
             };
-            // The template is known to be one; if it were not, the default style would do.
+            // The template is valid; if it were not, the default style would do.
             bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
-            bar.set_prefix(what.to_owned());
+            bar.set_prefix(activity.to_owned());
             bar.set_position(first);
             bar
         });
         let now = Instant::now();
-        Self { what: what.to_owned(), unit, total, first, began: now, told: now, bar }
+        Self { activity: activity.to_owned(), unit, total, first, started: now, printed: now, bar }
     }
 
-    /// `done` things are done; `detail` says more, and is asked for only when it is shown.
+    /// Sets the number of units done. `detail` is called only if it is shown.
     pub fn set(&mut self, done: u64, detail: impl FnOnce() -> String) {
         match &self.bar {
             Some(bar) => {
                 bar.set_message(format!("{}{}", detail(), self.pace(done)));
                 bar.set_position(done);
             }
-            None if self.told.elapsed() >= INTERVAL => {
-                self.told = Instant::now();
-                let Self { what, unit, total, .. } = &*self;
+            None if self.printed.elapsed() >= INTERVAL => {
+                self.printed = Instant::now();
+                let Self { activity, unit, total, .. } = &*self;
                 let of = total.map(|total| format!(" of {total}")).unwrap_or_default();
-                output::note(&format!("{what}: {done}{of} {unit}, {}{}", detail(), self.pace(done)));
+                output::note(&format!("{activity}: {done}{of} {unit}, {}{}", detail(), self.pace(done)));
             }
             None => {}
         }
     }
 
-    /// `done` things are done, `first` of which took no time, being done before.
-    pub fn set_new(&mut self, done: u64, first: u64) {
+    /// Sets the number of units done, of which `first` were done before and do not count for the rate.
+    pub fn set_skipping(&mut self, done: u64, first: u64) {
         self.first = first;
         self.set(done, String::new);
     }
 
-    /// The rate so far, and how long the rest takes at it.
+    /// The rate so far, and the time left at this rate.
     fn pace(&self, done: u64) -> String {
-        let seconds = self.began.elapsed().as_secs_f64();
+        let seconds = self.started.elapsed().as_secs_f64();
         let done_here = done.saturating_sub(self.first) as f64;
         if done_here == 0.0 || seconds == 0.0 {
             return String::new();
@@ -85,7 +85,7 @@ impl Progress {
         format!("{rate:.decimals$} {}/s{}", self.unit, left.unwrap_or_default())
     }
 
-    /// Says something without tearing the bar.
+    /// Prints a note without breaking the bar.
     pub fn note(&self, text: &str) {
         match &self.bar {
             Some(bar) => bar.suspend(|| output::note(text)),

@@ -5,6 +5,7 @@ mod calibration;
 mod execute;
 mod graph;
 mod int8;
+mod int8_cost;
 mod operators;
 mod quantise;
 mod ranges;
@@ -14,6 +15,7 @@ mod tensor;
 pub use execute::Session;
 pub use graph::{LOGITS, PROBABILITIES, PixelInput, model_proto};
 pub use int8::Int8;
+pub use int8_cost::Int8Cost;
 pub use tensor::{Array, Values};
 
 use std::io::Write;

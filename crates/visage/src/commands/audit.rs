@@ -3,141 +3,157 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use clap::Args;
 use serde::Serialize;
-use visage_data::duplicates::{Duplicate, Thumbnail, duplicates};
-use visage_data::{Dataset, Label, Loader, LoaderOptions, Split};
-use visage_judge::{AttributeAudit, LabelDoubt, Predictions};
+use visage_data::{Dataset, Split};
+use visage_judge::{AttributeAudit, Predictions};
+use visage_report::{AuditFiles, made};
+use visage_run::audit::DatasetAudit;
+use visage_run::evaluation::{BATCH_SIZE, EvaluateError, split_indices};
 use visage_run::predict::predictions;
-use visage_train::{CrossValidation, Fold};
+use visage_run::shell;
+use visage_train::{CrossValidation, Fold, TrainSettings};
 
-use super::data::source;
-use super::evaluate::{BATCH_SIZE, images, open};
 use super::{read_predictor, recipe, train};
-use crate::audit_files::Findings;
-use crate::cli::AuditArgs;
-use crate::compute::Compute;
+use crate::compute::{Compute, ComputeArgs};
+use crate::dataset::DatasetArgs;
 use crate::error::CommandError;
-use crate::output;
 use crate::progress::Progress;
-use crate::report_runs::made;
-use crate::shell;
-use crate::table::{Columns, count, counted, percent, score};
+use crate::{output, tables};
 
-/// Where a cross-validated audit goes that is not told where.
+/// The folder for a cross-validated audit.
 const FOLDER: &str = "visage-audit";
 
-/// How many of the most doubtful labels are printed.
-const SHOWN: usize = 20;
+/// Why predictions on training labels say little.
+const TRAINED_ON: &str = "the model was trained on these labels, and may have memorised the wrong ones";
 
-/// Why a model's word on labels it was trained on is worth little.
-const SEEN: &str = "the model was trained on these labels, and may have learnt the wrong ones by heart";
+/// Options of `visage audit`.
+#[derive(Debug, Args)]
+pub struct AuditArgs {
+    /// A model file or a run folder. With --folds a recipe instead: a built-in one (baseline, original, enhanced), a TOML file, or
+    /// a run folder, whose recipe is used.
+    #[arg(value_name = "MODEL|RECIPE")]
+    pub model: PathBuf,
+    #[command(flatten)]
+    pub dataset: DatasetArgs,
+    /// The splits to audit [default: validation,test, which the model was not trained on].
+    #[arg(long = "split", value_name = "SPLIT,...", value_delimiter = ',')]
+    pub splits: Vec<Split>,
+    /// Audit every image, training images included, by cross-validation: train N models, each without one of N parts of the images,
+    /// which it then predicts. Their runs are kept in the output folder: the same command resumes after an interruption.
+    #[arg(long, value_name = "N", conflicts_with = "splits", value_parser = clap::value_parser!(u16).range(2..=100))]
+    pub folds: Option<u16>,
+    /// With --folds, change a value of the recipe; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE", requires = "folds")]
+    pub overrides: Vec<String>,
+    /// The fraction of the labels, the most doubtful first, that audit-labels.csv lists; above 0, at most 1.
+    #[arg(long, value_name = "S", default_value_t = 0.05, value_parser = fraction)]
+    pub share: f64,
+    /// The folder for audit.html, audit-labels.csv and audit-duplicates.csv [default: the run, or the folder of the model file; with
+    /// --folds visage-audit].
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Add the images with the most doubtful labels, and the duplicates. They become part of the page: mind the privacy of the people
+    /// on them.
+    #[arg(long)]
+    pub gallery: bool,
+    /// Print JSON instead of tables.
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub compute: ComputeArgs,
+}
 
-/// What an audit found.
+/// A number above 0 and at most 1.
+fn fraction(text: &str) -> Result<f64, String> {
+    let fraction = text.parse().ok().filter(|fraction: &f64| *fraction > 0.0 && *fraction <= 1.0);
+    fraction.ok_or_else(|| "write a number above 0 and at most 1".to_owned())
+}
+
+/// The result as JSON.
 #[derive(Debug, Serialize)]
-struct Found {
-    /// The images looked at.
+struct Summary<'a> {
+    /// Images audited.
     images: usize,
     /// Where the probabilities are from, in words.
-    probabilities: String,
-    /// Known labels of them.
+    probabilities: &'a str,
+    /// Their known labels.
     labels: usize,
     /// Labels suspected to be wrong.
     suspects: usize,
-    attributes: Vec<AttributeAudit>,
-    /// Pairs of images that show the same.
+    attributes: &'a [AttributeAudit],
+    /// Pairs of duplicate images.
     duplicates: usize,
     /// Those whose labels differ.
     contradicting: usize,
-    /// The tables and the page that were written.
+    /// The tables and the page.
     written: [PathBuf; 3],
 }
 
-/// What to audit labels with.
-struct Asked {
+/// Predictions to audit labels with.
+struct AuditInput {
     dataset: Arc<Dataset>,
-    /// The numbers of the images.
     indices: Vec<usize>,
     predictions: Predictions,
     /// Where the probabilities are from, in words.
-    about: String,
-    /// What to beware of.
+    origin: String,
+    /// Warnings for the page.
     remarks: Vec<String>,
-    /// Where the findings go.
+    /// The folder for the files.
     folder: PathBuf,
 }
 
-/// Ranks labels by how likely they are wrong, and finds images that are there twice.
+/// Ranks labels by how likely they are wrong, and finds duplicate images.
 pub fn run(args: &AuditArgs) -> Result<(), CommandError> {
     let compute = Compute::new(&args.compute)?;
-    let Asked { dataset, indices, predictions, about, remarks, folder } = match args.folds {
+    let AuditInput { dataset, indices, predictions, origin, remarks, folder } = match args.folds {
         Some(folds) => cross_validated(args, folds.into(), &compute)?,
         None => held_out(args, &compute)?,
     };
-    let audit = visage_judge::audit(&predictions)?;
-    let same = find_duplicates(&dataset, &indices)?;
-    let same: Vec<(Duplicate, Vec<&str>)> =
-        same.into_iter().map(|pair| (pair, contradiction(&dataset, &indices, &pair))).collect();
-    let suspects = audit.doubts.iter().filter(|doubt| doubt.suspect).count();
-    let known = format!(
-        "{} labels of {}; {} are suspected to be wrong",
-        count(audit.doubts.len() as u64),
-        counted(indices.len() as u64, "image"),
-        count(suspects as u64)
-    );
-    let findings = Findings {
-        dataset: &dataset,
-        indices: &indices,
-        attributes: predictions.attributes(),
+    let mut progress = Progress::new("searching for duplicates", "images", indices.len() as u64);
+    let audit = DatasetAudit::new(dataset, indices, &predictions, |done| progress.set(done as u64, String::new))?;
+    drop(progress);
+    let headline = tables::audit::headline(&audit);
+    let files = AuditFiles {
         audit: &audit,
-        same: &same,
         share: args.share,
-        about: vec![format!("{known}."), format!("Probabilities: {about}.")],
+        about: vec![format!("{headline}."), format!("Probabilities: {origin}.")],
         remarks,
         made: made(),
         gallery: args.gallery,
     };
-    let found = Found {
-        images: indices.len(),
-        probabilities: about.clone(),
-        labels: audit.doubts.len(),
-        suspects,
-        attributes: audit.attributes.clone(),
-        duplicates: same.len(),
-        contradicting: same.iter().filter(|(_, differing)| !differing.is_empty()).count(),
-        written: findings.write(&folder)?,
-    };
+    let written = files.write(&folder)?;
+    output::note(&format!("wrote {}", written.each_ref().map(|path| path.display().to_string()).join(", ")));
     if args.json {
-        output::json(&found)?;
-    } else {
-        let name = |doubt: &LabelDoubt| dataset.samples()[indices[doubt.image]].image.as_str();
-        let most: Vec<(&LabelDoubt, &str, &str)> = audit
-            .doubts
-            .iter()
-            .take(SHOWN)
-            .map(|doubt| (doubt, name(doubt), predictions.attributes()[doubt.column].as_str()))
-            .collect();
-        output::result(&format!("{known}; probabilities: {about}\n\n{}", report(&found, &most)))?;
+        return output::json(&Summary {
+            images: audit.indices.len(),
+            probabilities: &origin,
+            labels: audit.labels.doubts.len(),
+            suspects: audit.suspects(),
+            attributes: &audit.labels.attributes,
+            duplicates: audit.duplicates.len(),
+            contradicting: audit.contradicting_duplicates(),
+            written,
+        });
     }
-    let [labels, duplicates, page] = &found.written;
-    output::note(&format!("wrote {}, {} and {}", labels.display(), duplicates.display(), page.display()));
-    Ok(())
+    output::result(&format!("{headline}; probabilities: {origin}\n\n{}", tables::audit::text(&audit)))
 }
 
-/// A model's word on images it was not trained on, or was.
-fn held_out(args: &AuditArgs, compute: &Compute) -> Result<Asked, CommandError> {
-    let (model, file) = read_predictor(&args.model, compute)?;
-    let dataset = Arc::new(open(&args.source, model.card())?);
+/// Predictions of one model, for images it should not have been trained on.
+fn held_out(args: &AuditArgs, compute: &Compute) -> Result<AuditInput, CommandError> {
+    let (predictor, file) = read_predictor(&args.model, compute)?;
+    let dataset = Arc::new(args.dataset.open_for(predictor.card())?);
     let (mut indices, mut remarks) = (Vec::new(), Vec::new());
     let splits = splits(args, &dataset)?;
     for &split in &splits {
-        if split == Split::Train && dataset.fingerprint() == model.card().origin.dataset_fingerprint {
-            output::warning(SEEN);
-            remarks.push(format!("Beware: {SEEN}."));
+        if split == Split::Train && dataset.fingerprint() == predictor.card().origin.dataset_fingerprint {
+            output::warning(TRAINED_ON);
+            remarks.push(format!("Beware: {TRAINED_ON}."));
         }
-        indices.extend(images(&dataset, split)?);
+        indices.extend(split_indices(&dataset, split)?);
     }
-    let mut progress = Progress::new("auditing", "images", indices.len() as u64);
-    let predictions = predictions(&model, &dataset, indices.clone(), BATCH_SIZE, |done| {
+    let mut progress = Progress::new("predicting", "images", indices.len() as u64);
+    let predictions = predictions(&predictor, &dataset, indices.clone(), BATCH_SIZE, |done| {
         progress.set(done as u64, String::new);
     })?;
     let folder = match &args.out {
@@ -145,17 +161,16 @@ fn held_out(args: &AuditArgs, compute: &Compute) -> Result<Asked, CommandError> 
         None if args.model.is_dir() => args.model.clone(),
         None => file.parent().unwrap_or(Path::new("")).to_owned(),
     };
-    let named: Vec<&str> = splits.iter().map(|split| split.name()).collect();
-    let about = format!("by {} on the {} split", shell::path(&file), named.join(" and "));
-    Ok(Asked { dataset, indices, predictions, about, remarks, folder })
+    let names: Vec<&str> = splits.iter().map(|split| split.name()).collect();
+    let origin = format!("by {} on the {} split", shell::path(&file), names.join(" and "));
+    Ok(AuditInput { dataset, indices, predictions, origin, remarks, folder })
 }
 
-/// The word of several models, each on the images that it was trained without.
-fn cross_validated(args: &AuditArgs, folds: usize, compute: &Compute) -> Result<Asked, CommandError> {
-    let mut recipe = recipe::of_name_or_run(&args.model.to_string_lossy())?;
-    recipe.set_all(&args.overrides).map_err(CommandError::usage)?;
+/// Predictions of several models, each for the images it was trained without.
+fn cross_validated(args: &AuditArgs, folds: usize, compute: &Compute) -> Result<AuditInput, CommandError> {
+    let recipe = recipe::load_or_run(&args.model.to_string_lossy(), &args.overrides)?;
     let folder = args.out.clone().unwrap_or_else(|| PathBuf::from(FOLDER));
-    let dataset = Arc::new(source::open(&args.source)?);
+    let dataset = Arc::new(args.dataset.open()?);
     let cross_validation = CrossValidation {
         dataset: &dataset,
         folds,
@@ -166,18 +181,12 @@ fn cross_validated(args: &AuditArgs, folds: usize, compute: &Compute) -> Result<
     };
     let train_fold = |fold: &Fold| {
         output::note(&format!("\n== fold {} of {folds}", fold.number));
-        train::train(&train::Training {
-            recipe: recipe.clone(),
-            dataset: Arc::clone(&fold.dataset),
-            data: &args.source.data,
-            split_seed: None,
-            folder: &fold.folder,
+        let (recipe, data) = (recipe.clone(), &args.dataset.data);
+        let settings = TrainSettings {
             resume: fold.resume,
-            accept_changes: false,
-            tensorboard: false,
-            compute,
-            resume_command: resume_command(args, folds, &folder),
-        })?;
+            ..train::settings(recipe, Arc::clone(&fold.dataset), data, &fold.folder, compute)
+        };
+        train::train(&settings, false, &resume_command(args, folds, &folder))?;
         Ok::<_, CommandError>(())
     };
     let mut progress = None;
@@ -190,21 +199,20 @@ fn cross_validated(args: &AuditArgs, folds: usize, compute: &Compute) -> Result<
         }
     })?;
     let indices = (0..dataset.samples().len()).collect();
-    let about =
+    let origin =
         format!("by {folds} models of recipe {}, each on the part of the images it was trained without", recipe.name);
-    Ok(Asked { dataset, indices, predictions, about, remarks: Vec::new(), folder })
+    Ok(AuditInput { dataset, indices, predictions, origin, remarks: Vec::new(), folder })
 }
 
-/// The command that goes on with a cross-validated audit.
+/// The command that resumes a cross-validated audit.
 fn resume_command(args: &AuditArgs, folds: usize, folder: &Path) -> String {
-    let (recipe, data, out) = (shell::path(&args.model), shell::path(&args.source.data), shell::path(folder));
-    let set = args.overrides.iter().map(|change| format!(" --set {}", shell::word(change)));
-    let compute = args.compute.repeated();
-    let skip = if args.source.skip_bad_images { " --skip-bad-images" } else { "" };
-    format!("visage audit {recipe} --data {data} --folds {folds} --out {out}{}{compute}{skip}", set.collect::<String>())
+    let (recipe, data, out) = (shell::path(&args.model), shell::path(&args.dataset.data), shell::path(folder));
+    let set: String = args.overrides.iter().map(|change| format!(" --set {}", shell::word(change))).collect();
+    let (compute, skip) = (args.compute.repeated(), args.dataset.repeated_skip());
+    format!("visage audit {recipe} --data {data} --folds {folds} --out {out}{set}{compute}{skip}")
 }
 
-/// The parts to audit: those asked for, or all the model was not trained on.
+/// The splits named, or else all that the model was not trained on.
 fn splits(args: &AuditArgs, dataset: &Dataset) -> Result<Vec<Split>, CommandError> {
     if !args.splits.is_empty() {
         return Ok(args.splits.clone());
@@ -213,81 +221,7 @@ fn splits(args: &AuditArgs, dataset: &Dataset) -> Result<Vec<Split>, CommandErro
         [Split::Validation, Split::Test].into_iter().filter(|&split| !dataset.indices(split).is_empty()).collect();
     if held_out.is_empty() {
         let (dataset, split) = (dataset.name().to_owned(), Split::Test);
-        return Err(CommandError::EmptySplit { dataset, split, other: None });
+        return Err(EvaluateError::EmptySplit { dataset, split, other: None }.into());
     }
     Ok(held_out)
-}
-
-fn find_duplicates(dataset: &Arc<Dataset>, indices: &[usize]) -> Result<Vec<Duplicate>, CommandError> {
-    let mut progress = Progress::new("looking for duplicates", "images", indices.len() as u64);
-    let options = LoaderOptions::in_order(BATCH_SIZE);
-    let loader = Loader::new(Arc::clone(dataset), indices.to_vec(), Thumbnail::preparation(), options)?;
-    let mut thumbnails = Vec::with_capacity(indices.len());
-    for batch in loader {
-        let batch = batch?;
-        thumbnails.extend(batch.pixels.chunks_exact(batch.size.pixels() * 3).map(Thumbnail::new));
-        progress.set(thumbnails.len() as u64, String::new);
-    }
-    Ok(duplicates(&thumbnails))
-}
-
-/// The attributes whose known labels of two images differ.
-fn contradiction<'a>(dataset: &'a Dataset, indices: &[usize], pair: &Duplicate) -> Vec<&'a str> {
-    let labels = |image: usize| dataset.samples()[indices[image]].labels.iter().map(|&label| Label::known(label));
-    let both = labels(pair.first).zip(labels(pair.second)).zip(dataset.attributes());
-    both.filter(|((a, b), _)| a.is_some() && b.is_some() && a != b).map(|(_, name)| name.as_str()).collect()
-}
-
-fn report(found: &Found, most: &[(&LabelDoubt, &str, &str)]) -> String {
-    let mut attributes =
-        Columns::new(1, &["Attribute", "Labels", "Present", "Suspected", "Share", "AUC", "95 % interval"]);
-    for attribute in &found.attributes {
-        let share = (attribute.labels > 0).then(|| attribute.suspects as f64 / attribute.labels as f64);
-        attributes.row([
-            attribute.attribute.clone(),
-            count(attribute.labels),
-            count(attribute.positives),
-            count(attribute.suspects),
-            percent(share),
-            score(attribute.roc_auc),
-            attribute
-                .interval
-                .map_or_else(String::new, |interval| format!("{:.4} to {:.4}", interval.low, interval.high)),
-        ]);
-    }
-    let mut doubtful = Columns::new(2, &["Image", "Attribute", "Label", "Probability"]);
-    for (doubt, image, attribute) in most {
-        let label = if doubt.present { "present" } else { "absent" };
-        doubtful.row([
-            (*image).to_owned(),
-            (*attribute).to_owned(),
-            label.to_owned(),
-            score(Some(doubt.probability.into())),
-        ]);
-    }
-    let mut text = format!("{}\nthe most doubtful\n\n{}", attributes.text(), doubtful.text());
-    let named = |which: fn(&AttributeAudit) -> bool| -> Vec<&str> {
-        let attributes = found.attributes.iter().filter(|attribute| which(attribute));
-        attributes.map(|attribute| attribute.attribute.as_str()).collect()
-    };
-    let random = named(|attribute| attribute.looks_random);
-    if !random.is_empty() {
-        text += &format!(
-            "\nno better than chance, so that their labels look random, or the model has not learnt them: {}\n",
-            random.join(", ")
-        );
-    }
-    let rare = named(|attribute| attribute.too_few);
-    if !rare.is_empty() {
-        text += &format!("\ntoo rare to say anything about their labels as a whole: {}\n", rare.join(", "));
-    }
-    text += &match found.duplicates {
-        0 => "\nno two of the images show the same\n".to_owned(),
-        duplicates => format!(
-            "\n{} of images that show the same, {} of them with labels that contradict each other\n",
-            counted(duplicates as u64, "pair"),
-            count(found.contradicting as u64)
-        ),
-    };
-    text
 }

@@ -4,16 +4,16 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use burn::tensor::Device;
+use clap::{Args, ValueEnum};
 use rand::{Rng, RngExt};
 use serde::Serialize;
 use visage_data::random::stream;
-use visage_data::{Batch, CELEBA_ATTRIBUTES, Label, Preparation, Split, Statistics};
-use visage_model::{Engine, NetworkConfig, Pending, Precision, Prepared, ops};
+use visage_data::{Batch, CELEBA_ATTRIBUTES, Label, Preparation, Size, Split, Statistics};
+use visage_model::{Architecture, Engine, NetworkConfig, Pending, Precision, Prepared, ops};
 use visage_run::Recipe;
 use visage_train::{Rates, Stepper, TrainError};
 
-use crate::cli::{BenchArgs, BenchMode};
-use crate::compute::Compute;
+use crate::compute::{Compute, InferenceArgs};
 use crate::error::CommandError;
 use crate::output;
 
@@ -26,9 +26,54 @@ const STEPS_AHEAD: u64 = 8;
 /// The rates of every training step.
 const RATES: Rates = Rates { learning_rate: 1e-4, momentum: 0.9 };
 
+/// Options of `visage bench`.
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// What to measure.
+    pub mode: BenchMode,
+    /// The network: resnet18, efficientnet-b0 or efficientnet-lite0.
+    #[arg(long)]
+    pub arch: Architecture,
+    /// Height and width of the images in pixels, at least 32.
+    #[arg(long, value_name = "H[xW]", value_parser = network_size)]
+    pub size: Size,
+    /// Images per batch.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub batch: u32,
+    /// Train with activation checkpointing, as with the recipe key of this name: less memory, more time.
+    #[arg(long)]
+    pub checkpoint_activations: bool,
+    /// How long to measure after the warm-up, in seconds.
+    #[arg(long, value_name = "S", default_value_t = 10.0)]
+    pub seconds: f64,
+    /// Print JSON instead of text.
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub inference: InferenceArgs,
+}
+
+/// What `visage bench` measures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum BenchMode {
+    /// Training steps: forward pass, loss, backward pass, optimiser.
+    Train,
+    /// Forward passes.
+    Infer,
+}
+
+/// A size that the networks accept: they halve their input five times.
+fn network_size(text: &str) -> Result<Size, String> {
+    let size: Size = text.parse().map_err(|error: visage_data::InvalidSize| error.to_string())?;
+    if size.height.min(size.width) < 32 {
+        return Err("the networks need at least 32 pixels a side".to_owned());
+    }
+    Ok(size)
+}
+
 /// Measures the speed of training or inference on random pixels.
 pub fn run(args: &BenchArgs) -> Result<(), CommandError> {
-    let compute = Compute::for_asking(&args.ask)?;
+    let compute = Compute::for_inference(&args.inference)?;
     let mut work = Work::new(args, &compute.device)?;
     for step in 0..WARM_UP_STEPS {
         work.steps(step);
@@ -52,7 +97,7 @@ pub fn run(args: &BenchArgs) -> Result<(), CommandError> {
         width: args.size.width,
         batch: args.batch,
         device: compute.name,
-        precision: args.ask.precision,
+        precision: args.inference.precision,
         threads: compute.threads,
         steps: seconds.len(),
         step_seconds,
@@ -124,7 +169,7 @@ impl Work {
         let config = NetworkConfig::new(args.arch, outputs);
         if args.mode == BenchMode::Infer {
             let engine =
-                Engine::new(&config.init(0, device), &Preparation::exact(args.size), device, args.ask.precision);
+                Engine::new(&config.init(0, device), &Preparation::exact(args.size), device, args.inference.precision);
             let ahead = if ops::has_kernels(device) { 1 } else { STEPS_AHEAD };
             return Ok(Self::Infer { pixels, engine, ahead });
         }
@@ -177,7 +222,7 @@ impl Work {
 /// The recipe of the training steps: the defaults.
 fn recipe(args: &BenchArgs) -> Recipe {
     let mut recipe = Recipe::new(args.arch, args.size);
-    recipe.training.precision = args.ask.precision;
+    recipe.training.precision = args.inference.precision;
     recipe.training.checkpoint_activations = args.checkpoint_activations;
     recipe
 }

@@ -3,157 +3,180 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use clap::Args;
 use serde::Serialize;
 use visage_data::Split;
-use visage_judge::{
-    Calibration, ChosenThresholds, Metric, Predictions, ThresholdRule, Thresholds, evaluate, probabilities,
-};
-use visage_run::predict::{LabelledOutputs, logits};
+use visage_judge::{CalibrationChange, Metric, Recalibration, ThresholdChoice, ThresholdRule};
+use visage_run::predict::LabelledOutputs;
+use visage_run::shell;
 
-use super::evaluate::{BATCH_SIZE, images, open};
-use super::read_predictor;
-use crate::cli::{CalibrateArgs, Method, ThresholdChoice};
-use crate::compute::Compute;
+use super::{read_predictor, split_logits};
+use crate::compute::{Compute, InferenceArgs};
+use crate::dataset::DatasetArgs;
 use crate::error::CommandError;
-use crate::output;
-use crate::progress::Progress;
-use crate::shell;
-use crate::table::{Columns, counted, score};
+use crate::{output, tables};
 
-/// What calibrating gave.
-#[derive(Debug, Serialize)]
-struct Calibrated {
-    /// Where the model was written.
-    model: PathBuf,
-    split: Split,
-    images: usize,
-    calibration: Option<String>,
-    thresholds: ThresholdRule,
-    attributes: Vec<Attribute>,
-    /// The mean over the attributes.
-    ece_before: Option<f64>,
-    ece_after: Option<f64>,
-    /// Attributes of which no threshold has the precision wanted.
-    unreached: Vec<String>,
+/// Options of `visage calibrate`.
+#[derive(Debug, Args)]
+pub struct CalibrateArgs {
+    /// A model file, or a run folder, whose best checkpoint is calibrated.
+    pub model: PathBuf,
+    #[command(flatten)]
+    pub dataset: DatasetArgs,
+    /// The split to calibrate on: neither the training split nor the one to evaluate on.
+    #[arg(long, default_value_t = Split::Validation)]
+    pub split: Split,
+    /// How logits become probabilities: `temperature` keeps the order of images; `isotonic` also corrects the bias of a weighted
+    /// loss; `none` is the plain sigmoid; `keep` leaves the model's calibration as it is.
+    #[arg(long, value_name = "temperature|isotonic|none|keep", default_value = "keep", value_parser = calibration_change)]
+    pub method: CalibrationChange,
+    /// What thresholds are chosen for, per attribute: the best F1; the highest recall at a precision of at least P; the highest
+    /// precision at a recall of at least R; or one number for all.
+    #[arg(long, value_name = "best-f1|precision=P|recall=R|NUMBER", default_value = "best-f1", value_parser = threshold_choice)]
+    pub thresholds: ThresholdChoice,
+    /// Where to write the model [default: the file it was read from].
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Print JSON instead of a table.
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub inference: InferenceArgs,
 }
 
-#[derive(Debug, Serialize)]
-struct Attribute {
-    attribute: String,
-    threshold: f32,
-    precision: Option<f64>,
-    recall: Option<f64>,
-    f1: Option<f64>,
-    ece_before: Option<f64>,
-    ece_after: Option<f64>,
-}
-
-/// Fits a model's calibration and thresholds, and writes it anew.
-pub fn run(args: &CalibrateArgs) -> Result<(), CommandError> {
-    let compute = Compute::for_asking(&args.ask)?;
-    let (model, file) = read_predictor(&args.model, &compute)?;
-    let dataset = Arc::new(open(&args.source, model.card())?);
-    let indices = images(&dataset, args.split)?;
-    let mut progress = Progress::new(&format!("calibrating on {}", args.split), "images", indices.len() as u64);
-    let LabelledOutputs { labels, outputs: logits } = logits(&model, &dataset, indices, BATCH_SIZE, |done| {
-        progress.set(done as u64, String::new);
-    })?;
-    drop(progress);
-
-    let mut card = model.card().clone();
-    let count = card.attributes.len();
-    let predictions = |probabilities| Predictions::new(card.attributes.clone(), labels.clone(), probabilities);
-    let calibration = match args.method {
-        Method::Fit(method) => Some(Calibration::fit(method, count, &labels, &logits)),
-        Method::Remove => None,
-        Method::Keep => card.calibration.clone(),
-    };
-    let calibrated = predictions(probabilities(calibration.as_ref(), &logits))?;
-    let ChosenThresholds { thresholds, unreached } = match args.thresholds {
-        ThresholdChoice::Rule(rule) => Thresholds::choose(rule, &calibrated),
-        ThresholdChoice::Fixed(value) => {
-            ChosenThresholds { thresholds: Thresholds::fixed(value, count), unreached: Vec::new() }
+fn calibration_change(text: &str) -> Result<CalibrationChange, String> {
+    match text {
+        "none" => Ok(CalibrationChange::Remove),
+        "keep" => Ok(CalibrationChange::Keep),
+        _ => {
+            let method = text.parse().map_err(|_| "write `temperature`, `isotonic`, `none` or `keep`");
+            Ok(CalibrationChange::Fit(method?))
         }
-    };
-    let before = evaluate(&predictions(probabilities(card.calibration.as_ref(), &logits))?, &thresholds)?;
-    // On the images it was fitted to, a calibration flatters.
-    let unseen = match args.method {
-        Method::Fit(method) => predictions(Calibration::cross_fitted(method, count, &labels, &logits))?,
-        Method::Remove | Method::Keep => calibrated.clone(),
-    };
-    let after = evaluate(&unseen, &thresholds)?;
-    let decided = evaluate(&calibrated, &thresholds)?;
-
-    let rule = thresholds.rule.on(args.split.name());
-    let told = Calibrated {
-        model: args.out.clone().unwrap_or_else(|| file.clone()),
-        split: args.split,
-        images: calibrated.images(),
-        calibration: calibration.as_ref().map(|calibration| calibration.method().to_string()),
-        thresholds: thresholds.rule,
-        attributes: (0..count)
-            .map(|column| Attribute {
-                attribute: card.attributes[column].clone(),
-                threshold: thresholds.values[column],
-                precision: decided.attributes[column].scores.precision,
-                recall: decided.attributes[column].scores.recall,
-                f1: decided.attributes[column].scores.f1,
-                ece_before: before.attributes[column].scores.ece,
-                ece_after: after.attributes[column].scores.ece,
-            })
-            .collect(),
-        ece_before: before.macro_average.get(Metric::Ece),
-        ece_after: after.macro_average.get(Metric::Ece),
-        unreached,
-    };
-    card.set_calibration(calibration, thresholds.values, rule);
-    card.replace_in(&file, &told.model)?;
-    if args.json {
-        output::json(&told)?;
-    } else {
-        output::result(&report(&told))?;
     }
-    output::note(&format!("wrote {}", told.model.display()));
-    let (model, data) = (args.out.as_ref().unwrap_or(&args.model), shell::path(&args.source.data));
+}
+
+fn threshold_choice(text: &str) -> Result<ThresholdChoice, String> {
+    let level = |text: &str| text.parse().ok().filter(|level: &f64| *level > 0.0 && *level <= 1.0);
+    let rule = match text.split_once('=') {
+        None if text == "best-f1" => Some(ThresholdRule::BestF1),
+        None => {
+            let number = text.parse().ok().filter(|value| (0.0..=1.0).contains(value));
+            return number.map(ThresholdChoice::Fixed).ok_or_else(expected_thresholds);
+        }
+        Some(("precision", wanted)) => level(wanted).map(ThresholdRule::Precision),
+        Some(("recall", wanted)) => level(wanted).map(ThresholdRule::Recall),
+        Some(_) => None,
+    };
+    rule.map(ThresholdChoice::Rule).ok_or_else(expected_thresholds)
+}
+
+fn expected_thresholds() -> String {
+    "write `best-f1`, `precision=0.8`, `recall=0.9` or a number from 0 to 1".to_owned()
+}
+
+/// A calibrated model.
+#[derive(Debug, Serialize)]
+pub struct Calibrated {
+    /// The file it was written to.
+    pub model: PathBuf,
+    /// The split it was calibrated on.
+    pub split: Split,
+    /// Images of the split.
+    pub images: usize,
+    /// The calibration method, if any.
+    pub calibration: Option<String>,
+    /// The rule for the thresholds.
+    pub thresholds: ThresholdRule,
+    /// The attributes.
+    pub attributes: Vec<CalibratedAttribute>,
+    /// Expected calibration error before, mean over the attributes.
+    pub ece_before: Option<f64>,
+    /// Expected calibration error after, mean over the attributes.
+    pub ece_after: Option<f64>,
+    /// Attributes for which no threshold reaches the demanded precision.
+    pub unreached: Vec<String>,
+}
+
+/// An attribute of a calibrated model.
+#[derive(Debug, Serialize)]
+pub struct CalibratedAttribute {
+    /// Its name.
+    pub attribute: String,
+    /// Its threshold.
+    pub threshold: f32,
+    /// The precision at this threshold.
+    pub precision: Option<f64>,
+    /// The recall at this threshold.
+    pub recall: Option<f64>,
+    /// The F1 at this threshold.
+    pub f1: Option<f64>,
+    /// Expected calibration error before.
+    pub ece_before: Option<f64>,
+    /// Expected calibration error after.
+    pub ece_after: Option<f64>,
+}
+
+/// Fits a calibration, chooses thresholds, and writes the model with both.
+pub fn run(args: &CalibrateArgs) -> Result<(), CommandError> {
+    let compute = Compute::for_inference(&args.inference)?;
+    let (predictor, file) = read_predictor(&args.model, &compute)?;
+    let dataset = Arc::new(args.dataset.open_for(predictor.card())?);
+    let activity = format!("calibrating on {}", args.split);
+    let LabelledOutputs { labels, outputs } = split_logits(&predictor, &dataset, args.split, &activity)?;
+
+    let mut card = predictor.card().clone();
+    let current = card.calibration.as_ref();
+    let recalibration = Recalibration::new(&card.attributes, &labels, &outputs, current, args.method, args.thresholds)?;
+    let result = calibrated(&recalibration, args.out.as_ref().unwrap_or(&file).clone(), args.split);
+    let Recalibration { calibration, thresholds, .. } = recalibration;
+    card.set_calibration(calibration, thresholds.values, thresholds.rule.on(args.split.name()));
+    card.replace_in(&file, &result.model)?;
+    output::json_or(args.json, &result, tables::calibration::text)?;
+    output::note(&format!("wrote {}", result.model.display()));
+    let (model, data) = (args.out.as_ref().unwrap_or(&args.model), shell::path(&args.dataset.data));
     output::note(&format!("next: visage evaluate {} --data {data}", shell::path(model)));
     Ok(())
 }
 
-fn report(told: &Calibrated) -> String {
-    let mut table =
-        Columns::new(1, &["Attribute", "Threshold", "Precision", "Recall", "F1", "ECE before", "ECE after"]);
-    for attribute in &told.attributes {
-        table.row([
-            attribute.attribute.clone(),
-            score(Some(f64::from(attribute.threshold))),
-            score(attribute.precision),
-            score(attribute.recall),
-            score(attribute.f1),
-            score(attribute.ece_before),
-            score(attribute.ece_after),
-        ]);
+fn calibrated(recalibration: &Recalibration, model: PathBuf, split: Split) -> Calibrated {
+    let Recalibration { calibration, thresholds, unreached, images, decisions, before, after } = recalibration;
+    let evaluations = decisions.attributes.iter().zip(&before.attributes).zip(&after.attributes);
+    let attributes =
+        evaluations.zip(&thresholds.values).map(|(((decided, before), after), &threshold)| CalibratedAttribute {
+            attribute: decided.attribute.clone(),
+            threshold,
+            precision: decided.scores.precision,
+            recall: decided.scores.recall,
+            f1: decided.scores.f1,
+            ece_before: before.scores.ece,
+            ece_after: after.scores.ece,
+        });
+    Calibrated {
+        model,
+        split,
+        images: *images,
+        calibration: calibration.as_ref().map(|calibration| calibration.method().to_string()),
+        thresholds: thresholds.rule,
+        attributes: attributes.collect(),
+        ece_before: before.macro_average.get(Metric::Ece),
+        ece_after: after.macro_average.get(Metric::Ece),
+        unreached: unreached.clone(),
     }
-    let mut text = format!(
-        "on {} of the {} split; thresholds: {}; calibration: {}\n\n{}\nexpected calibration error, mean of the attributes: \
-         {} before, {} after",
-        counted(told.images as u64, "image"),
-        told.split,
-        told.thresholds,
-        told.calibration.as_deref().unwrap_or("none"),
-        table.text(),
-        score(told.ece_before),
-        score(told.ece_after),
-    );
-    text += if told.calibration.is_some() {
-        " (a fitted calibration is measured on images left out when it was fitted, in five parts)\n"
-    } else {
-        "\n"
-    };
-    if !told.unreached.is_empty() {
-        text += &format!(
-            "no threshold has the precision wanted; the most precise was taken: {}\n",
-            told.unreached.join(", ")
-        );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thresholds_are_chosen_by_a_rule_or_given() {
+        let rule = |rule| Ok(ThresholdChoice::Rule(rule));
+        assert_eq!(threshold_choice("best-f1"), rule(ThresholdRule::BestF1));
+        assert_eq!(threshold_choice("precision=0.8"), rule(ThresholdRule::Precision(0.8)));
+        assert_eq!(threshold_choice("recall=1"), rule(ThresholdRule::Recall(1.0)));
+        assert_eq!(threshold_choice("0.4"), Ok(ThresholdChoice::Fixed(0.4)));
+        for wrong in ["precision=0", "recall=1.1", "recall=", "accuracy=0.9", "NaN", "1.5", ""] {
+            assert!(threshold_choice(wrong).is_err(), "{wrong}");
+        }
     }
-    text
 }

@@ -1,18 +1,35 @@
 //! `visage card`.
 
 use std::io::Write;
+use std::path::PathBuf;
 
+use clap::Args;
+use visage_data::Split;
 use visage_model::Model;
+use visage_report::model_card;
+use visage_run::comparison::CompareError;
 use visage_run::{MetricsFile, RunFolder};
 use visage_weights::atomic;
 
-use crate::cli::CardArgs;
+use super::model_file;
 use crate::error::CommandError;
-use crate::model_card;
 use crate::output;
 
-/// What the card is called in a run.
+/// Name of the card in a run folder.
 const NAME: &str = "MODEL_CARD.md";
+
+/// Options of `visage card`.
+#[derive(Debug, Args)]
+pub struct CardArgs {
+    /// The folder of an evaluated run. The card includes the groups of `visage evaluate --group-by`.
+    pub run: PathBuf,
+    /// The split whose metrics the card shows.
+    #[arg(long, default_value_t = Split::Test)]
+    pub split: Split,
+    /// The file to write [default: MODEL_CARD.md in the run folder].
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
 
 /// Writes the model card of a run.
 pub fn run(args: &CardArgs) -> Result<(), CommandError> {
@@ -21,17 +38,12 @@ pub fn run(args: &CardArgs) -> Result<(), CommandError> {
     let metrics = folder.file(&MetricsFile::name(args.split));
     if !metrics.is_file() {
         let runs = vec![(args.run.clone(), record.data.path)];
-        return Err(CommandError::NotEvaluated { runs, split: Some(args.split) });
+        return Err(CompareError::NotEvaluated { runs, split: Some(args.split) }.into());
     }
     let metrics = MetricsFile::read(&metrics)?;
-    let model = RunFolder::model_file(&args.run);
-    if !model.is_file() {
-        return Err(CommandError::NoModel { folder: args.run.clone() });
-    }
-    let card = Model::read_card(&model)?;
-    let text = model_card::markdown(&card, Some(&record), &metrics);
+    let card = Model::read_card(&model_file(&args.run)?)?;
+    let text = model_card(&card, Some(&record), &metrics);
     let path = args.out.clone().unwrap_or_else(|| folder.file(NAME));
-    atomic::write(&path, |file| file.write_all(text.as_bytes()))
-        .map_err(|source| CommandError::Write { path: path.clone(), source })?;
+    atomic::write(&path, |file| file.write_all(text.as_bytes())).map_err(CommandError::write(&path))?;
     output::result(&format!("{}\n", path.display()))
 }

@@ -1,95 +1,127 @@
 //! `visage demo`.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use visage_data::{Dataset, Split};
-use visage_run::{MetricsFile, Recipe};
+use clap::Args;
+use visage_data::{Dataset, Size, Split};
+use visage_report::ReportSettings;
+use visage_run::MetricsFile;
+use visage_run::comparison::{EvaluatedRun, compare};
+use visage_run::evaluation::EvaluationSettings;
+use visage_run::shell;
 use visage_synth::Options;
 
-use super::{compare, data, evaluate, read_predictor, read_rules, report, train};
-use crate::cli::{DemoArgs, Threshold};
-use crate::compute::Compute;
+use super::data::synth;
+use super::{evaluate, read_predictor, read_rules, recipe, report, train};
+use crate::compute::{Compute, ComputeArgs};
 use crate::error::CommandError;
-use crate::output;
-use crate::report_runs::Asked;
-use crate::shell;
-use crate::table::duration;
+use crate::tables::duration;
+use crate::{output, tables};
 
-/// The population that is drawn.
+/// The seed of the faces.
 const SEED: u64 = 1;
 
-/// The recipes that are trained, each with what it takes to train in a minute or two from random weights. `enhanced` gets
-/// the network of `baseline`: its own needs many more epochs to begin with, and the rest of it is what makes the difference.
+/// The recipes that are trained, with the changes that make them train in a minute or two from random weights. `enhanced` gets the
+/// network of `baseline`: its own needs many more epochs to get started, and the rest of the recipe makes the difference.
 const RECIPES: [(&str, &[&str]); 2] = [
     ("baseline", &["batch_size=32"]),
     ("enhanced", &["batch_size=32", "model.architecture=resnet18", "optimizer.learning_rate=2e-3"]),
 ];
 
-/// Draws a dataset, trains two models, judges and compares them.
+/// Options of `visage demo`.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// The folder for everything; must not exist.
+    #[arg(long, value_name = "DIR", default_value = "visage-demo")]
+    pub out: PathBuf,
+    /// Number of faces.
+    #[arg(long, value_name = "N", default_value_t = 3000)]
+    pub images: usize,
+    /// Training epochs of each model.
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub epochs: u32,
+    /// Height and width of the networks' input, in pixels.
+    #[arg(long, value_name = "H[xW]", default_value = "64")]
+    pub size: Size,
+    #[command(flatten)]
+    pub compute: ComputeArgs,
+}
+
+/// Generates a dataset, trains two models, evaluates, compares and reports them.
 pub fn run(args: &DemoArgs) -> Result<(), CommandError> {
-    let began = Instant::now();
+    let started = Instant::now();
     let compute = Compute::new(&args.compute)?;
     let faces = args.out.join("faces");
-    output::note(&format!("\n== {} faces, drawn", args.images));
-    let summary = data::draw(&Options::new(args.images, SEED), &faces)?;
-    output::note(data::told(&summary).trim_end());
+    output::note(&format!("\n== drawing {} faces", args.images));
+    let summary = synth::generate(&Options::new(args.images, SEED), &faces)?;
+    output::note(synth::text(&summary).trim_end());
     let dataset = Arc::new(Dataset::open(&faces)?);
 
-    let (mut runs, mut judged) = (Vec::new(), Vec::new());
+    let (mut folders, mut runs) = (Vec::new(), Vec::new());
     for (name, overrides) in RECIPES {
-        output::note(&format!("\n== {name}, trained"));
-        let run = args.out.join(name);
-        let mut recipe = Recipe::load(name)?;
-        let size = [format!("input.size={}", args.size), format!("epochs={}", args.epochs)];
-        let changes: Vec<&str> = size.iter().map(String::as_str).chain(overrides.iter().copied()).collect();
-        output::note(&format!("small for the sake of minutes: {}", changes.join(" ")));
-        recipe.set_all(changes).map_err(CommandError::usage)?;
-        train::train(&train::Training {
-            recipe,
-            dataset: Arc::clone(&dataset),
-            data: &faces,
-            split_seed: None,
-            folder: &run,
-            resume: false,
-            accept_changes: false,
-            tensorboard: false,
-            compute: &compute,
-            resume_command: format!("visage train --resume --out {} --data {}", shell::path(&run), shell::path(&faces)),
-        })?;
-        let (model, model_file) = read_predictor(&run, &compute)?;
-        let judgement = evaluate::evaluate(&evaluate::Judging {
-            model: &model,
-            model_file,
-            dataset: &dataset,
-            data: &faces,
-            split: Split::Test,
-            threshold: Threshold::Model,
-            group_by: &[],
-            rules: &read_rules(None, &model.card().attributes)?,
-            consistent: false,
-            compute: &compute,
-        })?;
-        judgement.write(&run.join(MetricsFile::name(Split::Test)))?;
-        judged.push(compare::Run::new(&run, judgement.metrics, Some(judgement.predictions)));
-        runs.push(run);
+        output::note(&format!("\n== training {name}"));
+        let folder = args.out.join(name);
+        train_and_evaluate(args, name, overrides, &dataset, &faces, &folder, &compute).map(|run| runs.push(run))?;
+        folders.push(folder);
     }
 
-    output::note("\n== both, judged on faces they have not seen\n");
-    let compared = compare::compare(judged, false)?;
-    output::result(&compare::report(&compared, false))?;
-    output::note("\n== the report");
-    let asked = Asked { runs: &runs, split: Some(Split::Test), gallery: false };
-    output::result(&format!("\n{}", report::told(&report::report(&asked, &args.out)?)))?;
+    output::note("\n== comparing both on faces they were not trained on\n");
+    output::result(&tables::comparison::text(&compare(runs, false)?, false))?;
+    output::note("\n== writing the report");
+    let settings = ReportSettings { runs: &folders, split: Some(Split::Test), gallery: false };
+    output::result(&format!("\n{}", report::summary(&report::write_report(&settings, &args.out)?)))?;
+    output::result(&next_steps(args, &faces, started.elapsed().as_secs_f64()))
+}
+
+/// Trains a recipe and evaluates it on the test split.
+fn train_and_evaluate(
+    args: &DemoArgs,
+    recipe: &str,
+    overrides: &[&str],
+    dataset: &Arc<Dataset>,
+    faces: &Path,
+    folder: &Path,
+    compute: &Compute,
+) -> Result<EvaluatedRun, CommandError> {
+    let mut changes = vec![format!("input.size={}", args.size), format!("epochs={}", args.epochs)];
+    changes.extend(overrides.iter().map(ToString::to_string));
+    output::note(&format!("reduced to train in minutes: {}", changes.join(" ")));
+    let recipe = recipe::load(recipe, &changes)?;
+    let settings = train::settings(recipe, Arc::clone(dataset), faces, folder, compute);
+    let resume = format!("visage train --resume --out {} --data {}", shell::path(folder), shell::path(faces));
+    train::train(&settings, false, &resume)?;
+
+    let (predictor, model_file) = read_predictor(folder, compute)?;
+    let settings = EvaluationSettings {
+        predictor: &predictor,
+        model_file: &model_file,
+        precision: compute.precision,
+        dataset,
+        data: faces,
+        split: Split::Test,
+        threshold: None,
+        group_by: &[],
+        rules: &read_rules(None, &predictor.card().attributes)?,
+        consistent: false,
+    };
+    let evaluated = evaluate::evaluate(&settings)?;
+    evaluated.write(&folder.join(MetricsFile::name(Split::Test)))?;
+    let (metrics, predictions) = (evaluated.metrics, Some(evaluated.predictions));
+    Ok(EvaluatedRun { path: folder.to_owned(), metrics, predictions })
+}
+
+fn next_steps(args: &DemoArgs, faces: &Path, seconds: f64) -> String {
     let best = shell::path(&args.out.join(RECIPES[RECIPES.len() - 1].0));
-    let data = shell::path(&faces);
-    output::result(&format!(
-        "\nall of it took {} and lies in {}: the dataset in faces, a folder a run, each with its model \
-         (best.safetensors), recipe.toml, epochs.csv, steps.csv and {}\n\
+    let data = shell::path(faces);
+    format!(
+        "\nfinished in {}; {} holds the dataset in faces, and a folder per run with its model (best.safetensors), recipe.toml, \
+         epochs.csv, steps.csv and {}\n\
          next: visage predict {best} {data}/Img/img_align_celeba/000001.jpg\n      \
          visage evaluate {best} --data {data} --group-by Male\n      visage train enhanced --data PATH_OF_YOUR_OWN\n",
-        duration(began.elapsed().as_secs_f64()),
+        duration(seconds),
         args.out.display(),
         MetricsFile::name(Split::Test),
-    ))
+    )
 }

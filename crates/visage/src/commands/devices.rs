@@ -1,20 +1,28 @@
 //! `visage devices`.
 
+use clap::Args;
 use serde::Serialize;
 use visage_model::Precision;
 use visage_model::device::{self, Backend, Found};
 
-use crate::cli::DevicesArgs;
 use crate::error::CommandError;
 use crate::output;
-use crate::table::Columns;
+use crate::tables::Table;
 
-/// What there is to compute on.
+/// Options of `visage devices`.
+#[derive(Debug, Args)]
+pub struct DevicesArgs {
+    /// Print JSON instead of a table.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The devices, and the backends that could find some.
 #[derive(Serialize)]
-struct Listed {
-    /// What this program can reach devices by.
+struct Devices {
+    /// The backends of this build.
     compiled_in: Vec<Backend>,
-    /// The features that it was built without.
+    /// The backends that this build lacks.
     not_compiled_in: Vec<Backend>,
     devices: Vec<Found>,
 }
@@ -22,16 +30,30 @@ struct Listed {
 /// Lists the devices.
 pub fn run(args: &DevicesArgs) -> Result<(), CommandError> {
     let (compiled_in, not_compiled_in) = Backend::ALL.into_iter().partition(|backend| backend.is_compiled_in());
-    let listed = Listed { compiled_in, not_compiled_in, devices: device::list() };
+    let found = Devices { compiled_in, not_compiled_in, devices: device::list() };
     if args.json {
-        return output::json(&listed);
+        return output::json(&found);
     }
-    let mut table = Columns::new(4, &["Device", "Model", "Kind", "Precisions", "Memory"]);
-    for Found { device, model, software, memory_bytes, precisions, broken } in &listed.devices {
+    output::result(&table(&found.devices))?;
+    for reason in found.devices.iter().filter_map(|found| found.broken.as_ref()) {
+        output::warning(reason);
+    }
+    let names = |backends: &[Backend]| backends.iter().map(|backend| backend.name()).collect::<Vec<_>>().join(", ");
+    output::note(&format!("backends of this build: {}", names(&found.compiled_in)));
+    if !found.not_compiled_in.is_empty() {
+        let missing = names(&found.not_compiled_in);
+        output::note(&format!("not built in: {missing}; each is a Cargo feature (cargo build --features NAME)"));
+    }
+    Ok(())
+}
+
+fn table(devices: &[Found]) -> String {
+    let mut table = Table::new(4, &["Device", "Model", "Kind", "Precisions", "Memory"]);
+    for Found { device, model, software, memory_bytes, precisions, broken } in devices {
         let kind = match (device == Backend::Cpu.name(), software) {
-            (true, _) => "processor",
+            (true, _) => "CPU",
             (false, true) => "software",
-            (false, false) => "graphics card",
+            (false, false) => "GPU",
         };
         let precisions: Vec<&str> = precisions.iter().map(|&precision| Precision::name(precision)).collect();
         table.row([
@@ -45,17 +67,5 @@ pub fn run(args: &DevicesArgs) -> Result<(), CommandError> {
             memory_bytes.map_or_else(|| "-".to_owned(), |bytes| format!("{} MiB", bytes >> 20)),
         ]);
     }
-    output::result(&table.text())?;
-    for reason in listed.devices.iter().filter_map(|found| found.broken.as_ref()) {
-        output::warning(reason);
-    }
-    let names = |backends: &[Backend]| backends.iter().map(|backend| backend.name()).collect::<Vec<_>>().join(", ");
-    output::note(&format!("this visage computes by {}", names(&listed.compiled_in)));
-    if !listed.not_compiled_in.is_empty() {
-        let without = names(&listed.not_compiled_in);
-        output::note(&format!(
-            "it was built without {without}: each is a feature of that name (cargo build --features)"
-        ));
-    }
-    Ok(())
+    table.text()
 }

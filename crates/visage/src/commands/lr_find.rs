@@ -1,31 +1,61 @@
 //! `visage lr-find`.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use clap::Args;
 use visage_train::{Curve, Point, RangeTest};
 
-use super::data::source;
-use super::recipe::of_name;
-use crate::cli::LrFindArgs;
-use crate::compute::Compute;
+use super::recipe;
+use crate::cli::Overrides;
+use crate::compute::{Compute, ComputeArgs};
+use crate::dataset::DatasetArgs;
 use crate::error::CommandError;
 use crate::output;
 use crate::progress::Progress;
-use crate::table::Columns;
+use crate::tables::Table;
 
-/// Lines of the curve that is printed, and columns of its bars.
+/// Lines of the curve that are printed.
 const LINES: usize = 20;
+/// Length of the longest bar, in characters.
 const BAR: f64 = 40.0;
+
+/// Options of `visage lr-find`.
+#[derive(Debug, Args)]
+pub struct LrFindArgs {
+    /// A built-in recipe (baseline, original, enhanced) or a TOML file; its schedule and number of epochs are ignored.
+    pub recipe: String,
+    #[command(flatten)]
+    pub dataset: DatasetArgs,
+    #[command(flatten)]
+    pub set: Overrides,
+    /// The first learning rate.
+    #[arg(long, value_name = "RATE", default_value_t = 1e-6)]
+    pub start: f64,
+    /// The last learning rate.
+    #[arg(long, value_name = "RATE", default_value_t = 1.0)]
+    pub end: f64,
+    /// Steps from the first to the last.
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(2..))]
+    pub steps: u32,
+    /// Write the whole curve to FILE, as CSV.
+    #[arg(long, value_name = "FILE")]
+    pub csv: Option<PathBuf>,
+    /// Print JSON, with the whole curve.
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub compute: ComputeArgs,
+}
 
 /// Finds a learning rate.
 pub fn run(args: &LrFindArgs) -> Result<(), CommandError> {
-    let mut recipe = of_name(&args.recipe)?;
-    recipe.set_all(&args.overrides).map_err(CommandError::usage)?;
+    let recipe = recipe::load(&args.recipe, &args.set.overrides)?;
     if !(args.start > 0.0 && args.start < args.end && args.end.is_finite()) {
-        return Err(CommandError::Usage("--start must be above 0 and below --end".into()));
+        return Err(CommandError::usage("--start must be above 0 and below --end"));
     }
     let compute = Compute::new(&args.compute)?;
-    let mut dataset = source::open(&args.source)?;
+    let mut dataset = args.dataset.open()?;
     if !dataset.has_splits() {
         dataset.assign_splits(recipe.training.seed);
     }
@@ -38,7 +68,7 @@ pub fn run(args: &LrFindArgs) -> Result<(), CommandError> {
         device: compute.device.clone(),
         device_name: compute.name.clone(),
     };
-    let mut progress = Progress::new("learning rate", "steps", u64::from(args.steps));
+    let mut progress = Progress::new("range test", "steps", u64::from(args.steps));
     let mut done = 0;
     let curve = test.run(|point| {
         done += 1;
@@ -46,28 +76,32 @@ pub fn run(args: &LrFindArgs) -> Result<(), CommandError> {
     })?;
     drop(progress);
     if let Some(path) = &args.csv {
-        let write = |error| CommandError::Write { path: path.clone(), source: error };
-        let mut writer = csv::Writer::from_path(path).map_err(|error| write(error.into()))?;
-        curve.points.iter().try_for_each(|point| writer.serialize(point)).map_err(|error| write(error.into()))?;
-        writer.flush().map_err(write)?;
+        write_csv(&curve, path).map_err(|error| CommandError::write(path)(error.into()))?;
     }
-    if args.json { output::json(&curve) } else { output::result(&report(&curve)) }
+    output::json_or(args.json, &curve, text)
 }
 
-fn report(Curve { points, suggestion }: &Curve) -> String {
+fn write_csv(curve: &Curve, path: &Path) -> Result<(), csv::Error> {
+    let mut writer = csv::Writer::from_path(path)?;
+    curve.points.iter().try_for_each(|point| writer.serialize(point))?;
+    Ok(writer.flush()?)
+}
+
+fn text(Curve { points, suggestion }: &Curve) -> String {
     let every = points.len().div_ceil(LINES).max(1);
     let highest = points.iter().map(|point| point.smoothed).fold(f64::MIN_POSITIVE, f64::max);
-    let mut table = Columns::new(0, &["Learning rate", "Loss", "Smoothed", ""]);
+    let mut table = Table::new(0, &["Learning rate", "Loss", "Smoothed", ""]);
     table.align_left(3);
     for Point { learning_rate, loss, smoothed } in points.iter().step_by(every) {
         let bar = "#".repeat((smoothed / highest * BAR).round() as usize);
         table.row([format!("{learning_rate:.2e}"), format!("{loss:.4}"), format!("{smoothed:.4}"), bar]);
     }
-    let told = match suggestion {
+    let suggestion = match suggestion {
         Some(rate) => format!(
-            "the loss fell fastest at a learning rate of {rate:.2e}: try `--set learning_rate={rate:.1e}`, and less if it is unsteady\n"
+            "the loss falls fastest at a learning rate of {rate:.2e}: try `--set learning_rate={rate:.1e}`, or less if training is \
+             unstable\n"
         ),
         None => "the loss never fell: try other rates with --start and --end, or more steps\n".to_owned(),
     };
-    format!("{}\n{told}", table.text())
+    format!("{}\n{suggestion}", table.text())
 }

@@ -1,55 +1,56 @@
-//! The verbs.
+//! The verbs, one file each: its options, and a `run` that resolves them and calls the libraries.
 
-mod audit;
-mod bench;
-mod calibrate;
-mod card;
+pub mod audit;
+pub mod bench;
+pub mod calibrate;
+pub mod card;
 pub mod compare;
-mod data;
-mod demo;
-mod devices;
+pub mod completions;
+pub mod data;
+pub mod demo;
+pub mod devices;
 pub mod evaluate;
-mod explain;
-mod export;
-mod lr_find;
-mod predict;
-mod recipe;
-mod report;
-mod runs;
-mod serve;
+pub mod explain;
+pub mod export;
+pub mod lr_find;
+pub mod man;
+pub mod predict;
+pub mod recipe;
+pub mod report;
+pub mod runs;
+pub mod serve;
 pub mod train;
-mod weights;
+pub mod weights;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use visage_data::{Dataset, Split};
 use visage_judge::{RuleSet, Rules};
 use visage_model::{Card, Model, Predictor};
 use visage_run::RunFolder;
+use visage_run::evaluation::{BATCH_SIZE, split_indices};
+use visage_run::predict::{LabelledOutputs, logits};
 
-use crate::cli::{Command, DataCommand, RecipeCommand};
+use crate::cli::Command;
 use crate::compute::Compute;
 use crate::error::CommandError;
+use crate::progress::Progress;
 
-/// Does what was asked for.
+/// Runs a verb.
 ///
 /// # Errors
 ///
-/// Whatever kept it from being done.
+/// Why it failed.
 pub fn run(command: Command) -> Result<(), CommandError> {
     match command {
         Command::Demo(args) => demo::run(&args),
-        Command::Data(DataCommand::Inspect(args)) => data::inspect(&args),
-        Command::Data(DataCommand::Verify(args)) => data::verify::run(&args),
-        Command::Data(DataCommand::Pack(args)) => data::pack::run(&args),
-        Command::Data(DataCommand::Convert(args)) => data::convert::run(&args),
-        Command::Data(DataCommand::Preview(args)) => data::preview::run(&args),
-        Command::Data(DataCommand::Synth(args)) => data::synth(&args),
+        Command::Data(command) => data::run(&command),
         Command::Train(args) => train::run(&args),
         Command::LrFind(args) => lr_find::run(&args),
         Command::Runs(args) => runs::run(&args),
-        Command::Recipe(RecipeCommand::Show(args)) => recipe::show(&args),
-        Command::Recipe(RecipeCommand::Diff(args)) => recipe::diff(&args),
+        Command::Recipe(command) => recipe::run(&command),
         Command::Weights(args) => weights::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Compare(args) => compare::run(&args),
@@ -63,23 +64,38 @@ pub fn run(command: Command) -> Result<(), CommandError> {
         Command::Serve(args) => serve::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Devices(args) => devices::run(&args),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args),
+        Command::MarkdownHelp => man::markdown(),
     }
 }
 
-/// Reads the model that `model` names, a file or the folder of a run, whose best checkpoint it is then. Also returns
-/// the file's path.
-pub fn read_model(model: &Path, compute: &Compute) -> Result<(Model, PathBuf), CommandError> {
+/// Reads a model file, or the best checkpoint of a run folder. Also returns the file's path.
+fn read_model(model: &Path, compute: &Compute) -> Result<(Model, PathBuf), CommandError> {
     let file = model_file(model)?;
     Ok((Model::read(&file, &compute.device)?, file))
 }
 
-/// [`read_model`], compiled for inference.
+/// Reads the same, compiled for inference.
 pub fn read_predictor(model: &Path, compute: &Compute) -> Result<(Predictor, PathBuf), CommandError> {
     let (model, file) = read_model(model, compute)?;
     Ok((Predictor::new(&model, &compute.device, compute.precision), file))
 }
 
-/// The file that `model` names.
+/// The labels of a split and the model's logits, with progress.
+fn split_logits(
+    predictor: &Predictor,
+    dataset: &Arc<Dataset>,
+    split: Split,
+    activity: &str,
+) -> Result<LabelledOutputs, CommandError> {
+    let indices = split_indices(dataset, split)?;
+    let mut progress = Progress::new(activity, "images", indices.len() as u64);
+    let report = |done: usize| progress.set(done as u64, String::new);
+    Ok(logits(predictor, dataset, indices, BATCH_SIZE, report)?)
+}
+
+/// The model file that `model` names: itself, or the best checkpoint of a run folder.
 fn model_file(model: &Path) -> Result<PathBuf, CommandError> {
     let file = if model.is_dir() { RunFolder::model_file(model) } else { model.to_owned() };
     if model.is_dir() && !file.is_file() {
@@ -88,26 +104,26 @@ fn model_file(model: &Path) -> Result<PathBuf, CommandError> {
     Ok(file)
 }
 
-/// Which of a model's outputs the attributes of these names are, each once.
-fn attribute_numbers(names: &[String], card: &Card) -> Result<Vec<usize>, CommandError> {
-    let mut numbers = Vec::new();
+/// The model's outputs with these names, each once.
+fn attribute_indices(names: &[String], card: &Card) -> Result<Vec<usize>, CommandError> {
+    let mut indices = Vec::new();
     for name in names {
-        let Some(number) = card.attributes.iter().position(|known| known == name) else {
-            return Err(CommandError::NoSuchAttribute { name: name.clone(), known: card.attributes.clone() });
+        let Some(index) = card.attributes.iter().position(|known| known == name) else {
+            return Err(CommandError::UnknownAttribute { name: name.clone(), known: card.attributes.clone() });
         };
-        if !numbers.contains(&number) {
-            numbers.push(number);
+        if !indices.contains(&index) {
+            indices.push(index);
         }
     }
-    Ok(numbers)
+    Ok(indices)
 }
 
-/// The rules in `file`, or without one those of CelebA that are about these attributes.
+/// The rules in `file`, or else those for CelebA's attributes as far as the model has them.
 fn read_rules(file: Option<&Path>, attributes: &[String]) -> Result<Rules, CommandError> {
     let Some(path) = file else {
         return RuleSet::celeba().and_then(|rules| rules.bind(attributes, true)).map_err(CommandError::Rules);
     };
-    let text = fs::read_to_string(path).map_err(|source| CommandError::Read { path: path.to_owned(), source })?;
+    let text = fs::read_to_string(path).map_err(CommandError::read(path))?;
     RuleSet::parse(&text)
         .and_then(|rules| rules.bind(attributes, false))
         .map_err(|source| CommandError::RuleFile { path: path.to_owned(), source })

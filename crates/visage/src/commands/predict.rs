@@ -2,176 +2,197 @@
 
 use std::io::{self, IsTerminal};
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use rayon::prelude::*;
-use visage_data::Preparation;
-use visage_model::Predictor;
+use clap::{Args, ValueEnum};
+use visage_report::write_annotated;
+use visage_run::bulk::{BulkPrediction, Counts, Finished, ImageInput, RowFormat, RowOutput, Rows, count_inputs};
 
-use super::{attribute_numbers, read_predictor, read_rules};
-use crate::cli::{PredictArgs, PredictionFormat, Threshold};
-use crate::compute::Compute;
+use super::evaluate::Threshold;
+use super::{attribute_indices, read_predictor, read_rules};
+use crate::compute::{Compute, InferenceArgs};
 use crate::error::CommandError;
 use crate::output;
-use crate::predictions::annotated;
-use crate::predictions::inputs::{Input, count, inputs, no_images};
-use crate::predictions::rows::{Form, Rows};
-use crate::predictions::sink::Sink;
 use crate::progress::Progress;
 
-/// Images that are decoded, and go through the network, together: what memory holds.
-const BATCH_SIZE: usize = 64;
+/// Attributes in the caption of an image, unless --top sets their number.
+const CAPTION_ATTRIBUTES: usize = 10;
 
-/// Attributes written on a copy of an image, unless --top says otherwise.
-const MOST_WORDS: usize = 10;
+/// Options of `visage predict`.
+#[derive(Debug, Args)]
+pub struct PredictArgs {
+    /// A model file, or a run folder.
+    pub model: PathBuf,
+    /// Image files; folders, searched for images; zip and tar archives of images; patterns such as 'photos/**/*.jpg', for shells that do
+    /// not expand them; `-` for paths on standard input, one per line. The output keeps this order.
+    #[arg(required = true, value_name = "IMAGE|FOLDER|ZIP|-")]
+    pub images: Vec<PathBuf>,
+    /// Only these attributes, in this order.
+    #[arg(long, value_delimiter = ',', value_name = "NAME,NAME...")]
+    pub only: Vec<String>,
+    /// Only the K most probable attributes of each image, whether present or not.
+    #[arg(long, value_name = "K")]
+    pub top: Option<NonZeroUsize>,
+    /// The model's own thresholds (`model`), or one number from 0 to 1 for every attribute. A CSV of probabilities needs none.
+    #[arg(long, value_name = "model|NUMBER", default_value = "model")]
+    pub threshold: Threshold,
+    /// Predict the most probable attributes that break no rule between attributes. A CSV, which otherwise holds probabilities, then
+    /// holds 1 and 0.
+    #[arg(long)]
+    pub consistent: bool,
+    /// Rules between attributes, as TOML: rules = ["Goatee => not No_Beard", "at most one of A, B, C"] [default: rules for CelebA's
+    /// attributes, where the model has them].
+    #[arg(long, requires = "consistent", value_name = "FILE")]
+    pub rules: Option<PathBuf>,
+    /// The output format [default: by the extension of --output, or else a table].
+    #[arg(long, value_enum)]
+    pub format: Option<PredictionFormat>,
+    /// The file to write. Images that already have a row in it are skipped: an interrupted command resumes, and new images of a
+    /// folder are added. A Parquet file is written once all images are predicted.
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Also write a copy of each image, captioned with its most probable attributes: up to ten that are present, or --top.
+    #[arg(long, value_name = "DIR")]
+    pub annotate: Option<PathBuf>,
+    #[command(flatten)]
+    pub inference: InferenceArgs,
+}
 
-/// Asks a model about images.
-pub fn run(args: &PredictArgs) -> Result<(), CommandError> {
-    let compute = Compute::for_asking(&args.ask)?;
-    let format = args.format.unwrap_or_else(|| args.output.as_deref().map_or(PredictionFormat::Table, format_of));
-    let form = match format {
-        PredictionFormat::Table => Form::Table,
-        PredictionFormat::Json => Form::Json,
-        PredictionFormat::Csv | PredictionFormat::Parquet => Form::Csv,
-    };
-    if args.top.is_some() && form == Form::Csv {
-        return Err(CommandError::OtherFormat { option: "--top", format: "table or json" });
+/// A format of predictions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PredictionFormat {
+    /// One line per image: the attributes that are present, each with its probability.
+    Table,
+    /// One JSON object per line and image: the probability of every attribute, and whether it is present.
+    Json,
+    /// One row per image and one column per attribute, of probabilities.
+    Csv,
+    /// The same as a Parquet file, which needs --output.
+    Parquet,
+}
+
+impl PredictionFormat {
+    /// The format that a file's extension stands for.
+    fn of_file(path: &Path) -> Self {
+        let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+        match extension.to_ascii_lowercase().as_str() {
+            "csv" => Self::Csv,
+            "json" | "jsonl" | "ndjson" => Self::Json,
+            "parquet" => Self::Parquet,
+            _ => Self::Table,
+        }
     }
-    let (model, _) = read_predictor(&args.model, &compute)?;
-    let mut card = model.card().clone();
-    if let Threshold::Fixed(value) = args.threshold {
+
+    fn rows(self) -> RowFormat {
+        match self {
+            Self::Table => RowFormat::Table,
+            Self::Json => RowFormat::Json,
+            Self::Csv | Self::Parquet => RowFormat::Csv,
+        }
+    }
+}
+
+impl PredictArgs {
+    fn resolved_format(&self) -> Result<PredictionFormat, CommandError> {
+        let of_output = || self.output.as_deref().map_or(PredictionFormat::Table, PredictionFormat::of_file);
+        let format = self.format.unwrap_or_else(of_output);
+        if self.top.is_some() && format.rows() == RowFormat::Csv {
+            return Err(CommandError::usage("--top goes with --format table or json"));
+        }
+        if format == PredictionFormat::Parquet && self.output.is_none() {
+            return Err(CommandError::usage("--format parquet needs a file: name it with --output"));
+        }
+        Ok(format)
+    }
+}
+
+/// Predicts the attributes of images.
+pub fn run(args: &PredictArgs) -> Result<(), CommandError> {
+    let compute = Compute::for_inference(&args.inference)?;
+    let format = args.resolved_format()?;
+    let (predictor, _) = read_predictor(&args.model, &compute)?;
+    let mut card = predictor.card().clone();
+    if let Some(value) = args.threshold.fixed() {
         card.thresholds.fill(value);
     }
-    let mut columns = attribute_numbers(&args.only, model.card())?;
+    let mut columns = attribute_indices(&args.only, &card)?;
     if columns.is_empty() {
-        columns = (0..model.card().attributes.len()).collect();
+        columns = (0..card.attributes.len()).collect();
     }
-    let rules = read_rules(args.rules.as_deref(), &model.card().attributes)?;
+    let rules = read_rules(args.rules.as_deref(), &card.attributes)?;
     if args.consistent && rules.is_empty() {
         return Err(CommandError::NoRules);
     }
-    let rules = args.consistent.then_some(rules);
-    let rows = Rows { form, card: &card, columns, top: args.top.map(NonZeroUsize::get), rules };
-    let total = count(&args.images)?;
-    let mut sink = match (&args.output, format) {
-        (Some(path), format) => Sink::open(path, &rows, format == PredictionFormat::Parquet)?,
-        (None, PredictionFormat::Parquet) => return Err(CommandError::ParquetOutput),
-        (None, _) => Sink::Standard(false),
+    let rows = Rows {
+        format: format.rows(),
+        card: &card,
+        columns,
+        top: args.top.map(NonZeroUsize::get),
+        rules: args.consistent.then_some(rules),
     };
-    let asker = Asker { model: &model, rows: &rows, annotate: args.annotate.as_deref() };
-    sink.check(|input| asker.row(input))?;
-
-    // Where the answers themselves are seen, they show how far it is.
-    let shown = args.output.is_some() || !io::stdout().is_terminal();
-    let mut progress = shown.then(|| Progress::new("predict", "images", total));
-    let (mut images, mut there, mut added, mut failed) = (0, 0, 0, 0);
-    let mut images_left = inputs(&args.images);
-    loop {
-        let mut batch = Vec::with_capacity(BATCH_SIZE);
-        while batch.len() < BATCH_SIZE
-            && let Some(input) = images_left.next()
-        {
-            let input = input?;
-            images += 1;
-            if sink.has(&input) { there += 1 } else { batch.push(input) }
-        }
-        if batch.is_empty() {
-            break;
-        }
-        let (lines, answered, faults) = asker.ask(&batch)?;
-        for fault in &faults {
-            progress.as_ref().map_or_else(|| output::note(fault), |progress| progress.note(fault));
-        }
-        added += answered as u64;
-        failed += faults.len();
-        sink.write(&rows, &lines)?;
-        progress.iter_mut().for_each(|progress| progress.set_new(images, there));
+    let total = count_inputs(&args.images)?;
+    let mut output = match &args.output {
+        Some(path) => RowOutput::open(path, &rows, format == PredictionFormat::Parquet)?,
+        None => RowOutput::stream(io::stdout()),
+    };
+    let prediction = BulkPrediction {
+        rows: &rows,
+        predictor: &predictor,
+        each: &|input, probabilities| match &args.annotate {
+            Some(folder) => annotate(input, caption(&rows, probabilities), folder),
+            None => Ok(()),
+        },
+    };
+    let counts = predict(&prediction, args, &mut output, total)?;
+    if let Some(finished) = output.finish(&rows)? {
+        output::note(&summary(&finished, counts));
     }
-    drop(progress);
-    if images == 0 {
-        return Err(no_images(&args.images));
-    }
-    sink.finish(&rows, added)?;
-    if failed > 0 { Err(CommandError::SomeImages { failed, images }) } else { Ok(()) }
-}
-
-/// The format that a file's name asks for.
-fn format_of(path: &Path) -> PredictionFormat {
-    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-    match extension.to_ascii_lowercase().as_str() {
-        "csv" => PredictionFormat::Csv,
-        "json" | "jsonl" | "ndjson" => PredictionFormat::Json,
-        "parquet" => PredictionFormat::Parquet,
-        _ => PredictionFormat::Table,
+    match counts {
+        Counts { failed: 0, .. } => Ok(()),
+        Counts { failed, images, .. } => Err(CommandError::SomeImages { failed, images }),
     }
 }
 
-/// Asks the model and puts its answers into rows.
-struct Asker<'a> {
-    model: &'a Predictor,
-    rows: &'a Rows<'a>,
-    annotate: Option<&'a Path>,
+/// Predicts with progress, unless the rows themselves are seen on a terminal.
+fn predict(
+    prediction: &BulkPrediction<'_>,
+    args: &PredictArgs,
+    output: &mut RowOutput,
+    total: Option<u64>,
+) -> Result<Counts, CommandError> {
+    let hidden = args.output.is_none() && io::stdout().is_terminal();
+    let mut progress = (!hidden).then(|| Progress::new("predicting", "images", total));
+    Ok(prediction.run(&args.images, output, |counts, failures| {
+        for failure in failures {
+            progress.as_ref().map_or_else(|| output::note(failure), |progress| progress.note(failure));
+        }
+        progress.iter_mut().for_each(|progress| progress.set_skipping(counts.images, counts.skipped));
+    })?)
 }
 
-impl Asker<'_> {
-    /// The rows about some images, in their order, how many they are, and what went wrong with the others and with copies.
-    fn ask(&self, inputs: &[Input]) -> Result<(Vec<u8>, usize, Vec<String>), CommandError> {
-        let prepared: Vec<_> = inputs.par_iter().map(|input| pixels(&self.model.card().preparation, input)).collect();
-        let (mut readable, mut batch, mut faults) = (Vec::new(), Vec::new(), Vec::new());
-        for (input, pixels) in inputs.iter().zip(prepared) {
-            match pixels {
-                Ok(pixels) => {
-                    readable.push(input);
-                    batch.extend(pixels);
-                }
-                Err(reason) => faults.push(format!("cannot use {}: {reason}", input.path.display())),
-            }
-        }
-        if readable.is_empty() {
-            return Ok((Vec::new(), 0, faults));
-        }
-        let probabilities = self.model.probabilities(&batch);
-        let answered: Vec<(&Input, &[f32])> =
-            readable.into_iter().zip(probabilities.chunks(self.model.card().attributes.len())).collect();
-        let mut lines = Vec::new();
-        if let Some(folder) = self.annotate {
-            let annotate = |&(input, probabilities): &(&Input, &[f32])| self.annotate(input, probabilities, folder);
-            faults.extend(answered.par_iter().filter_map(|answer| annotate(answer).err()).collect::<Vec<_>>());
-        }
-        for (input, probabilities) in &answered {
-            self.rows.add(&input.path, probabilities, &mut lines).map_err(CommandError::Output)?;
-        }
-        Ok((lines, answered.len(), faults))
-    }
-
-    /// The row about one image.
-    fn row(&self, input: &Input) -> Result<Vec<u8>, CommandError> {
-        let unusable =
-            |reason: String| CommandError::Read { path: input.path.clone(), source: io::Error::other(reason) };
-        let pixels = pixels(&self.model.card().preparation, input).map_err(unusable)?;
-        let probabilities = self.model.probabilities(&pixels);
-        let mut line = Vec::new();
-        self.rows.add(&input.path, &probabilities, &mut line).map_err(CommandError::Output)?;
-        Ok(line)
-    }
-
-    fn annotate(&self, input: &Input, probabilities: &[f32], folder: &Path) -> Result<(), String> {
-        let mut words = self.rows.summary(probabilities);
-        if self.rows.top.is_none() && words.len() > MOST_WORDS {
-            let more = words.len() - MOST_WORDS;
-            words.truncate(MOST_WORDS);
-            words.push(format!("and {more} more"));
-        }
-        annotated::write(input, &words, folder)
-            .map_err(|reason| format!("cannot annotate {}: {reason}", input.path.display()))
+fn summary(finished: &Finished, counts: Counts) -> String {
+    let path = finished.path.display();
+    match finished.resumed {
+        0 => format!("wrote {} rows to {path}", counts.added),
+        resumed => format!("added {} rows to {path}, which had {resumed}", counts.added),
     }
 }
 
-/// The prepared pixels of an image, or why there are none.
-fn pixels(preparation: &Preparation, input: &Input) -> Result<Vec<u8>, String> {
-    let encoded = input.read().map_err(|error| error.to_string())?;
-    preparation.pixels(&encoded).map_err(|error| match std::error::Error::source(&error) {
-        Some(cause) => format!("{error}: {cause}"),
-        None => error.to_string(),
-    })
+/// The lines below an image.
+fn caption(rows: &Rows<'_>, probabilities: &[f32]) -> Vec<String> {
+    let mut lines = rows.summary(probabilities);
+    if rows.top.is_none() && lines.len() > CAPTION_ATTRIBUTES {
+        let more = lines.len() - CAPTION_ATTRIBUTES;
+        lines.truncate(CAPTION_ATTRIBUTES);
+        lines.push(format!("and {more} more"));
+    }
+    lines
+}
+
+/// Writes a captioned copy of an image.
+fn annotate(input: &ImageInput, lines: Vec<String>, folder: &Path) -> Result<(), String> {
+    let encoded = input.read().map_err(|error| error.to_string());
+    encoded
+        .and_then(|encoded| write_annotated(&input.path, &encoded, &lines, folder))
+        .map_err(|reason| format!("cannot annotate {}: {reason}", input.path.display()))
 }

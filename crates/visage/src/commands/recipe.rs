@@ -2,23 +2,57 @@
 
 use std::path::Path;
 
+use clap::{Args, Subcommand};
 use visage_run::{Recipe, RecipeError, RunFolder};
 
-use crate::cli::{RecipeDiffArgs, RecipeShowArgs};
+use crate::cli::Overrides;
 use crate::error::CommandError;
 use crate::output;
-use crate::table::Columns;
+use crate::tables::Table;
 
-/// Shows a recipe.
-pub fn show(args: &RecipeShowArgs) -> Result<(), CommandError> {
-    let mut recipe = of_name_or_run(&args.recipe)?;
-    recipe.set_all(&args.overrides).map_err(CommandError::usage)?;
-    output::result(&recipe.to_toml()?)
+/// The verbs of `visage recipe`.
+#[derive(Debug, Subcommand)]
+pub enum RecipeCommand {
+    /// Show a recipe with all its values, defaults included.
+    Show(ShowArgs),
+    /// Show the values in which two recipes differ.
+    Diff(DiffArgs),
 }
 
-/// Shows how two recipes differ.
-pub fn diff(args: &RecipeDiffArgs) -> Result<(), CommandError> {
-    let (first, second) = (of_name_or_run(&args.first)?, of_name_or_run(&args.second)?);
+/// Options of `visage recipe show`.
+#[derive(Debug, Args)]
+pub struct ShowArgs {
+    /// A built-in recipe (baseline, original, enhanced), a TOML file, or a run folder.
+    pub recipe: String,
+    #[command(flatten)]
+    pub set: Overrides,
+}
+
+/// Options of `visage recipe diff`.
+#[derive(Debug, Args)]
+pub struct DiffArgs {
+    /// A recipe, as for `visage recipe show`.
+    pub first: String,
+    /// The recipe to compare it with.
+    pub second: String,
+    /// Print JSON instead of a table.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Shows one recipe, or how two differ.
+pub fn run(command: &RecipeCommand) -> Result<(), CommandError> {
+    match command {
+        RecipeCommand::Show(args) => {
+            let recipe = load_or_run(&args.recipe, &args.set.overrides)?;
+            output::result(&recipe.to_toml()?)
+        }
+        RecipeCommand::Diff(args) => diff(args),
+    }
+}
+
+fn diff(args: &DiffArgs) -> Result<(), CommandError> {
+    let (first, second) = (load_or_run(&args.first, &[])?, load_or_run(&args.second, &[])?);
     let differences = first.differences(&second)?;
     if args.json {
         return output::json(&differences);
@@ -26,7 +60,7 @@ pub fn diff(args: &RecipeDiffArgs) -> Result<(), CommandError> {
     if differences.is_empty() {
         return output::result("the recipes are the same\n");
     }
-    let mut table = Columns::new(3, &["Key", &args.first, &args.second]);
+    let mut table = Table::new(3, &["Key", &args.first, &args.second]);
     for difference in differences {
         let cell = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
         table.row([difference.key, cell(difference.ours), cell(difference.theirs)]);
@@ -34,19 +68,28 @@ pub fn diff(args: &RecipeDiffArgs) -> Result<(), CommandError> {
     output::result(&table.text())
 }
 
-/// The recipe of a name or file; a name that is none is wrong usage.
-pub fn of_name(name: &str) -> Result<Recipe, CommandError> {
-    Recipe::load(name).map_err(|error| match error {
+/// The built-in recipe of this name, or the recipe in this file, with changes. An unknown name is wrong usage.
+pub fn load(name: &str, overrides: &[String]) -> Result<Recipe, CommandError> {
+    let recipe = Recipe::load(name).map_err(|error| match error {
         RecipeError::Unknown { .. } => CommandError::usage(error),
         error => error.into(),
-    })
+    })?;
+    changed(recipe, overrides)
 }
 
-/// The same, or the recipe of the run in a folder.
-pub fn of_name_or_run(name: &str) -> Result<Recipe, CommandError> {
+/// The same; `name` may also be a run folder.
+pub fn load_or_run(name: &str, overrides: &[String]) -> Result<Recipe, CommandError> {
     let run = Path::new(name);
-    if RunFolder::holds_run(run) {
-        return Ok(RunFolder::open(run).and_then(|run| run.recipe())?);
-    }
-    of_name(name)
+    if RunFolder::holds_run(run) { of_run(run, overrides) } else { load(name, overrides) }
+}
+
+/// The recipe of a run, with changes.
+pub fn of_run(run: &Path, overrides: &[String]) -> Result<Recipe, CommandError> {
+    let recipe = RunFolder::open(run)?.recipe()?;
+    changed(recipe, overrides)
+}
+
+fn changed(mut recipe: Recipe, overrides: &[String]) -> Result<Recipe, CommandError> {
+    recipe.set_all(overrides).map_err(CommandError::usage)?;
+    Ok(recipe)
 }

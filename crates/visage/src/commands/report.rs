@@ -2,17 +2,35 @@
 
 use std::path::{Path, PathBuf};
 
-use visage_report::{Written, write};
+use clap::Args;
+use visage_data::Split;
+use visage_report::{ReadRuns, ReportSettings, Written, read_runs, write};
+use visage_run::comparison::compare;
+use visage_run::shell;
 
-use super::compare;
-use crate::cli::ReportArgs;
 use crate::error::CommandError;
-use crate::output;
-use crate::report_runs::{self, Asked};
-use crate::shell;
+use crate::{output, tables};
 
-/// Where the report of several runs goes that is not told where.
+/// The folder for the report of several runs.
 const FOLDER: &str = "visage-report";
+
+/// Options of `visage report`.
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// Run folders, shown side by side. A run without an evaluation is shown with its training only.
+    #[arg(required = true, value_name = "RUN")]
+    pub runs: Vec<PathBuf>,
+    /// The folder for report.html and the folder figures [default: RUN/report, or visage-report for several runs].
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// The split whose metrics are shown [default: the first of test, validation and train that a run was evaluated on].
+    #[arg(long)]
+    pub split: Option<Split>,
+    /// Add the images with the worst errors and the least certain predictions. They become part of the page: mind the privacy of
+    /// the people on them.
+    #[arg(long)]
+    pub gallery: bool,
+}
 
 /// Writes a report of one run or several.
 pub fn run(args: &ReportArgs) -> Result<(), CommandError> {
@@ -21,20 +39,18 @@ pub fn run(args: &ReportArgs) -> Result<(), CommandError> {
         (None, [run]) => run.join("report"),
         (None, _) => PathBuf::from(FOLDER),
     };
-    let written = report(&Asked { runs: &args.runs, split: args.split, gallery: args.gallery }, &out)?;
-    output::result(&told(&written))
+    let written = write_report(&ReportSettings { runs: &args.runs, split: args.split, gallery: args.gallery }, &out)?;
+    output::result(&summary(&written))
 }
 
-/// Writes the report of `asked` to the folder `out`.
-pub fn report(asked: &Asked<'_>, out: &Path) -> Result<Written, CommandError> {
-    let names = compare::names(asked.runs);
-    let gathered = report_runs::gather(asked, &names)?;
-    let mut report = gathered.report;
+/// Writes the report to the folder `out`.
+pub fn write_report(settings: &ReportSettings<'_>, out: &Path) -> Result<Written, CommandError> {
+    let ReadRuns { mut report, comparable } = read_runs(settings)?;
     report.remarks.iter().for_each(|remark| output::note(remark));
-    if let Some(judged) = gathered.comparable {
-        match compare::compare(judged, false) {
+    if let Some(runs) = comparable {
+        match compare(runs, false) {
             Ok(compared) => {
-                report.findings = compare::findings(&compared);
+                report.findings = tables::comparison::findings(&compared);
                 report.comparison = Some(compared.comparison);
             }
             // Runs that cannot be compared are still reported.
@@ -44,10 +60,10 @@ pub fn report(asked: &Asked<'_>, out: &Path) -> Result<Written, CommandError> {
     Ok(write(&report, out)?)
 }
 
-/// What was written, in words.
-pub fn told(written: &Written) -> String {
+/// The files that were written.
+pub fn summary(written: &Written) -> String {
     format!(
-        "wrote {} ({:.1} MB, opens in any browser) and {} figures, each as SVG and PNG, to {}\n",
+        "wrote {} ({:.1} MB, opens in any browser) and {} figures as SVG and PNG in {}\n",
         shell::path(&written.page),
         written.bytes as f64 / 1e6,
         written.count,

@@ -2,45 +2,60 @@
 
 use std::path::PathBuf;
 
+use clap::Args;
 use serde::Serialize;
 use visage_run::{Monitor, RunFolder, RunRecord, RunStatus};
 
-use crate::cli::RunsArgs;
 use crate::error::CommandError;
 use crate::output;
-use crate::table::{Columns, duration, score};
+use crate::tables::{Table, duration, score};
 
-/// A run as it is listed.
+/// Options of `visage runs`.
+#[derive(Debug, Args)]
+pub struct RunsArgs {
+    /// The folder that holds the runs.
+    #[arg(default_value = "runs")]
+    pub folder: PathBuf,
+    /// Print JSON instead of a table.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A run.
 #[derive(Serialize)]
-struct Listed {
+struct ListedRun {
     run: PathBuf,
-    /// What decides which epoch is best.
+    /// The metric that selects the best epoch.
     monitor: Monitor,
     #[serde(flatten)]
     record: RunRecord,
 }
 
-/// Lists the runs of a folder.
+/// Lists the runs in a folder.
 pub fn run(args: &RunsArgs) -> Result<(), CommandError> {
-    let mut listed = Vec::new();
+    let mut runs = Vec::new();
     for run in RunFolder::all_in(&args.folder)? {
-        // One damaged run does not hide the others.
+        // A damaged run does not hide the others.
         match (run.record(), run.recipe()) {
             (Ok(record), Ok(recipe)) => {
-                listed.push(Listed { run: run.path().to_owned(), monitor: recipe.training.monitor, record });
+                runs.push(ListedRun { run: run.path().to_owned(), monitor: recipe.training.monitor, record });
             }
             (Err(error), _) | (_, Err(error)) => output::warning(&error.to_string()),
         }
     }
     if args.json {
-        return output::json(&listed);
+        return output::json(&runs);
     }
-    if listed.is_empty() {
-        output::note(&format!("no runs in {}: `visage train` puts them into runs", args.folder.display()));
+    if runs.is_empty() {
+        output::note(&format!("no runs in {}: `visage train` writes runs to the folder runs", args.folder.display()));
         return Ok(());
     }
-    let mut table = Columns::new(4, &["Run", "Recipe", "Status", "Monitor", "Best", "Epoch", "Epochs", "Time"]);
-    for Listed { run, monitor, record } in &listed {
+    output::result(&table(&runs))
+}
+
+fn table(runs: &[ListedRun]) -> String {
+    let mut table = Table::new(4, &["Run", "Recipe", "Status", "Monitor", "Best", "Epoch", "Epochs", "Time"]);
+    for ListedRun { run, monitor, record } in runs {
         let result = record.result.as_ref();
         let cell = |cell: Option<String>| cell.unwrap_or_else(|| "-".to_owned());
         table.row([
@@ -54,7 +69,7 @@ pub fn run(args: &RunsArgs) -> Result<(), CommandError> {
             cell(result.map(|result| duration(result.seconds))),
         ]);
     }
-    output::result(&table.text())
+    table.text()
 }
 
 fn status(status: RunStatus) -> &'static str {

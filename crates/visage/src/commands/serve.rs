@@ -1,31 +1,101 @@
 //! `visage serve`.
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{env, fs};
 
+use clap::Args;
 use visage_run::RunFolder;
 use visage_serve::{Addresses, Batching, Limits, Options, Source, Token};
 
 use super::model_file;
-use crate::cli::ServeArgs;
-use crate::compute::Compute;
+use crate::compute::{Compute, InferenceArgs};
 use crate::error::CommandError;
-use crate::interrupt::Listening;
+use crate::interrupt::StopOnInterrupt;
+use crate::logging::LogFormat;
 use crate::output;
 
-/// The variable that holds the token where no file is named.
+/// The environment variable with the token, if no file is named.
 const TOKEN_VARIABLE: &str = "VISAGE_TOKEN";
 
-/// Answers about images over HTTP until it is asked to stop.
+/// Options of `visage serve`.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// Model files, run folders, or folders of either. A model is named after its file or run, or by NAME=PATH. The first is the
+    /// default of requests that name none. A file that changes is reloaded.
+    #[arg(required = true, value_name = "[NAME=]MODEL")]
+    pub models: Vec<String>,
+    /// The address to listen on: 0.0.0.0 for all interfaces.
+    #[arg(long, default_value = "127.0.0.1")]
+    pub host: String,
+    /// The port to listen on; 0 selects a free one.
+    #[arg(long, default_value_t = 8080)]
+    pub port: u16,
+    /// Also serve gRPC on this port; 0 selects a free one. Needs a build with the feature grpc.
+    #[arg(long, value_name = "PORT")]
+    pub grpc_port: Option<u16>,
+    /// A file with the token that requests must carry as `Authorization: Bearer TOKEN` [default: the value of VISAGE_TOKEN, or none].
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// Most images in a batch of the network.
+    #[arg(long, value_name = "N", default_value = "16")]
+    pub batch: NonZeroUsize,
+    /// How long an image waits for others that are being received, in milliseconds.
+    #[arg(long, value_name = "MS", default_value_t = 2)]
+    pub batch_delay: u64,
+    /// Most images that are accepted and not yet answered; further requests are refused with status 429.
+    #[arg(long, value_name = "N", default_value = "256")]
+    pub queue: NonZeroUsize,
+    /// Most images in a request.
+    #[arg(long, value_name = "N", default_value = "64")]
+    pub max_images: NonZeroUsize,
+    /// Most bytes in a request, in MiB.
+    #[arg(long, value_name = "MIB", default_value = "32")]
+    pub max_body: NonZeroUsize,
+    /// Most pixels in all images of a request, in millions, by their headers.
+    #[arg(long, value_name = "MILLIONS", default_value = "50")]
+    pub max_pixels: NonZeroUsize,
+    /// Most connections; further ones wait.
+    #[arg(long, value_name = "N", default_value = "1024")]
+    pub max_connections: NonZeroUsize,
+    /// How long the head and then the body of a request may take to arrive, in seconds. Idle connections are closed after this time.
+    #[arg(long, value_name = "S", default_value = "15")]
+    pub read_timeout: NonZeroUsize,
+    /// The format of the log on standard error: one line per request, without image content.
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = LogFormat::Text)]
+    pub log: LogFormat,
+    /// How long accepted requests may take to finish at shutdown, in seconds.
+    #[arg(long, value_name = "S", default_value_t = 30)]
+    pub grace: u64,
+    #[command(flatten)]
+    pub inference: InferenceArgs,
+}
+
+/// Serves models over HTTP until interrupted.
 pub fn run(args: &ServeArgs) -> Result<(), CommandError> {
-    let compute = Compute::for_asking(&args.ask)?;
+    if cfg!(not(feature = "grpc")) && args.grpc_port.is_some() {
+        return Err(CommandError::usage("this visage was built without gRPC: build it with --features grpc"));
+    }
+    let compute = Compute::for_inference(&args.inference)?;
     let mut sources = Vec::new();
     for model in &args.models {
         sources.extend(models(model)?);
     }
-    let usual = Options::default();
-    let options = Options {
+    let options = options(args, &compute)?;
+    let names: Vec<String> = sources.iter().map(|source| source.name.clone()).collect();
+    let stop = StopOnInterrupt::install("finishing accepted requests");
+    let mut ready = |addresses: Addresses| {
+        let grpc = addresses.grpc.map(|address| format!("gRPC at {address}, ")).unwrap_or_default();
+        // The server works whether or not anybody reads this.
+        let _ = output::result(&format!("serving {}: {grpc}http://{}\n", names.join(", "), addresses.http));
+    };
+    Ok(visage_serve::serve(sources, &options, &compute.device, stop.flag(), &mut ready)?)
+}
+
+fn options(args: &ServeArgs, compute: &Compute) -> Result<Options, CommandError> {
+    let default = Options::default();
+    Ok(Options {
         host: args.host.clone(),
         port: args.port,
         #[cfg(feature = "grpc")]
@@ -39,26 +109,18 @@ pub fn run(args: &ServeArgs) -> Result<(), CommandError> {
             images: args.max_images.get(),
             connections: args.max_connections.get(),
             read: Duration::from_secs(args.read_timeout.get() as u64),
-            ..usual.limits
+            ..default.limits
         },
         grace: Duration::from_secs(args.grace),
-        ..usual
-    };
-    let names: Vec<String> = sources.iter().map(|source| source.name.clone()).collect();
-    let listening = Listening::begin("finishing what was accepted");
-    let mut ready = |heard: Addresses| {
-        let grpc = heard.grpc.map(|address| format!("gRPC at {address}, ")).unwrap_or_default();
-        // Whoever started the server may not care to read this.
-        let _ = output::result(&format!("serving {}: {grpc}http://{}\n", names.join(", "), heard.http));
-    };
-    Ok(visage_serve::serve(sources, &options, &compute.device, listening.flag(), &mut ready)?)
+        ..default
+    })
 }
 
-/// The model that is named, or those in the folder that is.
-fn models(named: &str) -> Result<Vec<Source>, CommandError> {
-    let source = Source::parse(named);
+/// The model that `[NAME=]PATH` names, or those in the folder it names.
+fn models(argument: &str) -> Result<Vec<Source>, CommandError> {
+    let source = Source::parse(argument);
     let mut inside = models_in(&source.path)?;
-    let has_name = source.path != Path::new(named);
+    let has_name = source.path != Path::new(argument);
     match inside.len() {
         0 => Ok(vec![Source { path: model_file(&source.path)?, ..source }]),
         1 if has_name => Ok(vec![Source { path: inside.remove(0).path, ..source }]),
@@ -67,14 +129,14 @@ fn models(named: &str) -> Result<Vec<Source>, CommandError> {
     }
 }
 
-/// The model files and runs in a folder that is no run itself, in the order of their names.
+/// The model files and runs in a folder that is not itself a run, sorted by name.
 fn models_in(folder: &Path) -> Result<Vec<Source>, CommandError> {
     if !folder.is_dir() || RunFolder::model_file(folder).is_file() {
         return Ok(Vec::new());
     }
-    let unreadable = |source| CommandError::Read { path: folder.to_owned(), source };
-    let entries = fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>).map_err(unreadable)?;
-    let mut paths: Vec<PathBuf> = entries.into_iter().map(|entry| entry.path()).collect();
+    let entries = fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let mut paths: Vec<PathBuf> =
+        entries.map_err(CommandError::read(folder))?.into_iter().map(|entry| entry.path()).collect();
     paths.sort();
     let source = |path: PathBuf| {
         let file = match path.extension() {
@@ -90,10 +152,7 @@ fn models_in(folder: &Path) -> Result<Vec<Source>, CommandError> {
 /// The token that requests must carry, if any.
 fn token(args: &ServeArgs) -> Result<Option<Token>, CommandError> {
     let text = match &args.token_file {
-        Some(path) => {
-            let unreadable = |source| CommandError::Read { path: path.clone(), source };
-            Some(fs::read_to_string(path).map_err(unreadable)?)
-        }
+        Some(path) => Some(fs::read_to_string(path).map_err(CommandError::read(path))?),
         None => env::var(TOKEN_VARIABLE).ok(),
     };
     Ok(text.map(|text| Token::new(&text)).transpose()?)

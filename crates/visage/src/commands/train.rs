@@ -3,90 +3,122 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use clap::Args;
 use jiff::Timestamp;
 use visage_data::Dataset;
+use visage_run::shell;
 use visage_run::{EpochRow, Recipe, RunFolder, RunStatus, StepRow};
 use visage_train::{Event, Outcome, Started, TrainSettings};
 
-use super::data::source;
-use super::recipe::of_name;
-use crate::board::Board;
-use crate::cli::TrainArgs;
-use crate::compute::Compute;
+use super::recipe;
+use crate::cli::Overrides;
+use crate::compute::{Compute, ComputeArgs};
+use crate::dataset::DatasetArgs;
 use crate::error::CommandError;
-use crate::interrupt::Listening;
+use crate::interrupt::StopOnInterrupt;
 use crate::output;
 use crate::progress::Progress;
-use crate::shell;
-use crate::table::{count, counted, duration, score};
+use crate::tables::{count, counted, duration, score};
+use crate::tensorboard::TensorBoardWriter;
 
-/// How much a new step counts in the loss that is shown, where the rest is what was shown before.
+/// The weight of a new step in the exponential average of the loss that is shown.
 const SMOOTHING: f64 = 0.05;
+
+/// Options of `visage train`.
+#[derive(Debug, Args)]
+pub struct TrainArgs {
+    /// A built-in recipe (baseline, original, enhanced) or a TOML file. May be left out with --resume, which uses the run's own.
+    #[arg(required_unless_present = "resume")]
+    pub recipe: Option<String>,
+    #[command(flatten)]
+    pub dataset: DatasetArgs,
+    /// The run folder [default: runs/RECIPE-DATE-TIME].
+    #[arg(long, value_name = "RUN")]
+    pub out: Option<PathBuf>,
+    #[command(flatten)]
+    pub set: Overrides,
+    /// Resume the run in --out from its last checkpoint.
+    #[arg(long, requires = "out")]
+    pub resume: bool,
+    /// Resume even with another recipe or other data than the run started with.
+    #[arg(long, requires = "resume")]
+    pub accept_changes: bool,
+    /// Also write TensorBoard event files, to `tensorboard` in the run folder.
+    #[arg(long)]
+    pub tensorboard: bool,
+    #[command(flatten)]
+    pub compute: ComputeArgs,
+}
 
 /// Trains a model.
 pub fn run(args: &TrainArgs) -> Result<(), CommandError> {
-    let recipe = recipe(args)?;
+    let recipe = match (&args.recipe, &args.out) {
+        (None, Some(run)) => recipe::of_run(run, &args.set.overrides)?,
+        (recipe, _) => recipe::load(recipe.as_deref().unwrap_or_default(), &args.set.overrides)?,
+    };
     let compute = Compute::for_training(&args.compute)?;
-    let mut dataset = source::open(&args.source)?;
+    let mut dataset = args.dataset.open()?;
     dataset.require_images(&(0..dataset.samples().len()).collect::<Vec<_>>())?;
     let split_seed = (!dataset.has_splits()).then_some(recipe.training.seed);
     if let Some(seed) = split_seed {
         dataset.assign_splits(seed);
         output::note(&format!(
-            "{} assigns no splits: drew 80 % to train, 10 % to validate and 10 % to test from seed {seed}",
+            "{} assigns no splits: drew 80 % for training, 10 % for validation and 10 % for testing, with seed {seed}",
             dataset.name()
         ));
     }
     let folder = args.out.clone().unwrap_or_else(|| RunFolder::default_path(&recipe.name, Timestamp::now()));
-    let outcome = train(&Training {
-        recipe,
-        dataset: Arc::new(dataset),
-        data: &args.source.data,
+    let settings = TrainSettings {
         split_seed,
-        folder: &folder,
         resume: args.resume,
         accept_changes: args.accept_changes,
-        tensorboard: args.tensorboard,
-        compute: &compute,
-        resume_command: resume_command(args, &folder),
-    })?;
-    output::result(&told(&outcome, &folder, &args.source.data))
-}
-
-/// The recipe asked for, or that of the run to go on with.
-fn recipe(args: &TrainArgs) -> Result<Recipe, CommandError> {
-    let mut recipe = match (&args.recipe, &args.out) {
-        (None, Some(run)) => RunFolder::open(run).and_then(|run| run.recipe())?,
-        (recipe, _) => of_name(recipe.as_deref().unwrap_or_default())?,
+        ..settings(recipe, dataset.into(), &args.dataset.data, &folder, &compute)
     };
-    recipe.set_all(&args.overrides).map_err(CommandError::usage)?;
-    Ok(recipe)
+    let outcome = train(&settings, args.tensorboard, &resume_command(args, &folder))?;
+    output::result(&summary(&outcome, &folder, &args.dataset.data))
 }
 
-/// The command to go on with the run, with the options that it does not know by itself.
+/// The settings of a new run on a dataset with splits.
+pub fn settings(recipe: Recipe, dataset: Arc<Dataset>, data: &Path, folder: &Path, compute: &Compute) -> TrainSettings {
+    TrainSettings {
+        recipe,
+        dataset,
+        data_path: data.to_path_buf(),
+        split_seed: None,
+        folder: folder.to_path_buf(),
+        resume: false,
+        accept_changes: false,
+        device: compute.device.clone(),
+        other_devices: compute.other_devices.clone(),
+        device_name: compute.name.clone(),
+        threads: compute.threads,
+    }
+}
+
+/// The command that resumes the run, with the options that the run folder does not remember.
 fn resume_command(args: &TrainArgs, folder: &Path) -> String {
-    let compute = args.compute.repeated();
-    let skip = if args.source.skip_bad_images { " --skip-bad-images" } else { "" };
     format!(
-        "visage train --resume --out {} --data {}{compute}{skip}",
+        "visage train --resume --out {} --data {}{}{}",
         shell::path(folder),
-        shell::path(&args.source.data)
+        shell::path(&args.dataset.data),
+        args.compute.repeated(),
+        args.dataset.repeated_skip()
     )
 }
 
-fn told(Outcome { status, result }: &Outcome, folder: &Path, data: &Path) -> String {
-    let how = match status {
-        RunStatus::StoppedEarly => " (stopped early: no epoch since the best was better)",
+fn summary(Outcome { status, result }: &Outcome, folder: &Path, data: &Path) -> String {
+    let reason = match status {
+        RunStatus::StoppedEarly => " (stopped early: the validation metric stopped improving)",
         _ => "",
     };
     let run = shell::path(folder);
     let skipped = match result.skipped_steps {
         0 => String::new(),
-        steps => format!("{} left out, because their gradients overflowed f16\n", counted(steps, "step")),
+        steps => format!("skipped {} whose gradients overflowed f16\n", counted(steps, "step")),
     };
     format!(
-        "{skipped}{} in {}{how}; the best was epoch {}\n\
-         wrote {run}: best.safetensors is the model, epochs.csv and steps.csv say how it came about\n\
+        "{skipped}{} in {}{reason}; the best was epoch {}\n\
+         wrote {run}: best.safetensors is the model, epochs.csv and steps.csv record its training\n\
          next: visage evaluate {run} --data {}\n",
         counted(u64::from(result.epochs), "epoch"),
         duration(result.seconds),
@@ -95,102 +127,51 @@ fn told(Outcome { status, result }: &Outcome, folder: &Path, data: &Path) -> Str
     )
 }
 
-/// One run.
-pub struct Training<'a> {
-    /// How.
-    pub recipe: Recipe,
-    /// On what.
-    pub dataset: Arc<Dataset>,
-    /// Where that lies.
-    pub data: &'a Path,
-    /// What its splits were drawn from, if its table assigns none.
-    pub split_seed: Option<u64>,
-    /// Where it goes.
-    pub folder: &'a Path,
-    /// Whether to go on with the run in `folder`.
-    pub resume: bool,
-    /// Whether to go on with another recipe or other data than it began with.
-    pub accept_changes: bool,
-    /// Whether to write TensorBoard's events too.
-    pub tensorboard: bool,
-    /// Where to compute.
-    pub compute: &'a Compute,
-    /// The command to go on with the run.
-    pub resume_command: String,
-}
-
-/// Trains, shows how it goes, and stops and saves on Ctrl-C.
-pub fn train(training: &Training<'_>) -> Result<Outcome, CommandError> {
-    let Training {
-        recipe,
-        dataset,
-        data,
-        split_seed,
-        folder,
-        resume,
-        accept_changes,
-        tensorboard,
-        compute,
-        resume_command,
-    } = training;
-    let settings = TrainSettings {
-        recipe: recipe.clone(),
-        dataset: Arc::clone(dataset),
-        data_path: data.to_path_buf(),
-        split_seed: *split_seed,
-        folder: folder.to_path_buf(),
-        resume: *resume,
-        accept_changes: *accept_changes,
-        device: compute.device.clone(),
-        other_devices: compute.others.clone(),
-        device_name: compute.name.clone(),
-        threads: compute.threads,
-    };
-    let listening = Listening::begin("stopping after this step, then saving");
-    let mut watch = Watch::new(recipe, dataset);
-    let mut board = tensorboard.then(Board::default);
-    let trained = visage_train::train(&settings, listening.flag(), &mut |event| {
-        watch.see(&event);
-        if let Some(board) = &mut board {
-            board.see(&event);
+/// Trains with progress; Ctrl-C saves a checkpoint and stops. `resume_command` is shown if the run ends early.
+pub fn train(settings: &TrainSettings, tensorboard: bool, resume_command: &str) -> Result<Outcome, CommandError> {
+    let stop = StopOnInterrupt::install("stopping after this step, then saving");
+    let mut printer = TrainingPrinter::new(&settings.recipe, &settings.dataset);
+    let mut tensorboard = tensorboard.then(TensorBoardWriter::default);
+    let trained = visage_train::train(settings, stop.flag(), &mut |event| {
+        printer.show(&event);
+        if let Some(tensorboard) = &mut tensorboard {
+            tensorboard.write(&event);
         }
     });
-    drop(watch);
-    let outcome = match trained {
-        Ok(outcome) => outcome,
-        // Refused before it began, or broken off with a checkpoint to go on from.
-        Err(error) if error.is_external() && folder.join(RunFolder::LAST).is_file() => {
-            return Err(CommandError::BrokenOff { error: Box::new(error), resume: resume_command.clone() });
-        }
-        Err(error) => return Err(error.into()),
-    };
-    if outcome.status == RunStatus::Interrupted {
-        return Err(CommandError::Interrupted {
-            run: PathBuf::from(folder),
+    drop(printer);
+    match trained {
+        Ok(outcome) if outcome.status == RunStatus::Interrupted => Err(CommandError::Interrupted {
+            run: settings.folder.clone(),
             epoch: outcome.result.epochs + 1,
-            resume: resume_command.clone(),
-        });
+            resume: resume_command.to_owned(),
+        }),
+        Ok(outcome) => Ok(outcome),
+        Err(error) if error.is_external() && settings.folder.join(RunFolder::LAST).is_file() => {
+            Err(CommandError::TrainingFailed { error: Box::new(error), resume: resume_command.to_owned() })
+        }
+        Err(error) => Err(error.into()),
     }
-    Ok(outcome)
 }
 
-/// Shows a run as it goes.
-struct Watch<'a> {
+/// Prints the events of a run, and shows its progress.
+pub struct TrainingPrinter<'a> {
     recipe: &'a Recipe,
     dataset: &'a Dataset,
     epochs: u32,
-    /// Taken so far.
+    /// Steps done.
     steps: u64,
     loss: Option<f64>,
     progress: Option<Progress>,
 }
 
-impl<'a> Watch<'a> {
-    fn new(recipe: &'a Recipe, dataset: &'a Dataset) -> Self {
+impl<'a> TrainingPrinter<'a> {
+    /// A printer for one run.
+    pub fn new(recipe: &'a Recipe, dataset: &'a Dataset) -> Self {
         Self { recipe, dataset, epochs: 0, steps: 0, loss: None, progress: None }
     }
 
-    fn see(&mut self, event: &Event<'_>) {
+    /// Shows an event.
+    pub fn show(&mut self, event: &Event<'_>) {
         match event {
             Event::Started(started) => self.started(started),
             Event::Step { row, total_steps, .. } => self.step(row, *total_steps),
@@ -205,45 +186,36 @@ impl<'a> Watch<'a> {
     }
 
     fn started(&mut self, started: &Started) {
-        let Started {
-            folder,
-            architecture,
-            parameters,
-            training_images,
-            validation_images,
-            epochs,
-            resumed_at,
-            pretrained,
-        } = started;
-        self.epochs = *epochs;
-        self.steps = *resumed_at;
+        self.epochs = started.epochs;
+        self.steps = started.resumed_at;
         output::note(&format!(
-            "recipe {}: {architecture} with {} parameters, images of {}, on {} of {} to train and {} to validate",
+            "recipe {}: {} with {} parameters, images of {}; {} training and {} validation images of {}",
             self.recipe.name,
-            count(*parameters),
+            started.architecture,
+            count(started.parameters),
             self.recipe.input.size,
-            count(*training_images as u64),
+            count(started.training_images as u64),
+            count(started.validation_images as u64),
             self.dataset.name(),
-            count(*validation_images as u64),
         ));
-        match (pretrained, &self.recipe.model.weights) {
-            (Some(loaded), Some(weights)) => {
-                let classifier = if loaded.classifier_replaced {
-                    "; its classifier answers other questions, so a new one was drawn at random"
+        match (&started.pretrained, &self.recipe.model.weights) {
+            (Some(pretrained), Some(weights)) => {
+                let classifier = if pretrained.classifier_replaced {
+                    "; its classifier has other outputs, so a new one was initialised at random"
                 } else {
                     "; its classifier was kept"
                 };
                 output::note(&format!(
-                    "first weights: {} tensors from {} ({} names){classifier}",
-                    loaded.tensors,
+                    "initial weights: {} tensors from {} ({} names){classifier}",
+                    pretrained.tensors,
                     weights.display(),
-                    loaded.naming,
+                    pretrained.naming,
                 ));
             }
-            _ if *resumed_at > 0 => output::note(&format!("going on after step {}", count(*resumed_at))),
-            _ => output::note("first weights: random"),
+            _ if started.resumed_at > 0 => output::note(&format!("resuming after step {}", count(started.resumed_at))),
+            _ => output::note("initial weights: random"),
         }
-        output::note(&format!("run folder: {}", folder.display()));
+        output::note(&format!("run folder: {}", started.folder.display()));
     }
 
     fn step(&mut self, row: &StepRow, total_steps: u64) {

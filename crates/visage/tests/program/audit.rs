@@ -21,15 +21,15 @@ fn doubtful_labels_and_duplicates_are_listed() {
 
     let out = folder.path().join("audit");
     let audit = format!("audit {} --data {} --split test --out {}", run.display(), other.display(), out.display());
-    let told = line(&format!("{audit} --share 0.5")).done();
+    let output = line(&format!("{audit} --share 0.5")).done();
     for expected in [
         "labels of 17 images",
-        "the most doubtful",
+        "the most doubtful labels",
         "Suspected",
         "too rare to say anything",
-        "1 pair of images that show the same, 1 of them",
+        "1 pair of duplicate images, 1 with labels that contradict",
     ] {
-        assert!(told.contains(expected), "{expected:?} in\n{told}");
+        assert!(output.contains(expected), "{expected:?} in\n{output}");
     }
     // 17 labels of Red, and 14 of Bright: half of them.
     let labels = fs::read_to_string(out.join("audit-labels.csv")).unwrap();
@@ -73,12 +73,12 @@ fn labels_the_model_was_trained_on_are_audited_with_a_warning() {
 }
 
 #[test]
-fn every_image_is_audited_by_a_model_that_has_not_seen_it() {
+fn cross_validation_audits_every_image() {
     let folder = folder();
     let faces = folder.path().join("faces");
     let drawn = format!("data synth {} --images 400 --seed 3 --size 64x52 --no-label-noise", faces.display());
     line(&drawn).done();
-    // Every 25th label of two attributes is turned over, of images to train on too.
+    // Every 25th label of two attributes is flipped, also in the training split.
     let path = faces.join("Anno/list_attr_celeba.txt");
     let table = fs::read_to_string(&path).unwrap();
     let names: Vec<&str> = table.lines().nth(1).unwrap().split_whitespace().collect();
@@ -103,10 +103,10 @@ fn every_image_is_audited_by_a_model_that_has_not_seen_it() {
         faces.display(),
         out.display()
     );
-    let told = line(&audit).done();
+    let output = line(&audit).done();
     assert!(
-        told.contains("labels of 400 images") && told.contains("by 3 models of recipe baseline, each on"),
-        "{told}"
+        output.contains("labels of 400 images") && output.contains("by 3 models of recipe baseline, each on"),
+        "{output}"
     );
     let read = || fs::read_to_string(out.join("audit-labels.csv")).unwrap();
     let labels = read();
@@ -121,7 +121,7 @@ fn every_image_is_audited_by_a_model_that_has_not_seen_it() {
     assert_eq!((planted.len(), ranked), (32, 800));
     assert!(found >= 26, "{found} of 32 planted errors in the tenth of the labels that is most doubtful");
 
-    // Begun again, it goes on where it was: trained already, to the same answers.
+    // The same command resumes: the models are trained already, and predict the same.
     fs::remove_file(out.join("audit-labels.csv")).unwrap();
     let again = line(&audit);
     assert!(!again.stderr.contains("epoch 5 of 5"), "{}", again.stderr);

@@ -13,20 +13,21 @@ fn calibration_and_thresholds_travel_in_the_model_file() {
     let path = |name: &str| folder.path().join(name).display().to_string();
     let (before, best) = (fs::read(run.join("best.safetensors")).unwrap(), run.join("best.safetensors"));
     let calibrate = format!("calibrate {} --data {data} --out {} --json", best.display(), path("m.safetensors"));
-    let told = line(&format!("{calibrate} --method isotonic --thresholds recall=0.9")).json();
-    assert_eq!((&told["calibration"], &told["images"]), (&"isotonic".into(), &16.into()));
-    assert_eq!(told["thresholds"], serde_json::json!({"recall": 0.9}));
-    assert!(told["ece_before"].is_number() && told["ece_after"].is_number(), "{told}");
+    let output = line(&format!("{calibrate} --method isotonic --thresholds recall=0.9")).json();
+    assert_eq!((&output["calibration"], &output["images"]), (&"isotonic".into(), &16.into()));
+    assert_eq!(output["thresholds"], serde_json::json!({"recall": 0.9}));
+    assert!(output["ece_before"].is_number() && output["ece_after"].is_number(), "{output}");
     assert_eq!(fs::read(&best).unwrap(), before, "--out leaves the model as it was");
 
     // On the images it was fitted to, isotonic regression is calibrated and the recall is as wanted.
     let found = line(&format!("evaluate {} --data {data} --split val --json", path("m.safetensors"))).json();
     assert_eq!(found["calibration"], "isotonic");
     assert!(found["thresholds"].as_str().unwrap().contains("a recall of 0.9 or more"), "{}", found["thresholds"]);
-    for (attribute, told) in found["attributes"].as_array().unwrap().iter().zip(told["attributes"].as_array().unwrap())
+    for (attribute, output) in
+        found["attributes"].as_array().unwrap().iter().zip(output["attributes"].as_array().unwrap())
     {
         assert!(attribute["recall"].as_f64().unwrap() >= 0.9, "{attribute}");
-        assert_eq!((&attribute["threshold"], &attribute["f1"]), (&told["threshold"], &told["f1"]));
+        assert_eq!((&attribute["threshold"], &attribute["f1"]), (&output["threshold"], &output["f1"]));
     }
     // What predicts says what the file says.
     let predict = |model: &str| -> Value {
@@ -55,13 +56,13 @@ fn a_checkpoint_keeps_what_training_resumes_from() {
     fs::copy(run.join("last.safetensors"), &model).unwrap();
     let size = || fs::metadata(&model).unwrap().len();
     let before = size();
-    let told = line(&format!("calibrate {} --data {data} --method temperature", model.display())).done();
-    assert!(told.contains("expected calibration error, mean of the attributes"), "{told}");
+    let output = line(&format!("calibrate {} --data {data} --method temperature", model.display())).done();
+    assert!(output.contains("expected calibration error, mean over the attributes"), "{output}");
     assert!(size().abs_diff(before) < 4096, "{before} bytes became {}", size());
 }
 
 #[test]
-fn mistakes_are_answered() {
+fn wrong_options_are_refused() {
     let (run, data) = (run().0.display(), squares().display());
     line(&format!("calibrate {run} --data {data} --thresholds precision=1.5")).failed(2);
     line(&format!("calibrate {run} --data {data} --method magic")).failed(2);

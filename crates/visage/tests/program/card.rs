@@ -5,7 +5,7 @@ use std::fs;
 use crate::fixture::{folder, line, recipe, run, squares, visage};
 
 #[test]
-fn a_card_says_what_a_model_is_and_how_good() {
+fn a_card_describes_a_model_and_its_evaluation() {
     let (run, data) = (&run().0, squares().display());
     line(&format!("evaluate {} --data {data} --group-by Red", run.display())).done();
     let folder = folder();
@@ -15,7 +15,7 @@ fn a_card_says_what_a_model_is_and_how_good() {
     for expected in [
         "# Model card: squares on squares",
         "efficientnet-lite0",
-        "64 images to train, 16 to validate, 16 to test",
+        "64 training, 16 validation and 16 test images",
         "Not for identifying people",
         "with 95 % intervals of 1,000 bootstrap samples",
         "| Red | 0.5000 | 8 |",
@@ -34,7 +34,7 @@ fn a_card_says_what_a_model_is_and_how_good() {
 }
 
 #[test]
-fn a_run_that_was_not_judged_has_no_card_yet() {
+fn a_run_without_evaluation_has_no_card() {
     let folder = folder();
     let run = folder.path().join("run");
     let (text, data) = (run.to_str().unwrap(), squares().to_str().unwrap());

@@ -7,11 +7,11 @@ use serde_json::Value;
 use crate::fixture::{faces, faces_run, folder, line, run, squares};
 
 #[test]
-fn runs_stand_side_by_side() {
+fn runs_are_compared_side_by_side() {
     let (run, data) = (run().0.display(), squares().display());
     line(&format!("evaluate {run} --data {data}")).done();
     let folder = folder();
-    // The same model when it says no to everything.
+    // The same model, predicting nothing as present.
     let never = folder.path().join("never.json");
     line(&format!("evaluate {run} --data {data} --threshold 1 --out {}", never.display())).done();
 
@@ -19,11 +19,11 @@ fn runs_stand_side_by_side() {
     for expected in [
         "on 16 images of the test split",
         "macro average",
-        "(always the commoner class)",
+        "(majority class)",
         "never.json",
         "*",
-        "never.json collapses: it says present for 0.00 % where 50.00 % are",
-        "never.json less run",
+        "never.json collapses: it predicts 0.00 % as present, where 50.00 % are",
+        "never.json minus run",
         "95 % interval",
         "by accuracy (McNemar's exact test) and F1 (paired bootstrap)",
     ] {
@@ -39,12 +39,15 @@ fn runs_stand_side_by_side() {
     assert!(red["changes"][0]["accuracy_p"].as_f64().unwrap() <= 1.0, "{red}");
     assert_eq!(json, line(&format!("compare {run} {} --json", never.display())).json(), "the same draws each time");
 
-    // Squares are no faces.
-    let told = line(&format!("compare {run} {} --published", never.display())).done();
-    assert!(told.contains("nothing was published on these attributes"), "{told}");
+    // Nothing is published on squares.
+    let output = line(&format!("compare {run} {} --published", never.display())).done();
+    assert!(output.contains("there are no published results for these attributes"), "{output}");
     fs::remove_file(folder.path().join("never.predictions.safetensors")).unwrap();
-    let told = line(&format!("compare {run} {}", never.display())).done();
-    assert!(told.contains("no intervals and no tests") && told.contains("of never.json: evaluate again"), "{told}");
+    let output = line(&format!("compare {run} {}", never.display())).done();
+    assert!(
+        output.contains("no intervals and no tests") && output.contains("of never.json; evaluate again"),
+        "{output}"
+    );
     let garbage = folder.path().join("never.predictions.safetensors");
     fs::write(&garbage, b"garbage").unwrap();
     let error = line(&format!("compare {run} {}", never.display())).failed(1);
@@ -52,7 +55,7 @@ fn runs_stand_side_by_side() {
 }
 
 #[test]
-fn runs_judged_on_other_data_share_what_they_can_or_are_refused() {
+fn runs_on_other_data_are_compared_on_common_images_or_refused() {
     let (run, data) = (&run().0, squares());
     let folder = folder();
     let out = |name: &str| folder.path().join(name).display().to_string();
@@ -72,15 +75,15 @@ fn runs_judged_on_other_data_share_what_they_can_or_are_refused() {
     let fewer: Vec<&str> = table.lines().filter(|line| !line.contains("80.png") && !line.contains("81.png")).collect();
     fs::write(other.join("labels.csv"), fewer.join("\n")).unwrap();
     evaluate(&other, &out("fewer.json"));
-    let told = line(&format!("compare {} {}", out("all.json"), out("fewer.json"))).done();
+    let output = line(&format!("compare {} {}", out("all.json"), out("fewer.json"))).done();
     for expected in
-        ["on 14 images", "all.json without 2 images: not every run was judged on them", "not to be told apart"]
+        ["on 14 images", "all.json without 2 images: not every run was evaluated on them", "no significant difference"]
     {
-        assert!(told.contains(expected), "{expected:?} in\n{told}");
+        assert!(output.contains(expected), "{expected:?} in\n{output}");
     }
     fs::remove_file(out("fewer.predictions.safetensors")).unwrap();
     let error = line(&format!("compare {} {}", out("all.json"), out("fewer.json"))).failed(1);
-    assert!(error.contains("were judged on different data"), "{error}");
+    assert!(error.contains("were evaluated on different data"), "{error}");
 
     // The same images, and other labels.
     let changed = table.replace("80.png,test,1", "80.png,test,0");
@@ -92,27 +95,27 @@ fn runs_judged_on_other_data_share_what_they_can_or_are_refused() {
 }
 
 #[test]
-fn what_others_published_stands_beside_ones_own() {
+fn published_results_are_shown_beside_the_runs() {
     let (run, data) = (faces_run().display(), faces().display());
     line(&format!("evaluate {run} --data {data}")).done();
-    let told = line(&format!("compare {run} {run} --published --attributes")).done();
+    let output = line(&format!("compare {run} {run} --published --attributes")).done();
     for expected in [
         "original ResNet-18 (published)",
         "original EfficientNet-B0 (published)",
         "published: MOON, mean accuracy 0.9094 on CelebA's test split",
         "Mustache: original EfficientNet-B0 (published) collapses",
-        "CelebA's test split, and not of these images",
+        "CelebA's test split, not for these images",
     ] {
-        assert!(told.contains(expected), "{expected:?} in\n{told}");
+        assert!(output.contains(expected), "{expected:?} in\n{output}");
     }
-    // The published mean of the original's figures, as it was published.
-    assert!(told.lines().any(|line| line.contains("original ResNet-18") && line.contains("0.8814")), "{told}");
+    // The mean of the original project's figures, as published.
+    assert!(output.lines().any(|line| line.contains("original ResNet-18") && line.contains("0.8814")), "{output}");
 }
 
 #[test]
-fn what_cannot_be_compared_is_refused() {
+fn incomparable_runs_are_refused() {
     let error = line(&format!("compare {} {}", faces_run().display(), run().0.display()));
-    // Either the faces were never evaluated, or another test has done so and the attributes differ.
+    // Either the faces run was not evaluated, or another test has evaluated it and the attributes differ.
     let error = error.failed(1);
     let expected = format!("visage evaluate {} --data {}", faces_run().display(), faces().display());
     assert!(error.contains(&expected) || error.contains("are of different attributes"), "{error}");

@@ -30,9 +30,9 @@ fn inspect_counts_what_the_table_says() {
     assert_eq!(train["images"], 64);
     let bright = &found["attributes"][1];
     assert_eq!(bright["name"], "Bright");
-    // Of 96, every third is bright; 12 are unknown, of which 4 would be.
+    // Of 96, every third is bright; 12 labels are unknown, 4 of them of bright images.
     assert_eq!((&bright["present"], &bright["absent"], &bright["unknown"]), (&28.into(), &56.into(), &12.into()));
-    // Of the 64 to train on, 22 are bright, and 3 of those are among the 8 unknown (15, 39, 63).
+    // Of the 64 training images, 22 are bright, 3 of them with unknown labels (15, 39, 63).
     let (present, absent) = (19.0, 37.0);
     let close = |value: &serde_json::Value, expected: f64| (value.as_f64().unwrap() - expected).abs() < 1e-6;
     assert!(close(&bright["prevalence"]["train"], present / (present + absent)), "{bright}");
@@ -83,7 +83,7 @@ fn verify_reports_everything_and_fails() {
     for part in ["96 images, 94 decoded", "error: missing image files: 1", "images/05.png", "images/70.png"] {
         assert!(ran.stdout.contains(part), "{part:?} in\n{}", ran.stdout);
     }
-    // The squares repeat each other, in several splits.
+    // The squares have duplicates in several splits.
     assert!(ran.stdout.contains("error: images that are in more than one split"), "{}", ran.stdout);
     assert!(ran.failed(1).contains("error: squares has "));
     let ran = line(&format!("data verify {} --json --threads 1", path.display()));
@@ -92,7 +92,7 @@ fn verify_reports_everything_and_fails() {
 }
 
 #[test]
-fn a_half_copied_dataset_is_told_and_can_be_trained_on_without_what_is_missing() {
+fn a_partly_copied_dataset_is_reported_and_can_be_trained_on_without_the_missing_images() {
     let home = damaged_squares();
     let path = home.path().join("squares");
     let inspected = line(&format!("data inspect {}", path.display()));
@@ -122,7 +122,7 @@ fn training_from_a_pack_gives_the_same_bits() {
     let pack = home.path().join("squares.pack");
     let recipe = crate::fixture::recipe().display();
     let packed = line(&format!("data pack {} {} --recipe {recipe}", squares().display(), pack.display())).done();
-    for part in ["96 images of 32x32", "of a processor to read and prepare", "an epoch of 64 training images saves"] {
+    for part in ["96 images of 32x32", "to read and prepare", "an epoch of 64 training images saves"] {
         assert!(packed.contains(part), "{part:?} in\n{packed}");
     }
     let run = home.path().join("run");
@@ -137,7 +137,7 @@ fn training_from_a_pack_gives_the_same_bits() {
         bytes[8 + header..].to_vec()
     };
     assert!(weights(&run) == weights(source_run), "the weights differ");
-    // The losses of every step, without the two columns that tell the time.
+    // The losses of every step, without the two columns of times.
     let losses = |run: &std::path::Path| {
         let table = fs::read_to_string(run.join("steps.csv")).unwrap();
         table.lines().map(|line| line.rsplitn(3, ',').last().unwrap().to_owned()).collect::<Vec<_>>()
@@ -150,7 +150,7 @@ fn training_from_a_pack_gives_the_same_bits() {
 }
 
 #[test]
-fn converted_datasets_hold_the_same() {
+fn converted_datasets_have_the_same_contents() {
     let home = folder();
     let print = |path: &std::path::Path| line(&format!("data inspect {} --json", path.display())).json();
     let source = print(faces());

@@ -7,9 +7,9 @@ fn the_demo_goes_all_the_way() {
     let folder = folder();
     let out = folder.path().join("demo");
     let ran = line(&format!("demo --out {} --images 600 --epochs 1 --size 32", out.display()));
-    let told = ran.done();
-    for expected in ["macro average", "baseline", "enhanced", "(always the commoner class)", "next: visage predict"] {
-        assert!(told.contains(expected), "{expected:?} in\n{told}");
+    let output = ran.done();
+    for expected in ["macro average", "baseline", "enhanced", "(majority class)", "next: visage predict"] {
+        assert!(output.contains(expected), "{expected:?} in\n{output}");
     }
     for file in
         ["faces/Anno/list_attr_celeba.txt", "baseline/best.safetensors", "enhanced/metrics-test.json", "report.html"]

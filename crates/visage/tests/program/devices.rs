@@ -8,10 +8,10 @@ use serde_json::Value;
 use crate::fixture::{Ran, folder, line, run, squares, training_with, visage};
 
 #[test]
-fn what_there_is_to_compute_on_is_listed() {
+fn devices_are_listed() {
     let listed = line("devices --json").json();
     let devices = listed["devices"].as_array().unwrap();
-    let cpu = devices.iter().find(|device| device["device"] == "cpu").expect("a processor");
+    let cpu = devices.iter().find(|device| device["device"] == "cpu").expect("the CPU");
     assert_eq!(cpu["precisions"], serde_json::json!(["f32", "bf16", "f16"]));
     assert_eq!(cpu["broken"], serde_json::Value::Null);
     let cards =
@@ -21,15 +21,15 @@ fn what_there_is_to_compute_on_is_listed() {
         assert!(listed[key].as_array().unwrap().iter().any(|name| name == backend), "{listed}");
     }
     let table = line("devices").done();
-    assert!(table.lines().any(|line| line.starts_with("cpu") && line.contains("processor")), "{table}");
+    assert!(table.lines().any(|line| line.starts_with("cpu") && line.contains("CPU")), "{table}");
 }
 
 #[test]
-fn a_device_that_is_not_there_says_what_it_needs() {
+fn a_missing_device_is_explained() {
     let bench = |device: &str| line(&format!("bench infer --arch resnet18 --size 32 --batch 1 --device {device}"));
     for (device, message) in [
         ("gpu", "\"gpu\" is no device; there are auto, cpu, cuda, metal and vulkan"),
-        ("cuda:0,1", "cuda:0,1 are several devices, which only `visage train` can use together"),
+        ("cuda:0,1", "cuda:0,1 names several devices, which only `visage train` can use together"),
     ] {
         let error = bench(device).failed(2);
         assert!(error.contains(message), "{error}");
@@ -62,8 +62,8 @@ fn trained_on(device: &str, arguments: Vec<String>) -> Ran {
     visage(arguments.into_iter().chain(["--device", device].map(str::to_owned)))
 }
 
-/// A batch that devices share is what it would be on one: the loss and the step are those of the whole. Only norms are of the
-/// images of one device, as they are where batches of that size are accumulated.
+/// A batch split over devices has the loss and the gradient of the whole batch. Only batch normalisation uses the images of one
+/// device, as with accumulated batches of that size.
 fn assert_shares_batches(backend: &str, tolerance: f64) {
     let folder = folder();
     let one = folder.path().join("one");
@@ -80,13 +80,13 @@ fn assert_shares_batches(backend: &str, tolerance: f64) {
     assert_near(&column(&two, "gradient_norm"), &norms, tolerance * 10.0);
     let record: Value = serde_json::from_slice(&fs::read(two.join("run.json")).unwrap()).unwrap();
     assert_eq!(record["device"], devices.as_str());
-    // Its model is asked on one.
-    let asked = format!("predict {} {}", two.display(), squares().join("images/00.png").display());
-    line(&format!("{asked} --device {backend}")).done();
-    let error = line(&format!("{asked} --device {devices}")).failed(2);
-    assert!(error.contains("are several devices"), "{error}");
+    // Inference uses one device.
+    let command = format!("predict {} {}", two.display(), squares().join("images/00.png").display());
+    line(&format!("{command} --device {backend}")).done();
+    let error = line(&format!("{command} --device {devices}")).failed(2);
+    assert!(error.contains("names several devices"), "{error}");
 
-    // Images that are mixed come with their partners' labels; an odd one out is not left alone.
+    // Mixed images come with their partners' labels, also in batches of odd size.
     let mixed = folder.path().join("mixed");
     let changes = ["epochs=1", "batch_size=9", "augmentation.mixup=0.5", "augmentation.cutmix=0.5"];
     trained_on(&devices, training_with(&mixed, &changes)).done();
@@ -101,11 +101,11 @@ fn several_devices_share_batches() {
     assert!(error.contains("there is no cpu:1: 1 device is reached by cpu"), "{error}");
 }
 
-/// The probabilities of every image that `predict` was asked about.
+/// The probabilities of all squares by `predict`.
 fn probabilities(model: &Path, options: &str) -> Vec<f64> {
     let images = squares().join("images");
-    let asked = format!("predict {} {} --format json {options}", model.display(), images.display());
-    let rows = line(&asked).done();
+    let command = format!("predict {} {} --format json {options}", model.display(), images.display());
+    let rows = line(&command).done();
     rows.lines().flat_map(|row| numbers(&serde_json::from_str(row).expect("JSON"))).collect()
 }
 
@@ -118,7 +118,7 @@ fn numbers(value: &Value) -> Vec<f64> {
     }
 }
 
-/// How far a probability may be from that in f32, by the type: as docs/devices.md states it.
+/// The largest difference of a probability from that in f32, by type: as stated in docs/devices.md.
 const NARROWER: [(&str, f64); 2] = [("f16", 0.005), ("bf16", 0.03)];
 
 fn precisions(device: &str) -> Vec<Value> {
@@ -127,8 +127,8 @@ fn precisions(device: &str) -> Vec<Value> {
     found.unwrap()["precisions"].as_array().unwrap().clone()
 }
 
-/// A model is asked in every type that the device computes in, and in no other.
-fn assert_asked_in_half(device: &str) {
+/// Inference works in every 16-bit type that the device supports, and in no other.
+fn assert_half_precision(device: &str) {
     let (model, folder) = (&run().0, folder());
     let full = probabilities(model, &format!("--device {device}"));
     for (precision, tolerance) in NARROWER {
@@ -152,16 +152,16 @@ fn assert_asked_in_half(device: &str) {
 }
 
 #[test]
-fn a_model_is_asked_in_half_precision() {
-    assert_asked_in_half("cpu");
+fn inference_works_in_half_precision() {
+    assert_half_precision("cpu");
 }
 
 #[cfg(feature = "vulkan")]
 #[test]
-fn a_driver_that_is_missing_is_asked_for() {
-    let asked = ["bench", "infer", "--arch", "resnet18", "--size", "32", "--batch", "1", "--device", "vulkan"];
+fn a_missing_driver_is_named() {
+    let command = ["bench", "infer", "--arch", "resnet18", "--size", "32", "--batch", "1", "--device", "vulkan"];
     let output = assert_cmd::Command::new(crate::fixture::PROGRAM)
-        .args(asked)
+        .args(command)
         .env("VK_ICD_FILENAMES", "/nowhere.json")
         .env("VK_DRIVER_FILES", "/nowhere.json")
         .output()
@@ -172,12 +172,12 @@ fn a_driver_that_is_missing_is_asked_for() {
     assert!(error.contains("mesa-vulkan-drivers") && error.contains("libvulkan1"), "{error}");
 }
 
-/// On a graphics card, or a program that plays one on the processor.
+/// On a GPU, or a software Vulkan device.
 #[cfg(any(feature = "cuda", feature = "metal", feature = "vulkan"))]
 mod card {
     use super::*;
 
-    /// The card by the name that `VISAGE_TEST_DEVICE` gives it; without one, that of a backend which is compiled in.
+    /// The device named by `VISAGE_TEST_DEVICE`, or else the first of a backend that is compiled in.
     fn card() -> String {
         let backend = if cfg!(feature = "cuda") {
             "cuda"
@@ -201,12 +201,12 @@ mod card {
     }
 
     #[test]
-    fn a_model_is_asked_in_half_precision() {
-        assert_asked_in_half(&card());
+    fn inference_works_in_half_precision() {
+        assert_half_precision(&card());
     }
 
     #[test]
-    fn a_model_answers_there_as_on_the_processor() {
+    fn inference_equals_that_of_the_cpu() {
         let (model, folder, card) = (&run().0, folder(), card());
         let on_card = format!("--device {card}");
         assert_near(&probabilities(model, &on_card), &probabilities(model, "--device cpu"), 1e-4);
@@ -224,12 +224,12 @@ mod card {
         assert!(graph.is_file());
     }
 
-    /// Of batches whose norms are of enough values, and of small steps, so that rounding is not amplified much from one to the next.
+    /// Batches with enough values for normalisation, and small steps, so that rounding errors are hardly amplified.
     const CALM: [&str; 4] = ["batch_size=16", "input.size=64", "learning_rate=2e-4", "checkpoint_minutes=10"];
 
-    /// Training there follows training on the processor, and can be stopped here and gone on with there.
+    /// Training follows that on the CPU, and a run can change the device on resuming.
     #[test]
-    fn a_run_follows_the_processors_and_resumes_on_either() {
+    fn training_follows_that_of_the_cpu_and_resumes_on_either() {
         let folder = folder();
         let changes = |epochs| [&CALM[..], &[epochs, "clip_norm=1"]].concat();
         let (cpu, there, both) = (folder.path().join("cpu"), folder.path().join("there"), folder.path().join("both"));
@@ -243,7 +243,7 @@ mod card {
         let record: Value = serde_json::from_slice(&fs::read(there.join("run.json")).unwrap()).unwrap();
         assert_eq!(record["device"], card());
 
-        // What was trained there says the same here.
+        // A model trained on the GPU predicts the same on the CPU.
         let answers = |device: &str| probabilities(&there, &format!("--device {device}"));
         assert_near(&answers("cpu"), &answers(&card()), 1e-4);
 
@@ -257,9 +257,9 @@ mod card {
         assert_near(&found, &expected, 0.2);
     }
 
-    /// The other half of the optimisers, and steps that are waited for because of the loss's scale.
+    /// Covers SGD, and steps that wait for the loss scale.
     #[test]
-    fn half_precision_is_trained_in_or_refused() {
+    fn half_precision_training_works_or_is_refused() {
         let (card, folder) = (card(), folder());
         let precisions = precisions(&card);
         for precision in ["bf16", "f16"] {
@@ -275,7 +275,7 @@ mod card {
             }
             ran.done();
             on_card(training_with(&full, &changes)).done();
-            // In f16 the first steps overflow and are left out, until the scale of the loss is low enough.
+            // In f16 the first steps overflow and are skipped, until the loss scale is low enough.
             assert_near(&column(&half, "loss"), &column(&full, "loss"), 0.15);
         }
     }

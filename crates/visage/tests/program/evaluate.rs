@@ -7,12 +7,12 @@ use serde_json::Value;
 use crate::fixture::{faces, faces_run, folder, line, run, squares};
 
 #[test]
-fn training_says_what_it_does_and_fills_the_run_folder() {
+fn training_reports_progress_and_fills_the_run_folder() {
     let (run, stdout, stderr) = run();
     for expected in [
         "recipe squares: efficientnet-lite0",
-        "on 64 of squares to train and 16 to validate",
-        "first weights: random",
+        "64 training and 16 validation images of squares",
+        "initial weights: random",
         "epoch 3 of 3",
     ] {
         assert!(stderr.contains(expected), "{expected:?} in\n{stderr}");
@@ -37,14 +37,14 @@ fn evaluation_prints_a_table_and_writes_the_metrics() {
         "Bright",
         "macro average",
         "mean, undefined as 0",
-        "commoner class",
+        "majority class",
         "95 % interval: from",
     ] {
         assert!(table.contains(expected), "{expected:?} in\n{table}");
     }
     let written: Value = serde_json::from_slice(&fs::read(run.join("metrics-test.json")).unwrap()).unwrap();
     let printed = line(&format!("evaluate {} --data {data} --json --threads 1", run.display())).json();
-    assert_eq!(written, printed, "whatever the number of threads");
+    assert_eq!(written, printed, "with any number of threads");
     let dash = line(&format!("evaluate {} --data {data} --json -", run.display())).json();
     assert_eq!(written, dash);
     assert_eq!(written["images"], 16);
@@ -55,7 +55,7 @@ fn evaluation_prints_a_table_and_writes_the_metrics() {
         interval[0].as_f64() <= recall.as_f64() && recall.as_f64() <= interval[1].as_f64(),
         "{recall} in {interval}"
     );
-    // Two of the sixteen have an unknown label, which is judged by nobody.
+    // Two of the sixteen have an unknown label, which is left out.
     assert_eq!(written["attributes"][1]["support"], 14);
     assert!(written["macro_average"]["average_precision"].is_number(), "{}", written["macro_average"]);
 
@@ -70,7 +70,7 @@ fn evaluation_prints_a_table_and_writes_the_metrics() {
 }
 
 #[test]
-fn groups_are_judged_apart() {
+fn groups_are_evaluated_separately() {
     let found =
         line(&format!("evaluate {} --data {} --json --group-by Male,Young", faces_run().display(), faces().display()))
             .json();
@@ -95,14 +95,14 @@ fn groups_are_judged_apart() {
     let error =
         line(&format!("evaluate {} --data {} --group-by Tall", faces_run().display(), faces().display())).failed(1);
     assert!(
-        error.contains("faces has no attribute and no column of words Tall")
+        error.contains("faces has no attribute and no text column Tall")
             && error.contains("help: it has 5_o_Clock_Shadow"),
         "{error}"
     );
 }
 
 #[test]
-fn a_column_of_words_makes_groups() {
+fn a_text_column_makes_groups() {
     let folder = folder();
     let table = fs::read_to_string(squares().join("labels.csv")).unwrap();
     let image = |name: &str| squares().join(name).display().to_string();
@@ -117,16 +117,19 @@ fn a_column_of_words_makes_groups() {
     let labels = folder.path().join("labels.csv");
     fs::write(&labels, with_column.collect::<String>()).unwrap();
     let (run, data) = (run().0.display(), labels.display());
-    let told = line(&format!("data inspect {data}")).done();
-    assert!(told.contains("2 attributes") && told.contains("No attributes, but groups"), "{told}");
-    assert!(told.contains("30-44") && told.contains("and 76 more"), "{told}");
+    let output = line(&format!("data inspect {data}")).done();
+    assert!(
+        output.contains("2 attributes") && output.contains("Text columns, for `visage evaluate --group-by`"),
+        "{output}"
+    );
+    assert!(output.contains("30-44") && output.contains("and 76 more"), "{output}");
 
     let evaluate = format!("evaluate {run} --data {data} --out {}", folder.path().join("m.json").display());
     let found = line(&format!("{evaluate} --group-by age_band,Red --json")).json();
     let groups = found["groups"].as_array().unwrap();
-    let told: Vec<(&str, u64)> =
+    let output: Vec<(&str, u64)> =
         groups.iter().map(|group| (group["value"].as_str().unwrap(), group["images"].as_u64().unwrap())).collect();
-    assert_eq!(told, [("18-29", 4), ("30-44", 4), ("45+", 4), ("present", 8), ("absent", 8)]);
+    assert_eq!(output, [("18-29", 4), ("30-44", 4), ("45+", 4), ("present", 8), ("absent", 8)]);
     // Three values against the others, by three criteria, each a mean and two attributes; then Red by one less.
     assert_eq!(found["gaps"].as_array().unwrap().len(), 3 * 3 * 3 + 3 * 2);
     assert_eq!(found["gaps"][0]["other"], "the others");
@@ -135,14 +138,11 @@ fn a_column_of_words_makes_groups() {
     let error = line(&format!("{evaluate} --group-by who --split train")).failed(1);
     assert!(error.contains("who would make 64 groups: at most 50"), "{error}");
     let error = line(&format!("{evaluate} --group-by height")).failed(1);
-    assert!(
-        error.contains("no column of words height") && error.contains("it has Red, Bright, age_band, who"),
-        "{error}"
-    );
+    assert!(error.contains("no text column height") && error.contains("it has Red, Bright, age_band, who"), "{error}");
 }
 
 #[test]
-fn splits_that_a_table_does_not_assign_are_drawn_and_remembered() {
+fn splits_missing_from_a_table_are_drawn_and_remembered() {
     let folder = folder();
     let table = fs::read_to_string(squares().join("labels.csv")).unwrap();
     let image = |name: &str| squares().join(name).display().to_string();
@@ -167,22 +167,22 @@ fn splits_that_a_table_does_not_assign_are_drawn_and_remembered() {
 }
 
 #[test]
-fn contradictions_are_counted_and_mended() {
+fn broken_rules_are_counted_and_consistent_predictions_break_none() {
     let (run, data) = (faces_run().display(), faces().display());
     let folder = folder();
     let out = folder.path().join("m.json");
     let evaluate = format!("evaluate {run} --data {data} --threshold 0 --out {}", out.display());
-    // Whoever has everything breaks every rule.
+    // Images with every attribute break every rule.
     let found = line(&format!("{evaluate} --json")).json();
     let consistency = &found["consistency"];
     assert_eq!(consistency["predictions"], found["images"]);
     let rules = consistency["rules"].as_array().unwrap();
     assert_eq!((rules.len(), &rules[0]["rule"]), (9, &"Goatee => not No_Beard".into()));
-    assert_eq!(rules[0]["labels"], 0, "beards are drawn by the rules, and labelled without noise");
+    assert_eq!(rules[0]["labels"], 0, "beards are drawn by the rules and labelled without noise");
 
-    // Made consistent, answers break none, and score otherwise.
+    // Consistent predictions break no rule, and score differently.
     let mended = line(&format!("{evaluate} --consistent --json")).json();
-    assert_eq!(mended["macro_average"], found["macro_average"], "the plain answers stay what they are");
+    assert_eq!(mended["macro_average"], found["macro_average"], "the plain predictions do not change");
     let consistent = &mended["consistent"];
     assert_eq!(consistent["images_changed"], found["images"]);
     let rate = |scores: &Value| scores["predicted_positive_rate"].as_f64().unwrap();
@@ -191,8 +191,11 @@ fn contradictions_are_counted_and_mended() {
     let beardless =
         consistent["attributes"].as_array().unwrap().iter().find(|each| each["attribute"] == "No_Beard").unwrap();
     assert!(rate(goatee) + rate(beardless) <= 1.0 + 1e-9, "{goatee} {beardless}");
-    let told = line(&format!("{evaluate} --consistent")).done();
-    assert!(told.contains("consistent answers beside the plain ones; 12 images of 12 have others"), "{told}");
+    let output = line(&format!("{evaluate} --consistent")).done();
+    assert!(
+        output.contains("consistent predictions beside the plain ones; they differ on 12 of 12 images"),
+        "{output}"
+    );
     let error =
         line(&format!("evaluate {} --data {} --consistent", crate::fixture::run().0.display(), squares().display()))
             .failed(1);
@@ -200,8 +203,8 @@ fn contradictions_are_counted_and_mended() {
 
     let rules = folder.path().join("rules.toml");
     fs::write(&rules, "rules = [\"Male => not Male\", \"not Smiling => Young\"]").unwrap();
-    let told = line(&format!("{evaluate} --rules {}", rules.display())).done();
-    assert!(told.contains("not Smiling => Young"), "{told}");
+    let output = line(&format!("{evaluate} --rules {}", rules.display())).done();
+    assert!(output.contains("not Smiling => Young"), "{output}");
     let images = faces().join("Img/img_align_celeba");
     let predict = format!("predict {run} {} --consistent --format csv", images.display());
     let answers = line(&format!("{predict} --rules {}", rules.display())).done();

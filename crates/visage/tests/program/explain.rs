@@ -1,5 +1,4 @@
-//! `visage explain`. Whether maps are right is asked in `visage-model/tests/golden.rs` and measured by the example
-//! `heat_in_regions`.
+//! `visage explain`. `visage-model/tests/golden.rs` and the example `heat_in_regions` check the heat maps themselves.
 
 use std::fs;
 
@@ -16,40 +15,40 @@ fn heat_maps_are_written_as_pictures_and_as_a_page() {
         ("layer-cam", "LayerCAM ("),
     ] {
         let command = format!("explain {model} {} --attribute Red --attribute Bright", image.display());
-        let told = line(&format!("{command} --method {method} --out {}", out.display())).done();
-        let lines: Vec<&str> = told.lines().collect();
-        assert!(lines[0].starts_with("Attribute") && lines.len() == 3, "{told}");
-        assert!(lines[1].starts_with("Red") && lines[1].ends_with("Red.png"), "in the order asked for: {told}");
+        let output = line(&format!("{command} --method {method} --out {}", out.display())).done();
+        let lines: Vec<&str> = output.lines().collect();
+        assert!(lines[0].starts_with("Attribute") && lines.len() == 3, "{output}");
+        assert!(lines[1].starts_with("Red") && lines[1].ends_with("Red.png"), "in the order of the options: {output}");
         for name in ["Red", "Bright"] {
             let picture = image::open(out.join(format!("{name}.png"))).unwrap();
             assert_eq!((picture.width(), picture.height()), (320, 320), "32 pixels, enlarged");
         }
         let page = fs::read_to_string(out.join("explanation.html")).unwrap();
         assert_eq!(page.matches("<img").count(), 3);
-        assert!(page.contains("default-src 'none'"), "asks for nothing");
+        assert!(page.contains("default-src 'none'"), "loads nothing");
         assert!(page.contains(named), "{method}");
     }
 }
 
 #[test]
-fn without_names_it_explains_what_predict_says_is_there() {
+fn by_default_the_predicted_attributes_are_explained() {
     let (folder, model) = (folder(), run().0.display());
     let image = squares().join("images/02.png");
     let answers = line(&format!("predict {model} {}", image.display())).done();
-    let told = line(&format!("explain {model} {} --out {}", image.display(), folder.path().display())).done();
-    let explained: Vec<&str> = told.lines().skip(1).filter_map(|line| line.split_whitespace().next()).collect();
+    let output = line(&format!("explain {model} {} --out {}", image.display(), folder.path().display())).done();
+    let explained: Vec<&str> = output.lines().skip(1).filter_map(|line| line.split_whitespace().next()).collect();
     let present: Vec<&str> =
         ["Red", "Bright"].into_iter().filter(|name| answers.contains(&format!("{name} 0."))).collect();
     if present.is_empty() {
-        assert_eq!(explained.len(), 1, "the most probable: {told}");
+        assert_eq!(explained.len(), 1, "the most probable: {output}");
     } else {
-        assert_eq!(explained.len(), present.len(), "{answers}\n{told}");
-        assert!(present.iter().all(|name| explained.contains(name)), "{answers}\n{told}");
+        assert_eq!(explained.len(), present.len(), "{answers}\n{output}");
+        assert!(present.iter().all(|name| explained.contains(name)), "{answers}\n{output}");
     }
 }
 
 #[test]
-fn what_cannot_be_explained_is_said() {
+fn bad_attributes_and_images_are_refused() {
     let (folder, model) = (folder(), run().0.display());
     let (image, out) = (squares().join("images/00.png"), folder.path().join("explained"));
     let error =

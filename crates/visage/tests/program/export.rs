@@ -1,4 +1,4 @@
-//! `visage export`. What other programs make of the files is asked in `tests/onnx`.
+//! `visage export`. `tests/onnx` checks the files with other programs.
 
 use std::fs;
 
@@ -10,9 +10,9 @@ fn an_onnx_file_is_checked_and_written() {
     for raw in ["", "--raw-images"] {
         let out = folder.path().join("model.onnx");
         let ran = line(&format!("export {model} --format onnx --out {} {raw}", out.display()));
-        let told = ran.stderr.clone();
+        let output = ran.stderr.clone();
         ran.done();
-        assert!(told.contains("checked on 4 sample images"), "{told}");
+        assert!(output.contains("checked on 4 sample images"), "{output}");
         let bytes = fs::read(&out).unwrap();
         for text in ["uses_to_avoid", "\"Red\"", "probabilities", "logits"] {
             assert!(bytes.windows(text.len()).any(|window| window == text.as_bytes()), "{text}");
@@ -22,15 +22,15 @@ fn an_onnx_file_is_checked_and_written() {
 }
 
 #[test]
-fn a_state_dict_is_what_visage_itself_reads() {
+fn visage_reads_the_state_dicts_it_writes() {
     let (folder, model) = (folder(), run().0.display());
     for extension in ["pth", "safetensors"] {
         let out = folder.path().join(format!("model.{extension}"));
         line(&format!("export {model} --format torch --out {}", out.display())).done();
-        let told = line(&format!("weights {}", out.display())).done();
-        assert!(told.contains("efficientnet-lite0"), "{told}");
+        let output = line(&format!("weights {}", out.display())).done();
+        assert!(output.contains("efficientnet-lite0"), "{output}");
     }
-    // The card is in the safetensors file, which is a model still.
+    // The safetensors file contains the card, so it is still a model file.
     let predict = |model: &str| {
         let image = squares().join("images/00.png");
         line(&format!("predict {model} {} --format csv", image.display())).done()
@@ -39,7 +39,7 @@ fn a_state_dict_is_what_visage_itself_reads() {
 }
 
 #[test]
-fn what_makes_no_sense_is_refused() {
+fn wrong_options_are_refused() {
     let (folder, model) = (folder(), run().0.display());
     let out = folder.path().join("model.bin");
     let error = line(&format!("export {model} --format torch --out {}", out.display())).failed(1);
@@ -50,26 +50,27 @@ fn what_makes_no_sense_is_refused() {
 }
 
 #[test]
-fn an_int8_graph_is_judged_beside_the_float_one() {
+fn an_int8_graph_is_evaluated_beside_the_float_one() {
     let (folder, model, data) = (folder(), run().0.display(), squares().display());
     let [float, int8] = ["float.onnx", "int8.onnx"].map(|name| folder.path().join(name));
     line(&format!("export {model} --format onnx --out {}", float.display())).done();
-    let told = line(&format!("export {model} --format onnx --int8 --data {data} --out {}", int8.display())).done();
+    let output = line(&format!("export {model} --format onnx --int8 --data {data} --out {}", int8.display())).done();
     assert!(
-        told.starts_with("in int8, calibrated on 16 images of the validation split, judged on 16 of the test split")
+        output
+            .starts_with("in int8, calibrated on 16 images of the validation split, evaluated on 16 of the test split")
     );
-    let most = told.lines().next().unwrap().rsplit(' ').nth(2).unwrap().parse::<f64>();
-    assert!(most.is_ok_and(|most| most < 0.05), "{told}");
+    let most = output.lines().next().unwrap().rsplit(' ').nth(2).unwrap().parse::<f64>();
+    assert!(most.is_ok_and(|most| most < 0.05), "{output}");
     let cells = |name: &str| -> Vec<f64> {
-        let row = told.lines().find(|line| line.starts_with(name)).unwrap();
+        let row = output.lines().find(|line| line.starts_with(name)).unwrap();
         row.split_whitespace().rev().take(3).map(|cell| cell.parse().unwrap()).collect()
     };
-    let [difference, after, before] = cells("Accuracy")[..] else { panic!("{told}") };
-    assert!((after - before - difference).abs() < 2e-4, "{told}");
-    // Float is judged as `evaluate` judges it.
+    let [difference, after, before] = cells("Accuracy")[..] else { panic!("{output}") };
+    assert!((after - before - difference).abs() < 2e-4, "{output}");
+    // The float model has the metrics of `evaluate`.
     let evaluated = line(&format!("evaluate {model} --data {data} --json")).json();
     let expected = evaluated["macro_average"]["accuracy"].as_f64().unwrap();
-    assert!((before - expected).abs() < 1e-4, "{told}");
+    assert!((before - expected).abs() < 1e-4, "{output}");
     let [float, int8] = [float, int8].map(|path| fs::read(path).unwrap());
     assert!(int8.len() * 3 < float.len(), "{} {}", int8.len(), float.len());
     assert!(int8.windows(16).any(|window| window == b"DequantizeLinear"));

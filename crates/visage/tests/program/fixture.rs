@@ -1,4 +1,4 @@
-//! Small datasets and trained runs that several tests share, and ways to run the program.
+//! Small datasets and trained runs that tests share, and functions that run the program.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -10,7 +10,7 @@ use assert_cmd::Command;
 use image::{Rgb, RgbImage};
 use tempfile::TempDir;
 
-/// What a command printed, and its exit code.
+/// The output of a command, and its exit code.
 pub struct Ran {
     pub code: i32,
     pub stdout: String,
@@ -18,19 +18,19 @@ pub struct Ran {
 }
 
 impl Ran {
-    /// Standard output, of a command that was done.
+    /// Standard output of a command that succeeded.
     pub fn done(self) -> String {
         assert_eq!(self.code, 0, "{}\n{}", self.stdout, self.stderr);
         self.stdout
     }
 
-    /// Standard error, of a command that ended with this code.
+    /// Standard error of a command that exited with this code.
     pub fn failed(self, code: i32) -> String {
         assert_eq!(self.code, code, "{}\n{}", self.stdout, self.stderr);
         self.stderr
     }
 
-    /// Standard output as JSON, of a command that was done.
+    /// Standard output of a command that succeeded, as JSON.
     pub fn json(self) -> serde_json::Value {
         serde_json::from_str(&self.done()).expect("JSON")
     }
@@ -51,10 +51,10 @@ pub fn line(arguments: &str) -> Ran {
 /// The program.
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_visage");
 
-/// A folder for the whole test process. A static is never dropped, so a later process removes it.
+/// The folder of this test process. Statics are never dropped, so the next test process removes it.
 static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
     let parent = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
-    // What earlier test processes left, but not what one leaves that runs beside this one, where the system tells.
+    // Folders of earlier test processes, but not those of processes that still run, as far as /proc tells.
     let is_left = |entry: &fs::DirEntry| {
         let name = entry.file_name();
         let process = name.to_str().and_then(|name| name.strip_prefix("program-"));
@@ -70,12 +70,12 @@ static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
     folder
 });
 
-/// An empty folder of one test's own.
+/// An empty folder for one test.
 pub fn folder() -> TempDir {
     tempfile::tempdir_in(&*FOLDER).expect("a folder")
 }
 
-/// Drawn faces: 120 of 64x52, in CelebA's layout.
+/// Synthetic faces: 120 of 64x52, in CelebA's layout.
 pub fn faces() -> &'static Path {
     static FACES: LazyLock<PathBuf> = LazyLock::new(|| {
         let path = FOLDER.join("faces");
@@ -112,7 +112,7 @@ pub fn squares() -> &'static Path {
     &SQUARES
 }
 
-/// What the squares are learnt with: everything random that training has, in few steps, with many checkpoints.
+/// A recipe for the squares: every source of randomness in training, few steps, many checkpoints.
 const RECIPE: &str = r#"
     name = "squares"
     [model]
@@ -165,7 +165,7 @@ pub fn training_with(run: &Path, changes: &[&str]) -> Vec<String> {
     training(run).into_iter().chain(set).collect()
 }
 
-/// A finished run on the squares that nobody interrupted, and what training it printed.
+/// A finished, uninterrupted run on the squares, and the output of its training.
 pub fn run() -> &'static (PathBuf, String, String) {
     static RUN: OnceLock<(PathBuf, String, String)> = OnceLock::new();
     RUN.get_or_init(|| {

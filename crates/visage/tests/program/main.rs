@@ -1,4 +1,4 @@
-//! The program as its users meet it: every verb, what it prints, writes and answers to mistakes.
+//! Tests of the program: the output, the files and the errors of every verb.
 
 mod audit;
 mod bench;
@@ -13,6 +13,7 @@ mod explain;
 mod export;
 mod fixture;
 mod guide;
+mod manual;
 mod mistakes;
 mod predict;
 mod recipes;

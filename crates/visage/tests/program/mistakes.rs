@@ -1,4 +1,4 @@
-//! What the program answers to mistakes.
+//! Errors for wrong usage and bad files.
 
 use std::fs;
 use std::path::Path;
@@ -15,7 +15,7 @@ fn refused(arguments: &str, code: i32, expected: &[&str]) {
 }
 
 #[test]
-fn a_command_that_makes_no_sense_is_wrong_usage() {
+fn wrong_usage_is_explained() {
     let data = squares().display();
     refused("trian", 2, &["trian", "train"]);
     refused("train --data x", 2, &["RECIPE"]);
@@ -29,7 +29,7 @@ fn a_command_that_makes_no_sense_is_wrong_usage() {
     refused("evaluate m --data d --threshold 2", 2, &["a number from 0 to 1"]);
     refused("bench train --arch resnet81 --size 64 --batch 4", 2, &["resnet81", "resnet18"]);
     refused("bench train --arch resnet18 --size 16 --batch 4", 2, &["at least 32 pixels"]);
-    refused("data synth x --images 100 --splits 1,2", 2, &["three shares"]);
+    refused("data synth x --images 100 --splits 1,2", 2, &["three fractions"]);
     for help in ["--help", "train --help", "data synth --help", "--version"] {
         assert!(!line(help).done().is_empty());
     }
@@ -46,7 +46,7 @@ fn a_missing_file_is_named() {
 }
 
 #[test]
-fn a_recipe_is_checked_before_anything_else() {
+fn a_recipe_is_checked_first() {
     let folder = folder();
     let path = folder.path().join("mine.toml");
     fs::write(&path, "[model]\narchitecture = \"resnet18\"\n[input]\nsize = 64\n[training]\nepoks = 3\n").unwrap();
@@ -72,7 +72,7 @@ fn a_bad_table_is_named_with_its_line() {
 }
 
 #[test]
-fn attributes_that_a_dataset_lacks_are_named() {
+fn attributes_missing_from_a_dataset_are_named() {
     refused(
         &format!("evaluate {} --data {}", run().0.display(), faces().display()),
         1,
@@ -81,7 +81,7 @@ fn attributes_that_a_dataset_lacks_are_named() {
 }
 
 #[test]
-fn a_split_without_images_names_one_that_has_some() {
+fn an_empty_split_suggests_another() {
     let folder = folder();
     let path = folder.path().join("labels.csv");
     fs::write(&path, "image,split,Red,Bright\na.jpg,train,1,0\nb.jpg,val,0,1\n").unwrap();
@@ -108,7 +108,7 @@ fn a_damaged_model_is_refused() {
 }
 
 #[test]
-fn a_run_folder_is_not_written_over() {
+fn a_run_folder_is_not_overwritten() {
     let (run, data) = (run().0.display(), squares().display());
     refused(&format!("train baseline --data {data} --out {run}"), 1, &["already holds a run", "--resume"]);
     refused(&format!("train baseline --data {data} --out {data}"), 1, &["is not empty and is not a run"]);

@@ -45,13 +45,13 @@ fn tables_and_csv() {
     assert!(lines[1].starts_with(&format!("{}/00.png,0.", images.display())), "{}", lines[1]);
     let table = line(&format!("predict {} {}/00.png", model.display(), images.display())).done();
     assert_eq!(table.lines().count(), 1);
-    // One image alone is answered as it is among others.
+    // An image has the same prediction alone as in a batch.
     let alone = line(&format!("predict {} {}/70.png --format csv", model.display(), images.display())).done();
     assert_eq!(alone.lines().nth(1), Some(lines[71]));
 }
 
 #[test]
-fn a_reader_that_has_had_enough_ends_it_quietly() {
+fn a_closed_pipe_ends_it_quietly() {
     use std::io::{BufRead, BufReader, Read};
     use std::process::{Command, Stdio};
 
@@ -90,7 +90,7 @@ fn paths_are_read_from_standard_input_in_their_order() {
 }
 
 #[test]
-fn attributes_and_thresholds_are_chosen() {
+fn attributes_and_thresholds_are_selected() {
     let (model, image) = (run().0.display(), squares().join("images/00.png"));
     let predict = |options: &str| line(&format!("predict {model} {} {options}", image.display()));
     let answers = |options: &str| -> Value {
@@ -113,19 +113,19 @@ fn attributes_and_thresholds_are_chosen() {
     let surest = if probability("Red") > probability("Bright") { "Red" } else { "Bright" };
     assert_eq!(names(&answers("--top 1")), [surest]);
     assert_eq!(names(&answers("--top 9")).len(), 2);
-    // Whether present or not, the surest first.
+    // Whether present or not, the most probable first.
     let table = predict("--top 2 --threshold 1").done();
     assert!(table.contains(&format!("  {surest} ")) && table.matches(", ").count() == 1, "{table}");
 
     assert!(predict("--threshold 1").done().ends_with("(none of its attributes)\n"));
     assert_eq!(answers("--threshold 0")["attributes"]["Red"]["present"], true);
 
-    for (options, code, told) in [
+    for (options, code, expected) in [
         ("--only Blue", 1, "has no attribute \"Blue\"\n  help: it has Red, Bright"),
         ("--top 1 --format csv", 2, "--top goes with --format table or json"),
     ] {
         let error = predict(options).failed(code);
-        assert!(error.contains(told), "{error}");
+        assert!(error.contains(expected), "{error}");
     }
 }
 
@@ -164,7 +164,7 @@ fn archive(path: &std::path::Path, names: &[&str]) {
 }
 
 #[test]
-fn images_in_an_archive_are_answered_as_those_in_a_folder() {
+fn images_in_an_archive_are_predicted_like_those_in_a_folder() {
     let folder = folder();
     let zip = folder.path().join("some.zip");
     archive(&zip, &["07.png", "03.png"]);
@@ -180,12 +180,12 @@ fn images_in_an_archive_are_answered_as_those_in_a_folder() {
     assert_eq!(inside[1].0, name("07.png"));
     assert!(inside.iter().map(|row| &row.1).eq(beside.iter().map(|row| &row.1)));
 
-    // Also when rows are gone on with, for which the first of them is asked about again.
+    // The same on resuming, for which the first image is predicted again.
     let command = format!("predict {model} {} --output {}", zip.display(), folder.path().join("rows.csv").display());
     line(&command).done();
-    let told = line(&command);
-    assert!(told.stderr.contains("wrote 0 rows to the 2 that were there"), "{}", told.stderr);
-    told.done();
+    let ran = line(&command);
+    assert!(ran.stderr.contains("added 0 rows to ") && ran.stderr.contains(", which had 2"), "{}", ran.stderr);
+    ran.done();
 
     fs::write(&zip, b"<html>quota exceeded").unwrap();
     let error = line(&format!("predict {model} {}", zip.display())).failed(1);
@@ -193,36 +193,36 @@ fn images_in_an_archive_are_answered_as_those_in_a_folder() {
 }
 
 #[test]
-fn a_file_of_rows_is_gone_on_with() {
+fn an_interrupted_output_file_is_resumed() {
     let folder = folder();
     let (model, images) = (run().0.display(), squares().join("images"));
     for (format, ending) in [("csv", "csv"), ("json", "jsonl"), ("table", "txt")] {
         let path = folder.path().join(format!("rows.{ending}"));
         let whole = line(&format!("predict {model} {} --format {format}", images.display())).done();
-        // The ending says the format.
+        // The extension selects the format.
         let command = format!("predict {model} {} --output {}", images.display(), path.display());
-        let told = line(&command);
-        assert!(told.stderr.contains("wrote 96 rows: "), "{}", told.stderr);
-        assert_eq!(told.done(), "", "rows are in the file alone");
+        let ran = line(&command);
+        assert!(ran.stderr.contains("wrote 96 rows to "), "{}", ran.stderr);
+        assert_eq!(ran.done(), "", "rows are in the file alone");
         assert_eq!(fs::read_to_string(&path).unwrap(), whole);
 
-        // Cut within the row of the twentieth image: that row is dropped and made anew, and no other is.
+        // Cut within the row of the twentieth image: that row is dropped and written again, and no other is.
         let cut = whole.find("19.png").unwrap() + "19.png".len() + 4;
         fs::write(&path, &whole[..cut]).unwrap();
-        let told = line(&command);
-        assert!(told.stderr.contains("wrote 77 rows to the 19 that were there: "), "{}", told.stderr);
-        told.done();
+        let ran = line(&command);
+        assert!(ran.stderr.contains("added 77 rows to ") && ran.stderr.contains(", which had 19"), "{}", ran.stderr);
+        ran.done();
         assert_eq!(fs::read_to_string(&path).unwrap(), whole, "in their order");
 
-        let told = line(&command);
-        assert!(told.stderr.contains("wrote 0 rows to the 96 that were there: "), "{}", told.stderr);
-        told.done();
+        let ran = line(&command);
+        assert!(ran.stderr.contains("added 0 rows to ") && ran.stderr.contains(", which had 96"), "{}", ran.stderr);
+        ran.done();
         assert_eq!(fs::read_to_string(&path).unwrap(), whole);
         assert!(fs::read_dir(folder.path()).unwrap().count() <= 3, "nothing is left beside them");
 
-        // Rows of other options must not be mixed with these.
+        // Rows of other options must not be mixed in.
         let error = line(&format!("{command} --threshold 0.999 --only Red")).failed(1);
-        assert!(error.contains("other answers about") || error.contains("other columns"), "{error}");
+        assert!(error.contains("other predictions for") || error.contains("other columns"), "{error}");
         fs::write(&path, "no row\n").unwrap();
         let error = line(&command).failed(1);
         assert!(error.contains("other columns") || error.contains("line 1: this is not a row"), "{error}");
@@ -230,7 +230,7 @@ fn a_file_of_rows_is_gone_on_with() {
 }
 
 #[test]
-fn new_images_and_those_that_could_not_be_read_are_added() {
+fn new_and_repaired_images_are_added() {
     let folder = folder();
     let (model, path) = (run().0.display(), folder.path().join("rows.csv"));
     let images = folder.path().join("images");
@@ -244,27 +244,27 @@ fn new_images_and_those_that_could_not_be_read_are_added() {
     assert!(error.contains("1 of 3 images could not be used"), "{error}");
     add("a.png");
     add("c.png");
-    let told = line(&command);
-    assert!(told.stderr.contains("wrote 2 rows to the 2 that were there"), "{}", told.stderr);
-    told.done();
+    let ran = line(&command);
+    assert!(ran.stderr.contains("added 2 rows to ") && ran.stderr.contains(", which had 2"), "{}", ran.stderr);
+    ran.done();
     let mut csv = csv::Reader::from_path(&path).unwrap();
     let names: Vec<String> = csv.records().map(|row| row.unwrap()[0].rsplit('/').next().unwrap().to_owned()).collect();
     assert_eq!(names, ["b.png", "d, \"quoted\"\n.png", "a.png", "c.png"]);
 }
 
 #[test]
-fn parquet_is_written_whole() {
+fn parquet_is_written_at_the_end() {
     let folder = folder();
     let (model, images) = (run().0.display(), squares().join("images"));
     let path = folder.path().join("rows.parquet");
     let command = format!("predict {model} {} --output {}", images.display(), path.display());
     let csv = line(&format!("predict {model} {} --format csv", images.display())).done();
-    // What a stopped command left: rows that wait.
+    // The rows that an interrupted command collected.
     let waiting = folder.path().join("rows.parquet.rows.csv");
     fs::write(&waiting, &csv[..csv.len() / 2]).unwrap();
-    let told = line(&command);
-    assert!(told.stderr.contains("that were there: ") && told.stderr.contains("rows.parquet"), "{}", told.stderr);
-    told.done();
+    let ran = line(&command);
+    assert!(ran.stderr.contains("rows.parquet, which had "), "{}", ran.stderr);
+    ran.done();
     assert!(!waiting.exists());
 
     let reader = SerializedFileReader::new(fs::File::open(&path).unwrap()).unwrap();
@@ -282,13 +282,13 @@ fn parquet_is_written_whole() {
     assert_eq!(names, ["image", "Red", "Bright"]);
 
     let error = line(&command).failed(1);
-    assert!(error.contains("is there already, and is whole"), "{error}");
+    assert!(error.contains("already exists and is complete"), "{error}");
     let error = line(&format!("predict {model} {} --format parquet", images.display())).failed(2);
     assert!(error.contains("name it with --output"), "{error}");
 }
 
 #[test]
-fn copies_carry_the_answers_and_images_stay_as_they_were() {
+fn annotated_copies_are_written_and_images_stay_unchanged() {
     let folder = folder();
     let model = run().0.display();
     let images = folder.path().join("images");
@@ -300,14 +300,14 @@ fn copies_carry_the_answers_and_images_stay_as_they_were() {
     let below = copies.join(images.strip_prefix("/").unwrap());
     let png = image::open(below.join("a.png")).unwrap().into_rgb8();
     let original = image::open(images.join("a.png")).unwrap().into_rgb8();
-    // 40x36, six times as large to hold words.
+    // 40x36, enlarged six times to hold text.
     assert_eq!((png.width(), original.width()), (240, 40));
     assert!(png.height() > 216 + 2 * 12);
     assert!((0..40).all(|x| (0..36).all(|y| png.get_pixel(6 * x + 3, 6 * y + 3) == original.get_pixel(x, y))));
     assert!((216..png.height()).any(|y| (0..240).any(|x| png.get_pixel(x, y).0[0] > 200)), "words");
     assert_eq!(image::open(below.join("b.bmp.jpg")).unwrap().width(), 240);
 
-    // A copy never takes the place of its image.
+    // A copy never replaces its image.
     let bytes = fs::read(images.join("a.png")).unwrap();
     let error = std::process::Command::new(PROGRAM)
         .args(["predict", &fs::canonicalize(&run().0).unwrap().display().to_string(), "a.png", "--annotate", "."])

@@ -10,8 +10,8 @@ fn a_run_becomes_one_page_and_its_figures() {
     line(&format!("evaluate {run} --data {data}")).done();
     let folder = folder();
     let out = folder.path().join("out");
-    let told = line(&format!("report {run} --out {} --gallery", out.display())).done();
-    assert!(told.contains("report.html") && told.contains("figures"), "{told}");
+    let output = line(&format!("report {run} --out {} --gallery", out.display())).done();
+    assert!(output.contains("report.html") && output.contains("figures"), "{output}");
 
     let page = fs::read_to_string(out.join("report.html")).unwrap();
     for expected in [
@@ -26,7 +26,7 @@ fn a_run_becomes_one_page_and_its_figures() {
     ] {
         assert!(page.contains(expected), "{expected:?}");
     }
-    // Nothing is asked for from anywhere.
+    // Nothing is loaded from elsewhere.
     for outside in ["src=\"http", "href=\"http", "url(http", "@import", "<link"] {
         assert!(!page.contains(outside), "{outside:?}");
     }
@@ -47,7 +47,7 @@ fn a_run_becomes_one_page_and_its_figures() {
 
 #[test]
 fn groups_rules_and_calibration_have_their_places() {
-    // A calibrated copy of a run, judged by groups and rules.
+    // A calibrated copy of a run, evaluated by groups and rules.
     let folder = folder();
     let copy = folder.path().join("copy");
     fs::create_dir(&copy).unwrap();
@@ -80,8 +80,8 @@ fn groups_rules_and_calibration_have_their_places() {
 }
 
 #[test]
-fn what_is_missing_is_said_and_the_rest_is_shown() {
-    // A copy of a run that nobody judges.
+fn missing_parts_are_reported_and_the_rest_is_shown() {
+    // A copy of a run that is not evaluated.
     let folder = folder();
     let copy = folder.path().join("copy");
     fs::create_dir(&copy).unwrap();
@@ -90,7 +90,7 @@ fn what_is_missing_is_said_and_the_rest_is_shown() {
     }
     let ran = line(&format!("report {}", copy.display()));
     let expected = format!(
-        "copy was not judged on the test split: visage evaluate {} --data {}",
+        "copy was not evaluated on the test split: visage evaluate {} --data {}",
         copy.display(),
         faces().display()
     );

@@ -1,4 +1,4 @@
-//! A run that is killed, or stopped, and resumed ends as one that was left alone.
+//! A run that is killed or interrupted and then resumed ends like an uninterrupted one.
 
 use std::fs;
 use std::io::Read;
@@ -12,9 +12,9 @@ use serde_json::Value;
 use crate::fixture::{PROGRAM, folder, run, squares, training, training_with, visage};
 
 /// Longer than any of these runs takes.
-const PATIENCE: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(120);
 
-/// A file of tensors: its header without what says when and how fast it was made, and its bytes.
+/// A file of tensors: its header without times, and its bytes.
 fn contents(path: &Path) -> (Value, Vec<u8>) {
     let file = fs::read(path).unwrap();
     let (length, rest) = file.split_at(8);
@@ -34,7 +34,7 @@ fn contents(path: &Path) -> (Value, Vec<u8>) {
     (header, data.to_vec())
 }
 
-/// A table without the columns that say how fast it went.
+/// A table without the columns of times and speeds.
 fn table(path: &Path) -> Vec<Vec<String>> {
     let text = fs::read_to_string(path).unwrap();
     let mut lines = text.lines().map(|line| line.split(',').map(str::to_owned).collect::<Vec<_>>());
@@ -65,7 +65,7 @@ fn start(arguments: &[String]) -> Child {
 fn wait_for(child: &mut Child, done: impl Fn() -> bool) {
     let began = Instant::now();
     while !done() && child.try_wait().unwrap().is_none() {
-        assert!(began.elapsed() < PATIENCE);
+        assert!(began.elapsed() < TIMEOUT);
         thread::sleep(Duration::from_millis(2));
     }
 }
@@ -74,7 +74,7 @@ fn steps(run: &Path) -> usize {
     fs::read_to_string(run.join("steps.csv")).map_or(0, |text| text.lines().count().saturating_sub(1))
 }
 
-/// Trains by `arguments` into `killed`, killed up to `most` times and resumed each time.
+/// Trains by `arguments` into `killed`; the process is killed up to `most` times, and resumed each time.
 fn kill_and_resume(killed: &Path, mut arguments: Vec<String>, most: usize) {
     let mut kills = Vec::new();
     loop {
@@ -83,7 +83,7 @@ fn kill_and_resume(killed: &Path, mut arguments: Vec<String>, most: usize) {
         if !arguments.contains(&"--resume".to_owned()) {
             arguments.push("--resume".to_owned());
         }
-        // The clock is random enough, and every run of the test tries other moments.
+        // The clock is random enough, so that every run of the test tries other moments.
         let random = SystemTime::UNIX_EPOCH.elapsed().unwrap().subsec_micros() % 1000;
         let delay = Duration::from_millis(u64::from(random));
         let began = Instant::now();
@@ -109,12 +109,12 @@ fn a_run_killed_at_random_moments_ends_with_the_same_bits() {
     let left = fs::read_dir(&killed)
         .unwrap()
         .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().ends_with(".tmp"));
-    assert_eq!(left.count(), 0, "nothing half written is left behind");
+    assert_eq!(left.count(), 0, "no temporary file is left behind");
 }
 
-/// Every state that training can have besides the weights and Adam's moments, in two recipes.
+/// Two recipes that use all state of training besides the weights and Adam's moments.
 #[test]
-fn whatever_training_remembers_is_in_the_checkpoint() {
+fn checkpoints_hold_the_whole_training_state() {
     let folder = folder();
     let weights = format!("weights={}", run().0.join("best.safetensors").display());
     let descent: &[&str] = &[
@@ -153,7 +153,7 @@ fn whatever_training_remembers_is_in_the_checkpoint() {
 }
 
 #[test]
-fn an_image_that_goes_missing_loses_nothing() {
+fn an_image_missing_during_training_loses_no_progress() {
     let folder = folder();
     let data = folder.path().join("squares");
     copy(squares(), &data);
@@ -169,7 +169,7 @@ fn an_image_that_goes_missing_loses_nothing() {
     child.stderr.take().unwrap().read_to_string(&mut error).unwrap();
     assert_eq!(status.code(), Some(1), "{error}");
     let resume = format!("visage train --resume --out {} --data {}", broken.display(), data.display());
-    for part in ["images/70.png", "nothing that was saved is lost", &resume] {
+    for part in ["images/70.png", "everything saved so far is intact", &resume] {
         assert!(error.contains(part), "{part} in\n{error}");
     }
     let record: Value = serde_json::from_slice(&fs::read(broken.join("run.json")).unwrap()).unwrap();
@@ -194,7 +194,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 #[test]
-fn a_changed_recipe_is_trained_only_when_told() {
+fn a_changed_recipe_needs_accept_changes() {
     let folder = folder();
     let changed = folder.path().join("changed");
     visage(training_with(&changed, &["epochs=1"])).done();
@@ -210,7 +210,7 @@ fn a_changed_recipe_is_trained_only_when_told() {
     let recipe = fs::read_to_string(changed.join("recipe.toml")).unwrap();
     assert!(recipe.contains("epochs = 2") && recipe.contains("dropout = 0.1"), "{recipe}");
 
-    // Another network's weights are not this one's, told or not.
+    // Another network cannot resume, accepted or not.
     let mut arguments = training_with(&changed, &["epochs=2", "architecture=resnet18"]);
     arguments.extend(["--resume".to_owned(), "--accept-changes".to_owned()]);
     let error = visage(&arguments).failed(1);
@@ -219,7 +219,7 @@ fn a_changed_recipe_is_trained_only_when_told() {
 
 #[cfg(unix)]
 #[test]
-fn ctrl_c_saves_and_says_how_to_resume() {
+fn ctrl_c_saves_and_shows_how_to_resume() {
     let folder = folder();
     let stopped = folder.path().join("stopped run");
     let mut child = start(&training(&stopped));
@@ -242,7 +242,7 @@ fn ctrl_c_saves_and_says_how_to_resume() {
 }
 
 #[test]
-fn a_run_under_way_is_left_alone() {
+fn a_run_in_progress_cannot_be_resumed() {
     let folder = folder();
     let busy = folder.path().join("busy");
     let mut arguments = training(&busy);

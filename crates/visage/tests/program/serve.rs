@@ -1,4 +1,4 @@
-//! `visage serve`: answers, limits, and what must not stop it. `tests/serve` has what other programs say to it.
+//! `visage serve`: responses, limits and robustness. `tests/serve` checks it with other clients.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -36,11 +36,11 @@ impl Server {
         stream
     }
 
-    /// Asks once, on a connection of its own.
+    /// Sends one request on a new connection.
     fn ask(&self, head: &str, body: &[u8]) -> Answer {
         let mut stream = self.connect();
         let head = format!("{head}\r\nhost: test\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
-        // What is too large is refused before all of it was written.
+        // A body that is too large is refused before all of it is sent.
         let _ = stream.write_all(&[head.as_bytes(), body].concat());
         Answer::read(stream)
     }
@@ -53,12 +53,12 @@ impl Server {
         self.ask(&format!("POST {path} HTTP/1.1"), body)
     }
 
-    /// An image is answered about, whatever was asked before.
+    /// The server still answers, whatever was sent before.
     fn still_answers(&self) {
         assert_eq!(self.post("/v1/attributes", &square(0)).status, 200);
     }
 
-    /// Asks it to stop; its exit code, and what it logged.
+    /// Stops the server; returns its exit code and its log.
     fn stop(mut self) -> (Option<i32>, String) {
         assert!(Command::new("kill").arg(self.process.id().to_string()).status().unwrap().success());
         let mut log = String::new();
@@ -74,7 +74,7 @@ impl Drop for Server {
     }
 }
 
-/// What a server answered.
+/// A response.
 struct Answer {
     status: u16,
     head: String,
@@ -97,26 +97,26 @@ impl Answer {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}{text}", self.head))
     }
 
-    /// What is wrong, of an answer of this status.
+    /// The detail of a problem response of this status.
     fn problem(&self, status: u16) -> String {
-        let told = self.json();
-        assert_eq!((self.status, &told["status"]), (status, &json!(status)), "{told}");
+        let output = self.json();
+        assert_eq!((self.status, &output["status"]), (status, &json!(status)), "{output}");
         assert!(self.head.contains("content-type: application/problem+json"), "{}", self.head);
-        assert_eq!(told["error"], told["detail"], "as the Open Inference Protocol has it");
-        told["detail"].as_str().unwrap().to_owned()
+        assert_eq!(output["error"], output["detail"], "as the Open Inference Protocol has it");
+        output["detail"].as_str().unwrap().to_owned()
     }
 }
 
-/// The file of a square.
+/// The image file of a square.
 fn square(number: usize) -> Vec<u8> {
     fs::read(squares().join(format!("images/{number:02}.png"))).unwrap()
 }
 
-/// What `visage predict` says of a square: the probability of each attribute.
+/// The output of `visage predict` for a square.
 fn predicted(number: usize) -> Value {
     let image = squares().join(format!("images/{number:02}.png"));
-    let told = line(&format!("predict {} {} --format json", run().0.display(), image.display())).json();
-    told["attributes"].clone()
+    let output = line(&format!("predict {} {} --format json", run().0.display(), image.display())).json();
+    output["attributes"].clone()
 }
 
 fn assert_near(a: &Value, b: &Value) {
@@ -125,7 +125,7 @@ fn assert_near(a: &Value, b: &Value) {
 }
 
 #[test]
-fn it_says_what_predict_says() {
+fn responses_equal_the_output_of_predict() {
     let server = Server::start(&run().0, "");
     let whole = server.post("/v1/attributes", &square(2)).json();
     assert_eq!(whole["model"], "run");
@@ -193,18 +193,18 @@ fn the_open_inference_protocol_takes_images_in_every_form() {
     };
     let files = [&(file.len() as u32).to_le_bytes()[..], &file].concat();
     let size = json!({"binary_data_size": files.len()});
-    let asked = [
+    let responses = [
         infer(json!({"name": "images", "datatype": "BYTES", "shape": [1], "parameters": size}), &files),
         infer(json!({"name": "pixels", "datatype": "UINT8", "shape": [1, 32, 32, 3], "data": pixels}), b""),
         infer(json!({"name": "normalised", "datatype": "FP32", "shape": [1, 32, 32, 3], "data": normalised}), b""),
         infer(json!({"name": "normalised", "datatype": "FP32", "shape": [1, 3, 32, 32], "data": planes}), b""),
     ];
-    for answer in asked {
-        let told = answer.json();
-        assert_eq!((&told["id"], &told["outputs"][0]["shape"]), (&json!("7"), &json!([1, 2])), "{told}");
+    for answer in responses {
+        let output = answer.json();
+        assert_eq!((&output["id"], &output["outputs"][0]["shape"]), (&json!("7"), &json!([1, 2])), "{output}");
         for attribute in 0..2 {
             let expected = &plain["images"][0]["attributes"][attribute]["probability"];
-            assert_near(&told["outputs"][0]["data"][attribute], expected);
+            assert_near(&output["outputs"][0]["data"][attribute], expected);
         }
     }
     let wrong = infer(json!({"name": "pixels", "datatype": "UINT8", "shape": [1, 32, 31, 3], "data": []}), b"");
@@ -212,7 +212,7 @@ fn the_open_inference_protocol_takes_images_in_every_form() {
 }
 
 #[test]
-fn what_is_too_much_is_refused_and_touches_nobody_else() {
+fn requests_over_the_limits_are_refused_and_affect_no_others() {
     let server = Server::start(&run().0, "--max-body 1 --max-pixels 1 --max-images 2 --read-timeout 1");
     assert!(server.post("/v1/attributes", &vec![0; 2 << 20]).problem(413).contains("1048576 bytes"));
     server.still_answers();
@@ -226,7 +226,7 @@ fn what_is_too_much_is_refused_and_touches_nobody_else() {
     }
     assert!(Answer::read(stream).problem(413).contains("1048576 bytes"));
     server.still_answers();
-    // A file of a hundred bytes that would unpack to ten gigabytes.
+    // A hundred bytes that would decompress to ten gigabytes.
     let bomb = [b"\x89PNG\r\n\x1A\n\0\0\0\rIHDR\0\0\xFF\xFF\0\0\xFF\xFF\x08\x02\0\0\0", &[0; 70][..]].concat();
     assert!(server.post("/v1/attributes", &bomb).problem(413).contains("65535x65535"));
     assert!(server.post("/v1/heat?attribute=Red", &bomb).problem(413).contains("1000000 in all"));
@@ -251,7 +251,7 @@ fn what_is_too_much_is_refused_and_touches_nobody_else() {
     assert!(other.head.contains("allow: post"), "{}", other.head);
     other.problem(405);
 
-    // Clients that are too slow: with a body, with a head, and with nothing at all.
+    // Clients that are too slow: with a body, with a head, and without sending anything.
     let slow = |sent: &[u8]| {
         let mut stream = server.connect();
         stream.write_all(sent).unwrap();
@@ -265,12 +265,12 @@ fn what_is_too_much_is_refused_and_touches_nobody_else() {
         Answer::read(stream).problem(408);
         assert!(began.elapsed() < Duration::from_secs(30));
     }
-    assert_eq!(idle.read(&mut [0]).unwrap(), 0, "closed without a word");
+    assert_eq!(idle.read(&mut [0]).unwrap(), 0, "closed without a response");
     server.still_answers();
 }
 
 #[test]
-fn what_is_no_request_gets_an_answer_or_a_closed_connection() {
+fn malformed_requests_get_a_response_or_a_closed_connection() {
     let server = Server::start(&run().0, "--read-timeout 1 --log json");
     let whole = [&b"POST /v1/attributes HTTP/1.1\r\nhost: test\r\ncontent-length: 40\r\nx: "[..], &[b'y'; 60]].concat();
     let mut number = 1_u32;
@@ -311,7 +311,7 @@ fn what_is_no_request_gets_an_answer_or_a_closed_connection() {
 }
 
 #[test]
-fn a_full_queue_is_said_and_answers_stay_right() {
+fn a_full_queue_is_reported_and_responses_stay_correct() {
     let server = Server::start(&run().0, "--queue 2 --batch 2");
     let expected = predicted(0)["Red"]["probability"].clone();
     let statuses: Vec<u16> = thread::scope(|scope| {
@@ -340,7 +340,7 @@ fn a_full_queue_is_said_and_answers_stay_right() {
 }
 
 #[test]
-fn a_token_is_asked_for_where_there_is_one() {
+fn requests_need_the_token_if_one_is_set() {
     let folder = folder();
     let (token, file) = ("0123456789abcdef0123", folder.path().join("token"));
     fs::write(&file, format!("{token}\n")).unwrap();
@@ -364,7 +364,7 @@ fn a_token_is_asked_for_where_there_is_one() {
 }
 
 #[test]
-fn a_model_file_that_changes_is_served_anew_unless_it_is_broken() {
+fn a_changed_model_file_is_reloaded_unless_it_is_damaged() {
     let (folder, best) = (folder(), run().0.join("best.safetensors"));
     let (served, next) = (folder.path().join("m.safetensors"), folder.path().join("next.safetensors"));
     fs::copy(&best, &served).unwrap();
@@ -400,7 +400,7 @@ fn a_model_file_that_changes_is_served_anew_unless_it_is_broken() {
 }
 
 #[test]
-fn what_was_accepted_is_finished_before_it_stops() {
+fn accepted_requests_finish_before_shutdown() {
     let server = Server::start(&run().0, "");
     let (mut stream, file) = (server.connect(), square(0));
     let head = format!(
@@ -408,7 +408,7 @@ fn what_was_accepted_is_finished_before_it_stops() {
         file.len()
     );
     stream.write_all(&[head.as_bytes(), &file[..20]].concat()).unwrap();
-    // The request is under way once the server has counted its connection.
+    // The request has arrived once the server counts its connection.
     let metrics = || String::from_utf8(server.get("/metrics").body).unwrap();
     let end = Instant::now() + Duration::from_secs(60);
     while !metrics().contains("visage_connections 2\n") {
@@ -432,7 +432,7 @@ fn what_was_accepted_is_finished_before_it_stops() {
 }
 
 #[test]
-fn a_folder_of_models_is_served_whole() {
+fn all_models_in_a_folder_are_served() {
     let (folder, best) = (folder(), run().0.join("best.safetensors"));
     let models = folder.path();
     let error = line(&format!("serve {} --port 0", models.display())).failed(1);
@@ -452,11 +452,11 @@ fn a_folder_of_models_is_served_whole() {
     assert_eq!(names(&server), ["day", "night"]);
     server.still_answers();
     let error = line(&format!("serve {named} --port 0")).failed(1);
-    assert!(error.contains("holds 2 models, which cannot all be called mine") && error.contains("leave mine= out"));
+    assert!(error.contains("holds 2 models, which cannot all be named mine") && error.contains("leave mine= out"));
 }
 
 #[test]
-fn a_server_that_cannot_start_says_why() {
+fn a_server_that_cannot_start_explains_why() {
     let model = run().0.display();
     let error = line(&format!("serve {model} {model} --port 0")).failed(1);
     assert!(error.contains("two models would be served by the name run") && error.contains("NAME=PATH"), "{error}");

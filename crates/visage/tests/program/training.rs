@@ -1,4 +1,4 @@
-//! What a recipe can ask of training, as seen in what comes of it.
+//! The effects of recipe options on training.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -33,7 +33,7 @@ fn tensors(path: &Path) -> BTreeMap<String, Vec<f32>> {
         .collect()
 }
 
-/// One epoch by the changes, and its folder.
+/// Trains with these changes, and returns the run folder.
 fn trained(folder: &Path, name: &str, changes: &[&str]) -> std::path::PathBuf {
     let run = folder.join(name);
     visage(training_with(&run, changes)).done();
@@ -59,7 +59,7 @@ fn types_of_16_bits_follow_the_curve_of_f32() {
     let (f32_curve, f32_weights) = curve("f32");
     for precision in ["bf16", "f16"] {
         let (losses, weights) = curve(precision);
-        // From the epoch at which f16 has long found its scale; the steps it left out before are a head start of f32's.
+        // From an epoch by which f16 has found its loss scale; the steps it skipped until then put f32 ahead.
         for (epoch, (loss, expected)) in losses.iter().zip(&f32_curve).enumerate().skip(3) {
             // A twentieth of where the curve begins.
             let close = (loss - expected).abs() < 0.05 * f32_curve[0];
@@ -72,10 +72,10 @@ fn types_of_16_bits_follow_the_curve_of_f32() {
 }
 
 #[test]
-fn steps_that_overflow_f16_are_left_out_and_counted() {
+fn steps_that_overflow_f16_are_skipped_and_counted() {
     let folder = folder();
     let run = folder.path().join("half");
-    let told = visage(training_with(&run, &["precision=f16", "epochs=1"])).done();
+    let output = visage(training_with(&run, &["precision=f16", "epochs=1"])).done();
     let norms = column(&run, "steps.csv", "gradient_norm");
     let overflowed = norms.iter().filter(|norm| !norm.is_finite()).count();
     // The scale begins high on purpose, and falls until the gradients fit.
@@ -83,7 +83,7 @@ fn steps_that_overflow_f16_are_left_out_and_counted() {
     assert!(norms[overflowed..].iter().all(|norm| norm.is_finite()), "{norms:?}");
     let record: Value = serde_json::from_slice(&fs::read(run.join("run.json")).unwrap()).unwrap();
     assert_eq!(record["result"]["skipped_steps"], overflowed);
-    assert!(told.contains("left out, because their gradients overflowed f16"), "{told}");
+    assert!(output.contains("whose gradients overflowed f16"), "{output}");
 }
 
 #[test]
@@ -110,8 +110,8 @@ fn accumulated_batches_make_one_step() {
     let run = trained(folder.path(), "accumulated", &["epochs=1", "accumulate=3"]);
     // 64 images in batches of 8, three a step: two whole steps and one of the two batches left.
     assert_eq!(column(&run, "steps.csv", "step"), [1.0, 2.0, 3.0]);
-    // Without norms that see each batch by itself, which frozen ones do not, a step of four batches is that of one
-    // four times as large.
+    // With frozen normalisation layers, which do not depend on the batch, a step of four batches equals one of a batch four
+    // times as large.
     let weights = format!("weights={}", self::run().0.join("best.safetensors").display());
     let alike = [&weights, "epochs=1", "freeze_norms=true", "stochastic_depth=0", "dropout=0"];
     let [large, accumulated] = [["batch_size=32", "accumulate=1"], ["batch_size=8", "accumulate=4"]].map(|how| {
@@ -126,17 +126,17 @@ fn accumulated_batches_make_one_step() {
 }
 
 #[test]
-fn outputs_made_once_more_change_nothing() {
+fn activation_checkpointing_changes_nothing() {
     let folder = folder();
-    let [kept, again] = ["checkpoint_activations=false", "checkpoint_activations=true"].map(|how| {
+    let [kept, recomputed] = ["checkpoint_activations=false", "checkpoint_activations=true"].map(|how| {
         let run = trained(folder.path(), how, &["epochs=1", how]);
         tensors(&run.join("best.safetensors"))
     });
-    assert!(kept == again, "the weights differ");
+    assert!(kept == recomputed, "the weights differ");
 }
 
 #[test]
-fn the_average_is_the_model_and_the_weights_go_on() {
+fn the_moving_average_is_the_model_and_training_continues_from_the_weights() {
     let folder = folder();
     let run = trained(folder.path(), "average", &["ema_decay=0.5", "epochs=1"]);
     let last = tensors(&run.join("last.safetensors"));
@@ -149,7 +149,7 @@ fn the_average_is_the_model_and_the_weights_go_on() {
 }
 
 #[test]
-fn rates_are_what_the_schedule_says() {
+fn learning_rates_follow_the_schedule() {
     let folder = folder();
     let run = trained(
         folder.path(),
@@ -176,7 +176,7 @@ fn rates_are_what_the_schedule_says() {
 }
 
 #[test]
-fn a_loss_that_is_no_number_names_all_there_is_to_know() {
+fn divergence_is_reported_with_its_circumstances() {
     let folder = folder();
     let run = folder.path().join("diverged");
     let changes = ["optimizer.kind=sgd", "learning_rate=1e30", "schedule.kind=constant"];
@@ -199,8 +199,8 @@ fn a_learning_rate_is_found() {
         crate::fixture::recipe().display(),
         csv.display()
     );
-    let told = line(&arguments).done();
-    assert!(told.contains("--set learning_rate="), "{told}");
+    let output = line(&arguments).done();
+    assert!(output.contains("--set learning_rate="), "{output}");
     let rows = fs::read_to_string(&csv).unwrap();
     assert!(rows.starts_with("learning_rate,loss,smoothed\n") && rows.lines().count() > 10, "{rows}");
     let curve = line(&format!("{arguments} --json")).json();
@@ -210,9 +210,9 @@ fn a_learning_rate_is_found() {
 }
 
 #[test]
-fn tensorboard_gets_its_events() {
+fn tensorboard_events_are_written() {
     let folder = folder();
-    let run = folder.path().join("board");
+    let run = folder.path().join("tensorboard-run");
     let mut arguments = training_with(&run, &["epochs=1"]);
     arguments.push("--tensorboard".to_owned());
     visage(arguments).done();

@@ -5,34 +5,34 @@ use std::path::Path;
 use crate::fixture::{folder, line, run, training_with, visage};
 
 #[test]
-fn a_file_of_weights_says_what_it_is_and_what_it_fits() {
+fn a_weight_file_is_described_with_the_networks_it_fits() {
     let model = run().0.join("best.safetensors");
-    let told = line(&format!("weights {}", model.display())).done();
+    let output = line(&format!("weights {}", model.display())).done();
     for part in [
         "conv_stem.weight",
         "32 x 3 x 3 x 3",
         "safetensors, ",
-        "text beside them: visage",
-        "it fits efficientnet-lite0 (timm names), its classifier answers 2 questions",
+        "metadata: visage",
+        "it fits efficientnet-lite0 (timm names), its classifier has 2 outputs",
     ] {
-        assert!(told.contains(part), "{part} in\n{told}");
+        assert!(output.contains(part), "{part} in\n{output}");
     }
     let tiny = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/tiny_wrapped_half_dataparallel.pth");
     let json = line(&format!("weights {} --json", tiny.display())).json();
     assert_eq!(json["kind"], "PyTorch (zip)");
     assert!(json["tensors"].as_array().unwrap().iter().any(|tensor| tensor["name"] == "conv.weight"));
     assert_eq!((json["fits"].as_array().unwrap().len(), json["misfits"].as_array().unwrap().len()), (0, 3));
-    let told = line(&format!("weights {}", tiny.display())).done();
+    let output = line(&format!("weights {}", tiny.display())).done();
     assert!(
-        told.contains("it fits no network of visage") && told.contains("resnet18 (by torchvision names)"),
-        "{told}"
+        output.contains("it fits no network of visage") && output.contains("resnet18 (by torchvision names)"),
+        "{output}"
     );
     let error = line("weights /nowhere.pth").failed(1);
     assert!(error.contains("/nowhere.pth"), "{error}");
 }
 
 #[test]
-fn a_model_or_a_checkpoint_begins_another_training() {
+fn training_starts_from_a_model_or_a_checkpoint() {
     let folder = folder();
     for name in ["best.safetensors", "last.safetensors"] {
         let weights = format!("weights={}", run().0.join(name).display());
@@ -44,7 +44,7 @@ fn a_model_or_a_checkpoint_begins_another_training() {
 }
 
 #[test]
-fn names_of_the_hub_are_checked_before_anything_is_asked() {
+fn hub_names_are_checked_before_any_request() {
     let error = line("weights hub:resnet18").failed(1);
     assert!(error.contains("hub:OWNER/NAME"), "{error}");
     if !cfg!(feature = "hub") {

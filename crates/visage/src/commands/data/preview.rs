@@ -1,30 +1,54 @@
 //! `visage data preview`.
 
 use std::io::Write;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use clap::Args;
 use visage_data::preview::{Preview, page};
 use visage_data::{Dataset, Split};
-use visage_run::Recipe;
+use visage_run::shell;
 use visage_weights::atomic;
 
-use crate::cli::PreviewArgs;
+use crate::cli::Overrides;
+use crate::commands::recipe;
 use crate::compute::start_threads;
 use crate::error::CommandError;
 use crate::output;
-use crate::shell;
-use crate::table::counted;
+use crate::tables::counted;
+
+/// Options of `visage data preview`.
+#[derive(Debug, Args)]
+pub struct PreviewArgs {
+    /// The dataset, as for `visage data inspect`.
+    pub path: PathBuf,
+    /// The recipe whose preparation and augmentation are shown.
+    #[arg(long, value_name = "RECIPE")]
+    pub recipe: String,
+    #[command(flatten)]
+    pub set: Overrides,
+    /// The HTML page to write.
+    #[arg(long, value_name = "FILE", default_value = "preview.html")]
+    pub out: PathBuf,
+    /// Number of images to show, the first of the training split.
+    #[arg(long, value_name = "N", default_value_t = 12)]
+    pub images: usize,
+    /// Number of epochs to show of each.
+    #[arg(long, value_name = "N", default_value_t = 6)]
+    pub epochs: u64,
+    /// Threads for decoding [default: one per processor].
+    #[arg(long, value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
+}
 
 /// Shows what training sees.
 pub fn run(args: &PreviewArgs) -> Result<(), CommandError> {
     if !args.out.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("html")) {
-        return Err(CommandError::Usage(
-            format!("{} is a page for a browser: name it .html", args.out.display()).into(),
-        ));
+        return Err(CommandError::usage(format!("{} is an HTML page: name it .html", args.out.display())));
     }
     start_threads(args.threads)?;
-    let mut recipe = Recipe::load(&args.recipe).map_err(CommandError::usage)?;
-    recipe.set_all(&args.overrides).map_err(CommandError::usage)?;
+    let recipe = recipe::load(&args.recipe, &args.set.overrides)?;
     let dataset = Dataset::open(&args.path)?;
     let everything = || (0..dataset.samples().len()).collect();
     let training = if dataset.has_splits() { dataset.indices(Split::Train) } else { everything() };
@@ -39,8 +63,7 @@ pub fn run(args: &PreviewArgs) -> Result<(), CommandError> {
         mixing: recipe.augmentation.mixing(),
     };
     let html = page(&Arc::new(dataset), &preview)?;
-    atomic::write(&args.out, |file| file.write_all(html.as_bytes()))
-        .map_err(|source| CommandError::Write { path: args.out.clone(), source })?;
+    atomic::write(&args.out, |file| file.write_all(html.as_bytes())).map_err(CommandError::write(&args.out))?;
     output::result(&format!(
         "wrote {}: {} as {} of {} see them; open it in a browser\n",
         shell::path(&args.out),

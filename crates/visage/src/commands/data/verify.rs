@@ -1,16 +1,32 @@
 //! `visage data verify`.
 
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::Args;
 use visage_data::verify::{self, Finding, Verification};
 
-use crate::cli::VerifyArgs;
 use crate::compute::start_threads;
 use crate::error::CommandError;
 use crate::output;
 use crate::progress::Progress;
-use crate::table::{count, counted};
+use crate::tables::{count, counted};
 
 /// Items of a finding that are shown.
 const SHOWN: usize = 5;
+
+/// Options of `visage data verify`.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// The dataset, as for `visage data inspect`.
+    pub path: PathBuf,
+    /// Print JSON with all findings instead of a summary.
+    #[arg(long)]
+    pub json: bool,
+    /// Threads for decoding [default: one per processor].
+    #[arg(long, value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
+}
 
 /// Verifies a dataset.
 pub fn run(args: &VerifyArgs) -> Result<(), CommandError> {
@@ -21,18 +37,14 @@ pub fn run(args: &VerifyArgs) -> Result<(), CommandError> {
         progress.set(done as u64, String::new);
     })?;
     drop(progress);
-    if args.json {
-        output::json(&verification)?;
-    } else {
-        output::result(&report(&verification))?;
-    }
+    output::json_or(args.json, &verification, text)?;
     match verification.errors() {
         0 => Ok(()),
-        errors => Err(CommandError::NotWhole { dataset: verification.dataset, errors }),
+        errors => Err(CommandError::Verification { dataset: verification.dataset, errors }),
     }
 }
 
-fn report(verification: &Verification) -> String {
+fn text(verification: &Verification) -> String {
     let Verification { dataset, images, decoded, findings } = verification;
     let mut text = format!("{dataset}: {}, {} decoded\n", counted(*images as u64, "image"), count(*decoded as u64));
     for Finding { error, what, count: number, items, .. } in findings {
@@ -44,7 +56,7 @@ fn report(verification: &Verification) -> String {
         }
     }
     if findings.is_empty() {
-        text += "nothing is wrong with it\n";
+        text += "no problems found\n";
     }
     text
 }

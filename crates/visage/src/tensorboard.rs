@@ -1,20 +1,20 @@
-//! A run as TensorBoard shows it.
+//! Training events as TensorBoard event files.
 
 use jiff::Timestamp;
 use visage_train::{Event, EventFile};
 
 use crate::output;
 
-/// The folder of the events, in that of the run.
+/// The folder of the event files, inside the run folder.
 const FOLDER: &str = "tensorboard";
 
-/// Writes what happens to event files.
+/// Writes training events to an event file.
 #[derive(Debug, Default)]
-pub struct Board(Option<EventFile>);
+pub struct TensorBoardWriter(Option<EventFile>);
 
-impl Board {
-    /// Takes note of an event. Should the file not be writable, that is said once, and the run goes on.
-    pub fn see(&mut self, event: &Event<'_>) {
+impl TensorBoardWriter {
+    /// Writes an event. If the file cannot be written, this is reported once and training continues.
+    pub fn write(&mut self, event: &Event<'_>) {
         let seconds = Timestamp::now().as_duration().as_secs_f64();
         let written = match event {
             Event::Started(started) => EventFile::create(&started.folder.join(FOLDER), seconds, started.resumed_at)
@@ -46,7 +46,7 @@ impl Board {
             Event::Validating { .. } | Event::Saved => Ok(()),
         };
         if let Err(error) = written {
-            output::warning(&format!("no more events for TensorBoard: {error}"));
+            output::warning(&format!("no more events are written for TensorBoard: {error}"));
             self.0 = None;
         }
     }

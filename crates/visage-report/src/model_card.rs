@@ -1,5 +1,4 @@
-//! A model card (Mitchell et al., "Model Cards for Model Reporting", 2019): what a reader must know before using a model,
-//! in Markdown.
+//! A model card in Markdown (Mitchell et al., "Model Cards for Model Reporting", 2019): what one should know before using a model.
 
 use std::fmt::Write;
 
@@ -7,7 +6,7 @@ use visage_judge::{AttributeMetrics, Interval, Metric, SMALL_GROUP, ScoreInterva
 use visage_model::Card;
 use visage_run::{MetricsFile, RunRecord};
 
-use crate::table::{count, duration, percent, score};
+use crate::format::{count, duration, percent, score};
 
 /// The metrics a card shows.
 const METRICS: [Metric; 6] = [
@@ -19,14 +18,15 @@ const METRICS: [Metric; 6] = [
     Metric::AveragePrecision,
 ];
 
-/// With fewer positives than this an attribute's recall is known only roughly: within 10 points at best, in 95 of 100 cases.
+/// With fewer positives than this, the 95 % interval of an attribute's recall is up to 20 points wide.
 const FEW_POSITIVES: u64 = 100;
 
-/// How many gaps between groups are named.
+/// How many gaps between groups are listed.
 const NAMED_GAPS: usize = 10;
 
-/// The card of a model: what it is, from `card` and, where a run trained it here, `record`; and what `metrics` say.
-pub fn markdown(card: &Card, record: Option<&RunRecord>, metrics: &MetricsFile) -> String {
+/// The model card of a model file with this `card`, trained by the run of `record` if there is one, and evaluated with `metrics`.
+#[must_use]
+pub fn model_card(card: &Card, record: Option<&RunRecord>, metrics: &MetricsFile) -> String {
     let mut text = String::new();
     about(&mut text, card, record);
     uses(&mut text, card);
@@ -52,7 +52,7 @@ fn about(text: &mut String, card: &Card, record: Option<&RunRecord>) {
     add(text, &format!("# Model card: {} on {}", cell(&title), cell(&origin.dataset)));
     let mut lines = vec![
         format!(
-            "- **What it answers**: for one image, {} yes/no questions: {}",
+            "- **Output**: for one image, the probabilities of {} attributes: {}",
             card.attributes.len(),
             list(&card.attributes)
         ),
@@ -77,7 +77,7 @@ fn about(text: &mut String, card: &Card, record: Option<&RunRecord>) {
     if let Some(record) = record {
         let data = &record.data;
         lines.push(format!(
-            "- **Splits**: {} images to train, {} to validate, {} to test",
+            "- **Splits**: {} training, {} validation and {} test images",
             count(data.train),
             count(data.validation),
             count(data.test)
@@ -98,8 +98,8 @@ fn uses(text: &mut String, card: &Card) {
     add(
         text,
         &format!(
-            "## Uses\n\nTo study the data and the method, and to sort images of the kind it was trained on where a wrong answer \
-             harms nobody and a person looks at what matters.\n\n### Uses to avoid\n\n{}",
+            "## Uses\n\nStudying the data and the method, and sorting images like the training images, where errors do no harm and a \
+             person reviews what matters.\n\n### Uses to avoid\n\n{}",
             card.uses_to_avoid
         ),
     );
@@ -149,7 +149,7 @@ fn results(text: &mut String, metrics: &MetricsFile) {
     add(
         text,
         &format!(
-            "Always answering the commoner class of each attribute has a mean accuracy of {}; the model has {}.",
+            "Always predicting the majority class of each attribute has a mean accuracy of {}; the model has {}.",
             score(commoner),
             score(evaluation.macro_average.accuracy)
         ),
@@ -172,7 +172,7 @@ fn groups(text: &mut String, metrics: &MetricsFile) {
         add(
             text,
             &format!(
-                "## Groups\n\nNot judged by group. Before any use, judge it: `visage evaluate RUN --data {} --group-by ATTRIBUTE`.",
+                "## Groups\n\nNot evaluated by group. Do so before any use: `visage evaluate RUN --data {} --group-by ATTRIBUTE`.",
                 metrics.data.display()
             ),
         );
@@ -194,7 +194,7 @@ fn groups(text: &mut String, metrics: &MetricsFile) {
 
     let gaps = widest_gaps(&metrics.gaps);
     if gaps.is_empty() {
-        add(text, &format!("No gap between groups of {SMALL_GROUP} cases or more is beyond chance."));
+        add(text, &format!("No gap between groups of at least {SMALL_GROUP} cases is significant."));
         return;
     }
     let rows: Vec<Vec<String>> = gaps
@@ -217,7 +217,7 @@ fn groups(text: &mut String, metrics: &MetricsFile) {
     add(
         text,
         &format!(
-            "Gaps in recall and precision beyond chance ({}), the widest first:\n\n{}",
+            "Significant gaps in recall and precision ({}), the widest first:\n\n{}",
             count(gaps.len() as u64),
             table(&headings, &rows)
         ),
@@ -230,34 +230,35 @@ fn limits(text: &mut String, metrics: &MetricsFile) {
         attributes.iter().filter(|attribute| which(attribute)).map(|attribute| attribute.attribute.clone()).collect()
     };
     let mut lines = vec![
-        "- It knows images like those it was trained on. On others (another camera, crop, light, age or place) it is wrong more \
-         often, and no less sure."
+        "- It was trained on images of one kind. On others (another camera, crop, lighting, age or place) it errs more often, with \
+         the same confidence."
             .to_owned(),
-        "- Its labels are what annotators wrote, mistakes and opinions included; so are the labels it was judged by."
+        "- Its labels come from annotators, with their mistakes and opinions; so do the labels it was evaluated on."
             .to_owned(),
     ];
     let collapsed = named(&|attribute| attribute.scores.collapse().is_some());
     if !collapsed.is_empty() {
-        lines.push(format!("- It says present less than half as often as it should of {}.", list(&collapsed)));
+        lines.push(format!(
+            "- It predicts these attributes less than half as often as they occur: {}.",
+            list(&collapsed)
+        ));
     }
     let useless = named(&|attribute| match (attribute.scores.accuracy, attribute.scores.commoner_class_accuracy) {
         (Some(accuracy), Some(commoner)) => accuracy <= commoner,
         _ => false,
     });
     if !useless.is_empty() {
-        lines.push(format!(
-            "- It is right no more often than always answering the commoner class on {}.",
-            list(&useless)
-        ));
+        lines
+            .push(format!("- It is no more accurate than always predicting the majority class on {}.", list(&useless)));
     }
     let rare = named(&|attribute| attribute.positives < FEW_POSITIVES);
     if !rare.is_empty() {
-        lines.push(format!("- It was judged on fewer than {FEW_POSITIVES} images that have {}.", list(&rare)));
+        lines.push(format!("- It was evaluated on fewer than {FEW_POSITIVES} images that have {}.", list(&rare)));
     }
     if let Some(consistency) = &metrics.consistency {
         let share = consistency.predictions as f64 / metrics.evaluation.images.max(1) as f64;
         lines.push(format!(
-            "- Its answers contradict one another on {} of the images (the labels on {}).",
+            "- Its predictions break rules between attributes on {} of the images (the labels do on {}).",
             percent(Some(share)),
             count(consistency.labels)
         ));
@@ -265,7 +266,7 @@ fn limits(text: &mut String, metrics: &MetricsFile) {
     add(text, &format!("## Limits\n\n{}", lines.join("\n")));
 }
 
-/// A Markdown table; the first column is of names, the others are of numbers.
+/// A Markdown table with a column of names and columns of numbers.
 fn table(headings: &[&str], rows: &[Vec<String>]) -> String {
     let line = |cells: &mut dyn Iterator<Item = &str>| format!("| {} |", cells.collect::<Vec<_>>().join(" | "));
     let rule = line(&mut (0..headings.len()).map(|column| if column == 0 { "---" } else { "---:" }));

@@ -1,4 +1,4 @@
-//! Answers as lines of text.
+//! Predictions as rows of text.
 
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -8,10 +8,10 @@ use serde::ser::{Serialize, SerializeMap, SerializeStruct, Serializer};
 use visage_judge::{Rules, is_positive};
 use visage_model::Card;
 
-/// A form of lines.
+/// A text format with one row per image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
-    /// `path  Attribute 0.93, Another 0.81`, of the attributes an image has.
+pub enum RowFormat {
+    /// `path  Attribute 0.93, Another 0.81`, with the attributes predicted as present.
     Table,
     /// `{"image": path, "attributes": {name: {"probability": 0.93, "present": true}}}`
     Json,
@@ -19,66 +19,58 @@ pub enum Form {
     Csv,
 }
 
-/// Between the path and the answers of a table's line.
+/// Separates the path and the attributes in a row of a table.
 const GAP: &str = "  ";
 
-/// Turns answers into lines.
+/// Formats predictions as rows.
 pub struct Rows<'a> {
-    /// How.
-    pub form: Form,
+    /// The format.
+    pub format: RowFormat,
     /// The model's card.
     pub card: &'a Card,
-    /// The attributes to answer about, by number.
+    /// The indices of the attributes in the output.
     pub columns: Vec<usize>,
-    /// How many of them, the most probable first; all of them in their order if `None`.
+    /// Only the `top` most probable of them; all, in their order, if `None`.
     pub top: Option<usize>,
-    /// What answers must not break.
+    /// Rules that predictions must not break; probabilities alone decide if `None`.
     pub rules: Option<Rules>,
 }
 
 impl Rows<'_> {
-    /// What stands above the rows: of a CSV its header, of others nothing.
-    ///
-    /// # Errors
-    ///
-    /// None that memory knows.
-    pub fn header(&self) -> io::Result<Vec<u8>> {
-        match self.form {
-            Form::Csv => record(std::iter::once("image").chain(self.names())),
-            Form::Table | Form::Json => Ok(Vec::new()),
+    /// The header, empty except for CSV.
+    pub(super) fn header(&self) -> io::Result<Vec<u8>> {
+        match self.format {
+            RowFormat::Csv => record(std::iter::once("image").chain(self.names())),
+            RowFormat::Table | RowFormat::Json => Ok(Vec::new()),
         }
     }
 
-    /// Names of the attributes to answer about, in their order.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
+    /// Names of the attributes in the output.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.columns.iter().map(|&column| self.card.attributes[column].as_str())
     }
 
-    /// Adds the answers about one image to `lines`.
-    ///
-    /// # Errors
-    ///
-    /// None that memory knows.
-    pub fn add(&self, image: &Path, probabilities: &[f32], lines: &mut Vec<u8>) -> io::Result<()> {
-        match self.form {
-            Form::Table => {
+    /// Appends the row of an image to `lines`.
+    pub(super) fn append(&self, image: &Path, probabilities: &[f32], lines: &mut Vec<u8>) -> io::Result<()> {
+        match self.format {
+            RowFormat::Table => {
                 let shown = self.summary(probabilities);
                 let shown = if shown.is_empty() { "(none of its attributes)".to_owned() } else { shown.join(", ") };
                 writeln!(lines, "{}{GAP}{shown}", image.display())
             }
-            Form::Json => {
-                let answers = self.answers(probabilities);
+            RowFormat::Json => {
+                let present = &self.decisions(probabilities);
                 let columns = &self.shown(probabilities);
-                let prediction = Prediction { image, card: self.card, columns, probabilities, answers: &answers };
+                let prediction = Prediction { image, card: self.card, columns, probabilities, present };
                 serde_json::to_writer(&mut *lines, &prediction)?;
                 lines.push(b'\n');
                 Ok(())
             }
-            Form::Csv => {
+            RowFormat::Csv => {
                 let cells: Vec<String> = match &self.rules {
                     Some(_) => {
-                        let answers = self.answers(probabilities);
-                        self.columns.iter().map(|&column| u8::from(answers[column]).to_string()).collect()
+                        let present = self.decisions(probabilities);
+                        self.columns.iter().map(|&column| u8::from(present[column]).to_string()).collect()
                     }
                     None => self.columns.iter().map(|&column| probabilities[column].to_string()).collect(),
                 };
@@ -88,21 +80,21 @@ impl Rows<'_> {
         }
     }
 
-    /// The image that a whole line of a table or of JSON lines is about.
-    pub fn image_of(&self, line: &[u8]) -> Option<String> {
+    /// The image that a row of a table or of JSON lines is about.
+    pub(super) fn image_of(&self, line: &[u8]) -> Option<String> {
         #[derive(Deserialize)]
         struct Named {
             image: String,
         }
-        match self.form {
-            Form::Table => std::str::from_utf8(line).ok()?.rsplit_once(GAP).map(|(image, _)| image.to_owned()),
-            Form::Json => serde_json::from_slice(line).ok().map(|Named { image }| image),
-            Form::Csv => None,
+        match self.format {
+            RowFormat::Table => std::str::from_utf8(line).ok()?.rsplit_once(GAP).map(|(image, _)| image.to_owned()),
+            RowFormat::Json => serde_json::from_slice(line).ok().map(|Named { image }| image),
+            RowFormat::Csv => None,
         }
     }
 
-    /// Which attributes an image has.
-    fn answers(&self, probabilities: &[f32]) -> Vec<bool> {
+    /// For each of the model's attributes, whether it is predicted as present.
+    fn decisions(&self, probabilities: &[f32]) -> Vec<bool> {
         let thresholds = &self.card.thresholds;
         match &self.rules {
             Some(rules) => rules.consistent(probabilities, thresholds),
@@ -110,7 +102,7 @@ impl Rows<'_> {
         }
     }
 
-    /// The attributes to answer about, in the order of the answer.
+    /// The indices of the attributes in the row of an image, in order.
     fn shown(&self, probabilities: &[f32]) -> Vec<usize> {
         let mut shown = self.columns.clone();
         if let Some(top) = self.top {
@@ -120,57 +112,58 @@ impl Rows<'_> {
         shown
     }
 
-    /// The attributes an image has, or as many as were asked for, the surest first, each with its probability.
+    /// The attributes predicted as present, or the `top` most probable, each with its probability, in descending order.
+    #[must_use]
     pub fn summary(&self, probabilities: &[f32]) -> Vec<String> {
-        let answers = self.answers(probabilities);
+        let present = self.decisions(probabilities);
         let mut shown = self.shown(probabilities);
-        shown.retain(|&column| self.top.is_some() || answers[column]);
+        shown.retain(|&column| self.top.is_some() || present[column]);
         shown.sort_by(|&a, &b| probabilities[b].total_cmp(&probabilities[a]));
         shown.iter().map(|&column| format!("{} {:.2}", self.card.attributes[column], probabilities[column])).collect()
     }
 }
 
-/// A line of a CSV.
-pub fn record<S: AsRef<[u8]>>(cells: impl IntoIterator<Item = S>) -> io::Result<Vec<u8>> {
+/// A row of a CSV file.
+pub(super) fn record<S: AsRef<[u8]>>(cells: impl IntoIterator<Item = S>) -> io::Result<Vec<u8>> {
     let mut csv = csv::Writer::from_writer(Vec::new());
     csv.write_record(cells)?;
     csv.into_inner().map_err(|error| error.into_error())
 }
 
-/// The answers about one image, as JSON.
+/// The predictions of one image, as JSON.
 struct Prediction<'a> {
     image: &'a Path,
     card: &'a Card,
     columns: &'a [usize],
     probabilities: &'a [f32],
-    answers: &'a [bool],
+    present: &'a [bool],
 }
 
 impl Serialize for Prediction<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut object = serializer.serialize_struct("Prediction", 2)?;
         object.serialize_field("image", &self.image.display().to_string())?;
-        object.serialize_field("attributes", &Answers(self))?;
+        object.serialize_field("attributes", &Attributes(self))?;
         object.end()
     }
 }
 
-/// Each attribute's answer, by name.
-struct Answers<'a>(&'a Prediction<'a>);
+/// The prediction of each attribute, by name.
+struct Attributes<'a>(&'a Prediction<'a>);
 
-impl Serialize for Answers<'_> {
+impl Serialize for Attributes<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(serde::Serialize)]
-        struct Answer {
+        struct Attribute {
             probability: f32,
             present: bool,
         }
 
-        let Answers(Prediction { card, columns, probabilities, answers, .. }) = self;
+        let Attributes(Prediction { card, columns, probabilities, present, .. }) = self;
         let mut object = serializer.serialize_map(Some(columns.len()))?;
         for &column in *columns {
-            let answer = Answer { probability: probabilities[column], present: answers[column] };
-            object.serialize_entry(&card.attributes[column], &answer)?;
+            let attribute = Attribute { probability: probabilities[column], present: present[column] };
+            object.serialize_entry(&card.attributes[column], &attribute)?;
         }
         object.end()
     }

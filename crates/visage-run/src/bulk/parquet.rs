@@ -1,4 +1,4 @@
-//! Rows of a CSV file as a Parquet file.
+//! Conversion of the rows from CSV to Parquet.
 
 use std::fs::File;
 use std::io::{BufReader, Read, Write};
@@ -13,24 +13,23 @@ use ::parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use ::parquet::schema::types::Type;
 use visage_weights::atomic;
 
-use super::rows::Rows;
-use crate::error::CommandError;
+use super::{BulkError, Rows};
 
-/// Rows that are written together, and held in memory: some 8 MiB of CelebA's attributes.
+/// Rows in a row group, which is held in memory: about 8 MiB with CelebA's attributes.
 const ROW_GROUP: usize = 50_000;
 
-/// Writes the rows of the CSV file at `from` to `to`: the image's name, and a column an attribute, of probabilities, or of yes and
-/// no where rules decide.
+/// Converts the CSV file `from` to the Parquet file `to`: a column of image names, and a column per attribute, of probabilities or,
+/// with rules, of booleans.
 ///
 /// # Errors
 ///
-/// When one cannot be read or the other written; then nothing is.
-pub fn write(from: &Path, rows: &Rows<'_>, to: &Path) -> Result<(), CommandError> {
-    let unreadable = |source| CommandError::Read { path: from.to_owned(), source };
+/// If `from` cannot be read or `to` cannot be written; then nothing is written.
+pub fn convert(from: &Path, rows: &Rows<'_>, to: &Path) -> Result<(), BulkError> {
+    let unreadable = |source| BulkError::Read { path: from.to_owned(), source };
     let file = File::open(from).map_err(unreadable)?;
     let csv = csv::Reader::from_reader(BufReader::new(file));
     atomic::write(to, |file| copy(csv, rows, file).map_err(std::io::Error::other))
-        .map_err(|source| CommandError::Write { path: to.to_owned(), source })
+        .map_err(|source| BulkError::Write { path: to.to_owned(), source })
 }
 
 fn copy<R: Read, W: Write + Send>(mut csv: csv::Reader<R>, rows: &Rows<'_>, file: W) -> Result<(), ParquetError> {
@@ -82,10 +81,10 @@ fn schema(rows: &Rows<'_>) -> Result<Type, ParquetError> {
             .build()
             .map(Arc::new)
     };
-    let answer = if rows.rules.is_some() { Physical::BOOLEAN } else { Physical::FLOAT };
+    let cell = if rows.rules.is_some() { Physical::BOOLEAN } else { Physical::FLOAT };
     let mut fields = vec![column("image", Physical::BYTE_ARRAY, Some(LogicalType::String))?];
     for name in rows.names() {
-        fields.push(column(name, answer, None)?);
+        fields.push(column(name, cell, None)?);
     }
     Type::group_type_builder("schema").with_fields(fields).build()
 }

@@ -1,4 +1,4 @@
-//! Commands to show to a user, ready to be pasted.
+//! Quoting for the commands that are shown to the user, so that they can be pasted into a shell.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ pub fn path(path: &Path) -> String {
     word(&path.to_string_lossy())
 }
 
-/// `text` as one word of a POSIX shell.
+/// `text` as one word of a POSIX shell, quoted if needed.
 pub fn word(text: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "-_./,:=+@%".contains(c);
     if !text.is_empty() && text.chars().all(plain) {

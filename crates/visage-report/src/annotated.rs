@@ -1,33 +1,33 @@
-//! Copies of images with answers written on them.
+//! Copies of images with a caption.
 
 use std::fs;
+use std::io::Cursor;
 use std::path::{Component, Path, PathBuf};
 
 use image::codecs::jpeg::JpegEncoder;
 use image::{ExtendedColorType, ImageFormat, RgbImage};
 use visage_data::decode;
 
-use super::inputs::Input;
+use crate::caption::captioned;
 
-/// Quality of JPEG copies, of 100.
+/// JPEG quality of copies, of 100.
 const QUALITY: u8 = 92;
 
-/// Writes a copy of `input` with `words` below it to the folder `out`, under the path that the image has: as PNG if it is one, as
-/// JPEG otherwise.
+/// Writes a copy of the image `path`, whose file holds `encoded`, with `lines` below it. The copy is at the same path below the folder
+/// `out`: as PNG if the image is one, as JPEG otherwise.
 ///
 /// # Errors
 ///
-/// Why there is no copy, in words.
-pub fn write(input: &Input, words: &[String], out: &Path) -> Result<(), String> {
-    let encoded = input.read().map_err(|error| error.to_string())?;
-    let image = decode(&encoded).map_err(|error| error.to_string())?;
-    let is_png = image::guess_format(&encoded).is_ok_and(|format| format == ImageFormat::Png);
-    let to = destination(&input.path, is_png, out);
-    if to.canonicalize().is_ok_and(|to| input.path.canonicalize().is_ok_and(|from| from == to)) {
+/// The reason, as text.
+pub fn write_annotated(path: &Path, encoded: &[u8], lines: &[String], out: &Path) -> Result<(), String> {
+    let image = decode(encoded).map_err(|error| error.to_string())?;
+    let is_png = image::guess_format(encoded).is_ok_and(|format| format == ImageFormat::Png);
+    let to = destination(path, is_png, out);
+    if to.canonicalize().is_ok_and(|to| path.canonicalize().is_ok_and(|from| from == to)) {
         return Err(format!("{} is the image itself: name another folder", to.display()));
     }
     let (width, height) = image.dimensions();
-    let captioned = visage_report::captioned(image.into_raw(), width as usize, height as usize, words);
+    let captioned = captioned(image.into_raw(), width as usize, height as usize, lines);
     let failed = |error: &dyn std::error::Error| format!("cannot write {}: {error}", to.display());
     if let Some(folder) = to.parent() {
         fs::create_dir_all(folder).map_err(|error| failed(&error))?;
@@ -36,7 +36,7 @@ pub fn write(input: &Input, words: &[String], out: &Path) -> Result<(), String> 
     let mut file = Vec::new();
     let written = if is_png {
         let image = RgbImage::from_raw(width, height, captioned.pixels).unwrap_or_default();
-        image.write_to(&mut std::io::Cursor::new(&mut file), ImageFormat::Png)
+        image.write_to(&mut Cursor::new(&mut file), ImageFormat::Png)
     } else {
         let mut encoder = JpegEncoder::new_with_quality(&mut file, QUALITY);
         encoder.encode(&captioned.pixels, width, height, ExtendedColorType::Rgb8)
@@ -45,16 +45,16 @@ pub fn write(input: &Input, words: &[String], out: &Path) -> Result<(), String> 
     fs::write(&to, file).map_err(|error| failed(&error))
 }
 
-/// The path of a copy: that of the image below `out`, without a root and without ways up, ending as its format does.
+/// The path of a copy: that of the image below `out`, without root and parent components, with the extension of its format.
 fn destination(image: &Path, is_png: bool, out: &Path) -> PathBuf {
     let names = image.components().filter(|component| matches!(component, Component::Normal(_)));
     let mut path = out.to_owned();
     path.extend(names);
-    let endings: &[&str] = if is_png { &["png"] } else { &["jpg", "jpeg"] };
-    let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default().to_ascii_lowercase();
-    if !endings.contains(&ending.as_str()) {
+    let extensions: &[&str] = if is_png { &["png"] } else { &["jpg", "jpeg"] };
+    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default().to_ascii_lowercase();
+    if !extensions.contains(&extension.as_str()) {
         let mut name = path.into_os_string();
-        name.push(format!(".{}", endings[0]));
+        name.push(format!(".{}", extensions[0]));
         path = PathBuf::from(name);
     }
     path

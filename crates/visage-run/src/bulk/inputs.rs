@@ -1,4 +1,4 @@
-//! The images a command line names, one after another: no list of them all is ever held.
+//! The images that paths name, one after another: the list of all is never held in memory.
 
 use std::ffi::OsString;
 use std::fs;
@@ -9,34 +9,34 @@ use std::vec;
 
 use visage_data::Archive;
 
-use crate::error::CommandError;
+use super::BulkError;
 
-/// What stands for paths on standard input.
+/// Stands for paths on standard input.
 const STANDARD_INPUT: &str = "-";
 
-/// What the names of images in a folder end in.
+/// Extensions of the images in a folder.
 const EXTENSIONS: [&str; 6] = ["jpg", "jpeg", "png", "webp", "bmp", "gif"];
 
-/// An image to ask about.
+/// An image to predict.
 #[derive(Clone, Debug)]
-pub struct Input {
-    /// How answers name it: its path; of an image in an archive, that of the archive and its name there.
+pub struct ImageInput {
+    /// Its path, which names it in the output. For an image in an archive: the path of the archive, then its name inside.
     pub path: PathBuf,
-    /// The archive it is in, and its name there.
+    /// The archive, and its name inside.
     archive: Option<(Arc<Archive>, String)>,
 }
 
-impl Input {
+impl ImageInput {
     fn file(path: PathBuf) -> Self {
         Self { path, archive: None }
     }
 
-    /// The image that answers name so.
+    /// The image with this name in the output.
     ///
     /// # Errors
     ///
-    /// When an archive on its path cannot be opened.
-    pub fn named(name: &str) -> Result<Self, CommandError> {
+    /// If the archive that its path names cannot be opened.
+    pub fn named(name: &str) -> Result<Self, BulkError> {
         let path = Path::new(name);
         let is_archive = |path: &&Path| Archive::is_named(path) && path.is_file();
         let archive = path.ancestors().skip(1).find(is_archive).filter(|_| !path.exists());
@@ -45,11 +45,11 @@ impl Input {
         Ok(Self { path: path.to_owned(), archive: Some((Arc::new(Archive::open(archive)?), within)) })
     }
 
-    /// The content of its file.
+    /// The bytes of its file.
     ///
     /// # Errors
     ///
-    /// The system's, or the archive's.
+    /// If the file cannot be read.
     pub fn read(&self) -> io::Result<Vec<u8>> {
         match &self.archive {
             None => fs::read(&self.path),
@@ -58,11 +58,12 @@ impl Input {
     }
 }
 
-/// Images, or why there are no more.
-type Inputs<'a> = Box<dyn Iterator<Item = Result<Input, CommandError>> + 'a>;
+/// Images, or the reason why one cannot be found.
+pub type Inputs<'a> = Box<dyn Iterator<Item = Result<ImageInput, BulkError>> + 'a>;
 
-/// Every file named or matched by a pattern, here or on standard input, and every image below every folder and in every archive
-/// named, folders and archives in sorted order.
+/// Every file that an argument names or matches as a pattern, and every image in a folder or an archive that it names, in sorted
+/// order. The argument `-` stands for arguments on standard input, one per line.
+#[must_use]
 pub fn inputs(arguments: &[PathBuf]) -> Inputs<'_> {
     Box::new(arguments.iter().flat_map(|argument| {
         if argument.as_os_str() != STANDARD_INPUT {
@@ -71,18 +72,18 @@ pub fn inputs(arguments: &[PathBuf]) -> Inputs<'_> {
         let of_line = |line: io::Result<String>| match line {
             Ok(line) if line.is_empty() => none(),
             Ok(line) => below(Path::new(&line)),
-            Err(source) => one(Err(CommandError::Read { path: PathBuf::from(STANDARD_INPUT), source })),
+            Err(source) => one(Err(BulkError::Read { path: PathBuf::from(STANDARD_INPUT), source })),
         };
         Box::new(io::stdin().lines().flat_map(of_line))
     }))
 }
 
-/// How many images there are; `None` if some are named on standard input, which is read once.
+/// The number of images; `None` if some are named on standard input, which can be read only once.
 ///
 /// # Errors
 ///
-/// [`CommandError::NoImages`], or that of a folder or an archive that cannot be read.
-pub fn count(arguments: &[PathBuf]) -> Result<Option<u64>, CommandError> {
+/// [`BulkError::NoImages`], or a folder or an archive that cannot be read.
+pub fn count_inputs(arguments: &[PathBuf]) -> Result<Option<u64>, BulkError> {
     if arguments.iter().any(|argument| argument.as_os_str() == STANDARD_INPUT) {
         return Ok(None);
     }
@@ -94,29 +95,29 @@ pub fn count(arguments: &[PathBuf]) -> Result<Option<u64>, CommandError> {
     if count == 0 { Err(no_images(arguments)) } else { Ok(Some(count)) }
 }
 
-/// That nothing was found.
-pub fn no_images(arguments: &[PathBuf]) -> CommandError {
-    CommandError::NoImages { paths: arguments.iter().map(|path| path.display().to_string()).collect() }
+/// The error that no argument names an image.
+pub(super) fn no_images(arguments: &[PathBuf]) -> BulkError {
+    BulkError::NoImages { paths: arguments.iter().map(|path| path.display().to_string()).collect() }
 }
 
 fn none() -> Inputs<'static> {
     Box::new(std::iter::empty())
 }
 
-fn one(input: Result<Input, CommandError>) -> Inputs<'static> {
+fn one(input: Result<ImageInput, BulkError>) -> Inputs<'static> {
     Box::new(std::iter::once(input))
 }
 
-/// The images of what is named: a folder, an archive, a pattern or a file.
+/// The images of a folder, an archive, a pattern or a file.
 fn below(path: &Path) -> Inputs<'static> {
     match path.to_str() {
-        // A pattern that no shell has expanded. A file that is called like one is that file.
+        // A pattern that the shell did not expand. A file of that very name takes precedence.
         Some(pattern) if pattern.contains(['*', '?', '[']) && !path.exists() => match glob::glob(pattern) {
             Ok(paths) => Box::new(paths.flat_map(|found| match found {
                 Ok(path) => of_path(path),
-                Err(error) => one(Err(CommandError::Read { path: error.path().to_owned(), source: error.into() })),
+                Err(error) => one(Err(BulkError::Read { path: error.path().to_owned(), source: error.into() })),
             })),
-            Err(error) => one(Err(CommandError::usage(error))),
+            Err(error) => one(Err(error.into())),
         },
         _ => of_path(path.to_owned()),
     }
@@ -127,36 +128,34 @@ fn of_path(path: PathBuf) -> Inputs<'static> {
         return Box::new(Walk { open: Vec::new(), next: Some(path) });
     }
     if !(Archive::is_named(&path) && path.is_file()) {
-        return one(Ok(Input::file(path)));
+        return one(Ok(ImageInput::file(path)));
     }
     match Archive::open(&path) {
         Ok(archive) => {
             let (names, archive) = (archive.images(), Arc::new(archive));
-            Box::new(
-                names
-                    .into_iter()
-                    .map(move |name| Ok(Input { path: path.join(&name), archive: Some((Arc::clone(&archive), name)) })),
-            )
+            Box::new(names.into_iter().map(move |name| {
+                Ok(ImageInput { path: path.join(&name), archive: Some((Arc::clone(&archive), name)) })
+            }))
         }
         Err(error) => one(Err(error.into())),
     }
 }
 
-/// A walk through the images below a folder, in sorted order. It holds the names in the folders it is inside of.
+/// A depth-first walk through the images in a folder, in sorted order. It holds the names in the open folders only.
 struct Walk {
-    /// The folders it is inside of: their paths, and what is left of what is in them.
+    /// The open folders: their paths, and their remaining entries with whether each is a folder.
     open: Vec<(PathBuf, vec::IntoIter<(OsString, bool)>)>,
-    /// A folder to enter.
+    /// A folder to open next.
     next: Option<PathBuf>,
 }
 
 impl Walk {
-    /// The names in a folder, sorted, of images and of folders, and which of both each is.
+    /// Opens a folder and sorts its images and folders by name.
     fn enter(&mut self, folder: PathBuf) -> io::Result<()> {
         let mut names = Vec::new();
         for entry in fs::read_dir(&folder)? {
             let entry = entry?;
-            // The kind of the entry itself: a link to a folder above would lead round in circles.
+            // The type of the entry itself, not of a link's target: a link to a parent folder would make a cycle.
             let (name, is_folder) = (entry.file_name(), entry.file_type()?.is_dir());
             if is_folder || is_image(Path::new(&name)) {
                 names.push((name, is_folder));
@@ -169,19 +168,19 @@ impl Walk {
 }
 
 impl Iterator for Walk {
-    type Item = Result<Input, CommandError>;
+    type Item = Result<ImageInput, BulkError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             if let Some(folder) = self.next.take()
                 && let Err(source) = self.enter(folder.clone())
             {
-                return Some(Err(CommandError::Read { path: folder, source }));
+                return Some(Err(BulkError::Read { path: folder, source }));
             }
             let (folder, names) = self.open.last_mut()?;
             match names.next() {
                 Some((name, true)) => self.next = Some(folder.join(name)),
-                Some((name, false)) => return Some(Ok(Input::file(folder.join(name)))),
+                Some((name, false)) => return Some(Ok(ImageInput::file(folder.join(name)))),
                 None => drop(self.open.pop()),
             }
         }

@@ -1,0 +1,93 @@
+//! The cost of int8: a quantised model evaluated beside the model in float.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use burn::tensor::Device;
+use visage_data::Dataset;
+use visage_judge::{Evaluation, Predictions, ThresholdRule, Thresholds, evaluate};
+use visage_model::{Model, Precision, Predictor};
+use visage_run::predict::{Images, predictions};
+
+use super::{Int8, PixelInput};
+use crate::error::ExportError;
+
+/// Images that ranges are taken from: with more, they hardly change.
+const CALIBRATION_IMAGES: usize = 256;
+/// Images that are evaluated together.
+const BATCH_SIZE: usize = 32;
+
+/// A model in float and in int8, evaluated on the same images.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Int8Cost {
+    /// The model in float.
+    pub float: Evaluation,
+    /// The model in int8.
+    pub int8: Evaluation,
+    /// Mean absolute difference of a probability.
+    pub mean_difference: f64,
+    /// Largest absolute difference of a probability.
+    pub max_difference: f64,
+}
+
+impl Int8 {
+    /// Quantises `model` with ranges from some of the images `indices` of `dataset`, evenly spaced. Also returns how many were used.
+    ///
+    /// # Errors
+    ///
+    /// As [`Int8::new`], or an image that cannot be read.
+    pub fn calibrated(
+        model: &Model,
+        input: PixelInput,
+        dataset: &Dataset,
+        indices: &[usize],
+        path: &Path,
+        device: &Device,
+    ) -> Result<(Self, usize), ExportError> {
+        let images = CALIBRATION_IMAGES.min(indices.len());
+        let mut pixels = Vec::new();
+        for index in (0..images).map(|image| indices[image * indices.len() / images]) {
+            pixels.extend(dataset.pixels(index, &model.card.preparation)?);
+        }
+        Ok((Self::new(model, input, &pixels, path, device)?, images))
+    }
+
+    /// Evaluates `model` in float and in int8 on the images `indices` of `dataset`, at its own thresholds. `progress` is called with
+    /// the number of images done, twice `indices` in all.
+    ///
+    /// # Errors
+    ///
+    /// An attribute that the dataset lacks, an image that cannot be read, or a graph that cannot be computed.
+    pub fn cost(
+        &self,
+        model: &Model,
+        dataset: &Arc<Dataset>,
+        indices: &[usize],
+        device: &Device,
+        mut progress: impl FnMut(usize),
+    ) -> Result<Int8Cost, ExportError> {
+        let card = &model.card;
+        let predictor = Predictor::new(model, device, Precision::F32);
+        let float = predictions(&predictor, dataset, indices.to_vec(), BATCH_SIZE, &mut progress)?;
+        let images = Images {
+            attributes: &card.attributes,
+            preparation: &card.preparation,
+            dataset,
+            indices: indices.to_vec(),
+            batch_size: BATCH_SIZE,
+        };
+        let graph = |pixels: &[u8], images: usize| Ok::<_, ExportError>(self.probabilities(pixels, images)?);
+        let outputs = images.outputs(graph, |done| progress(indices.len() + done))?;
+        let int8 = Predictions::new(card.attributes.clone(), outputs.labels, outputs.outputs)?;
+
+        let pairs = float.probabilities().iter().zip(int8.probabilities());
+        let differences = pairs.map(|(a, b)| f64::from((a - b).abs()));
+        let thresholds = Thresholds { rule: ThresholdRule::Fixed, values: card.thresholds.clone() };
+        Ok(Int8Cost {
+            float: evaluate(&float, &thresholds)?,
+            int8: evaluate(&int8, &thresholds)?,
+            mean_difference: differences.clone().sum::<f64>() / float.probabilities().len().max(1) as f64,
+            max_difference: differences.fold(0.0, f64::max),
+        })
+    }
+}

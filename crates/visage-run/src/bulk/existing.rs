@@ -1,0 +1,138 @@
+//! The rows that an output file already holds.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+
+use super::rows::{RowFormat, Rows, record};
+
+/// Image names, as 128-bit hashes: a million take 32 MiB, however long they are.
+#[derive(Default)]
+pub struct Names(HashSet<[u64; 2]>);
+
+impl Names {
+    fn key(name: &str) -> [u64; 2] {
+        [0_u8, 1].map(|salt| {
+            let mut hasher = DefaultHasher::new();
+            (salt, name).hash(&mut hasher);
+            hasher.finish()
+        })
+    }
+
+    /// Whether `name` is among them.
+    pub fn contains(&self, name: &str) -> bool {
+        self.0.contains(&Self::key(name))
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+/// The rows of a file.
+#[derive(Default)]
+pub struct Existing {
+    /// Their images.
+    pub images: Names,
+    /// The first row, and its image.
+    pub first: Option<(String, Vec<u8>)>,
+    /// Where the last complete row ends, in bytes.
+    pub end: u64,
+}
+
+impl Existing {
+    fn add(&mut self, image: &str, row: impl FnOnce() -> Vec<u8>) {
+        if self.first.is_none() {
+            self.first = Some((image.to_owned(), row()));
+        }
+        self.images.0.insert(Names::key(image));
+    }
+}
+
+/// Why rows cannot be added to a file.
+pub enum ReadError {
+    /// It cannot be read.
+    Io(io::Error),
+    /// It has another header.
+    Columns,
+    /// This line, from 1, is not a row.
+    Line(u64),
+}
+
+/// Reads the rows of a file.
+///
+/// # Errors
+///
+/// [`ReadError`].
+pub fn read(file: &File, rows: &Rows<'_>) -> Result<Existing, ReadError> {
+    match rows.format {
+        RowFormat::Csv => read_csv(file, rows),
+        RowFormat::Table | RowFormat::Json => read_lines(file, rows),
+    }
+}
+
+fn read_lines(file: &File, rows: &Rows<'_>) -> Result<Existing, ReadError> {
+    let mut reader = BufReader::with_capacity(1 << 16, file);
+    let (mut existing, mut line) = (Existing::default(), Vec::new());
+    for number in 1.. {
+        line.clear();
+        let length = reader.read_until(b'\n', &mut line).map_err(ReadError::Io)?;
+        if line.last() != Some(&b'\n') {
+            // The end, or an incomplete row. A file without a complete row may hold anything.
+            if length > 0 && existing.first.is_none() {
+                return Err(ReadError::Line(number));
+            }
+            break;
+        }
+        let image = rows.image_of(&line[..length - 1]).ok_or(ReadError::Line(number))?;
+        existing.add(&image, || line.clone());
+        existing.end += length as u64;
+    }
+    Ok(existing)
+}
+
+fn read_csv(mut file: &File, rows: &Rows<'_>) -> Result<Existing, ReadError> {
+    let length = file.metadata().map_err(ReadError::Io)?.len();
+    let ends_a_line = |mut file: &File| -> io::Result<bool> {
+        let mut last = [0];
+        file.seek(SeekFrom::End(-1))?;
+        file.read_exact(&mut last)?;
+        Ok(last == *b"\n")
+    };
+    let is_whole = length > 0 && ends_a_line(file).map_err(ReadError::Io)?;
+    file.seek(SeekFrom::Start(0)).map_err(ReadError::Io)?;
+    let reader = BufReader::with_capacity(1 << 16, file);
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(reader);
+    let (mut existing, mut row) = (Existing::default(), csv::StringRecord::new());
+    let broken = |error: csv::Error| {
+        let line = error.position().map_or(0, csv::Position::line);
+        match error.into_kind() {
+            csv::ErrorKind::Io(error) => ReadError::Io(error),
+            _ => ReadError::Line(line),
+        }
+    };
+    let mut is_header = true;
+    while reader.read_record(&mut row).map_err(broken)? {
+        let line = row.position().map_or(0, csv::Position::line);
+        let is_last = reader.position().byte() >= length;
+        let is_row = row.len() == rows.columns.len() + 1;
+        // An incomplete row. If it is the header, the file may hold anything.
+        if is_last && !(is_row && is_whole) && !is_header {
+            break;
+        }
+        if std::mem::take(&mut is_header) {
+            if !is_whole && is_last || !row.iter().eq(std::iter::once("image").chain(rows.names())) {
+                return Err(ReadError::Columns);
+            }
+        } else if is_row {
+            // As written by this program, so that rows can be compared byte by byte.
+            existing.add(&row[0], || record(&row).unwrap_or_default());
+        } else {
+            return Err(ReadError::Line(line));
+        }
+        existing.end = reader.position().byte();
+    }
+    Ok(existing)
+}

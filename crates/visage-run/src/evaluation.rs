@@ -1,0 +1,235 @@
+//! Evaluating a model on a split of a dataset.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use miette::Diagnostic;
+use visage_data::{Dataset, Label, Split};
+use visage_judge::{
+    Calibration, Grouping, Intervals, Predictions, Rules, ThresholdRule, Thresholds, evaluate, judge_groups,
+    probabilities,
+};
+use visage_model::{Precision, Predictor};
+
+use crate::bootstrap::BOOTSTRAP;
+use crate::predict::{LabelledOutputs, PredictError, logits};
+use crate::{MetricsFile, PredictionsFile, PredictionsOrigin, RunError};
+
+/// Images that go through the network together.
+pub const BATCH_SIZE: usize = 64;
+
+/// A column with more values than this holds names rather than groups.
+const MOST_GROUPS: usize = 50;
+
+/// Why a model cannot be evaluated.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+pub enum EvaluateError {
+    /// A split without images.
+    #[error("{dataset} has no {split} images")]
+    #[diagnostic(help("{}", other_split(*other)))]
+    EmptySplit {
+        /// The dataset.
+        dataset: String,
+        /// The split.
+        split: Split,
+        /// A split that has images.
+        other: Option<Split>,
+    },
+    /// Attributes or columns to group by that the dataset does not have.
+    #[error("{dataset} has no attribute and no text column {}", names.join(", "))]
+    #[diagnostic(help("it has {}", known.join(", ")))]
+    UnknownGroups {
+        /// The dataset.
+        dataset: String,
+        /// The names it does not have.
+        names: Vec<String>,
+        /// The names it has.
+        known: Vec<String>,
+    },
+    /// A column to group by with a different value for nearly every image.
+    #[error("{name} would make {values} groups: at most {MOST_GROUPS} can be evaluated")]
+    TooManyGroups {
+        /// The column.
+        name: String,
+        /// Its number of values.
+        values: usize,
+    },
+    /// Predicting the images.
+    #[error(transparent)]
+    Predict(#[from] PredictError),
+    /// Labels and predictions that cannot be evaluated.
+    #[error(transparent)]
+    Judge(#[from] visage_judge::Error),
+    /// A metrics or predictions file.
+    #[error(transparent)]
+    Run(#[from] RunError),
+}
+
+fn other_split(other: Option<Split>) -> String {
+    match other {
+        Some(other) => format!("use the {other} split: --split {other}"),
+        None => "add a `split` column with train, validation and test to its table".to_owned(),
+    }
+}
+
+/// The indices of the images of a split.
+///
+/// # Errors
+///
+/// [`EvaluateError::EmptySplit`].
+pub fn split_indices(dataset: &Dataset, split: Split) -> Result<Vec<usize>, EvaluateError> {
+    let indices = dataset.indices(split);
+    if indices.is_empty() {
+        // Never suggest the training split: results on it are no estimate of anything.
+        let other = [Split::Test, Split::Validation].into_iter().find(|&other| !dataset.indices(other).is_empty());
+        return Err(EvaluateError::EmptySplit { dataset: dataset.name().to_owned(), split, other });
+    }
+    Ok(indices)
+}
+
+/// What to evaluate, and how.
+pub struct EvaluationSettings<'a> {
+    /// The model.
+    pub predictor: &'a Predictor,
+    /// The model file.
+    pub model_file: &'a Path,
+    /// The type that the network computes in.
+    pub precision: Precision,
+    /// The dataset.
+    pub dataset: &'a Arc<Dataset>,
+    /// The path of the dataset.
+    pub data: &'a Path,
+    /// The split.
+    pub split: Split,
+    /// One threshold for every attribute, from 0 to 1, instead of the model's.
+    pub threshold: Option<f32>,
+    /// Attributes and text columns whose groups are evaluated separately.
+    pub group_by: &'a [String],
+    /// Rules between attributes.
+    pub rules: &'a Rules,
+    /// Whether to also evaluate the most probable predictions that break no rule.
+    pub consistent: bool,
+}
+
+/// An evaluated model.
+pub struct EvaluatedModel {
+    /// The metrics.
+    pub metrics: MetricsFile,
+    /// The predictions behind them.
+    pub predictions: PredictionsFile,
+}
+
+impl EvaluatedModel {
+    /// Writes the metrics to `path` and the predictions beside them, and returns both paths.
+    ///
+    /// The predictions are written first: a comparison reads labels and thresholds from them, so that a crash in between leaves
+    /// nothing inconsistent.
+    ///
+    /// # Errors
+    ///
+    /// If a file cannot be written.
+    pub fn write(&self, path: &Path) -> Result<[PathBuf; 2], EvaluateError> {
+        let beside = PredictionsFile::beside(path);
+        self.predictions.write(&beside)?;
+        self.metrics.write(path)?;
+        Ok([path.to_owned(), beside])
+    }
+}
+
+/// Evaluates a model. `progress` is called with the number of images done.
+///
+/// # Errors
+///
+/// [`EvaluateError`]: an empty split, unknown groups, an image that cannot be read.
+pub fn evaluate_model(
+    settings: &EvaluationSettings<'_>,
+    progress: impl FnMut(usize),
+) -> Result<EvaluatedModel, EvaluateError> {
+    let EvaluationSettings { predictor, dataset, split, rules, .. } = settings;
+    let card = predictor.card();
+    let indices = split_indices(dataset, *split)?;
+    let by = groupings(dataset, &indices, settings.group_by)?;
+    let (predictions, uncalibrated) = predictions(predictor, dataset, &indices, progress)?;
+    let (thresholds, threshold_rule) = match settings.threshold {
+        // Whatever rule chose them, it did not use these images.
+        None => (
+            Thresholds { rule: ThresholdRule::Fixed, values: card.thresholds.clone() },
+            format!("the model's: {}", card.threshold_rule),
+        ),
+        Some(value) => (Thresholds::fixed(value, card.attributes.len()), format!("{value} for every attribute")),
+    };
+    let (groups, gaps) = judge_groups(&predictions, &thresholds, &by, &BOOTSTRAP)?;
+    let metrics = MetricsFile {
+        visage_version: env!("CARGO_PKG_VERSION").to_owned(),
+        model: settings.model_file.to_owned(),
+        architecture: card.network.architecture.to_string(),
+        precision: settings.precision,
+        calibration: card.calibration.as_ref().map(|calibration| calibration.method().to_string()),
+        dataset: dataset.name().to_owned(),
+        data: settings.data.to_owned(),
+        dataset_fingerprint: dataset.fingerprint(),
+        split: *split,
+        thresholds: threshold_rule,
+        evaluation: evaluate(&predictions, &thresholds)?,
+        intervals: Some(Intervals::new(&predictions, &thresholds, &BOOTSTRAP)?),
+        groups,
+        gaps,
+        consistency: (!rules.is_empty()).then(|| rules.count(&predictions, &thresholds)),
+        consistent: settings.consistent.then(|| rules.judge(&predictions, &thresholds)).transpose()?,
+    };
+    let origin = PredictionsOrigin {
+        visage_version: metrics.visage_version.clone(),
+        model: metrics.model.clone(),
+        dataset: metrics.dataset.clone(),
+        dataset_fingerprint: metrics.dataset_fingerprint.clone(),
+        split: *split,
+        images: indices.iter().map(|&index| dataset.samples()[index].image.clone()).collect(),
+    };
+    Ok(EvaluatedModel { metrics, predictions: PredictionsFile { origin, predictions, uncalibrated, thresholds } })
+}
+
+/// The model's predictions, and those without its calibration if it has one.
+fn predictions(
+    predictor: &Predictor,
+    dataset: &Arc<Dataset>,
+    indices: &[usize],
+    progress: impl FnMut(usize),
+) -> Result<(Predictions, Option<Predictions>), EvaluateError> {
+    let card = predictor.card();
+    let LabelledOutputs { labels, outputs } = logits(predictor, dataset, indices.to_vec(), BATCH_SIZE, progress)?;
+    let predictions = |calibration: Option<&Calibration>| {
+        Predictions::new(card.attributes.clone(), labels.clone(), probabilities(calibration, &outputs))
+    };
+    let calibration = card.calibration.as_ref();
+    let uncalibrated = calibration.map(|_| predictions(None)).transpose()?;
+    Ok((predictions(calibration)?, uncalibrated))
+}
+
+/// The groups of the images `indices` by each of `names`, an attribute or a text column.
+///
+/// # Errors
+///
+/// [`EvaluateError::UnknownGroups`] or [`EvaluateError::TooManyGroups`].
+fn groupings(dataset: &Dataset, indices: &[usize], names: &[String]) -> Result<Vec<Grouping>, EvaluateError> {
+    let position = |columns: &[String], name: &String| columns.iter().position(|column| column == name);
+    let samples = || indices.iter().map(|&index| &dataset.samples()[index]);
+    let (mut groupings, mut unknown) = (Vec::new(), Vec::new());
+    for name in names {
+        if let Some(column) = position(dataset.attributes(), name) {
+            groupings.push(Grouping::by_attribute(name, samples().map(|sample| Label::known(sample.labels[column]))));
+        } else if let Some(column) = position(dataset.categories(), name) {
+            let grouping = Grouping::by_value(name, samples().map(|sample| sample.categories[column].as_deref()));
+            if grouping.values.len() > MOST_GROUPS {
+                return Err(EvaluateError::TooManyGroups { name: name.clone(), values: grouping.values.len() });
+            }
+            groupings.push(grouping);
+        } else {
+            unknown.push(name.clone());
+        }
+    }
+    if !unknown.is_empty() {
+        let known = dataset.attributes().iter().chain(dataset.categories()).cloned().collect();
+        return Err(EvaluateError::UnknownGroups { dataset: dataset.name().to_owned(), names: unknown, known });
+    }
+    Ok(groupings)
+}

@@ -1,0 +1,222 @@
+//! `visage data inspect`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::Serialize;
+use visage_data::{Associations, AttributeStatistics, Dataset, Label, Split, Statistics, Weighting};
+
+use crate::dataset::missing_images;
+use crate::error::CommandError;
+use crate::output;
+use crate::tables::{self, count, counted};
+
+/// The beta of the effective number of samples, as in recipes that name none.
+const BETA: f64 = 0.9999;
+
+/// The rules whose weights are shown, by their names in recipes.
+pub const WEIGHTINGS: [(&str, Weighting); 3] = [
+    ("pos_weight", Weighting::PosWeight),
+    ("inverse_frequency", Weighting::InverseFrequency),
+    ("effective_number", Weighting::EffectiveNumber { beta: BETA }),
+];
+
+/// Options of `visage data inspect`.
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// CelebA in any of its layouts, as a folder or a zip; a table (CSV, TSV, JSON lines, Parquet) of images; a folder or zip
+    /// with such a table; WebDataset shards; a pack.
+    pub path: PathBuf,
+    /// Print JSON instead of tables.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The contents of a dataset.
+#[derive(Debug, Serialize)]
+pub struct Contents {
+    /// Its name.
+    pub dataset: String,
+    /// Number of images.
+    pub images: usize,
+    /// See [`Dataset::fingerprint`].
+    pub fingerprint: String,
+    /// The splits, by name.
+    pub splits: BTreeMap<&'static str, SplitContents>,
+    /// Images without a split.
+    pub images_without_split: usize,
+    /// The attributes.
+    pub attributes: Vec<AttributeContents>,
+    /// Text columns, to group by.
+    #[serde(rename = "categories", skip_serializing_if = "Vec::is_empty")]
+    pub text_columns: Vec<TextColumn>,
+    /// Correlations between attributes.
+    pub associations: Associations,
+    /// Warnings, a sentence each.
+    pub warnings: Vec<String>,
+}
+
+/// A text column.
+#[derive(Debug, Serialize)]
+pub struct TextColumn {
+    /// Its name.
+    pub name: String,
+    /// Number of images with each value.
+    pub values: BTreeMap<String, u64>,
+}
+
+/// A split.
+#[derive(Debug, Serialize)]
+pub struct SplitContents {
+    /// Its number of images.
+    pub images: u64,
+    /// The accuracy of always predicting each attribute's majority class of the split.
+    pub majority_accuracy: Option<f64>,
+}
+
+/// An attribute.
+#[derive(Debug, Serialize)]
+pub struct AttributeContents {
+    /// Its name.
+    pub name: String,
+    /// Images that have it, in the whole dataset.
+    pub present: u64,
+    /// Images that lack it.
+    pub absent: u64,
+    /// Images without a label.
+    pub unknown: u64,
+    /// Prevalence by split.
+    pub prevalence: BTreeMap<&'static str, Option<f64>>,
+    /// Weights by rule, from the training split; a rule without usable weights is left out.
+    pub weights: BTreeMap<&'static str, ClassWeights>,
+}
+
+/// Weights of the two labels of an attribute.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct ClassWeights {
+    /// The weight of present labels.
+    pub present: f32,
+    /// The weight of absent labels.
+    pub absent: f32,
+}
+
+/// Shows the contents of a dataset.
+pub fn run(args: &InspectArgs) -> Result<(), CommandError> {
+    let contents = contents(&Dataset::open(&args.path)?);
+    output::json_or(args.json, &contents, tables::dataset::text)?;
+    contents.warnings.iter().for_each(|warning| output::warning(warning));
+    Ok(())
+}
+
+fn contents(dataset: &Dataset) -> Contents {
+    let statistics = Split::ALL.map(|split| Statistics::of(dataset, split));
+    let (weights, weight_warnings) = weights(&statistics[0]);
+    let images_without_split = dataset.samples().iter().filter(|sample| sample.split.is_none()).count();
+    let mut warnings = dataset.notes().to_vec();
+    warnings.extend(missing_images(dataset));
+    warnings.extend(split_warnings(dataset, &statistics, images_without_split));
+    warnings.extend(weight_warnings);
+    let attribute = |(column, name): (usize, &String)| {
+        let count = |label| dataset.samples().iter().filter(|s| s.labels[column] == label).count() as u64;
+        AttributeContents {
+            name: name.clone(),
+            present: count(Label::Present),
+            absent: count(Label::Absent),
+            unknown: count(Label::Unknown),
+            prevalence: statistics.iter().map(|s| (s.split.name(), s.attributes[column].prevalence)).collect(),
+            weights: weights.get(name).cloned().unwrap_or_default(),
+        }
+    };
+    let split = |s: &Statistics| SplitContents { images: s.samples, majority_accuracy: s.majority_accuracy };
+    Contents {
+        dataset: dataset.name().to_owned(),
+        images: dataset.samples().len(),
+        fingerprint: dataset.fingerprint(),
+        splits: statistics.iter().map(|s| (s.split.name(), split(s))).collect(),
+        images_without_split,
+        attributes: dataset.attributes().iter().enumerate().map(attribute).collect(),
+        text_columns: text_columns(dataset),
+        associations: Associations::of(dataset),
+        warnings,
+    }
+}
+
+/// The weights of each attribute by each rule, and warnings. Attributes without weights do not affect those of the others.
+fn weights(training: &Statistics) -> (BTreeMap<String, BTreeMap<&'static str, ClassWeights>>, Vec<String>) {
+    let mut by_attribute: BTreeMap<String, BTreeMap<&'static str, ClassWeights>> = BTreeMap::new();
+    let mut warnings = Vec::new();
+    if training.samples == 0 {
+        return (by_attribute, warnings);
+    }
+    let both = |attribute: &AttributeStatistics| attribute.present > 0 && attribute.absent > 0;
+    for AttributeStatistics { name, present, absent, .. } in training.attributes.iter().filter(|a| !both(a)) {
+        warnings.push(format!(
+            "{name} is present in {present} and absent in {absent} training images: it cannot be learnt and has no weights, so \
+             that a recipe with weights refuses it; add images of the missing kind or remove the attribute"
+        ));
+    }
+    let usable = Statistics {
+        attributes: training.attributes.iter().filter(|a| both(a)).cloned().collect(),
+        ..training.clone()
+    };
+    for (rule, weighting) in WEIGHTINGS {
+        match usable.weights(&weighting) {
+            Ok(weights) => {
+                for ((attribute, &present), &absent) in
+                    usable.attributes.iter().zip(&weights.positive).zip(&weights.negative)
+                {
+                    let weights = by_attribute.entry(attribute.name.clone()).or_default();
+                    weights.insert(rule, ClassWeights { present, absent });
+                }
+            }
+            Err(error) => warnings.push(format!("{rule}: {error}")),
+        }
+    }
+    (by_attribute, warnings)
+}
+
+fn text_columns(dataset: &Dataset) -> Vec<TextColumn> {
+    let of = |(column, name): (usize, &String)| {
+        let mut values = BTreeMap::new();
+        for value in dataset.samples().iter().filter_map(|sample| sample.categories[column].as_ref()) {
+            *values.entry(value.clone()).or_default() += 1;
+        }
+        TextColumn { name: name.clone(), values }
+    };
+    dataset.categories().iter().enumerate().map(of).collect()
+}
+
+fn split_warnings(dataset: &Dataset, statistics: &[Statistics; 3], without_split: usize) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if !dataset.has_splits() {
+        warnings.push(
+            "the table assigns no splits: training draws them with the recipe's seed; add a `split` column to fix them"
+                .to_owned(),
+        );
+        return warnings;
+    }
+    if without_split > 0 {
+        warnings.push(format!("{} in no split, which are not used", counted(without_split as u64, "image")));
+    }
+    for Statistics { split, .. } in statistics.iter().filter(|statistics| statistics.samples == 0) {
+        warnings.push(match split {
+            Split::Test => "there are no test images: evaluate with --split validation".to_owned(),
+            split => format!("there are no {split} images, and training needs them"),
+        });
+    }
+    let mut splits_of: BTreeMap<&str, BTreeSet<Split>> = BTreeMap::new();
+    for sample in dataset.samples() {
+        if let (Some(identity), Some(split)) = (&sample.identity, sample.split) {
+            splits_of.entry(identity).or_default().insert(split);
+        }
+    }
+    let shared = splits_of.values().filter(|splits| splits.len() > 1).count();
+    if shared > 0 {
+        warnings.push(format!(
+            "{} people are in more than one split: a model is evaluated on faces it was trained on",
+            count(shared as u64)
+        ));
+    }
+    warnings
+}

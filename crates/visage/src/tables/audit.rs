@@ -1,0 +1,79 @@
+//! The audit of a dataset.
+
+use visage_judge::AttributeAudit;
+use visage_run::audit::DatasetAudit;
+
+use super::{Table, count, counted, percent, score};
+
+/// How many of the most doubtful labels are shown.
+const SHOWN: usize = 20;
+
+/// How many labels are suspected to be wrong.
+pub fn headline(audit: &DatasetAudit) -> String {
+    format!(
+        "{} labels of {}; {} are suspected to be wrong",
+        count(audit.labels.doubts.len() as u64),
+        counted(audit.indices.len() as u64, "image"),
+        count(audit.suspects() as u64)
+    )
+}
+
+/// The attributes, the most doubtful labels, and the number of duplicates.
+pub fn text(audit: &DatasetAudit) -> String {
+    let mut text = format!("{}\nthe most doubtful labels\n\n{}", attributes(audit), doubtful(audit));
+    let names = |which: fn(&AttributeAudit) -> bool| -> Vec<&str> {
+        let attributes = audit.labels.attributes.iter().filter(|attribute| which(attribute));
+        attributes.map(|attribute| attribute.attribute.as_str()).collect()
+    };
+    let random = names(|attribute| attribute.looks_random);
+    if !random.is_empty() {
+        text += &format!(
+            "\nno better than chance: their labels look random, or the model has not learnt them: {}\n",
+            random.join(", ")
+        );
+    }
+    let rare = names(|attribute| attribute.too_few);
+    if !rare.is_empty() {
+        text += &format!("\ntoo rare to say anything about their labels as a whole: {}\n", rare.join(", "));
+    }
+    text += &match audit.duplicates.len() {
+        0 => "\nno duplicate images found\n".to_owned(),
+        duplicates => format!(
+            "\n{} of duplicate images, {} with labels that contradict each other\n",
+            counted(duplicates as u64, "pair"),
+            count(audit.contradicting_duplicates() as u64)
+        ),
+    };
+    text
+}
+
+fn attributes(audit: &DatasetAudit) -> String {
+    let mut table = Table::new(1, &["Attribute", "Labels", "Present", "Suspected", "Share", "AUC", "95 % interval"]);
+    for attribute in &audit.labels.attributes {
+        let share = (attribute.labels > 0).then(|| attribute.suspects as f64 / attribute.labels as f64);
+        let interval = attribute.interval;
+        table.row([
+            attribute.attribute.clone(),
+            count(attribute.labels),
+            count(attribute.positives),
+            count(attribute.suspects),
+            percent(share),
+            score(attribute.roc_auc),
+            interval.map_or_else(String::new, |interval| format!("{:.4} to {:.4}", interval.low, interval.high)),
+        ]);
+    }
+    table.text()
+}
+
+fn doubtful(audit: &DatasetAudit) -> String {
+    let mut table = Table::new(2, &["Image", "Attribute", "Label", "Probability"]);
+    for doubt in audit.labels.doubts.iter().take(SHOWN) {
+        table.row([
+            audit.image_name(doubt.image).to_owned(),
+            audit.attributes[doubt.column].clone(),
+            if doubt.present { "present" } else { "absent" }.to_owned(),
+            score(Some(doubt.probability.into())),
+        ]);
+    }
+    table.text()
+}
