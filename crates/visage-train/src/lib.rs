@@ -35,6 +35,7 @@ mod plateau;
 mod pretrained;
 mod sampler;
 mod schedule;
+mod shard;
 mod stepper;
 mod tensorboard;
 mod trainer;

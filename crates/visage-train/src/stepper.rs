@@ -13,6 +13,7 @@ use crate::loss_scale::LossScale;
 use crate::mixing::mixed_loss;
 use crate::optimizer::Optimizer;
 use crate::schedule::Rates;
+use crate::shard::Shard;
 
 /// A network, and what moves its weights: the loss and the optimiser of a recipe.
 ///
@@ -41,16 +42,6 @@ struct Replica {
     /// With gradients.
     tracking: Device,
     loss: Loss,
-}
-
-/// The part of a batch that one device computes.
-#[derive(Clone, Copy, Debug)]
-struct Shard<'a> {
-    indices: &'a [usize],
-    pixels: &'a [u8],
-    labels: &'a [Label],
-    /// The labels of the images that are mixed into these, and the share of each image that is its own.
-    partners: Option<(&'a [Label], f32)>,
 }
 
 /// What the backward pass of a shard computed.
@@ -368,27 +359,6 @@ impl Replica {
 pub(crate) fn tracking(recipe: &TrainingRecipe, device: &Device) -> Device {
     let tracking = device.clone().autodiff();
     if recipe.checkpoint_activations { tracking.gradient_checkpointing() } else { tracking }
-}
-
-impl<'a> Shard<'a> {
-    /// Splits a batch into at most `parts` shards of about the same size, at least two images each: a single image has no
-    /// variance.
-    fn split(batch: &'a Batch, partners: Option<(&'a [Label], f32)>, parts: usize) -> Vec<Self> {
-        let images = batch.indices.len();
-        let parts = parts.min(images / 2).max(1);
-        let (values, attributes) = (batch.size.pixels() * 3, batch.labels.len() / images.max(1));
-        let shard = |part: usize| {
-            let (from, to) = (images * part / parts, images * (part + 1) / parts);
-            let labels = from * attributes..to * attributes;
-            Self {
-                indices: &batch.indices[from..to],
-                pixels: &batch.pixels[from * values..to * values],
-                labels: &batch.labels[labels.clone()],
-                partners: partners.map(|(partners, share)| (&partners[labels], share)),
-            }
-        };
-        (0..parts).map(shard).collect()
-    }
 }
 
 /// Targets and mask of labels, `[images, attributes]`, and the number of known labels.

@@ -34,18 +34,7 @@ impl<'a> Run<'a> {
         let validation_loss = Loss::of_recipe(&recipe.loss, &statistics, device)?;
 
         let network = recipe.model.network(dataset.attributes().len());
-        let checkpoint = existing.as_ref().map(|folder| folder.file(RunFolder::LAST)).filter(|path| path.is_file());
-        let (state, pretrained) = match checkpoint {
-            Some(path) => {
-                let checkpoint = checkpoint::read(&path, recipe.optimizer, device)?;
-                if let Some(reason) = contradiction(&checkpoint, &network, dataset.attributes()) {
-                    return Err(TrainError::Checkpoint { path, reason });
-                }
-                (State::resumed(checkpoint, &network, settings, &statistics)?, None)
-            }
-            None => State::fresh(&network, settings, &statistics)?,
-        };
-
+        let (state, pretrained) = State::prepare(existing.as_ref(), &network, settings, &statistics)?;
         let parameters = parameters(state.stepper.network());
         let record = record::at_start(settings, existing.as_ref(), fingerprint, parameters)?;
         let resuming = existing.is_some();
@@ -117,6 +106,23 @@ impl RunImages {
 }
 
 impl State {
+    /// The state of the run's last checkpoint, or a fresh one and what was loaded into it.
+    fn prepare(
+        existing: Option<&RunFolder>,
+        config: &NetworkConfig,
+        settings: &TrainSettings,
+        statistics: &Statistics,
+    ) -> Result<(Self, Option<LoadReport>), TrainError> {
+        let Some(path) = existing.map(|folder| folder.file(RunFolder::LAST)).filter(|path| path.is_file()) else {
+            return Self::fresh(config, settings, statistics);
+        };
+        let checkpoint = checkpoint::read(&path, settings.recipe.optimizer, &settings.device)?;
+        if let Some(reason) = contradiction(&checkpoint, config, settings.dataset.attributes()) {
+            return Err(TrainError::Checkpoint { path, reason });
+        }
+        Ok((Self::resumed(checkpoint, config, settings, statistics)?, None))
+    }
+
     fn fresh(
         config: &NetworkConfig,
         settings: &TrainSettings,
