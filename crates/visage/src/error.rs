@@ -24,7 +24,7 @@ pub enum CommandError {
     Recipe(#[from] visage_run::RecipeError),
     /// Training.
     #[error(transparent)]
-    Train(#[from] visage_train::TrainError),
+    Train(Box<visage_train::TrainError>),
     /// Training failed for an external reason, with a checkpoint to resume from.
     #[error("{error}")]
     #[diagnostic(help(
@@ -179,6 +179,12 @@ pub enum CommandError {
         /// The reason.
         source: io::Error,
     },
+}
+
+impl From<visage_train::TrainError> for CommandError {
+    fn from(error: visage_train::TrainError) -> Self {
+        Self::Train(Box::new(error))
+    }
 }
 
 impl From<BulkError> for CommandError {

@@ -93,6 +93,9 @@ pub enum BulkError {
     },
 }
 
+/// Handles a predicted image and its probabilities.
+pub type OnPrediction<'a> = dyn Fn(&ImageInput, &[f32]) -> Result<(), String> + Sync + 'a;
+
 /// How images are predicted.
 pub struct BulkPrediction<'a> {
     /// How a prediction becomes a row.
@@ -100,7 +103,7 @@ pub struct BulkPrediction<'a> {
     /// The model.
     pub predictor: &'a Predictor,
     /// Called with each predicted image and its probabilities, from several threads. An error is reported, and counts as a failure.
-    pub each: &'a (dyn Fn(&ImageInput, &[f32]) -> Result<(), String> + Sync),
+    pub each: &'a OnPrediction<'a>,
 }
 
 /// How many images were predicted.
