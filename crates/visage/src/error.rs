@@ -156,7 +156,7 @@ pub enum CommandError {
     Report(#[from] visage_report::ReportError),
     /// An export.
     #[error(transparent)]
-    Export(#[from] visage_export::ExportError),
+    Export(Box<visage_export::ExportError>),
     /// A server.
     #[error(transparent)]
     Serve(#[from] visage_serve::ServeError),
@@ -184,6 +184,12 @@ pub enum CommandError {
 impl From<visage_train::TrainError> for CommandError {
     fn from(error: visage_train::TrainError) -> Self {
         Self::Train(Box::new(error))
+    }
+}
+
+impl From<visage_export::ExportError> for CommandError {
+    fn from(error: visage_export::ExportError) -> Self {
+        Self::Export(Box::new(error))
     }
 }
 

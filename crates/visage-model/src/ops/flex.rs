@@ -236,16 +236,21 @@ pub(super) fn max_pool_forward(input: FlexTensor, window: Window) -> (FlexTensor
     (tensor(output, out), winners)
 }
 
+/// A kernel of an input, a weight and an epilogue, and the output it writes.
+type Forward<S> = fn(S, &[f32], &[f32], Epilogue<'_>, &mut [f32]);
+/// A kernel of two operands, and the gradient it writes.
+type Gradient<S> = fn(S, &[f32], &[f32], &mut [f32]);
+
 /// The kernels of dense or of depthwise convolutions. Operands of gradients are contiguous.
 pub(super) trait ConvolutionKind: std::fmt::Debug + Send + Sync + 'static {
     /// The sizes of a convolution, as its kernels take them.
     type Shape: Copy;
 
-    const FORWARD: fn(Self::Shape, &[f32], &[f32], Epilogue<'_>, &mut [f32]);
+    const FORWARD: Forward<Self::Shape>;
     /// Of weight and output gradient.
-    const INPUT_GRADIENT: fn(Self::Shape, &[f32], &[f32], &mut [f32]);
+    const INPUT_GRADIENT: Gradient<Self::Shape>;
     /// Of input and output gradient.
-    const WEIGHT_GRADIENT: fn(Self::Shape, &[f32], &[f32], &mut [f32]);
+    const WEIGHT_GRADIENT: Gradient<Self::Shape>;
 
     /// The sizes, and the shape of the output.
     fn shapes(input: &FlexTensor, weight: &FlexTensor, window: Window) -> (Self::Shape, [usize; 4]);
@@ -277,9 +282,9 @@ pub(super) struct Dense;
 impl ConvolutionKind for Dense {
     type Shape = ConvShape;
 
-    const FORWARD: fn(ConvShape, &[f32], &[f32], Epilogue<'_>, &mut [f32]) = kernels::conv2d;
-    const INPUT_GRADIENT: fn(ConvShape, &[f32], &[f32], &mut [f32]) = kernels::conv2d_input_gradient;
-    const WEIGHT_GRADIENT: fn(ConvShape, &[f32], &[f32], &mut [f32]) = kernels::conv2d_weight_gradient;
+    const FORWARD: Forward<ConvShape> = kernels::conv2d;
+    const INPUT_GRADIENT: Gradient<ConvShape> = kernels::conv2d_input_gradient;
+    const WEIGHT_GRADIENT: Gradient<ConvShape> = kernels::conv2d_weight_gradient;
 
     fn shapes(input: &FlexTensor, weight: &FlexTensor, window: Window) -> (ConvShape, [usize; 4]) {
         let ([batch, in_height, in_width, in_channels], [out_channels, ..]) = (dims(input), dims::<4>(weight));
@@ -295,9 +300,9 @@ pub(super) struct Depthwise;
 impl ConvolutionKind for Depthwise {
     type Shape = DepthwiseShape;
 
-    const FORWARD: fn(DepthwiseShape, &[f32], &[f32], Epilogue<'_>, &mut [f32]) = kernels::depthwise_conv2d;
-    const INPUT_GRADIENT: fn(DepthwiseShape, &[f32], &[f32], &mut [f32]) = kernels::depthwise_conv2d_input_gradient;
-    const WEIGHT_GRADIENT: fn(DepthwiseShape, &[f32], &[f32], &mut [f32]) = kernels::depthwise_conv2d_weight_gradient;
+    const FORWARD: Forward<DepthwiseShape> = kernels::depthwise_conv2d;
+    const INPUT_GRADIENT: Gradient<DepthwiseShape> = kernels::depthwise_conv2d_input_gradient;
+    const WEIGHT_GRADIENT: Gradient<DepthwiseShape> = kernels::depthwise_conv2d_weight_gradient;
 
     fn shapes(input: &FlexTensor, _: &FlexTensor, window: Window) -> (DepthwiseShape, [usize; 4]) {
         let shape = depthwise_shape(dims(input), window);
