@@ -231,7 +231,7 @@ impl Learner<'_> {
         let head = Training { draws, norms: Norms::Batch, precision: training.precision };
         let norms = if training.freeze_norms { Norms::Frozen } else { Norms::Batch };
         let backbone = Training { norms, ..head };
-        let images = image_tensor(&self.preparation, share.pixels, samples.len(), device);
+        let images = image_tensor(&self.preparation, share.pixels, device);
         let (targets, mask, labels) = label_tensors(share.labels, samples.len(), device);
 
         let features = if epoch < u64::from(training.freeze_backbone_epochs) {

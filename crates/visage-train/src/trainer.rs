@@ -13,9 +13,8 @@ use jiff::Timestamp;
 use visage_data::{Dataset, Loader, LoaderOptions, Preparation, Split, Statistics};
 use visage_judge::{Evaluation, Predictions, Thresholds, sigmoid};
 use visage_model::device::check_precision;
-use visage_model::state::LoadReport;
 use visage_model::{
-    Architecture, Card, Engine, Kind, Model, Network, NetworkConfig, Origin, Precision, Prepared, TRAINING_PREFIX,
+    Architecture, Card, Engine, Kind, LoadReport, Model, Network, NetworkConfig, Origin, Precision, Prepared, TRAINING_PREFIX,
     USES_TO_AVOID, card_format,
 };
 use visage_run::{

@@ -196,7 +196,7 @@ impl TrainWork {
         let Input { preparation, pixels, images } = &self.input;
         let samples: Vec<u64> = (0..*images as u64).collect();
         let draws = Draws { seed: 0, epoch: step, samples: &samples };
-        let images = image_tensor(preparation, pixels, *images, &self.device);
+        let images = image_tensor(preparation, pixels, &self.device);
         let training = Training { precision: self.precision, ..draws.into() };
         let logits = network.forward(images, Pass::Training(&training));
         let loss = self.loss.mean(logits, self.targets.clone(), self.mask.clone());

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use visage_model::Precision;
-use visage_model::device::{self, Backend, Found};
+use visage_model::device::{self, Backend, DeviceInfo};
 
 use crate::cli::DevicesArgs;
 use crate::error::CommandError;
@@ -16,7 +16,7 @@ struct Listed {
     compiled_in: Vec<Backend>,
     /// The features that it was built without.
     not_compiled_in: Vec<Backend>,
-    devices: Vec<Found>,
+    devices: Vec<DeviceInfo>,
 }
 
 /// Lists the devices.
@@ -27,7 +27,7 @@ pub fn run(args: &DevicesArgs) -> Result<(), CommandError> {
         return output::json(&listed);
     }
     let mut table = Columns::new(4, &["Device", "Model", "Kind", "Precisions", "Memory"]);
-    for Found { device, model, software, memory_bytes, precisions, broken } in &listed.devices {
+    for DeviceInfo { device, model, software, memory_bytes, precisions, broken } in &listed.devices {
         let kind = match (device == Backend::Cpu.name(), software) {
             (true, _) => "processor",
             (false, true) => "software",

@@ -3,8 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use visage_export::check::TOLERANCE;
-use visage_export::{Agreement, onnx, torch};
+use visage_export::{Agreement, TOLERANCE, onnx, torch};
 use visage_model::Model;
 
 use super::{evaluate, read_model};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::Serialize;
-use visage_model::state::Fit;
+use visage_model::{CompatibleNetwork, compatible_networks};
 use visage_train::{TrainError, pretrained};
 use visage_weights::{TensorFile, TensorValues};
 
@@ -52,7 +52,7 @@ struct ListedFit {
 
 impl Contents {
     fn of(path: PathBuf, kind: String, file: &TensorFile) -> Self {
-        let (fits, misfits) = Fit::of(file);
+        let (fits, misfits) = compatible_networks(file);
         let listed = |(name, tensor): (&String, &visage_weights::Tensor)| Listed {
             name: name.clone(),
             shape: tensor.shape.clone(),
@@ -62,7 +62,7 @@ impl Contents {
                 TensorValues::U8(_) => "bytes",
             },
         };
-        let fit = |fit: Fit| ListedFit {
+        let fit = |fit: CompatibleNetwork| ListedFit {
             network: fit.architecture.name(),
             naming: fit.naming.to_string(),
             outputs: fit.outputs,
