@@ -136,12 +136,12 @@ impl Network {
             }
             expected.insert(key);
         }
-        let is_surplus = |key: &&String| {
-            !expected.contains(*key)
-                && !key.ends_with("num_batches_tracked")
-                && !(keep_classifier && is_foreign_classifier(key))
+        let is_known = |key: &String| {
+            expected.contains(key)
+                || key.ends_with("num_batches_tracked")
+                || (keep_classifier && is_foreign_classifier(key))
         };
-        let surplus: Vec<String> = file.tensors.keys().filter(is_surplus).cloned().collect();
+        let surplus: Vec<String> = file.tensors.keys().filter(|key| !is_known(key)).cloned().collect();
         if !(missing.is_empty() && misshapen.is_empty() && surplus.is_empty()) {
             return Err(ModelError::Mismatch { architecture, naming, missing, misshapen, surplus });
         }

@@ -7,16 +7,22 @@ use visage_kernels::{ConvShape, DepthwiseShape, Epilogue, Window};
 use super::{contiguous, depthwise_shape, dims, like, slice, tensor};
 use crate::ops::buffers;
 
+/// A forward kernel. Arguments: shape, input, weight, epilogue, result.
+type Forward<S> = fn(S, &[f32], &[f32], Epilogue<'_>, &mut [f32]);
+
+/// A gradient kernel. Arguments: shape, two operands, result.
+type Gradient<S> = fn(S, &[f32], &[f32], &mut [f32]);
+
 /// The kernels of a kind of convolution, dense or depthwise. The operands of gradients are contiguous.
 pub(in crate::ops) trait ConvolutionKind: std::fmt::Debug + Send + Sync + 'static {
     /// The shape of a convolution as its kernels take it.
     type Shape: Copy;
 
-    const FORWARD: fn(Self::Shape, &[f32], &[f32], Epilogue<'_>, &mut [f32]);
-    /// Arguments: shape, weight, output gradient, result.
-    const INPUT_GRADIENT: fn(Self::Shape, &[f32], &[f32], &mut [f32]);
-    /// Arguments: shape, input, output gradient, result.
-    const WEIGHT_GRADIENT: fn(Self::Shape, &[f32], &[f32], &mut [f32]);
+    const FORWARD: Forward<Self::Shape>;
+    /// The operands are weight and output gradient.
+    const INPUT_GRADIENT: Gradient<Self::Shape>;
+    /// The operands are input and output gradient.
+    const WEIGHT_GRADIENT: Gradient<Self::Shape>;
 
     /// The shape for the kernels, and the dimensions of the output.
     fn shapes(input: &FlexTensor, weight: &FlexTensor, window: Window) -> (Self::Shape, [usize; 4]);
@@ -48,9 +54,9 @@ pub(in crate::ops) struct Dense;
 impl ConvolutionKind for Dense {
     type Shape = ConvShape;
 
-    const FORWARD: fn(ConvShape, &[f32], &[f32], Epilogue<'_>, &mut [f32]) = kernels::conv2d;
-    const INPUT_GRADIENT: fn(ConvShape, &[f32], &[f32], &mut [f32]) = kernels::conv2d_input_gradient;
-    const WEIGHT_GRADIENT: fn(ConvShape, &[f32], &[f32], &mut [f32]) = kernels::conv2d_weight_gradient;
+    const FORWARD: Forward<ConvShape> = kernels::conv2d;
+    const INPUT_GRADIENT: Gradient<ConvShape> = kernels::conv2d_input_gradient;
+    const WEIGHT_GRADIENT: Gradient<ConvShape> = kernels::conv2d_weight_gradient;
 
     fn shapes(input: &FlexTensor, weight: &FlexTensor, window: Window) -> (ConvShape, [usize; 4]) {
         let ([batch, in_height, in_width, in_channels], [out_channels, ..]) = (dims(input), dims::<4>(weight));
@@ -66,9 +72,9 @@ pub(in crate::ops) struct Depthwise;
 impl ConvolutionKind for Depthwise {
     type Shape = DepthwiseShape;
 
-    const FORWARD: fn(DepthwiseShape, &[f32], &[f32], Epilogue<'_>, &mut [f32]) = kernels::depthwise_conv2d;
-    const INPUT_GRADIENT: fn(DepthwiseShape, &[f32], &[f32], &mut [f32]) = kernels::depthwise_conv2d_input_gradient;
-    const WEIGHT_GRADIENT: fn(DepthwiseShape, &[f32], &[f32], &mut [f32]) = kernels::depthwise_conv2d_weight_gradient;
+    const FORWARD: Forward<DepthwiseShape> = kernels::depthwise_conv2d;
+    const INPUT_GRADIENT: Gradient<DepthwiseShape> = kernels::depthwise_conv2d_input_gradient;
+    const WEIGHT_GRADIENT: Gradient<DepthwiseShape> = kernels::depthwise_conv2d_weight_gradient;
 
     fn shapes(input: &FlexTensor, _: &FlexTensor, window: Window) -> (DepthwiseShape, [usize; 4]) {
         let shape = depthwise_shape(dims(input), window);
