@@ -1,4 +1,4 @@
-//! What can go wrong with an export.
+//! Errors of exports and of the ONNX interpreter.
 
 use std::io;
 use std::path::PathBuf;
@@ -9,15 +9,15 @@ pub enum ExportError {
     /// A file cannot be written.
     #[error("cannot write {}", path.display())]
     Write {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The cause.
         source: io::Error,
     },
     /// Tensors cannot be written or read back.
     #[error(transparent)]
     Weights(#[from] visage_weights::WeightsError),
-    /// A state dict that does not load back.
+    /// A state dict cannot be loaded again.
     #[error(transparent)]
     Model(#[from] visage_model::ModelError),
     /// An image of the dataset that int8 is calibrated or evaluated on.
@@ -29,62 +29,64 @@ pub enum ExportError {
     /// Predictions that cannot be evaluated.
     #[error(transparent)]
     Judge(#[from] visage_judge::Error),
-    /// A graph that cannot be computed.
+    /// A graph cannot be computed.
     #[error(transparent)]
     Graph(#[from] GraphError),
-    /// What was to be written does not answer as the model does; nothing was written.
-    #[error("what was to become {} does not answer as the model does: a probability differs by {probability:.1e}, and {allowed:.0e} \
-             is the most that rounding explains; nothing was written. This is a bug in visage", path.display())]
+    /// The outputs of the export differ from the model's. Nothing was written.
+    #[error(
+        "{}: the export does not compute what the model computes: a probability differs by {probability:.1e}, and rounding explains \
+         at most {allowed:.0e}; nothing was written. This is a bug in visage", path.display()
+    )]
     Disagrees {
-        /// Where.
+        /// The file that was to be written.
         path: PathBuf,
         /// The largest difference of a probability.
         probability: f32,
-        /// The largest that is allowed.
+        /// The largest difference that is allowed.
         allowed: f32,
     },
-    /// The state dict's file is to be of a kind that is none.
-    #[error("{}: a state dict is written as .pth, .pt or .safetensors; name the file so", path.display())]
+    /// The extension of a state dict's file is unknown.
+    #[error("{}: a state dict is written as .pth, .pt or .safetensors; use one of these extensions", path.display())]
     Extension {
         /// The file.
         path: PathBuf,
     },
 }
 
-/// A graph that cannot be computed here.
+/// Why an ONNX graph cannot be computed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GraphError {
-    /// The bytes are no ONNX model.
-    #[error("this is no ONNX model: {0}")]
+    /// The bytes are not an ONNX model of visage.
+    #[error("this is not an ONNX model of visage: {0}")]
     NotOnnx(String),
-    /// A node that visage does not write.
-    #[error("node {node} is {operator:?}, which is not among the operators that visage writes")]
+    /// A node has an operator that visage does not write.
+    #[error("node {node}: unsupported operator {operator:?}")]
     Operator {
-        /// Its name.
+        /// The node's name.
         node: String,
-        /// Its operator.
+        /// The node's operator.
         operator: String,
     },
-    /// A value that nothing makes.
-    #[error("{user} uses {name:?}, which nothing makes")]
+    /// A value is not defined.
+    #[error("{user} uses {name:?}, which is not defined")]
     Missing {
-        /// The node, or the output of the graph.
+        /// The node or output that uses it.
         user: String,
-        /// The value.
+        /// The name of the value.
         name: String,
     },
-    /// Inputs or attributes that do not fit the operator.
+    /// The inputs or attributes of a node do not fit its operator.
     #[error("node {node}: {reason}")]
     Node {
-        /// Its name.
+        /// The node's name.
         node: String,
         /// What is wrong.
         reason: String,
     },
-    /// A constant that contradicts itself.
+    /// A constant is inconsistent.
     #[error("constant {name}: {reason}")]
     Constant {
-        /// Its name.
+        /// The constant's name.
         name: String,
         /// What is wrong.
         reason: String,

@@ -1,7 +1,8 @@
-//! A model as a state dict for PyTorch.
+//! Export as a PyTorch state dict.
 //!
-//! ResNet-18 and EfficientNet-B0 carry torchvision's names, EfficientNet-Lite0 timm's (`tf_efficientnet_lite0`). All load with
-//! `strict=True`. EfficientNet-B0's two-stage head takes the place of torchvision's classifier, as [`Architecture::python`](visage_model::Architecture::python) says.
+//! ResNet-18 and EfficientNet-B0 have torchvision's names, EfficientNet-Lite0 timm's (`tf_efficientnet_lite0`). All load with
+//! `strict=True`. EfficientNet-B0's two-stage head replaces torchvision's classifier: see
+//! [`Architecture::python`](visage_model::Architecture::python).
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,15 +11,13 @@ use burn::tensor::Device;
 use visage_model::{Model, Precision, Predictor};
 use visage_weights::{Tensor, TensorFile};
 
-use crate::check::{Agreement, logit_differences, sample_pixels};
+use crate::check::{Agreement, compare_logits, sample_pixels};
 use crate::error::ExportError;
 
-/// The state dict: every parameter and statistic, and the count of training batches that PyTorch's norms keep.
+/// The state dict: every parameter and running statistic, and the `num_batches_tracked` counters of PyTorch's norms.
 ///
-/// The text beside it, which safetensors files have a place for, is the card, so that visage reads such a file as the model it
-/// is.
-#[must_use]
-pub fn state_dict(model: &Model) -> TensorFile {
+/// Its metadata, which only safetensors files have, holds the card, so that visage can read such a file as a model.
+fn state_dict(model: &Model) -> TensorFile {
     let architecture = model.card.network.architecture;
     let mut tensors = model.network.tensors_named(architecture, architecture.python_naming());
     let steps = i64::try_from(model.card.origin.step).unwrap_or(i64::MAX);
@@ -30,12 +29,13 @@ pub fn state_dict(model: &Model) -> TensorFile {
     TensorFile { tensors, metadata }
 }
 
-/// Writes the state dict of `model` to `path`, as its extension says: `.pth`, `.pt` or `.safetensors`. What is written was
-/// first read back, loaded and asked about sample images.
+/// Writes the state dict of `model` to `path`, in the format of its extension: `.pth`, `.pt` or `.safetensors`.
+///
+/// A copy is written, loaded and compared with the model first.
 ///
 /// # Errors
 ///
-/// [`ExportError::Extension`]; [`ExportError::Disagrees`], with nothing written; the system's.
+/// [`ExportError::Extension`]; [`ExportError::Disagrees`], with nothing written; errors of the file system.
 pub fn write(model: &Model, path: &Path, device: &Device) -> Result<Agreement, ExportError> {
     let write = match path.extension().and_then(|extension| extension.to_str()) {
         Some("pth" | "pt") => visage_weights::write_torch,
@@ -49,12 +49,12 @@ pub fn write(model: &Model, path: &Path, device: &Device) -> Result<Agreement, E
     let copy = scratch.path().join("copy");
     write(&copy, &file)?;
     let mut read = visage_weights::read(&copy)?;
-    // A pickle has no card.
+    // A pickle has no metadata.
     read.metadata.clone_from(&file.metadata);
     let loaded = Model::from_file(path, read, device)?;
     let (pixels, images) = sample_pixels(&model.card.preparation);
-    let [ours, theirs] = [model, &loaded].map(|model| Predictor::new(model, device, Precision::F32).logits(&pixels));
-    let agreement = logit_differences(images, &ours, &theirs).accepted(path)?;
+    let [expected, found] = [model, &loaded].map(|model| Predictor::new(model, device, Precision::F32).logits(&pixels));
+    let agreement = compare_logits(images, &expected, &found).accepted(path)?;
 
     write(path, &file)?;
     Ok(agreement)

@@ -6,6 +6,6 @@ mod read_graph;
 mod replay;
 
 #[test]
-fn no_seed_of_a_graph_panics() {
+fn graphs_do_not_panic() {
     replay::seeds("read_graph", read_graph::run);
 }

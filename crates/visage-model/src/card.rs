@@ -1,4 +1,4 @@
-//! The card of a model: everything but its weights.
+//! The card of a model: everything except its weights.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -9,40 +9,40 @@ use visage_judge::Calibration;
 use visage_weights::TensorFile;
 
 use crate::error::ModelError;
-use crate::network::NetworkConfig;
+use crate::network_config::NetworkConfig;
 
-/// Metadata key of the card.
+/// The metadata key of the card.
 pub(crate) const CARD: &str = "visage";
 
-/// Newest card format this program reads.
+/// The newest card format that this version reads.
 const FORMAT: u32 = 2;
 
-/// The format of a card without a calibration, which programs from before there were any read.
+/// The format of a card without a calibration. Versions of visage before calibrations read it.
 const UNCALIBRATED_FORMAT: u32 = 1;
 
-/// What every model of people must not be used for; written into every card.
+/// What a model of people must not be used for. It is written to every card.
 pub const USES_TO_AVOID: &str = "Not for identifying people, nor for any decision about a person: hiring, credit, \
 policing, access, medical or legal judgement. Labels such as Attractive or Young are annotators' opinions, and error \
 rates differ between groups of people; judge by group before any use.";
 
-/// Everything about a model but its weights.
+/// Everything about a model except its weights.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Card {
-    /// Version of this structure.
+    /// The format of this card.
     pub format: u32,
-    /// The network.
+    /// The network's shape.
     pub network: NetworkConfig,
-    /// The questions, in the order of the network's outputs.
+    /// The names of the attributes, in the order of the network's outputs.
     pub attributes: Vec<String>,
-    /// How an image becomes the network's input.
+    /// How an image is decoded, resized, cropped and normalised.
     pub preparation: Preparation,
-    /// How a logit becomes a probability: by the sigmoid if `None`. Since format 2.
+    /// How a logit becomes a probability. `None`: by the sigmoid. Since format 2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calibration: Option<Calibration>,
-    /// Probability at or above which each attribute is called present.
+    /// For each attribute the probability, in [0, 1], from which it is predicted present.
     pub thresholds: Vec<f32>,
-    /// How the thresholds were chosen, in words.
+    /// A description of how the thresholds were chosen.
     pub threshold_rule: String,
     /// Where the model came from.
     pub origin: Origin,
@@ -54,31 +54,31 @@ pub struct Card {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Origin {
-    /// Version of visage that trained it.
+    /// The version of visage that trained it.
     pub visage_version: String,
-    /// When its training began, RFC 3339.
+    /// The time at which its training began, in RFC 3339.
     pub started: String,
     /// The resolved recipe, as TOML.
     pub recipe: String,
-    /// Name of the dataset.
+    /// The name of the dataset.
     pub dataset: String,
-    /// Fingerprint of the dataset's table: attributes, images, splits and labels.
+    /// A hash of the dataset's table: attributes, images, splits and labels.
     pub dataset_fingerprint: String,
-    /// The seed the dataset's splits were assigned by, where its table has none.
+    /// The seed of the random splits, if the dataset's table assigns none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub split_seed: Option<u64>,
-    /// How many images it was trained on.
+    /// The number of training images.
     pub training_images: usize,
-    /// Epochs completed.
+    /// The number of completed epochs.
     pub epoch: usize,
-    /// Optimiser steps taken.
+    /// The number of optimiser steps.
     pub step: u64,
-    /// Metrics on the validation split when it was written, by name.
+    /// Metrics on the validation split, by name.
     pub validation: BTreeMap<String, f64>,
 }
 
 impl Card {
-    /// Sets how probabilities are made and what they are measured by.
+    /// Sets the calibration and the thresholds of the calibrated probabilities.
     pub fn set_calibration(&mut self, calibration: Option<Calibration>, thresholds: Vec<f32>, threshold_rule: String) {
         self.format = if calibration.is_some() { FORMAT } else { UNCALIBRATED_FORMAT };
         self.calibration = calibration;
@@ -86,12 +86,12 @@ impl Card {
         self.threshold_rule = threshold_rule;
     }
 
-    /// Puts this card in the place of the one in the model file `path`, and writes the whole to `out`, which may be the same
-    /// file: whole or not at all. Every tensor stays, those of a checkpoint that training resumes from among them.
+    /// Reads the model file `path`, replaces its card by this one, and writes the result atomically to `out`, which may be the
+    /// same file. All tensors stay, including a checkpoint's state of training.
     ///
     /// # Errors
     ///
-    /// A file that is no model of visage; a card that contradicts itself; the system's.
+    /// If the file is not a model of visage or cannot be read or written, or this card is inconsistent.
     pub fn replace_in(&self, path: &Path, out: &Path) -> Result<(), ModelError> {
         self.check().map_err(|reason| ModelError::BadCard { path: path.to_owned(), reason })?;
         let mut file = visage_weights::read(path)?;
@@ -101,7 +101,7 @@ impl Card {
     }
 
     pub(crate) fn to_json(&self) -> String {
-        // Fails only on maps whose keys are not strings, and a card has none.
+        // This fails only on maps whose keys are not strings, and a card has none.
         serde_json::to_string(self).unwrap_or_default()
     }
 
@@ -118,7 +118,7 @@ impl Card {
         }
         let distinct: BTreeSet<_> = self.attributes.iter().collect();
         if distinct.len() != outputs {
-            return Err("an attribute named twice".to_owned());
+            return Err("duplicate attribute names".to_owned());
         }
         if let Some(calibration) = &self.calibration {
             calibration.check(outputs)?;
@@ -128,7 +128,7 @@ impl Card {
 
     /// The card in the metadata of `file`, which was read from `path`.
     pub(crate) fn of(path: &Path, file: &TensorFile) -> Result<Self, ModelError> {
-        /// The one field every format has.
+        /// The field that every format has.
         #[derive(Deserialize)]
         struct Format {
             format: u32,
@@ -148,7 +148,7 @@ impl Card {
     }
 }
 
-/// The format number a new card, without a calibration, carries.
+/// The format number of a new card without a calibration.
 #[must_use]
 pub fn card_format() -> u32 {
     UNCALIBRATED_FORMAT

@@ -1,17 +1,17 @@
-//! The depth of each parameter of a network, by which layer-wise learning rates go.
+//! The depth of each parameter of a network, for layer-wise learning rates.
 
 use crate::network::Network;
 
-/// The layers of a network, counted as timm counts them: the stem is the first, then one a block, the convolution after the
-/// blocks where there is one, and the classifier last.
+/// The layers of a network, counted as in timm: the stem, then every block, then the convolution after the blocks if there is
+/// one, then the classifier.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Depths {
-    /// The beginnings of the paths of each layer's parameters, from the image on.
+    /// The common path prefix of each layer's parameters, in the order of the forward pass.
     layers: Vec<String>,
 }
 
 impl Depths {
-    /// Those of `network`.
+    /// The layers of `network`.
     #[must_use]
     pub fn of(network: &Network) -> Self {
         let mut layers: Vec<String> = Vec::new();
@@ -30,14 +30,14 @@ impl Depths {
         self.layers.len()
     }
 
-    /// The layer, from 0, of the parameter at `path` of the module tree.
+    /// The layer, counted from 0, of the parameter at `path` of the module tree.
     #[must_use]
     pub fn at(&self, path: &str) -> usize {
         self.layers.iter().position(|known| known == layer(path)).unwrap_or_default()
     }
 }
 
-/// The beginning of a path that names its layer: the first part and the numbers after it, such as `stages.0.1`.
+/// The prefix of a path that names its layer: the first part and the numbers after it, such as `stages.0.1`.
 fn layer(path: &str) -> &str {
     let is_number = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
     let mut end = path.find('.').unwrap_or(path.len());
@@ -47,9 +47,8 @@ fn layer(path: &str) -> &str {
     &path[..end]
 }
 
-/// Whether the parameter at `path` of the module tree is the classifier's; every other is the backbone's.
-#[must_use]
-pub fn is_classifier(path: &str) -> bool {
+/// Whether the parameter at `path` of the module tree belongs to the classifier. All others belong to the backbone.
+pub(crate) fn is_classifier(path: &str) -> bool {
     path.starts_with("fc.") || path.starts_with("classifier.")
 }
 
@@ -61,7 +60,7 @@ mod tests {
 
     use super::*;
     use crate::architecture::Architecture;
-    use crate::network::NetworkConfig;
+    use crate::network_config::NetworkConfig;
 
     #[test]
     fn every_layer_has_parameters_and_the_classifier_is_last() {
@@ -78,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn layers_are_counted_from_the_image() {
+    fn layers_are_counted_in_the_order_of_the_forward_pass() {
         let depths = |architecture| Depths::of(&NetworkConfig::new(architecture, 3).init(0, &Device::flex()));
         let resnet = &depths(Architecture::ResNet18);
         let efficientnet = &depths(Architecture::EfficientNetB0);

@@ -1,8 +1,11 @@
-//! Where in an image the network sees an attribute: Grad-CAM (Selvaraju et al., "Grad-CAM: Visual Explanations from Deep
-//! Networks via Gradient-based Localization", 2017), Grad-CAM++ (Chattopadhay et al., "Grad-CAM++: Improved Visual
-//! Explanations for Deep Convolutional Networks", 2018) and Score-CAM (Wang et al., "Score-CAM: Score-Weighted Visual
-//! Explanations for Convolutional Neural Networks", 2020), of the last feature map; LayerCAM (Jiang et al., "LayerCAM: Exploring
-//! Hierarchical Class Activation Maps for Localization", 2021) of the one before, which is twice as fine.
+//! Heat maps of the image regions that an attribute's logit depends on (class activation maps).
+//!
+//! - Grad-CAM: Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks via Gradient-based Localization", 2017
+//! - Grad-CAM++: Chattopadhay et al., "Grad-CAM++: Improved Visual Explanations for Deep Convolutional Networks", 2018
+//! - Score-CAM: Wang et al., "Score-CAM: Score-Weighted Visual Explanations for Convolutional Neural Networks", 2020
+//! - LayerCAM: Jiang et al., "LayerCAM: Exploring Hierarchical Class Activation Maps for Localization", 2021
+//!
+//! The first three use the last feature map. LayerCAM uses the map before the last halving of the resolution.
 
 use burn::module::Module;
 use burn::tensor::{Tensor, TensorData};
@@ -12,39 +15,38 @@ use crate::engine::{Engine, Prepared};
 use crate::layers::Pass;
 use crate::network::Network;
 use crate::ops;
-use crate::state::float_values;
 
-/// How the channels of a feature map are weighed.
+/// How the channels of a feature map are weighted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum HeatMethod {
-    /// By the mean over the positions of the logit's gradient.
+    /// By the logit's gradient, averaged over the positions.
     #[default]
     GradCam,
-    /// By the positive gradients, each position's weighed by second and third derivatives of the logit's exponential, so that
-    /// an attribute which shows in several places is seen in each.
+    /// By the positive gradients. Each position is weighted by second and third derivatives of the logit's exponential, so that
+    /// an attribute that appears in several places is highlighted in each.
     GradCamPlusPlus,
-    /// Without gradients: by the logit that is left of an image in which only what the channel answers to is seen, as a softmax over
-    /// the channels. A forward pass a channel.
+    /// Without gradients: by the softmax over the channels of the logit of the image masked by the channel. This takes one forward
+    /// pass for each channel.
     ScoreCam,
-    /// By the positive gradients, each position's by itself, of the map before the last halving: twice as fine as the others.
+    /// By the positive gradient at each position. The map has twice the resolution of the others.
     LayerCam,
 }
 
-/// Masked images that go through the network together.
-const MASKED: usize = 32;
+/// Masked images in a batch.
+const MASKED_IMAGES: usize = 32;
 
-/// What in an image speaks for an attribute, at a 32nd of the image's resolution, by [`HeatMethod::LayerCam`] at a 16th.
+/// The contribution of each image region to an attribute. Its resolution is a 32nd of the image's, with [`HeatMethod::LayerCam`] a
+/// 16th.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HeatMap {
-    /// How many positions there are.
+    /// Height and width of the map.
     pub size: Size,
-    /// What each says for the attribute: 0 or above, row by row; by gradients in units of the logit.
+    /// The contribution of each position, row-major, at least 0. The methods that use gradients give it in units of the logit.
     pub values: Vec<f32>,
 }
 
 impl HeatMap {
-    /// The map at the `size` of the prepared image: bilinear between the positions' middles, as PyTorch's `interpolate` with
-    /// `align_corners=False`.
+    /// The values of the map resized to `size`, row-major: bilinear, as PyTorch's `interpolate` with `align_corners=False`.
     #[must_use]
     pub fn resized(&self, size: Size) -> Vec<f32> {
         let rows = neighbours(self.size.height, size.height);
@@ -61,7 +63,7 @@ impl HeatMap {
     }
 }
 
-/// For each of `to` places along a side, the two of `from` positions that it lies between, and how far it is from the first.
+/// For bilinear interpolation of `from` values to `to` values: the indices of the two neighbours and the weight of the second.
 fn neighbours(from: usize, to: usize) -> Vec<(usize, usize, f32)> {
     let scale = from as f32 / to as f32;
     let place = |index: usize| {
@@ -72,13 +74,13 @@ fn neighbours(from: usize, to: usize) -> Vec<(usize, usize, f32)> {
     (0..to).map(place).collect()
 }
 
-/// Where a network sees each of `attributes` (numbers of its outputs) in one prepared image.
+/// The heat maps of one prepared image for each of `attributes`, which are indices of the network's outputs.
 ///
-/// `engine` is the compiled `network`, which Score-CAM's many forward passes go through.
+/// `engine` is the compiled `network`. It runs Score-CAM's forward passes.
 ///
 /// # Panics
 ///
-/// If an attribute is not one of the network's outputs, or there is not one image of the size of the engine's preparation.
+/// If an attribute is not one of the network's outputs, or `image` is not one image of the size of the engine's preparation.
 #[must_use]
 pub fn heat_maps(
     network: &Network,
@@ -99,7 +101,7 @@ pub fn heat_maps(
     let map = ops::float32(network.feature_map(tensor, Pass::Inference));
     let [_, height, width, channels] = map.dims();
     let features = ops::global_average_pool(map.clone());
-    let map = float_values(map.into_data());
+    let map = ops::values(map);
     let size = Size { height, width };
     let weights: Vec<Vec<f32>> = match method {
         HeatMethod::GradCam | HeatMethod::GradCamPlusPlus => {
@@ -119,10 +121,10 @@ pub fn heat_maps(
     weights.iter().map(weighted_sum).collect()
 }
 
-/// The weight of each channel by the gradient of a logit, given the mean of each over a map of `size`.
+/// The weight of each channel of a map of `size` by the gradient of a logit. `features` are the means of the channels.
 ///
-/// The classifier begins with that mean, so the gradient is the same at each position: that of the mean, divided by the number of
-/// positions.
+/// The classifier reads only these means. The gradient is therefore the same at each position: the gradient of the mean divided by
+/// the number of positions.
 fn gradient_weights(
     network: &Network,
     features: &Tensor<2>,
@@ -137,31 +139,31 @@ fn gradient_weights(
     if method == HeatMethod::GradCam {
         return gradient.collect();
     }
-    let sums = float_values(features.clone().into_data()).into_iter().map(|mean| mean * positions);
-    gradient.zip(sums).map(|(g, sum)| positions * share(g, sum) * g.max(0.0)).collect()
+    let sums = ops::values(features.clone()).into_iter().map(|mean| mean * positions);
+    gradient.zip(sums).map(|(g, sum)| positions * alpha(g, sum) * g.max(0.0)).collect()
 }
 
-/// Score-CAM: for each channel of a feature map of `size`, the logits of the normalised image times the channel, which is enlarged
-/// and scaled to reach from 0 to 1. A channel of one value throughout masks everything.
+/// Score-CAM: for each channel of a feature map of `size`, the logits of the normalised image multiplied by the channel, which is
+/// resized and scaled to [0, 1]. A constant channel masks the whole image.
 fn masked_logits(engine: &Engine, image: &[f32], map: &[f32], size: Size) -> Vec<Vec<f32>> {
     let image_size = engine.preparation().output_size();
     let (pixels, _) = image.as_chunks::<3>();
     let channels = map.len() / size.pixels().max(1);
     let mut scores = Vec::with_capacity(channels);
-    for first in (0..channels).step_by(MASKED) {
-        let together = first..(first + MASKED).min(channels);
-        let mut masked = Vec::with_capacity(together.len() * image.len());
-        for channel in together.clone() {
+    for first in (0..channels).step_by(MASKED_IMAGES) {
+        let batch = first..(first + MASKED_IMAGES).min(channels);
+        let mut masked = Vec::with_capacity(batch.len() * image.len());
+        for channel in batch.clone() {
             let values = map.iter().skip(channel).step_by(channels).copied().collect();
             let mask = HeatMap { size, values }.resized(image_size);
-            let least = mask.iter().copied().fold(f32::INFINITY, f32::min);
-            let most = mask.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            let range = most - least;
-            let shown = |value: f32| if range > 0.0 { (value - least) / range } else { 0.0 };
-            masked.extend(pixels.iter().zip(&mask).flat_map(|(pixel, &mask)| pixel.map(|value| value * shown(mask))));
+            let min = mask.iter().copied().fold(f32::INFINITY, f32::min);
+            let max = mask.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let range = max - min;
+            let scaled = |value: f32| if range > 0.0 { (value - min) / range } else { 0.0 };
+            masked.extend(pixels.iter().zip(&mask).flat_map(|(pixel, &mask)| pixel.map(|value| value * scaled(mask))));
         }
         let logits = engine.logits(&[Prepared::Normalised(&masked)]);
-        scores.extend(logits.chunks(logits.len() / together.len()).map(<[f32]>::to_vec));
+        scores.extend(logits.chunks(logits.len() / batch.len()).map(<[f32]>::to_vec));
     }
     scores
 }
@@ -169,7 +171,7 @@ fn masked_logits(engine: &Engine, image: &[f32], map: &[f32], size: Size) -> Vec
 /// LayerCAM of a map `[1, height, width, channels]` before the last halving (equations 4 to 6 of the paper).
 fn layer_cam(network: &Network, map: &Tensor<4>, attribute: usize) -> HeatMap {
     let [_, height, width, channels] = map.dims();
-    let values = float_values(map.clone().into_data());
+    let values = ops::values(map.clone());
     let tracked = map.clone().autodiff().require_grad();
     let features = ops::global_average_pool(network.late_map(tracked.clone(), Pass::Inference));
     let gradient = logit_gradient(network.classify(features, Pass::Inference), attribute, &tracked);
@@ -178,30 +180,28 @@ fn layer_cam(network: &Network, map: &Tensor<4>, attribute: usize) -> HeatMap {
     HeatMap { size: Size { height, width }, values: weighted.collect() }
 }
 
-/// The gradient of a logit for `input`, on which it depends.
+/// The gradient of a logit with respect to `input`.
 fn logit_gradient<const D: usize>(logits: Tensor<2>, attribute: usize, input: &Tensor<D>) -> Vec<f32> {
     let logit = logits.narrow(1, attribute, 1).sum();
-    input.grad(&logit.backward()).map(|gradient| float_values(gradient.into_data())).unwrap_or_default()
+    input.grad(&logit.backward()).map(ops::values).unwrap_or_default()
 }
 
-/// The weighted sum of a position's values, or 0 where that is negative.
+/// The weighted sum of a position's values, or 0 if it is negative.
 fn positive_sum(values: &[f32], weights: impl Iterator<Item = f32>) -> f32 {
     let sum: f64 = values.iter().zip(weights).map(|(&value, weight)| f64::from(value) * f64::from(weight)).sum();
     sum.max(0.0) as f32
 }
 
-/// The weight that Grad-CAM++ gives a position's gradient (alpha, equation 19 of the paper), where `sum` is its channel's over
-/// all positions.
-fn share(gradient: f32, sum: f32) -> f32 {
+/// Grad-CAM++'s weight of a position's gradient (alpha, equation 19 of the paper). `sum` is the sum of the channel's values.
+fn alpha(gradient: f32, sum: f32) -> f32 {
     let denominator = 2.0 + gradient * sum;
-    // Above 2 behind a ReLU. A channel that is negative on the whole, as swish allows, must not divide by nothing.
+    // At least 2 after a ReLU. SiLU allows a negative sum: avoid a division by zero.
     if denominator > f32::EPSILON { 1.0 / denominator } else { 0.0 }
 }
 
-/// Positive numbers in proportion to the exponentials, of sum 1.
 fn softmax(logits: impl Iterator<Item = f32> + Clone) -> Vec<f32> {
-    let most = logits.clone().fold(f32::NEG_INFINITY, f32::max);
-    let powers: Vec<f32> = logits.map(|logit| (logit - most).exp()).collect();
+    let max = logits.clone().fold(f32::NEG_INFINITY, f32::max);
+    let powers: Vec<f32> = logits.map(|logit| (logit - max).exp()).collect();
     let sum: f32 = powers.iter().sum();
     powers.into_iter().map(|power| power / sum).collect()
 }
@@ -211,7 +211,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_map_is_enlarged_as_by_pytorch() {
+    fn resizing_equals_pytorch() {
         let map = HeatMap { size: Size { height: 2, width: 3 }, values: vec![0.0, 1.0, 4.0, 2.0, 0.0, 8.0] };
         // torch.nn.functional.interpolate(map, (3, 5), mode="bilinear")
         let golden = [

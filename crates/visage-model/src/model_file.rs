@@ -1,8 +1,7 @@
-//! The model file: weights, and a card with everything needed to use them.
+//! The model file: weights, and a card with everything that is needed to use them.
 //!
-//! One `.safetensors` file. Its tensors carry the names and layout that PyTorch programs use, so that other tools can
-//! read them; its header's metadata holds the card as JSON under the key `visage`. Nothing outside the file
-//! can change what the model computes.
+//! It is a `.safetensors` file. Tensors have PyTorch's names and layout, so that other tools can read them. The header's metadata
+//! holds the card as JSON under the key `visage`. Nothing outside the file can change what the model computes.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,15 +13,15 @@ use crate::card::{CARD, Card};
 use crate::error::ModelError;
 use crate::network::Network;
 
-/// Names of tensors that a checkpoint keeps beside the model's begin with this.
+/// The name prefix of a checkpoint's tensors that are not part of the model, such as the optimiser's state.
 pub const TRAINING_PREFIX: &str = "training.";
 
-/// A network and its card: what a model file holds.
+/// The content of a model file: a network and its card.
 #[derive(Clone, Debug)]
 pub struct Model {
-    /// Everything but the weights.
+    /// Everything except the weights.
     pub card: Card,
-    /// The weights, without gradients.
+    /// The network, without gradients.
     pub network: Network,
 }
 
@@ -31,12 +30,12 @@ impl Model {
     ///
     /// # Errors
     ///
-    /// A file that is damaged, truncated, no model of visage, or of a newer visage.
+    /// If the file is damaged, truncated, not a model of visage, or of a newer version of visage.
     pub fn read(path: &Path, device: &Device) -> Result<Self, ModelError> {
         Self::from_file(path, visage_weights::read(path)?, device)
     }
 
-    /// Reads the card of a model file alone.
+    /// Reads only the card of a model file.
     ///
     /// # Errors
     ///
@@ -45,8 +44,7 @@ impl Model {
         Card::of(path, &visage_weights::read(path)?)
     }
 
-    /// The model in `file`, which was read from `path`. Tensors of a checkpoint that are not the model's
-    /// ([`TRAINING_PREFIX`]) are passed over.
+    /// The model in `file`, which was read from `path`. Tensors with [`TRAINING_PREFIX`] are ignored.
     ///
     /// # Errors
     ///
@@ -57,23 +55,26 @@ impl Model {
         let bad = |reason| ModelError::BadCard { path: path.to_owned(), reason };
         let loaded = card.network.zeroed(device).load(card.network.architecture, &file);
         let (network, loaded) =
-            loaded.map_err(|error| bad(format!("it is not of the weights beside it: {}", error.brief())))?;
+            loaded.map_err(|error| bad(format!("it does not match the weights in the file: {}", error.brief())))?;
         if loaded.classifier_replaced {
-            return Err(bad(format!("its classifier does not answer the card's {} attributes", card.attributes.len())));
+            return Err(bad(format!(
+                "the classifier in the file does not have the card's {} outputs",
+                card.attributes.len()
+            )));
         }
         Ok(Self { card, network })
     }
 
-    /// Writes the model file, whole or not at all: to a temporary file beside `path`, which then takes its place.
+    /// Writes the model file atomically: to a temporary file beside `path`, which is then renamed.
     ///
     /// # Errors
     ///
-    /// The system's, naming the path.
+    /// If the file cannot be written. The error names the path.
     pub fn write(&self, path: &Path) -> Result<(), ModelError> {
         Ok(visage_weights::write_safetensors(path, &self.to_file())?)
     }
 
-    /// What [`Model::write`] writes.
+    /// The content that [`Model::write`] writes.
     #[must_use]
     pub fn to_file(&self) -> TensorFile {
         let tensors = self.network.tensors(self.card.network.architecture);

@@ -1,8 +1,8 @@
-//! A network as data: the operations it computes on images of one size, with batch norms folded into the filters.
+//! The inference plan: a network as a list of primitive operations on images of one size, with batch norms folded into filters.
 //!
-//! [`Network::plan`](crate::Network::plan) makes it: every layer adds its operations beside its forward pass, so that the
-//! two can be read together. An [`Engine`](crate::Engine) compiles it for a device and a precision, and an exporter
-//! writes it down. The plan says what is computed, never how: fusion, memory and threads are the engine's.
+//! [`Network::plan`](crate::Network::plan) builds it. Every layer adds its operations beside its forward pass, so that the two
+//! can be read together. An [`Engine`](crate::Engine) compiles the plan for a device and a precision, and the ONNX exporter
+//! writes it to a file. The plan says what is computed. Fusion, memory and threads are decided by the engine.
 
 use visage_kernels::{Activation, Window};
 
@@ -11,11 +11,11 @@ use visage_kernels::{Activation, Window};
 pub struct Plan {
     /// Height, width and channels of the images.
     pub images: Shape,
-    /// In an order in which they can be computed. The last gives the logits, of shape `[1, 1, outputs]`.
+    /// In topological order. The result of the last step are the logits, of shape `[1, 1, outputs]`.
     pub steps: Vec<Step>,
 }
 
-/// Height, width and channels of what an operation gives for one image.
+/// Height, width and channels of the map of one image.
 pub type Shape = [usize; 3];
 
 /// An input of a step.
@@ -27,47 +27,47 @@ pub enum Value {
     Of(usize),
 }
 
-/// One operation and its place in the network.
+/// One operation and its inputs.
 #[derive(Clone, Debug)]
 pub struct Step {
-    /// The layer by its path in the module tree, such as `blocks.3.project`; with a suffix for what follows a
-    /// convolution, such as `.add`. Unique.
+    /// The layer's path in the module tree, such as `blocks.3.project`, with a suffix for the operations after a convolution, such
+    /// as `.add`. Unique.
     pub name: String,
     /// The first input.
     pub input: Value,
-    /// What is computed.
+    /// The operation.
     pub operation: Operation,
     /// The shape of the result.
     pub shape: Shape,
 }
 
-/// What a step computes, in shapes without the batch.
+/// What a step computes. Shapes are those of one image.
 #[derive(Clone, Debug)]
 pub enum Operation {
-    /// A dense convolution with bias; filters are `[out_channels, kernel_height, kernel_width, in_channels]`.
+    /// A dense convolution with bias. Filters are `[out_channels, kernel_height, kernel_width, in_channels]`.
     Conv(Filters),
-    /// A depthwise convolution with bias; filters are `[kernel_height, kernel_width, channels]`.
+    /// A depthwise convolution with bias. Filters are `[kernel_height, kernel_width, channels]`.
     DepthwiseConv(Filters),
-    /// `input * weight^T + bias` of a [`Flatten`](Operation::Flatten)ed input; filters are `[outputs, inputs]`.
+    /// `input * weight^T + bias` of a [`Flatten`](Operation::Flatten)ed input. Filters are `[outputs, inputs]`.
     Linear(Filters),
     /// The sum of the input and another value of the same shape.
     Add(Value),
-    /// A function of every value; never the identity.
+    /// An element-wise activation function other than the identity.
     Activation(Activation),
-    /// The largest value of each window; padding never wins.
+    /// The maximum of each window. Padding is never the maximum.
     MaxPool(Window),
     /// The mean over height and width: `[1, 1, channels]`.
     GlobalAveragePool,
-    /// Every channel of the input times the sigmoid of this value, of shape `[1, 1, channels]`.
+    /// Multiplies every channel of the input by the sigmoid of this value, of shape `[1, 1, channels]`.
     Gate(Value),
-    /// A map of one position as a vector. Moves no value.
+    /// Reshapes a map of one position to a vector.
     Flatten,
 }
 
 /// The weights of a convolution or a linear layer.
 #[derive(Clone, Debug)]
 pub struct Filters {
-    /// Row-major, in the order that the operation states.
+    /// Row-major, with the dimensions that [`Operation`] documents.
     pub weights: Vec<f32>,
     /// `[out_channels]`
     pub bias: Vec<f32>,
@@ -76,7 +76,7 @@ pub struct Filters {
 }
 
 impl Operation {
-    /// The second input of operations that have one.
+    /// The second input, if the operation has one.
     #[must_use]
     pub fn other_input(&self) -> Option<Value> {
         match self {
@@ -86,14 +86,14 @@ impl Operation {
     }
 }
 
-/// A value while a plan is built.
+/// A value of a plan that is being built.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Node {
     value: Value,
     pub(crate) shape: Shape,
 }
 
-/// Collects the steps of a plan.
+/// Builds a plan step by step.
 #[derive(Debug)]
 pub(crate) struct Planner {
     images: Shape,
@@ -101,13 +101,13 @@ pub(crate) struct Planner {
 }
 
 impl Planner {
-    /// Begins a plan for RGB images of `size`, height and width.
+    /// An empty plan for RGB images of this height and width, and the images as its first value.
     pub(crate) fn new([height, width]: [usize; 2]) -> (Self, Node) {
         let images = [height, width, 3];
         (Self { images, steps: Vec::new() }, Node { value: Value::Images, shape: images })
     }
 
-    /// The plan, whose last step gave the logits.
+    /// The complete plan. Its last step computes the logits.
     pub(crate) fn finish(self) -> Plan {
         Plan { images: self.images, steps: self.steps }
     }
@@ -137,7 +137,7 @@ impl Planner {
         self.step(format!("{name}.add"), input, Operation::Add(other.value), input.shape)
     }
 
-    /// The input itself where the activation is the identity.
+    /// Returns the input if the activation is the identity.
     pub(crate) fn activation(&mut self, name: &str, input: Node, activation: Activation) -> Node {
         if activation == Activation::Identity {
             return input;

@@ -1,4 +1,4 @@
-//! A model ready to answer images.
+//! A model compiled for inference.
 
 use burn::tensor::Device;
 
@@ -7,31 +7,31 @@ use crate::engine::{Engine, Prepared};
 use crate::model_file::Model;
 use crate::ops::Precision;
 
-/// A model compiled for inference, without the weights that it was compiled from. Cheap to clone.
+/// A model compiled for inference. It owns its weights, so that the [`Model`] can be dropped. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Predictor {
     card: std::sync::Arc<Card>,
     engine: Engine,
 }
 
-/// What a model predicts for some images, `[images, attributes]` each, row-major.
+/// A model's predictions for a batch of images, each `[images, attributes]`, row-major.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ModelOutput {
-    /// Before calibration.
+    /// The network's outputs, before calibration.
     pub logits: Vec<f32>,
-    /// With the card's calibration applied, if it has one.
+    /// In [0, 1], after the card's calibration, or the sigmoid if there is none.
     pub probabilities: Vec<f32>,
 }
 
 impl Predictor {
-    /// Compiles `model` for a device that has `precision`; see [`Engine::new`].
+    /// Compiles `model` for a device that supports `precision`: see [`Engine::new`].
     #[must_use]
     pub fn new(model: &Model, device: &Device, precision: Precision) -> Self {
         let engine = Engine::new(&model.network, &model.card.preparation, device, precision);
         Self { card: model.card.clone().into(), engine }
     }
 
-    /// Everything about the model but its weights.
+    /// The model's card.
     #[must_use]
     pub fn card(&self) -> &Card {
         &self.card
@@ -45,19 +45,18 @@ impl Predictor {
 
     /// The logits of prepared images: `[images, attributes]`, row-major.
     ///
-    /// `pixels` are what [`Preparation::pixels`](visage_data::Preparation::pixels) of the card's own preparation gave, image after
-    /// image.
+    /// `pixels` are RGB bytes from [`Preparation::pixels`](visage_data::Preparation::pixels) of the card's preparation, one image
+    /// after another.
     ///
     /// # Panics
     ///
-    /// If they are not a whole number of images of the card's size.
+    /// If the pixels are not a whole number of images of the card's size.
     #[must_use]
     pub fn logits(&self, pixels: &[u8]) -> Vec<f32> {
         self.engine.logits(&[Prepared::Pixels(pixels)])
     }
 
-    /// The probability of each attribute of prepared images, with the card's calibration applied: `[images, attributes]`,
-    /// row-major.
+    /// The calibrated probability of each attribute of prepared images: `[images, attributes]`, row-major.
     ///
     /// # Panics
     ///
@@ -67,7 +66,7 @@ impl Predictor {
         self.predict(&[Prepared::Pixels(pixels)]).probabilities
     }
 
-    /// Logits and probabilities of images that come in several parts: of all of them in their order.
+    /// Logits and probabilities of all images of `parts`, in their order.
     ///
     /// # Panics
     ///

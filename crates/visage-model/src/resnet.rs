@@ -3,28 +3,9 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
-use crate::architecture::{Descriptor, PythonNetwork};
 use crate::layers::{BatchNorm, Conv2d, ConvNorm, Linear, NormConfig, PaddingRule, Pass};
-use crate::network::Network;
 use crate::ops::{self, Activation, Window};
 use crate::plan::{Node, Planner};
-use crate::state::Naming;
-
-/// ResNet-18: every stage is two basic blocks.
-pub(crate) static RESNET18: Descriptor = Descriptor {
-    name: "resnet18",
-    zeroed: |outputs, _, device| Network::ResNet(ResNet::new(outputs, device)),
-    is_regularised: false,
-    // timm's names are torchvision's.
-    namings: &[Naming::Torchvision],
-    key: |_, path| torchvision_key(path),
-    stream: str::to_owned,
-    output_weight: "fc.weight",
-    python: PythonNetwork {
-        naming: Naming::Torchvision,
-        code: |outputs| format!("model = torchvision.models.resnet18(num_classes={outputs})"),
-    },
-};
 
 const NORM: NormConfig = NormConfig { epsilon: 1e-5, momentum: 0.1 };
 
@@ -34,7 +15,7 @@ const STAGES: [(usize, usize); 4] = [(64, 1), (128, 2), (256, 2), (512, 2)];
 /// The pooling after the stem.
 const POOL: Window = Window::square(3, 2, 1);
 
-/// Features before the classifier.
+/// Features that the classifier reads.
 const FEATURES: usize = 512;
 
 /// ResNet-18 with a linear classifier.
@@ -46,7 +27,8 @@ pub struct ResNet {
 }
 
 impl ResNet {
-    fn new(outputs: usize, device: &Device) -> Self {
+    /// ResNet-18 with this number of outputs. All filters are zero.
+    pub(crate) fn new(outputs: usize, device: &Device) -> Self {
         let mut channels = 64;
         let stages = STAGES
             .iter()
@@ -59,20 +41,20 @@ impl ResNet {
         Self { stem: conv_norm([3, 64], 7, 2, device), stages, fc: Linear::new(FEATURES, outputs, device) }
     }
 
-    /// Images `[batch, height, width, 3]` to the map before the last stage, `[batch, height / 16, width / 16, 256]`, rounded
-    /// up.
+    /// From images `[batch, height, width, 3]` to the input of the last stage,
+    /// `[batch, ceil(height / 16), ceil(width / 16), 256]`.
     pub(crate) fn early_map(&self, images: Tensor<4>, pass: Pass<'_>) -> Tensor<4> {
         let x = self.stem.forward(pass.round(images), None, Activation::Relu, pass);
         let x = ops::max_pool2d(x, POOL);
         self.stages[..STAGES.len() - 1].iter().flatten().fold(x, |x, block| block.forward(x, pass))
     }
 
-    /// From there to the last feature map, `[batch, height / 32, width / 32, 512]`, rounded up.
+    /// From the input of the last stage to the last feature map, `[batch, ceil(height / 32), ceil(width / 32), 512]`.
     pub(crate) fn late_map(&self, map: Tensor<4>, pass: Pass<'_>) -> Tensor<4> {
         self.stages[STAGES.len() - 1..].iter().flatten().fold(map, |x, block| block.forward(x, pass))
     }
 
-    /// Features `[batch, 512]` to logits `[batch, outputs]`.
+    /// From features `[batch, 512]` to logits `[batch, outputs]`.
     pub(crate) fn classify(&self, features: Tensor<2>, pass: Pass<'_>) -> Tensor<2> {
         self.fc.forward(features, None, Activation::Identity, pass)
     }
@@ -89,24 +71,6 @@ impl ResNet {
         let features = planner.pooled_features(x);
         self.fc.plan(planner, "fc", features, None, Activation::Identity);
     }
-}
-
-/// The key in torchvision and timm of the parameter at `path` of the module tree.
-fn torchvision_key(path: &str) -> String {
-    let renamed = |path: &str| {
-        path.replace("downsample.conv.", "downsample.0.")
-            .replace("downsample.norm.", "downsample.1.")
-            .replace("stem.conv.", "conv1.")
-            .replace("stem.norm.", "bn1.")
-            .replace("first.conv.", "conv1.")
-            .replace("first.norm.", "bn1.")
-            .replace("second.conv.", "conv2.")
-            .replace("second.norm.", "bn2.")
-    };
-    let Some(rest) = path.strip_prefix("stages.") else { return renamed(path) };
-    let (stage, rest) = rest.split_once('.').unwrap_or((rest, ""));
-    let stage = stage.parse::<usize>().map_or(0, |stage| stage + 1);
-    format!("layer{stage}.{}", renamed(rest))
 }
 
 fn conv_norm(channels: [usize; 2], kernel: usize, stride: usize, device: &Device) -> ConvNorm {

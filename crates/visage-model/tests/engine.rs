@@ -1,13 +1,13 @@
-//! A compiled network spreads a batch over threads and groups of images: its logits must not show it.
+//! An engine spreads a batch over threads and groups of images. The logits must not depend on that.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use visage_data::{Preparation, Size};
 use visage_model::{Architecture, Engine, NetworkConfig, Pass, Precision, Prepared};
 
 #[test]
-fn a_compiled_network_gives_the_logits_of_the_forward_pass() {
+fn an_engine_returns_the_logits_of_the_forward_pass() {
     let device = Device::flex();
-    // Odd, so that the last group is smaller; every image differs from the others.
+    // An odd batch, so that the last group is smaller. All images differ.
     let (batch, size) = (5, 40);
     let values: Vec<f32> =
         (0..batch * size * size * 3).map(|i| (i as f32 * 0.37).sin() * (1.0 + i as f32 * 1e-4)).collect();

@@ -6,6 +6,6 @@ mod read_model;
 mod replay;
 
 #[test]
-fn no_seed_of_a_model_panics() {
+fn models_do_not_panic() {
     replay::seeds("read_model", read_model::run);
 }

@@ -1,4 +1,4 @@
-//! The networks against PyTorch's and torchvision's numbers, on weights and images anyone can rebuild.
+//! The networks against numbers from PyTorch and torchvision, on weights and images from a formula.
 
 use std::collections::BTreeMap;
 
@@ -14,8 +14,7 @@ use visage_model::{
 };
 use visage_weights::{Tensor as FileTensor, TensorFile};
 
-/// Where the networks are computed. `VISAGE_TEST_DEVICE` names another device than the processor, whose sums are ordered
-/// otherwise.
+/// The device of the tests: the CPU, or the value of `VISAGE_TEST_DEVICE`.
 fn device() -> Device {
     let choice = std::env::var("VISAGE_TEST_DEVICE").map_or(Choice::Device(Backend::Cpu, 0), |name| {
         name.parse().unwrap_or_else(|error| panic!("VISAGE_TEST_DEVICE: {error}"))
@@ -23,7 +22,7 @@ fn device() -> Device {
     device::open(&choice).unwrap_or_else(|error| panic!("{error}")).device
 }
 
-/// How far numbers may be from the golden ones, where the kernels are within `kernels`.
+/// The tolerance of golden numbers: `kernels` for the CPU, and at least 1e-3 for other devices, which sum in another order.
 fn within(kernels: f64) -> f64 {
     if ops::has_kernels(&device()) { kernels } else { kernels.max(1e-3) }
 }
@@ -33,7 +32,7 @@ fn golden(file: &str) -> Value {
     serde_json::from_slice(&std::fs::read(&path).expect(&path)).expect(&path)
 }
 
-/// The formula of `tests/golden/README.md`: `count` numbers in [0, 1) that belong to `name`.
+/// The formula of `tests/golden/README.md`: `count` numbers in [0, 1) for `name`.
 fn uniform(name: &str, count: usize) -> Vec<f32> {
     let state =
         name.bytes().fold(0xCBF2_9CE4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01B3));
@@ -65,7 +64,7 @@ fn formula_tensor(key: &str, shape: &[usize]) -> FileTensor {
     FileTensor::new(shape.to_vec(), values)
 }
 
-/// A state dict of the formula's values, for the keys and shapes a golden file lists.
+/// A state dict of the formula's values, with the keys and shapes of a golden file.
 fn formula_file(state_dict: &Value) -> TensorFile {
     let mut file = TensorFile::default();
     for (key, shape) in state_dict.as_object().expect("an object") {
@@ -77,7 +76,7 @@ fn formula_file(state_dict: &Value) -> TensorFile {
     file
 }
 
-/// The formula's image (NCHW there) as the networks take it (NHWC).
+/// The formula's images, converted from NCHW to NHWC.
 fn image(name: &str, shape: [usize; 4], device: &Device) -> Tensor<4> {
     let values = uniform(name, shape.iter().product()).into_iter().map(|u| 4.0 * u - 2.0).collect::<Vec<_>>();
     Tensor::<4>::from_data(TensorData::new(values, shape), device).permute([0, 2, 3, 1])
@@ -106,7 +105,7 @@ fn engine(network: &Network, images: &Tensor<4>, precision: Precision) -> Engine
     Engine::new(network, &Preparation::exact(Size { height, width }), &device(), precision)
 }
 
-/// Every value within `relative` of the golden one, on the scale of the largest.
+/// Asserts that every value is within `relative` of the golden one, relative to the largest golden value.
 fn assert_close(what: &str, found: &[f64], golden: &[f64], relative: f64) {
     assert_eq!(found.len(), golden.len(), "{what}");
     let relative = within(relative);
@@ -117,7 +116,7 @@ fn assert_close(what: &str, found: &[f64], golden: &[f64], relative: f64) {
 }
 
 fn assert_relative(what: &str, found: f64, golden: f64, relative: f64) {
-    // Where the true gradient is zero (a bias before a norm) both programs hold rounding noise.
+    // Where the true gradient is zero (a bias before a norm), both programs compute rounding noise.
     let (floor, relative) = (1e-5, within(relative));
     assert!((found - golden).abs() <= relative * golden.abs() + floor, "{what}: {found}, golden {golden}");
 }
@@ -135,7 +134,7 @@ fn l2(values: &[f32]) -> f64 {
     values.iter().map(|&v| f64::from(v) * f64::from(v)).sum::<f64>().sqrt()
 }
 
-/// The L2 norm of every tensor of one kind, by the key the golden files use.
+/// The L2 norm of every tensor of a kind, by the key in the golden files.
 fn norms(network: &Network, architecture: Architecture, kind: Kind) -> BTreeMap<String, f64> {
     let keep = |key: &str| Kind::of(key) == kind;
     network
@@ -155,7 +154,7 @@ fn assert_norms(what: &str, found: &BTreeMap<String, f64>, golden: &Value, relat
     }
 }
 
-/// Binary cross-entropy of logits, and focal loss with alpha 0.25 and gamma 2, both as means.
+/// The mean binary cross-entropy of logits (ResNet-18), or the mean focal loss with alpha 0.25 and gamma 2.
 fn loss(architecture: Architecture, logits: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
     let softplus = |x: Tensor<2>| (x.exp() + 1.0).log();
     let bce = softplus(logits.clone()) - logits.clone() * targets.clone();
@@ -170,7 +169,7 @@ fn loss(architecture: Architecture, logits: Tensor<2>, targets: Tensor<2>) -> Te
     }
 }
 
-/// Takes each parameter's gradient to `step`.
+/// Calls `step` with each parameter's gradient, and applies the step of Adam that it returns.
 struct Optimise<'a, F> {
     gradients: &'a mut Gradients,
     moments: &'a mut BTreeMap<String, (Vec<f32>, Vec<f32>)>,
@@ -232,7 +231,7 @@ fn train_step_matches(architecture: Architecture, golden: &Value) {
         },
         path: Path::default(),
     });
-    // Where one argument of a ReLU rounds to the other side of zero, a gradient loses or gains a whole value.
+    // Where an input of a ReLU rounds to the other side of zero, a gradient loses or gains a whole value.
     let relative = if architecture == Architecture::ResNet18 { 2e-3 } else { 1e-3 };
     assert_norms("gradient", &found, &step["grad_l2"], relative);
     let statistics = norms(&network, architecture, Kind::RunningStatistic);
@@ -320,7 +319,7 @@ fn efficientnet_b0_takes_five_steps_as_pytorch_does() {
     five_steps_match(Architecture::EfficientNetB0, &golden("models.json")["efficientnet_b0_seed_head"]);
 }
 
-/// `VISAGE_LITE0_WEIGHTS` names the published weight file; CONTRIBUTING.md says how to get it.
+/// `VISAGE_LITE0_WEIGHTS` is the path of the published weight file. CONTRIBUTING.md says how to get it.
 #[test]
 #[ignore = "needs a published weight file of 17 MB: see CONTRIBUTING.md"]
 fn efficientnet_lite0_equals_its_published_weights() {
@@ -336,6 +335,7 @@ fn efficientnet_lite0_equals_its_published_weights() {
     let (_, loaded) = config.init(0, &device()).load(Architecture::EfficientNetLite0, &file).expect("they fit");
     assert!(loaded.classifier_replaced, "1000 classes are not 40 attributes");
 }
+
 #[test]
 fn heat_maps_equal_those_of_pytorchs_gradients() {
     let (shapes, golden) = (golden("models.json"), golden("heat_maps.json"));
@@ -371,8 +371,7 @@ fn heat_maps_equal_those_of_pytorchs_gradients() {
     }
 }
 
-/// Maps that came from the image alone would survive a change of the weights (Adebayo et al., "Sanity Checks for Saliency
-/// Maps", 2018).
+/// Heat maps must depend on the weights, not only on the image (Adebayo et al., "Sanity Checks for Saliency Maps", 2018).
 #[test]
 fn other_weights_give_other_heat_maps() {
     let device = device();
@@ -390,13 +389,13 @@ fn other_weights_give_other_heat_maps() {
     assert!(together[20].abs() < 0.3, "{together:?}");
 }
 
-/// The place of each value among all, ties in the middle of theirs.
+/// The rank of each value. Ties have the mean of their ranks.
 fn ranks(values: &[f32]) -> Vec<f64> {
     let count = |keep: &dyn Fn(f32) -> bool| values.iter().filter(|&&value| keep(value)).count() as f64;
     values.iter().map(|&value| count(&|other| other < value) + 0.5 * count(&|other| other == value)).collect()
 }
 
-/// Pearson's; 0 where one of both says the same everywhere.
+/// Pearson's correlation, or 0 if one of the lists is constant.
 fn correlation(a: &[f64], b: &[f64]) -> f64 {
     let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
     let (a_mean, b_mean) = (mean(a), mean(b));

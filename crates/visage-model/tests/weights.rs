@@ -1,15 +1,16 @@
-//! Weight files of other programs: what fits, what is replaced, and what is refused.
+//! Loading the weight files of other programs: what fits, what is replaced, and what is rejected.
 
 use burn::tensor::{Device, Tensor};
-use visage_model::state::{Fit, Naming};
-use visage_model::{Architecture, Model, ModelError, Network, NetworkConfig, Pass};
+use visage_model::{
+    Architecture, CompatibleNetwork, Model, ModelError, Naming, Network, NetworkConfig, Pass, compatible_networks,
+};
 use visage_weights::{Tensor as FileTensor, TensorFile};
 
 fn network(architecture: Architecture, outputs: usize, seed: u64) -> Network {
     NetworkConfig::new(architecture, outputs).init(seed, &Device::flex())
 }
 
-/// The network's tensors under the keys another program gives them.
+/// The network's tensors with another program's keys.
 fn state_dict(network: &Network, architecture: Architecture, naming: Naming) -> TensorFile {
     let ours = network.tensors(architecture);
     let mut file = TensorFile::default();
@@ -25,7 +26,7 @@ fn logits(network: &Network) -> Vec<f32> {
     network.forward(images, Pass::Inference).into_data().try_into_vec::<f32>().expect("f32")
 }
 
-/// Keys as they stand in the programs' own state dicts.
+/// Keys from the programs' own state dicts.
 #[test]
 fn keys_are_those_of_the_programs() {
     use Architecture::{EfficientNetB0 as B0, EfficientNetLite0 as Lite0, ResNet18 as ResNet};
@@ -57,7 +58,7 @@ fn every_naming_loads_to_the_same_network() {
         for &naming in architecture.namings() {
             let mut file = state_dict(&source, architecture, naming);
             file.tensors.insert("bn1.num_batches_tracked".to_owned(), FileTensor::new([], vec![7i64]));
-            // torchvision and timm have another head on EfficientNet-B0, so it is another classifier that they bring.
+            // torchvision and timm have another head on EfficientNet-B0.
             let foreign_head = architecture == Architecture::EfficientNetB0 && naming != Naming::Original;
             if foreign_head {
                 file.tensors.retain(|key, _| !key.starts_with("classifier."));
@@ -73,7 +74,7 @@ fn every_naming_loads_to_the_same_network() {
 }
 
 #[test]
-fn a_file_is_told_which_network_it_fits() {
+fn the_network_of_a_file_is_recognised() {
     for architecture in Architecture::ALL {
         for &naming in architecture.namings() {
             let mut file = state_dict(&network(architecture, 7, 1), architecture, naming);
@@ -81,18 +82,18 @@ fn a_file_is_told_which_network_it_fits() {
             if foreign_head {
                 file.tensors.retain(|key, _| !key.starts_with("classifier."));
             }
-            let (fits, misfits) = Fit::of(&file);
+            let (compatible, errors) = compatible_networks(&file);
             let outputs = (!foreign_head).then_some(7);
-            assert_eq!(fits, [Fit { architecture, naming, outputs }]);
-            assert_eq!(misfits.len(), 2);
+            assert_eq!(compatible, [CompatibleNetwork { architecture, naming, outputs }]);
+            assert_eq!(errors.len(), 2);
         }
     }
-    let (fits, misfits) = Fit::of(&TensorFile::default());
-    assert_eq!((fits.len(), misfits.len()), (0, 3));
+    let (compatible, errors) = compatible_networks(&TensorFile::default());
+    assert_eq!((compatible.len(), errors.len()), (0, 3));
 }
 
 #[test]
-fn a_classifier_of_another_width_is_replaced_and_said_so() {
+fn replacing_a_classifier_of_another_width_is_reported() {
     let file = state_dict(&network(Architecture::ResNet18, 1000, 1), Architecture::ResNet18, Naming::Torchvision);
     let (loaded, report) = network(Architecture::ResNet18, 4, 2).load(Architecture::ResNet18, &file).expect("it fits");
     assert!(report.classifier_replaced);
@@ -114,7 +115,7 @@ fn everything_that_does_not_fit_is_listed_at_once() {
 }
 
 #[test]
-fn a_weight_file_is_no_model_and_garbage_is_neither() {
+fn weight_files_and_garbage_are_not_models() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("weights.safetensors");
     let file = state_dict(&network(Architecture::ResNet18, 4, 1), Architecture::ResNet18, Naming::Torchvision);
@@ -140,7 +141,7 @@ fn a_damaged_card_is_an_error() {
         let metadata = [("visage".to_owned(), text)].into();
         Model::from_file(path, TensorFile { metadata, ..TensorFile::default() }, &Device::flex()).map(drop)
     };
-    // Of the whole card it is the weights that are missing.
+    // The undamaged card is read, and its weights are missing.
     let whole = read(card).expect_err("no weights").to_string();
     assert!(whole.contains("missing (such as"), "{whole}");
     for at in (0..card.len()).step_by(17) {

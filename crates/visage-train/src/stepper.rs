@@ -237,7 +237,7 @@ impl Stepper {
         let head = Training { draws, norms: Norms::Batch, precision: training.precision };
         let norms = if training.freeze_norms { Norms::Frozen } else { Norms::Batch };
         let backbone = Training { norms, ..head };
-        let images = image_tensor(&self.preparation, shard.pixels, samples.len(), device);
+        let images = image_tensor(&self.preparation, shard.pixels, device);
         let tensors = |labels: &[Label]| {
             let known: Vec<_> = labels.iter().map(|label| label.known()).collect();
             label_tensors(&known, samples.len(), device)

@@ -13,7 +13,7 @@ pub(super) struct Builder {
 }
 
 impl Builder {
-    /// Adds a node that makes the value `output`, which is also its name; returns the name.
+    /// Adds a node with the output `output`, which is also the node's name. Returns the name.
     pub(super) fn node(
         &mut self,
         operator: &str,
@@ -32,19 +32,19 @@ impl Builder {
         output
     }
 
-    /// Adds a constant of floats; returns its name.
+    /// Adds a constant of floats. Returns its name.
     pub(super) fn floats(&mut self, name: impl Into<String>, dims: &[usize], values: &[f32]) -> String {
         let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
         self.constant(name.into(), DataType::Float, dims, bytes)
     }
 
-    /// Adds a constant of integers; returns its name.
+    /// Adds a constant of 64-bit integers. Returns its name.
     pub(super) fn integers(&mut self, name: impl Into<String>, dims: &[usize], values: &[i64]) -> String {
         let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
         self.constant(name.into(), DataType::Int64, dims, bytes)
     }
 
-    /// Adds a constant of any type, given its bytes; returns its name. One that is there already stays.
+    /// Adds a constant from its bytes, unless there is one with this name. Returns the name.
     pub(super) fn constant(&mut self, name: String, kind: DataType, dims: &[usize], bytes: Vec<u8>) -> String {
         if !self.constants.iter().any(|constant| constant.name() == name) {
             self.constants.push(TensorProto {
@@ -58,7 +58,7 @@ impl Builder {
     }
 }
 
-/// An attribute of one integer.
+/// An integer attribute.
 pub(super) fn int(name: &str, value: i64) -> AttributeProto {
     AttributeProto {
         name: Some(name.to_owned()),
@@ -68,7 +68,7 @@ pub(super) fn int(name: &str, value: i64) -> AttributeProto {
     }
 }
 
-/// An attribute of integers.
+/// An attribute that is a list of integers.
 pub(super) fn ints(name: &str, values: impl IntoIterator<Item = usize>) -> AttributeProto {
     AttributeProto {
         name: Some(name.to_owned()),
@@ -78,7 +78,7 @@ pub(super) fn ints(name: &str, values: impl IntoIterator<Item = usize>) -> Attri
     }
 }
 
-/// An input or output whose first dimension is the batch's, of any length.
+/// An input or output of the graph: `[batch, rest...]`, where the batch size is variable.
 pub(super) fn batched(name: &str, kind: DataType, rest: &[usize], doc: String) -> ValueInfoProto {
     let batch = DimensionValue::DimParam("batch".to_owned());
     let rest = rest.iter().map(|&length| DimensionValue::DimValue(length as i64));

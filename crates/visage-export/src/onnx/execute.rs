@@ -1,7 +1,7 @@
-//! Computes what an ONNX file of visage says.
+//! An interpreter for the ONNX graphs of visage.
 //!
-//! It is no runtime for others: it knows the operators that visage writes, and exists so that a file is judged by what is in
-//! it, before anybody relies on it, on every machine.
+//! It supports only the operators that visage writes. It exists so that an exported file is checked on every machine, from its bytes,
+//! before it is used.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,31 +10,31 @@ use super::schema::{GraphProto, ModelProto, NodeProto};
 use super::tensor::Array;
 use crate::error::GraphError;
 
-/// A graph ready to be computed.
+/// A graph that is ready to run.
 #[derive(Debug)]
 pub struct Session {
     nodes: Vec<NodeProto>,
-    /// Constants, and what follows from constants alone.
+    /// Constants, and values that depend only on constants.
     constants: HashMap<String, Array>,
     input: String,
     outputs: Vec<String>,
-    /// For each node, the values that no later one needs.
-    spent: Vec<Vec<String>>,
+    /// For each node, the values that no later node reads.
+    freed: Vec<Vec<String>>,
 }
 
 impl Session {
-    /// Gets the graph of a model ready.
+    /// Prepares the graph of a model.
     ///
     /// # Errors
     ///
-    /// [`GraphError`] where it cannot be computed here, as far as that shows without an image.
+    /// [`GraphError`] for errors that show without an image.
     pub fn new(model: &ModelProto) -> Result<Self, GraphError> {
         let graph = model.graph.as_ref().ok_or_else(|| GraphError::NotOnnx("it has no graph".to_owned()))?;
         let mut constants = HashMap::new();
         for constant in &graph.initializer {
             constants.insert(constant.name().to_owned(), Array::of(constant)?);
         }
-        // Weights in int8 become floats once, and not once a batch.
+        // Weights in int8 are converted to floats once, not for each batch.
         let mut nodes = Vec::new();
         for node in &graph.node {
             let names = node.input.iter().filter(|name| !name.is_empty());
@@ -46,39 +46,43 @@ impl Session {
             }
         }
         let (input, outputs) = ends(graph)?;
-        let spent = spent(&nodes, &outputs);
-        Ok(Self { nodes, constants, input, outputs, spent })
+        let freed = freed(&nodes, &outputs);
+        Ok(Self { nodes, constants, input, outputs, freed })
     }
 
-    /// The outputs, in the graph's order, for `images`.
+    /// The outputs for `images`, in the graph's order.
     ///
     /// # Errors
     ///
-    /// [`GraphError`] where a node cannot be computed.
+    /// [`GraphError`] if a node cannot be computed.
     pub fn run(&self, images: Array) -> Result<Vec<Array>, GraphError> {
-        self.run_seen(images, |_, _| ())
+        self.run_observed(images, |_, _| ())
     }
 
-    /// The same; `see` is shown the images and every value on the way, with its name.
+    /// [`run`](Self::run), which also calls `observe` with the name and value of the images and of every node's output.
     ///
     /// # Errors
     ///
     /// As [`Session::run`].
-    pub fn run_seen(&self, images: Array, mut see: impl FnMut(&str, &Array)) -> Result<Vec<Array>, GraphError> {
-        if !images.is_sound() {
+    pub(super) fn run_observed(
+        &self,
+        images: Array,
+        mut observe: impl FnMut(&str, &Array),
+    ) -> Result<Vec<Array>, GraphError> {
+        if !images.is_consistent() {
             return Err(GraphError::Node {
                 node: self.input.clone(),
-                reason: format!("the images have not as many values as {:?} says", images.shape),
+                reason: format!("the images do not have the number of values of the shape {:?}", images.shape),
             });
         }
-        see(&self.input, &images);
+        observe(&self.input, &images);
         let mut values = HashMap::from([(self.input.clone(), images)]);
-        for (node, spent) in self.nodes.iter().zip(&self.spent) {
+        for (node, freed) in self.nodes.iter().zip(&self.freed) {
             let result = run_node(node, |name| values.get(name).or_else(|| self.constants.get(name)))?;
             let name = output(node)?;
-            see(name, &result);
+            observe(name, &result);
             values.insert(name.to_owned(), result);
-            for name in spent {
+            for name in freed {
                 values.remove(name);
             }
         }
@@ -87,18 +91,21 @@ impl Session {
     }
 }
 
-/// The names of the input and of the outputs.
+/// The names of the input and the outputs.
 fn ends(graph: &GraphProto) -> Result<(String, Vec<String>), GraphError> {
     match &graph.input[..] {
         [input] => Ok((input.name().to_owned(), graph.output.iter().map(|output| output.name().to_owned()).collect())),
-        inputs => Err(GraphError::NotOnnx(format!("visage writes graphs of one input, this one has {}", inputs.len()))),
+        inputs => Err(GraphError::NotOnnx(format!("it has {} inputs instead of one", inputs.len()))),
     }
 }
 
 fn output(node: &NodeProto) -> Result<&str, GraphError> {
     match &node.output[..] {
         [output] => Ok(output),
-        _ => Err(GraphError::Node { node: node.name().to_owned(), reason: "it has not one output".to_owned() }),
+        _ => Err(GraphError::Node {
+            node: node.name().to_owned(),
+            reason: "it does not have exactly one output".to_owned(),
+        }),
     }
 }
 
@@ -115,13 +122,13 @@ fn run_node<'a>(node: &NodeProto, find: impl Fn(&str) -> Option<&'a Array>) -> R
     }
 }
 
-/// What may be forgotten after each node.
-fn spent(nodes: &[NodeProto], kept: &[String]) -> Vec<Vec<String>> {
-    let mut seen: HashSet<&str> = kept.iter().map(String::as_str).collect();
-    let mut spent = Vec::with_capacity(nodes.len());
+/// For each node, the values that neither a later node nor an output reads.
+fn freed(nodes: &[NodeProto], outputs: &[String]) -> Vec<Vec<String>> {
+    let mut read_later: HashSet<&str> = outputs.iter().map(String::as_str).collect();
+    let mut freed = Vec::with_capacity(nodes.len());
     for node in nodes.iter().rev() {
-        spent.push(node.input.iter().filter(|name| seen.insert(name)).cloned().collect());
+        freed.push(node.input.iter().filter(|name| read_later.insert(name)).cloned().collect());
     }
-    spent.reverse();
-    spent
+    freed.reverse();
+    freed
 }

@@ -1,45 +1,43 @@
 //! A model as an ONNX graph.
 
 use visage_kernels::{Activation, Padding, Window};
-use visage_model::Model;
 use visage_model::plan::{Filters, Operation, Step, Value};
-use visage_model::state::pytorch_order;
+use visage_model::{Card, Model, pytorch_order};
 
 use super::builder::{Builder, batched, int, ints};
 use super::calibration;
 use super::schema::{AttributeProto, DataType, GraphProto, ModelProto, OperatorSetIdProto, StringStringEntryProto};
 
-/// The operator set graphs are written in: the oldest in which all their operators are what they are today.
+/// The version of the operator set: the oldest in which all operators of the graphs have their current definition.
 const OPERATOR_SET: i64 = 17;
 
-/// The version of the file format that goes with it.
+/// The version of the file format for this operator set.
 const IR_VERSION: i64 = 8;
 
-/// Name of the input.
+/// The name of the input.
 const IMAGES: &str = "images";
-/// Name of the output of logits, `[batch, attributes]`.
-pub const LOGITS: &str = "logits";
-/// Name of the output of calibrated probabilities, `[batch, attributes]`.
-pub const PROBABILITIES: &str = "probabilities";
+/// The name of the output of logits, `[batch, attributes]`.
+pub(super) const LOGITS: &str = "logits";
+/// The name of the output of calibrated probabilities, `[batch, attributes]`.
+pub(super) const PROBABILITIES: &str = "probabilities";
 
-/// What the names of everything that scales and normalises begin with.
+/// The name prefix of the nodes that scale and normalise pixels.
 pub(super) const PREPARATION: &str = "preparation.";
 
-/// What images the graph takes.
+/// The input of a graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PixelInput {
-    /// `float32 [batch, 3, height, width]`: scaled to 0 to 1 and normalised by the caller, as the card's preparation says.
+    /// `float32 [batch, 3, height, width]`: the caller scales the pixels to [0, 1] and normalises them, as the card's preparation says.
     Normalised,
-    /// `uint8 [batch, height, width, 3]`: RGB of the card's size; the graph scales and normalises.
+    /// `uint8 [batch, height, width, 3]`: RGB pixels of the card's size. The graph scales and normalises them.
     Raw,
 }
 
-/// `model` as an ONNX graph, its norms folded, with the outputs [`PROBABILITIES`] and [`LOGITS`].
+/// `model` as an ONNX graph in f32, with the outputs [`PROBABILITIES`] and [`LOGITS`]. Batch norms are folded.
 ///
 /// The metadata holds the card as JSON under `visage`, and its parts under `attributes`, `thresholds`, `preparation` (JSON),
 /// `threshold_rule` and `uses_to_avoid` (text).
-#[must_use]
-pub fn model_proto(model: &Model, input: PixelInput) -> ModelProto {
+pub(super) fn model_proto(model: &Model, input: PixelInput) -> ModelProto {
     let card = &model.card;
     let size = card.preparation.output_size();
     let plan = model.network.plan([size.height, size.width]);
@@ -50,7 +48,7 @@ pub fn model_proto(model: &Model, input: PixelInput) -> ModelProto {
             IMAGES.to_owned(),
             DataType::Float,
             [3, size.height, size.width],
-            "RGB scaled to 0 to 1, then less the mean and divided by the standard deviation of `preparation`",
+            "RGB scaled to 0 to 1, minus the mean and divided by the standard deviation of `preparation`",
         ),
         PixelInput::Raw => (
             normalise(&mut builder, card.preparation.mean, card.preparation.std),
@@ -68,24 +66,19 @@ pub fn model_proto(model: &Model, input: PixelInput) -> ModelProto {
         };
         let (input, channels) = value(step.input);
         let other = step.operation.other_input().map(|other| value(other).0);
-        let name = add(&mut builder, step, Input { name: &input, channels }, other.as_deref(), output);
+        let name = add_step(&mut builder, step, Input { name: &input, channels }, other.as_deref(), output);
         values.push((name, step.shape[2]));
     }
     calibration::add(&mut builder, card.calibration.as_ref(), LOGITS, PROBABILITIES);
 
     let count = card.attributes.len();
-    let text = |key: &str, value: String| StringStringEntryProto { key: Some(key.to_owned()), value: Some(value) };
-    let json = |key: &str, value: serde_json::Result<String>| text(key, value.unwrap_or_default());
     ModelProto {
         ir_version: Some(IR_VERSION),
         producer_name: Some("visage".to_owned()),
         producer_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
         domain: None,
         model_version: Some(1),
-        doc_string: Some(format!(
-            "{} that answers {count} questions. {}",
-            card.network.architecture, card.uses_to_avoid
-        )),
+        doc_string: Some(format!("{} with {count} attributes. {}", card.network.architecture, card.uses_to_avoid)),
         graph: Some(GraphProto {
             node: builder.nodes,
             name: Some(card.network.architecture.name().to_owned()),
@@ -98,19 +91,25 @@ pub fn model_proto(model: &Model, input: PixelInput) -> ModelProto {
             ],
         }),
         opset_import: vec![OperatorSetIdProto { domain: Some(String::new()), version: Some(OPERATOR_SET) }],
-        metadata_props: vec![
-            json("visage", serde_json::to_string(card)),
-            json("attributes", serde_json::to_string(&card.attributes)),
-            json("thresholds", serde_json::to_string(&card.thresholds)),
-            text("threshold_rule", card.threshold_rule.clone()),
-            json("preparation", serde_json::to_string(&card.preparation)),
-            text("uses_to_avoid", card.uses_to_avoid.clone()),
-        ],
+        metadata_props: metadata(card),
     }
 }
 
-/// Adds what makes normalised `[batch, 3, height, width]` of bytes `[batch, height, width, 3]`, by the operations of
-/// [`visage_data::Preparation::normalise`] in their order.
+fn metadata(card: &Card) -> Vec<StringStringEntryProto> {
+    let text = |key: &str, value: String| StringStringEntryProto { key: Some(key.to_owned()), value: Some(value) };
+    let json = |key: &str, value: serde_json::Result<String>| text(key, value.unwrap_or_default());
+    vec![
+        json("visage", serde_json::to_string(card)),
+        json("attributes", serde_json::to_string(&card.attributes)),
+        json("thresholds", serde_json::to_string(&card.thresholds)),
+        text("threshold_rule", card.threshold_rule.clone()),
+        json("preparation", serde_json::to_string(&card.preparation)),
+        text("uses_to_avoid", card.uses_to_avoid.clone()),
+    ]
+}
+
+/// Adds the normalisation of bytes `[batch, height, width, 3]` to `[batch, 3, height, width]`, with the operations of
+/// [`visage_data::Preparation::normalise`] in the same order.
 fn normalise(builder: &mut Builder, mean: [f32; 3], std: [f32; 3]) -> String {
     let full = builder.floats("preparation.full", &[], &[255.0]);
     let mean = builder.floats("preparation.mean", &[1, 3, 1, 1], &mean);
@@ -128,8 +127,8 @@ struct Input<'a> {
     channels: usize,
 }
 
-/// Adds the nodes of a step, the last of which makes `output`. `other` is its second input.
-fn add(builder: &mut Builder, step: &Step, input: Input<'_>, other: Option<&str>, output: &str) -> String {
+/// Adds the nodes of a step. The last one has the output `output`. `other` is the step's second input.
+fn add_step(builder: &mut Builder, step: &Step, input: Input<'_>, other: Option<&str>, output: &str) -> String {
     let Input { name: input, channels } = input;
     let other = other.unwrap_or_default();
     match &step.operation {
@@ -141,7 +140,7 @@ fn add(builder: &mut Builder, step: &Step, input: Input<'_>, other: Option<&str>
             builder.node("Gemm", &[input, &weight, &bias], output, vec![int("transB", 1)])
         }
         Operation::Add(_) => builder.node("Add", &[input, other], output, Vec::new()),
-        Operation::Activation(activation) => activated(builder, *activation, input, output),
+        Operation::Activation(activation) => add_activation(builder, *activation, input, output),
         Operation::MaxPool(window) => builder.node("MaxPool", &[input], output, window_attributes(*window)),
         Operation::GlobalAveragePool => builder.node("GlobalAveragePool", &[input], output, Vec::new()),
         Operation::Gate(_) => {
@@ -152,7 +151,7 @@ fn add(builder: &mut Builder, step: &Step, input: Input<'_>, other: Option<&str>
     }
 }
 
-/// Adds a convolution of `groups` groups, whose filters read `channels` channels each.
+/// Adds a convolution with `groups` groups, whose filters read `channels` channels each.
 fn conv(
     builder: &mut Builder,
     step: &Step,
@@ -172,8 +171,8 @@ fn conv(
     builder.node("Conv", &[input, &weight, &bias], output, attributes)
 }
 
-/// Adds the activation that makes `output` of `input`.
-fn activated(builder: &mut Builder, activation: Activation, input: &str, output: &str) -> String {
+/// Adds an activation from `input` to `output`.
+fn add_activation(builder: &mut Builder, activation: Activation, input: &str, output: &str) -> String {
     match activation {
         Activation::Identity => builder.node("Identity", &[input], output, Vec::new()),
         Activation::Relu => builder.node("Relu", &[input], output, Vec::new()),

@@ -1,4 +1,4 @@
-//! A model in int8, ready to be judged and written.
+//! Export as an ONNX graph in int8.
 
 use std::path::Path;
 
@@ -6,18 +6,18 @@ use burn::tensor::Device;
 use visage_data::Preparation;
 use visage_model::Model;
 
+use super::check::{compare_graph, graph_input, graph_outputs};
 use super::execute::Session;
 use super::graph::{PixelInput, model_proto};
 use super::quantise::quantised;
 use super::ranges::Ranges;
 use super::{decode, encode, write_bytes};
-use crate::check::{graph_agreement, graph_answers, graph_input};
 use crate::error::{ExportError, GraphError};
 
-/// Images that go through a graph together.
+/// Images in a batch.
 const BATCH_SIZE: usize = 32;
 
-/// The bytes of an ONNX file in int8, and what it computes.
+/// A model as an ONNX graph in int8, ready to be evaluated and written.
 #[derive(Debug)]
 pub struct Int8 {
     bytes: Vec<u8>,
@@ -27,12 +27,12 @@ pub struct Int8 {
 }
 
 impl Int8 {
-    /// Turns `model` into int8, its ranges those of the prepared `pixels` of some images. The graph in float that it is made of has first
-    /// to answer as the model does.
+    /// Quantises `model` to int8. The ranges of activations are determined on `pixels`, the RGB bytes of prepared images. The graph in
+    /// f32 is first compared with the model.
     ///
     /// # Errors
     ///
-    /// [`ExportError::Disagrees`] about the file `path` that is to be written; [`ExportError::Graph`].
+    /// [`ExportError::Disagrees`] for `path`, the file that is to be written; [`ExportError::Graph`].
     pub fn new(
         model: &Model,
         input: PixelInput,
@@ -42,25 +42,25 @@ impl Int8 {
     ) -> Result<Self, ExportError> {
         let float = model_proto(model, input);
         let session = Session::new(&float)?;
-        graph_agreement(model, &session, input, device)?.accepted(path)?;
+        compare_graph(model, &session, input, device)?.accepted(path)?;
         let preparation = model.card.preparation.clone();
         let image = preparation.output_size().pixels() * 3;
         let batches = pixels.chunks(BATCH_SIZE * image);
         let batches: Vec<_> =
             batches.map(|pixels| graph_input(&preparation, input, pixels, pixels.len() / image)).collect();
-        let bytes = encode(&quantised(&float, &Ranges::seen(&session, &batches)?)?);
-        // What is judged is what is in the file.
+        let bytes = encode(&quantised(&float, &Ranges::observe(&session, &batches)?)?);
+        // Evaluate what is in the file.
         let session = Session::new(&decode(&bytes)?)?;
         Ok(Self { bytes, session, input, preparation })
     }
 
-    /// Calibrated probabilities of the prepared pixels of `images` images, row-major, `images x attributes`.
+    /// Calibrated probabilities of prepared images, RGB bytes: `[images, attributes]`, row-major.
     ///
     /// # Errors
     ///
-    /// [`GraphError`] where the graph cannot be computed.
+    /// [`GraphError`] if the graph cannot be computed.
     pub fn probabilities(&self, pixels: &[u8], images: usize) -> Result<Vec<f32>, GraphError> {
-        graph_answers(&self.session, &self.preparation, self.input, pixels, images)
+        graph_outputs(&self.session, &self.preparation, self.input, pixels, images)
             .map(|(probabilities, _)| probabilities)
     }
 
@@ -68,7 +68,7 @@ impl Int8 {
     ///
     /// # Errors
     ///
-    /// The system's.
+    /// If the file cannot be written.
     pub fn write(&self, path: &Path) -> Result<(), ExportError> {
         write_bytes(path, &self.bytes)
     }

@@ -1,7 +1,8 @@
-//! ONNX files: a model as a graph, the graph in int8, and the computing of what such a file says.
+//! Export as an ONNX graph in f32 or int8, and an interpreter for the graphs that visage writes.
 
 mod builder;
 mod calibration;
+mod check;
 mod execute;
 mod graph;
 mod int8;
@@ -13,7 +14,7 @@ pub mod schema;
 mod tensor;
 
 pub use execute::Session;
-pub use graph::{LOGITS, PROBABILITIES, PixelInput, model_proto};
+pub use graph::PixelInput;
 pub use int8::Int8;
 pub use int8_cost::Int8Cost;
 pub use tensor::{Array, Values};
@@ -26,16 +27,17 @@ use prost::Message;
 use schema::ModelProto;
 use visage_model::Model;
 
-use crate::check::{Agreement, graph_agreement};
+use self::check::compare_graph;
+use self::graph::model_proto;
+use crate::check::Agreement;
 use crate::error::{ExportError, GraphError};
 
 /// The bytes of an ONNX file.
-#[must_use]
-pub fn encode(model: &ModelProto) -> Vec<u8> {
+fn encode(model: &ModelProto) -> Vec<u8> {
     model.encode_to_vec()
 }
 
-/// What an ONNX file says, as far as files of visage go.
+/// Decodes the bytes of an ONNX file. Fields that visage does not write are ignored.
 ///
 /// # Errors
 ///
@@ -44,20 +46,20 @@ pub fn decode(bytes: &[u8]) -> Result<ModelProto, GraphError> {
     ModelProto::decode(bytes).map_err(|error| GraphError::NotOnnx(error.to_string()))
 }
 
-/// Writes `model` to `path` as an ONNX file. Its bytes were first decoded and asked about sample images.
+/// Writes `model` to `path` as an ONNX file in f32. Its bytes are first decoded, interpreted and compared with the model.
 ///
 /// # Errors
 ///
-/// [`ExportError::Disagrees`], with nothing written; the system's.
+/// [`ExportError::Disagrees`], with nothing written; errors of the file system.
 pub fn write(model: &Model, input: PixelInput, path: &Path, device: &Device) -> Result<Agreement, ExportError> {
     let bytes = encode(&model_proto(model, input));
     let session = Session::new(&decode(&bytes)?)?;
-    let agreement = graph_agreement(model, &session, input, device)?.accepted(path)?;
+    let agreement = compare_graph(model, &session, input, device)?.accepted(path)?;
     write_bytes(path, &bytes)?;
     Ok(agreement)
 }
 
-/// Writes a file whole or not at all.
+/// Writes a file atomically.
 fn write_bytes(path: &Path, bytes: &[u8]) -> Result<(), ExportError> {
     visage_weights::atomic::write(path, |file| file.write_all(bytes))
         .map_err(|source| ExportError::Write { path: path.to_owned(), source })

@@ -1,9 +1,10 @@
-//! The graph in int8: "quantise, dequantise" (QDQ) around every operation, which runtimes fuse into integer kernels.
+//! Static quantisation to int8 in the QDQ format: QuantizeLinear and DequantizeLinear nodes around every operation, which runtimes
+//! fuse into integer kernels.
 //!
-//! Weights are int8, symmetric, with a scale for each output; activations uint8 with one scale and zero point; biases int32 in the
-//! product of both scales (Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
-//! Inference", 2018). Between a convolution or a sum and the ReLU after it nothing is rounded, because runtimes compute both at
-//! once. Logits and what follows them stay in float.
+//! Weights are symmetric int8 with a scale for each output. Activations are uint8 with a scale and a zero point for each tensor. Biases
+//! are int32, with the product of both scales (Jacob et al., "Quantization and Training of Neural Networks for Efficient
+//! Integer-Arithmetic-Only Inference", 2018). The input of a ReLU is not quantised, because runtimes fuse the ReLU with the operation
+//! before it. Logits and later values stay in f32.
 
 use std::collections::{HashMap, HashSet};
 
@@ -14,14 +15,14 @@ use super::schema::{DataType, GraphProto, ModelProto, NodeProto, TensorProto};
 use super::tensor::Array;
 use crate::error::GraphError;
 
-/// Steps of a symmetric int8 weight from 0.
+/// The largest quantised weight.
 const WEIGHT_STEPS: f32 = 127.0;
-/// Steps of a uint8 activation.
+/// The largest quantised activation.
 const STEPS: f32 = 255.0;
-/// The largest bias in its own steps: a bit less than int32 holds, so that a sum has room.
+/// The largest quantised bias: less than the largest int32, so that sums do not overflow.
 const BIAS_STEPS: f32 = (1 << 30) as f32;
 
-/// Scale and zero point of an activation.
+/// The scale and the zero point of an activation.
 #[derive(Clone, Copy, Debug)]
 struct Affine {
     scale: f32,
@@ -31,17 +32,17 @@ struct Affine {
 impl Affine {
     fn of([low, high]: [f32; 2]) -> Self {
         let (low, high) = (low.min(0.0), high.max(0.0));
-        // A tensor that is always 0 needs a scale all the same.
+        // The scale is positive even if the tensor is constant 0.
         let scale = ((high - low) / STEPS).max(f32::MIN_POSITIVE * STEPS);
         Self { scale, zero_point: (-low / scale).round_ties_even().clamp(0.0, STEPS) as u8 }
     }
 }
 
-/// The graph of `model`, in float as visage writes it, with the network in int8, given the `ranges` of its tensors.
+/// Quantises the network in a graph that visage wrote in f32. `ranges` are those of its tensors.
 ///
 /// # Errors
 ///
-/// [`GraphError`] where it is no such graph, or a tensor has no range.
+/// [`GraphError`] if visage did not write the graph, or a tensor has no range.
 pub(super) fn quantised(model: &ModelProto, ranges: &Ranges) -> Result<ModelProto, GraphError> {
     let graph = model.graph.as_ref().ok_or_else(|| GraphError::NotOnnx("it has no graph".to_owned()))?;
     let graph = Quantiser::new(graph, ranges)?.graph()?;
@@ -51,12 +52,12 @@ pub(super) fn quantised(model: &ModelProto, ranges: &Ranges) -> Result<ModelProt
 struct Quantiser<'a> {
     graph: &'a GraphProto,
     constants: HashMap<&'a str, &'a TensorProto>,
-    /// Nodes of the network: after the preparation, up to the logits.
+    /// The nodes of the network: after the normalisation, up to the logits.
     network: Vec<&'a NodeProto>,
-    /// Activations that are held in 8 bits.
+    /// The activations that are quantised.
     affine: HashMap<&'a str, Affine>,
     builder: Builder,
-    /// Constants that the network uses in another form.
+    /// Constants of which the network uses the quantised form.
     replaced: HashSet<&'a str>,
 }
 
@@ -78,7 +79,8 @@ impl<'a> Quantiser<'a> {
         Ok(quantiser)
     }
 
-    /// Scale and zero point of everything that is held in 8 bits: what a node of the network takes, unless it is rounded later.
+    /// The scale and the zero point of every activation that is quantised: the inputs of all nodes of the network, except the input of
+    /// a ReLU.
     fn affine(&self, ranges: &Ranges) -> Result<HashMap<&'a str, Affine>, GraphError> {
         let maker: HashMap<&str, &NodeProto> = self
             .network
@@ -93,7 +95,7 @@ impl<'a> Quantiser<'a> {
                 if self.constants.contains_key(name) || is_fused || affine.contains_key(name) {
                     continue;
                 }
-                // What only moves values keeps their steps, so that runtimes need not compute anything.
+                // Operations that only move values keep the scale, so that runtimes compute nothing.
                 let moved = made.filter(|made| matches!(made.op_type(), "MaxPool" | "Flatten"));
                 let of = match (moved.and_then(|moved| affine.get(moved.input[0].as_str())), made) {
                     (Some(&affine), _) => affine,
@@ -111,17 +113,17 @@ impl<'a> Quantiser<'a> {
 
     fn graph(mut self) -> Result<GraphProto, GraphError> {
         for input in &self.graph.input {
-            self.hold(input.name());
+            self.quantise_activation(input.name());
         }
         let network: HashSet<&str> = self.network.iter().map(|node| node.name()).collect();
         for node in &self.graph.node {
             let mut node = node.clone();
             if network.contains(node.name()) {
-                self.take(&mut node)?;
+                self.quantise_inputs(&mut node)?;
             }
             let outputs = node.output.clone();
             self.builder.nodes.push(node);
-            outputs.iter().for_each(|output| self.hold(output));
+            outputs.iter().for_each(|output| self.quantise_activation(output));
         }
         let Self { graph, mut builder, replaced, .. } = self;
         let kept = graph.initializer.iter().filter(|constant| !replaced.contains(constant.name()));
@@ -129,24 +131,25 @@ impl<'a> Quantiser<'a> {
         Ok(GraphProto { node: builder.nodes, initializer: builder.constants, ..graph.clone() })
     }
 
-    /// Adds what holds an activation in 8 bits, where it is to be.
-    fn hold(&mut self, name: &str) {
+    /// Adds the nodes that quantise and dequantise an activation, if it is to be quantised.
+    fn quantise_activation(&mut self, name: &str) {
         let Some(&Affine { scale, zero_point }) = self.affine.get(name) else { return };
         let scale = self.builder.floats(format!("{name}.scale"), &[], &[scale]);
         let zero = self.builder.constant(format!("{name}.zero_point"), DataType::Uint8, &[], vec![zero_point]);
-        let held = self.builder.node("QuantizeLinear", &[name, &scale, &zero], format!("{name}.quantised"), Vec::new());
-        self.builder.node("DequantizeLinear", &[&held, &scale, &zero], dequantised(name), Vec::new());
+        let quantised =
+            self.builder.node("QuantizeLinear", &[name, &scale, &zero], format!("{name}.quantised"), Vec::new());
+        self.builder.node("DequantizeLinear", &[&quantised, &scale, &zero], dequantised(name), Vec::new());
     }
 
-    /// Lets a node take what is held in 8 bits.
-    fn take(&mut self, node: &mut NodeProto) -> Result<(), GraphError> {
+    /// Replaces the inputs of a node by their quantised forms.
+    fn quantise_inputs(&mut self, node: &mut NodeProto) -> Result<(), GraphError> {
         if matches!(node.op_type(), "Conv" | "Gemm") {
             let [input, weight, bias] = &node.input[..] else {
-                let reason = "it has not an input, a weight and a bias".to_owned();
+                let reason = "it does not have an input, a weight and a bias".to_owned();
                 return Err(GraphError::Node { node: node.name().to_owned(), reason });
             };
             let scale = self.affine.get(input.as_str()).map_or(1.0, |affine| affine.scale);
-            self.weigh(weight, bias, scale)?;
+            self.quantise_weights(weight, bias, scale)?;
         }
         for name in &mut node.input {
             if self.affine.contains_key(name.as_str()) {
@@ -156,8 +159,8 @@ impl<'a> Quantiser<'a> {
         Ok(())
     }
 
-    /// Adds a weight in int8 and its bias in int32, for inputs in steps of `input_scale`.
-    fn weigh(&mut self, weight: &str, bias: &str, input_scale: f32) -> Result<(), GraphError> {
+    /// Adds a weight in int8 and its bias in int32, for inputs with the scale `input_scale`.
+    fn quantise_weights(&mut self, weight: &str, bias: &str, input_scale: f32) -> Result<(), GraphError> {
         let [(weight_name, weight), (bias_name, bias)] = [self.constant(weight)?, self.constant(bias)?];
         let missing = |name: &str| GraphError::Constant { name: name.to_owned(), reason: "it is not float".to_owned() };
         let weights = weight.as_floats().ok_or_else(|| missing(weight_name))?;
@@ -167,7 +170,7 @@ impl<'a> Quantiser<'a> {
         let (mut scales, mut steps) = (Vec::with_capacity(outputs), Vec::with_capacity(weights.len()));
         for (row, &bias) in weights.chunks(each.max(1)).zip(biases) {
             let largest = row.iter().fold(0.0_f32, |largest, weight| largest.max(weight.abs()));
-            // Filters that are nearly 0 beside a bias that is not take wider steps, for the bias to fit.
+            // If the filter is much smaller than the bias, a larger scale keeps the bias within int32.
             let scale = (largest / WEIGHT_STEPS).max(bias.abs() / (input_scale * BIAS_STEPS)).max(f32::MIN_POSITIVE);
             let step = |weight: &f32| (weight / scale).round_ties_even().clamp(-WEIGHT_STEPS, WEIGHT_STEPS) as i8;
             steps.extend(row.iter().map(step).map(|step| step as u8));
@@ -188,18 +191,18 @@ impl<'a> Quantiser<'a> {
         Ok((name, Array::of(constant)?))
     }
 
-    /// Adds a constant in steps, and the node that makes the float constant `name` of it.
+    /// Adds a quantised constant, and the node that dequantises it to the float constant `name`.
     fn dequantise(&mut self, name: &str, kind: DataType, shape: &[usize], steps: Vec<u8>, scales: &[f32]) {
         let count = scales.len();
         let width = if kind == DataType::Int32 { 4 } else { 1 };
-        let held = self.builder.constant(format!("{name}.quantised"), kind, shape, steps);
+        let quantised = self.builder.constant(format!("{name}.quantised"), kind, shape, steps);
         let scale = self.builder.floats(format!("{name}.scale"), &[count], scales);
         let zero = self.builder.constant(format!("{name}.zero_point"), kind, &[count], vec![0; count * width]);
-        self.builder.node("DequantizeLinear", &[&held, &scale, &zero], name, vec![int("axis", 0)]);
+        self.builder.node("DequantizeLinear", &[&quantised, &scale, &zero], name, vec![int("axis", 0)]);
     }
 }
 
-/// The name of an activation that was held in 8 bits.
+/// The name of a dequantised activation.
 fn dequantised(name: &str) -> String {
     format!("{name}.dequantised")
 }
@@ -243,46 +246,49 @@ mod tests {
         Array::floats([2, 1, 2, 2], vec![-1.0, 0.5, 1.0, 0.25, 2.0, -2.0, 1.5, 0.75])
     }
 
-    fn in_int8() -> ModelProto {
+    fn quantised_model() -> ModelProto {
         let float = model();
-        let ranges = Ranges::seen(&Session::new(&float).unwrap(), &[images()]).unwrap();
+        let ranges = Ranges::observe(&Session::new(&float).unwrap(), &[images()]).unwrap();
         quantised(&float, &ranges).unwrap()
     }
 
     #[test]
-    fn everything_is_held_in_eight_bits_but_what_runtimes_compute_at_once() {
-        let graph = in_int8().graph.unwrap();
+    fn everything_is_quantised_except_what_runtimes_fuse() {
+        let graph = quantised_model().graph.unwrap();
         let maker = |name: &str| graph.node.iter().find(|node| node.output[0] == name).map(NodeProto::op_type);
         let inputs = |output: &str| &graph.node.iter().find(|node| node.output[0] == output).unwrap().input;
         for output in ["conv", LOGITS] {
             assert!(inputs(output).iter().all(|name| maker(name) == Some("DequantizeLinear")), "{output}");
         }
-        assert_eq!(maker(&inputs("active")[0]), Some("Conv"), "nothing between a convolution and its ReLU");
-        assert_eq!(inputs(PROBABILITIES), &[LOGITS.to_owned()], "logits stay in float");
+        assert_eq!(maker(&inputs("active")[0]), Some("Conv"), "the input of a ReLU is not quantised");
+        assert_eq!(inputs(PROBABILITIES), &[LOGITS.to_owned()], "logits stay in f32");
         let constant = |name: &str| graph.initializer.iter().find(|constant| constant.name() == name).unwrap();
         let kinds =
             ["conv.weight.quantised", "conv.bias.quantised", "active.zero_point"].map(|name| constant(name).data_type);
         assert_eq!(kinds, [DataType::Int8, DataType::Int32, DataType::Uint8].map(|kind| Some(kind.into())));
-        assert!(graph.initializer.iter().all(|constant| constant.name() != "conv.weight"), "nothing is there twice");
-        // A mean keeps neither range nor steps; what only changes the shape keeps both.
+        assert!(
+            graph.initializer.iter().all(|constant| constant.name() != "conv.weight"),
+            "the float weight is removed"
+        );
+        // An operation that only changes the shape keeps the scale.
         assert_eq!(constant("features.scale").raw_data, constant("pool.scale").raw_data);
     }
 
     #[test]
-    fn weights_and_biases_are_half_a_step_away_at_most() {
-        let mut seen = HashMap::new();
-        let model = in_int8();
-        let answers = Session::new(&model).unwrap().run_seen(images(), |name, array| {
-            seen.insert(name.to_owned(), array.clone());
+    fn quantisation_errors_are_small() {
+        let mut observed = HashMap::new();
+        let model = quantised_model();
+        let outputs = Session::new(&model).unwrap().run_observed(images(), |name, array| {
+            observed.insert(name.to_owned(), array.clone());
         });
         let float = Session::new(&super::tests::model()).unwrap().run(images()).unwrap();
-        for (ours, float) in answers.unwrap().iter().zip(&float) {
-            for (ours, float) in ours.as_floats().unwrap().iter().zip(float.as_floats().unwrap()) {
-                assert!((ours - float).abs() < 0.02, "{ours} {float}");
+        for (int8, float) in outputs.unwrap().iter().zip(&float) {
+            for (int8, float) in int8.as_floats().unwrap().iter().zip(float.as_floats().unwrap()) {
+                assert!((int8 - float).abs() < 0.02, "{int8} {float}");
             }
         }
-        // A filter of nearly nothing takes wider steps, for the bias beside it to fit into 32 bits.
-        let conv = seen["conv"].as_floats().unwrap();
+        // The scale of a nearly zero filter is increased, so that its bias fits into int32.
+        let conv = observed["conv"].as_floats().unwrap();
         assert!(conv[8..12].iter().all(|value| (value - BIASES[2]).abs() < 1e-6), "{conv:?}");
         let step = 2.0 * 2.0 / STEPS;
         for (place, &value) in images().as_floats().unwrap()[..4].iter().enumerate() {
@@ -292,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn a_range_holds_zero_exactly() {
+    fn zero_is_represented_exactly() {
         for range in [[-1.0, 3.0], [0.5, 2.0], [-3.0, -1.0], [0.0, 0.0]] {
             let Affine { scale, zero_point } = Affine::of(range);
             let zero = f32::from(zero_point) * scale;

@@ -1,15 +1,15 @@
-//! The messages of an ONNX file that a graph of visage has, as `prost` types.
+//! The protobuf messages of ONNX that visage reads and writes, as `prost` types.
 //!
 //! After `onnx/onnx.proto` of the `onnx` package 1.23.2 (<https://github.com/onnx/onnx>, SPDX-License-Identifier:
-//! Apache-2.0): the same names, tags and types, without the messages and fields that are not written here. Decoding
-//! passes over what is left out.
+//! Apache-2.0): the same names, tags and types, without the messages and fields that visage does not write. Decoding
+//! ignores them.
 
 use prost::Message;
 
 /// A whole file.
 #[derive(Clone, PartialEq, Message)]
 pub struct ModelProto {
-    /// Version of the format: 8 goes with operator set 17.
+    /// Version of the file format.
     #[prost(int64, optional, tag = "1")]
     pub ir_version: Option<i64>,
     /// The program that wrote the file.
@@ -18,27 +18,27 @@ pub struct ModelProto {
     /// Its version.
     #[prost(string, optional, tag = "3")]
     pub producer_version: Option<String>,
-    /// Whose names these are.
+    /// The namespace of the model.
     #[prost(string, optional, tag = "4")]
     pub domain: Option<String>,
     /// Version of the model.
     #[prost(int64, optional, tag = "5")]
     pub model_version: Option<i64>,
-    /// What the model is, in words.
+    /// A description of the model.
     #[prost(string, optional, tag = "6")]
     pub doc_string: Option<String>,
-    /// What is computed.
+    /// The graph.
     #[prost(message, optional, tag = "7")]
     pub graph: Option<GraphProto>,
-    /// The sets of operators it uses.
+    /// The operator sets that the graph uses.
     #[prost(message, repeated, tag = "8")]
     pub opset_import: Vec<OperatorSetIdProto>,
-    /// Text by key.
+    /// Metadata.
     #[prost(message, repeated, tag = "14")]
     pub metadata_props: Vec<StringStringEntryProto>,
 }
 
-/// A set of operators.
+/// An operator set.
 #[derive(Clone, PartialEq, Message)]
 pub struct OperatorSetIdProto {
     /// Empty for ONNX's own.
@@ -49,18 +49,18 @@ pub struct OperatorSetIdProto {
     pub version: Option<i64>,
 }
 
-/// A key and its text.
+/// An entry of the metadata.
 #[derive(Clone, PartialEq, Message)]
 pub struct StringStringEntryProto {
     /// The key.
     #[prost(string, optional, tag = "1")]
     pub key: Option<String>,
-    /// The text.
+    /// The value.
     #[prost(string, optional, tag = "2")]
     pub value: Option<String>,
 }
 
-/// Nodes in an order they can be computed in, and the constants they use.
+/// Nodes in topological order, and the constants that they use.
 #[derive(Clone, PartialEq, Message)]
 pub struct GraphProto {
     /// The nodes.
@@ -72,13 +72,13 @@ pub struct GraphProto {
     /// Constants by name.
     #[prost(message, repeated, tag = "5")]
     pub initializer: Vec<TensorProto>,
-    /// What it is, in words.
+    /// A description.
     #[prost(string, optional, tag = "10")]
     pub doc_string: Option<String>,
-    /// What a caller gives.
+    /// The inputs.
     #[prost(message, repeated, tag = "11")]
     pub input: Vec<ValueInfoProto>,
-    /// What a caller gets.
+    /// The outputs.
     #[prost(message, repeated, tag = "12")]
     pub output: Vec<ValueInfoProto>,
 }
@@ -86,24 +86,24 @@ pub struct GraphProto {
 /// One operation.
 #[derive(Clone, PartialEq, Message)]
 pub struct NodeProto {
-    /// Names of values; an empty one is an optional input left out.
+    /// Names of the inputs. An empty name is an optional input that is omitted.
     #[prost(string, repeated, tag = "1")]
     pub input: Vec<String>,
-    /// Names of the values it makes.
+    /// Names of the outputs.
     #[prost(string, repeated, tag = "2")]
     pub output: Vec<String>,
     /// Its own name.
     #[prost(string, optional, tag = "3")]
     pub name: Option<String>,
-    /// Which operator.
+    /// The name of the operator.
     #[prost(string, optional, tag = "4")]
     pub op_type: Option<String>,
-    /// What is fixed about it.
+    /// The attributes.
     #[prost(message, repeated, tag = "5")]
     pub attribute: Vec<AttributeProto>,
 }
 
-/// A fixed setting of a node.
+/// An attribute of a node.
 #[derive(Clone, PartialEq, Message)]
 pub struct AttributeProto {
     /// Its name.
@@ -118,12 +118,12 @@ pub struct AttributeProto {
     /// Integers.
     #[prost(int64, repeated, packed = "false", tag = "8")]
     pub ints: Vec<i64>,
-    /// Which of the fields is meant.
+    /// The type, which is the name of the field that holds the value.
     #[prost(enumeration = "AttributeType", optional, tag = "20")]
     pub r#type: Option<i32>,
 }
 
-/// Kinds of settings that nodes of visage have.
+/// Types of attributes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, prost::Enumeration)]
 #[repr(i32)]
 pub enum AttributeType {
@@ -183,15 +183,15 @@ pub struct ValueInfoProto {
     /// Its type.
     #[prost(message, optional, tag = "2")]
     pub r#type: Option<TypeProto>,
-    /// What it is, in words.
+    /// A description.
     #[prost(string, optional, tag = "3")]
     pub doc_string: Option<String>,
 }
 
-/// A type: of a tensor, always.
+/// A type. visage uses only tensors.
 #[derive(Clone, PartialEq, Message)]
 pub struct TypeProto {
-    /// The tensor's.
+    /// The tensor type.
     #[prost(message, optional, tag = "1")]
     pub tensor_type: Option<TensorType>,
 }
@@ -210,15 +210,15 @@ pub struct TensorType {
 /// A shape.
 #[derive(Clone, PartialEq, Message)]
 pub struct TensorShapeProto {
-    /// Outermost first.
+    /// The dimensions, outermost first.
     #[prost(message, repeated, tag = "1")]
     pub dim: Vec<Dimension>,
 }
 
-/// `TensorShapeProto.Dimension`: a length, or the name of one that is known when the graph runs.
+/// `TensorShapeProto.Dimension`: a fixed length, or the name of a variable one.
 #[derive(Clone, PartialEq, Message)]
 pub struct Dimension {
-    /// Which.
+    /// The length or its name.
     #[prost(oneof = "DimensionValue", tags = "1, 2")]
     pub value: Option<DimensionValue>,
 }

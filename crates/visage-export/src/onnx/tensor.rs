@@ -1,4 +1,4 @@
-//! Arrays that a graph computes with.
+//! The arrays of the interpreter.
 
 use super::schema::{DataType, TensorProto};
 use crate::error::GraphError;
@@ -6,9 +6,9 @@ use crate::error::GraphError;
 /// An array, row-major.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Array {
-    /// The length of each dimension, outermost first; empty for a single number.
+    /// The length of each dimension, outermost first. Empty for a scalar.
     pub shape: Vec<usize>,
-    /// As many as the product of `shape`.
+    /// The values. Their number is the product of `shape`.
     pub values: Values,
 }
 
@@ -49,7 +49,7 @@ impl Array {
         Self { shape: shape.into(), values: Values::Float(values) }
     }
 
-    /// The values, where they are floats.
+    /// The values, if they are floats.
     #[must_use]
     pub fn as_floats(&self) -> Option<&[f32]> {
         match &self.values {
@@ -58,17 +58,17 @@ impl Array {
         }
     }
 
-    /// Whether there are as many values as the shape says.
-    pub(super) fn is_sound(&self) -> bool {
+    /// Whether the number of values is that of the shape.
+    pub(super) fn is_consistent(&self) -> bool {
         product(&self.shape) == Some(self.values.len())
     }
 
-    /// A constant of a file.
+    /// The array of a constant in a file.
     pub(super) fn of(constant: &TensorProto) -> Result<Self, GraphError> {
         let bad = |reason: &str| GraphError::Constant { name: constant.name().to_owned(), reason: reason.to_owned() };
         let shape: Option<Vec<usize>> = constant.dims.iter().map(|&length| usize::try_from(length).ok()).collect();
         let shape = shape.ok_or_else(|| bad("a dimension is negative"))?;
-        let bytes = constant.raw_data.as_deref().ok_or_else(|| bad("its values are not in the file as raw bytes"))?;
+        let bytes = constant.raw_data.as_deref().ok_or_else(|| bad("its values are not stored as raw bytes"))?;
         let values = match DataType::try_from(constant.data_type.unwrap_or_default()) {
             Ok(DataType::Float) => Values::Float(numbers(bytes, f32::from_le_bytes)),
             Ok(DataType::Uint8) => Values::Uint8(bytes.to_vec()),
@@ -76,10 +76,10 @@ impl Array {
             Ok(DataType::Int32) => Values::Int32(numbers(bytes, i32::from_le_bytes)),
             Ok(DataType::Int64) => Values::Int64(numbers(bytes, i64::from_le_bytes)),
             Ok(DataType::Bool) => Values::Bool(bytes.iter().map(|&byte| byte != 0).collect()),
-            _ => return Err(bad("its element type is none that visage writes")),
+            _ => return Err(bad("its element type is not supported")),
         };
         let array = Self { shape, values };
-        if array.is_sound() { Ok(array) } else { Err(bad("it has not as many values as its shape says")) }
+        if array.is_consistent() { Ok(array) } else { Err(bad("its number of values is not that of its shape")) }
     }
 }
 
@@ -87,7 +87,7 @@ fn numbers<const SIZE: usize, T>(bytes: &[u8], decode: impl Fn([u8; SIZE]) -> T)
     bytes.as_chunks::<SIZE>().0.iter().map(|&chunk| decode(chunk)).collect()
 }
 
-/// How many values a shape has.
+/// The number of values of a shape. `None` on overflow.
 pub(super) fn product(shape: &[usize]) -> Option<usize> {
     shape.iter().try_fold(1_usize, |product, &length| product.checked_mul(length))
 }

@@ -1,4 +1,4 @@
-//! The fused steps on the CPU: kernels on packed filters, in memory that is reused from step to step.
+//! The executor of the CPU: kernels on packed filters, in planned memory.
 
 use std::mem;
 use std::ops::Range;
@@ -17,12 +17,12 @@ use crate::ops::Precision;
 use crate::plan::{Filters, Shape, Value};
 use crate::threads;
 
-/// A network as kernels and packed filters.
+/// A network as sections of kernels with packed filters.
 #[derive(Debug)]
 pub(super) struct CpuExecutor {
     preparation: Preparation,
     sections: Vec<PackedSection>,
-    /// Values of a normalised image.
+    /// Values of an image.
     image: usize,
 }
 
@@ -52,7 +52,7 @@ impl Executor for CpuExecutor {
                 let input = match (&map, parts) {
                     (Some(map), _) => Input::Values(map),
                     (None, [Prepared::Normalised(values)]) => Input::Values(values),
-                    (None, _) => Input::Made(&images),
+                    (None, _) => Input::Computed(&images),
                 };
                 map = Some(section.run(input, batch));
             }
@@ -62,29 +62,29 @@ impl Executor for CpuExecutor {
     }
 }
 
-/// What a section reads.
+/// The input of a section.
 #[derive(Clone, Copy)]
 enum Input<'a> {
-    /// All images' values.
+    /// The values of all images.
     Values(&'a [f32]),
-    /// Writes those of some images.
-    Made(&'a (dyn Fn(Range<usize>, &mut Vec<f32>) + Sync)),
+    /// A function that writes the values of some images.
+    Computed(&'a (dyn Fn(Range<usize>, &mut Vec<f32>) + Sync)),
 }
 
-/// A section ready to be computed.
+/// A section with packed weights.
 #[derive(Debug)]
 struct PackedSection {
     steps: Vec<PackedStep>,
     spread: Spread,
-    /// Values of an image that the section reads, and that it gives.
+    /// Values of an image in the section's input and in its output.
     lens: [usize; 2],
     /// Values of an image in each buffer.
     buffers: Vec<usize>,
-    /// The memory of earlier runs.
+    /// Memory of earlier runs, for reuse.
     arenas: Mutex<Vec<Arena>>,
 }
 
-/// The memory of a run.
+/// The memory of one run through a section.
 #[derive(Debug, Default)]
 struct Arena {
     images: Vec<f32>,
@@ -115,7 +115,7 @@ impl PackedSection {
         }
     }
 
-    /// The results of `batch` images.
+    /// The section's output for `batch` images.
     fn run(&self, input: Input<'_>, batch: usize) -> Vec<f32> {
         let [_, len] = self.lens;
         let mut output = vec![0.0; batch * len];
@@ -131,8 +131,8 @@ impl PackedSection {
         output
     }
 
-    /// How many images go through together on a thread of their own. `None` if all do and the threads share every operation, which is
-    /// so too where groups would leave threads idle for more than a quarter of the time.
+    /// The number of images in a group, which runs on one thread. `None` if the whole batch runs at once: also if groups would leave
+    /// threads idle for more than a quarter of the time.
     fn group(&self, batch: usize) -> Option<usize> {
         let Spread::Groups(most) = self.spread else { return None };
         let threads = rayon::current_num_threads();
@@ -147,8 +147,8 @@ impl PackedSection {
         let batch = images.len();
         let input = match input {
             Input::Values(values) => &values[images.start * self.lens[0]..images.end * self.lens[0]],
-            Input::Made(make) => {
-                make(images, &mut arena.images);
+            Input::Computed(compute) => {
+                compute(images, &mut arena.images);
                 &arena.images
             }
         };
@@ -163,7 +163,7 @@ impl PackedSection {
     }
 }
 
-/// A value that a step reads or gives.
+/// A value that a step reads or writes.
 #[derive(Clone, Copy, Debug)]
 struct Operand {
     place: Place,
@@ -182,7 +182,7 @@ struct PackedStep {
 impl PackedStep {
     fn run(&self, batch: usize, input: &[f32], buffers: &mut [Vec<f32>], output: &mut [f32]) {
         let Operand { place, len } = self.result;
-        // Taken out of the others, so that it can be written while they are read.
+        // Taken out of the buffers, so that it can be written while they are read.
         let mut own = match place {
             Place::Buffer(buffer) => mem::take(&mut buffers[buffer]),
             Place::Input | Place::Output => Vec::new(),
@@ -190,11 +190,11 @@ impl PackedStep {
         let result = if place == Place::Output { output } else { &mut own[..batch * len] };
         let read = |operand: Operand| match operand.place {
             Place::Input => &input[..batch * operand.len],
-            // Nothing reads a section's output but what follows the section.
+            // No step of the section reads its output.
             Place::Output => &[],
             Place::Buffer(buffer) => &buffers[buffer][..batch * operand.len],
         };
-        // What is changed in place was taken out as the result.
+        // `None` if the kernel works in place: then the input was taken out as the result.
         let input = (self.input.place != place).then(|| read(self.input));
         self.kernel.run(batch, input, self.other.map(read), result);
         if let Place::Buffer(buffer) = place {
@@ -203,7 +203,7 @@ impl PackedStep {
     }
 }
 
-/// A kernel and its weights. Shapes are those of one image.
+/// A kernel with its weights. Shapes are those of one image.
 #[derive(Debug)]
 enum Kernel {
     Conv { shape: ConvShape, filters: Vec<f32>, bias: Vec<f32>, activation: Activation },
@@ -211,9 +211,9 @@ enum Kernel {
     ExpandedDepthwiseConv { expand: Box<Kernel>, depthwise: Box<Kernel> },
     SqueezeExcite { positions: usize, layers: Layers },
     Elementwise { channels: usize, activation: Activation },
-    Gate { positions: usize, channels: usize },
+    Gate(MapShape),
     MaxPool(DepthwiseShape),
-    GlobalAveragePool { positions: usize, channels: usize },
+    GlobalAveragePool(MapShape),
 }
 
 /// The two linear layers of a squeeze and excitation.
@@ -228,9 +228,10 @@ struct Layers {
 }
 
 impl Kernel {
-    /// Packs the filters of an operation on maps of the shape `input`.
+    /// The kernel of an operation on maps of the shape `input`.
     fn new(operation: Operation, input: Shape, output: Shape, precision: Precision) -> Self {
         let [height, width, channels] = input;
+        let map = MapShape { batch: 1, pixels: height * width, channels };
         match operation {
             Operation::Conv { filters, activation, .. } => Self::conv(input, filters, activation, precision),
             Operation::DepthwiseConv { filters, activation } => Self::depthwise(input, filters, activation, precision),
@@ -254,11 +255,11 @@ impl Kernel {
                 Self::SqueezeExcite { positions: height * width, layers }
             }
             Operation::Elementwise { activation, .. } => Self::Elementwise { channels, activation },
-            Operation::Gate { .. } => Self::Gate { positions: height * width, channels },
+            Operation::Gate { .. } => Self::Gate(map),
             Operation::MaxPool(window) => {
                 Self::MaxPool(DepthwiseShape { batch: 1, in_height: height, in_width: width, channels, window })
             }
-            Operation::GlobalAveragePool => Self::GlobalAveragePool { positions: height * width, channels },
+            Operation::GlobalAveragePool => Self::GlobalAveragePool(map),
         }
     }
 
@@ -282,7 +283,7 @@ impl Kernel {
         Self::DepthwiseConv { shape, filters: weights, bias, activation }
     }
 
-    /// Computes `batch` images. `input` is `None` where the kernel works in place on `result`.
+    /// Computes `batch` images. Without `input`, the kernel works in place on `result`.
     fn run(&self, batch: usize, input: Option<&[f32]>, other: Option<&[f32]>, result: &mut [f32]) {
         let (Some(input), kernel) = (input, self) else { return self.run_in_place(batch, result) };
         match kernel {
@@ -300,7 +301,7 @@ impl Kernel {
                     Self::DepthwiseConv { shape, filters: weight, bias: shift, activation: last },
                 ) = (&**expand, &**depthwise)
                 else {
-                    unreachable!("a convolution and a depthwise one")
+                    unreachable!("`Kernel::new` makes a dense and a depthwise convolution")
                 };
                 let (in_channels, activation) = (dense.in_channels, *activation);
                 let expansion = Expansion { in_channels, filters, bias, activation };
@@ -317,32 +318,25 @@ impl Kernel {
                     NormOperands { input, scale: &ones, shift: &zeros, residual: other, activation: *activation };
                 kernels::scale_shift(operands, result);
             }
-            Self::Gate { positions, channels } => {
+            Self::Gate(shape) => {
                 let gate: Vec<f32> =
                     other.unwrap_or_default().iter().map(|&value| visage_judge::sigmoid(value)).collect();
-                kernels::channel_gate(
-                    MapShape { batch, pixels: *positions, channels: *channels },
-                    input,
-                    &gate,
-                    result,
-                );
+                kernels::channel_gate(MapShape { batch, ..*shape }, input, &gate, result);
             }
             Self::MaxPool(shape) => {
                 let mut winners = vec![0; result.len()];
                 kernels::max_pool2d(DepthwiseShape { batch, ..*shape }, input, result, &mut winners);
             }
-            Self::GlobalAveragePool { positions, channels } => {
-                kernels::global_average_pool(
-                    MapShape { batch, pixels: *positions, channels: *channels },
-                    input,
-                    result,
-                );
+            Self::GlobalAveragePool(shape) => {
+                kernels::global_average_pool(MapShape { batch, ..*shape }, input, result);
             }
         }
     }
 
     fn run_in_place(&self, batch: usize, values: &mut [f32]) {
-        let Self::SqueezeExcite { positions, layers } = self else { unreachable!("memory is planned so") };
+        let Self::SqueezeExcite { positions, layers } = self else {
+            unreachable!("the memory plan lets only squeeze and excitation work in place")
+        };
         kernels::squeeze_excite(batch, *positions, layers.excitation(), values);
     }
 }

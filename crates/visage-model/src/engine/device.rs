@@ -1,4 +1,4 @@
-//! The fused steps by Burn's operations, on a graphics card.
+//! The executor of GPUs: Burn's operations on weights in the device's memory.
 
 use burn::tensor::{Device, Tensor, TensorData, activation};
 use visage_data::Preparation;
@@ -10,7 +10,7 @@ use crate::input::image_tensor;
 use crate::ops::{Precision, composed, float32};
 use crate::plan::{Filters, Shape, Value};
 
-/// A network as operations on tensors of a device.
+/// A network as operations on the tensors of a device.
 #[derive(Debug)]
 pub(super) struct DeviceExecutor {
     preparation: Preparation,
@@ -22,16 +22,16 @@ pub(super) struct DeviceExecutor {
 struct DeviceStep {
     input: Value,
     operation: DeviceOperation,
-    /// Steps whose results nothing reads from here on.
+    /// Steps whose results no later step reads.
     freed: Vec<usize>,
 }
 
 #[allow(clippy::large_enum_variant, reason = "a network has some dozens")]
 #[derive(Debug)]
 enum DeviceOperation {
-    Conv { filters: Tensor<4>, then: Then, residual: Option<Value> },
-    DepthwiseConv { filters: Tensor<3>, then: Then },
-    ExpandedDepthwiseConv { expand: (Tensor<4>, Then), depthwise: (Tensor<3>, Then) },
+    Conv { filters: Tensor<4>, epilogue: Epilogue, residual: Option<Value> },
+    DepthwiseConv { filters: Tensor<3>, epilogue: Epilogue },
+    ExpandedDepthwiseConv { expand: (Tensor<4>, Epilogue), depthwise: (Tensor<3>, Epilogue) },
     SqueezeExcite { reduce: Tensor<2>, reduce_bias: Tensor<1>, expand: Tensor<2>, expand_bias: Tensor<1> },
     Elementwise { residual: Option<Value>, activation: Activation },
     Gate { gate: Value },
@@ -39,11 +39,11 @@ enum DeviceOperation {
     GlobalAveragePool,
 }
 
-/// What a convolution slides by and what follows it.
+/// The window of a convolution, and its bias and activation.
 #[derive(Debug)]
-struct Then {
+struct Epilogue {
     window: Window,
-    /// In f32.
+    /// In f32, `[out_channels]`.
     bias: Tensor<1>,
     activation: Activation,
 }
@@ -71,14 +71,14 @@ impl DeviceExecutor {
         Self { preparation, steps: steps.collect(), device: device.clone() }
     }
 
-    /// The normalised images. Of one part of bytes the card is sent the bytes and normalises them itself.
+    /// The normalised images. The device normalises a single part of bytes itself.
     fn images(&self, parts: &[Prepared<'_>]) -> Tensor<4> {
         let size = self.preparation.output_size();
         let len = parts.iter().map(Prepared::len).sum();
-        let images = len / (size.pixels() * 3);
         if let [Prepared::Pixels(pixels)] = parts {
-            return image_tensor(&self.preparation, pixels, images, &self.device);
+            return image_tensor(&self.preparation, pixels, &self.device);
         }
+        let images = len / (size.pixels() * 3);
         let mut values = vec![0.0; len];
         normalise(&self.preparation, parts, 0, &mut values);
         Tensor::from_data(TensorData::new(values, [images, size.height, size.width, 3]), &self.device)
@@ -103,7 +103,7 @@ impl Executor for DeviceExecutor {
     }
 }
 
-/// Sends weights to a device.
+/// Converts operations to a device's tensors.
 struct Upload<'a> {
     device: &'a Device,
     precision: Precision,
@@ -114,35 +114,35 @@ impl Upload<'_> {
         Tensor::from_data(TensorData::new(values, shape), self.device)
     }
 
-    fn conv(&self, filters: Filters, activation: Activation, channels: usize) -> (Tensor<4>, Then) {
+    fn conv(&self, filters: Filters, activation: Activation, channels: usize) -> (Tensor<4>, Epilogue) {
         let [height, width] = filters.window.kernel;
         let shape = [filters.bias.len(), height, width, channels];
         let weights = self.tensor(filters.weights, shape).cast(self.precision.dtype());
-        (weights, self.then(filters.bias, filters.window, activation))
+        (weights, self.epilogue(filters.bias, filters.window, activation))
     }
 
-    fn depthwise(&self, filters: Filters, activation: Activation) -> (Tensor<3>, Then) {
+    fn depthwise(&self, filters: Filters, activation: Activation) -> (Tensor<3>, Epilogue) {
         let [height, width] = filters.window.kernel;
         let shape = [height, width, filters.bias.len()];
         let weights = self.tensor(filters.weights, shape).cast(self.precision.dtype());
-        (weights, self.then(filters.bias, filters.window, activation))
+        (weights, self.epilogue(filters.bias, filters.window, activation))
     }
 
-    fn then(&self, bias: Vec<f32>, window: Window, activation: Activation) -> Then {
+    fn epilogue(&self, bias: Vec<f32>, window: Window, activation: Activation) -> Epilogue {
         let channels = bias.len();
-        Then { window, bias: self.tensor(bias, [channels]), activation }
+        Epilogue { window, bias: self.tensor(bias, [channels]), activation }
     }
 
-    /// An operation on a map of so many channels.
+    /// An operation whose input has this number of channels.
     fn operation(&self, operation: Operation, channels: usize) -> DeviceOperation {
         match operation {
             Operation::Conv { filters, residual, activation } => {
-                let (filters, then) = self.conv(filters, activation, channels);
-                DeviceOperation::Conv { filters, then, residual }
+                let (filters, epilogue) = self.conv(filters, activation, channels);
+                DeviceOperation::Conv { filters, epilogue, residual }
             }
             Operation::DepthwiseConv { filters, activation } => {
-                let (filters, then) = self.depthwise(filters, activation);
-                DeviceOperation::DepthwiseConv { filters, then }
+                let (filters, epilogue) = self.depthwise(filters, activation);
+                DeviceOperation::DepthwiseConv { filters, epilogue }
             }
             Operation::ExpandedDepthwiseConv { expand, depthwise } => DeviceOperation::ExpandedDepthwiseConv {
                 expand: self.conv(expand.0, expand.1, channels),
@@ -168,10 +168,10 @@ impl Upload<'_> {
 impl DeviceOperation {
     fn run(&self, input: Tensor<4>, value: impl Fn(Value) -> Tensor<4>) -> Tensor<4> {
         match self {
-            Self::Conv { filters, then, residual } => conv(input, filters, then, residual.map(value)),
-            Self::DepthwiseConv { filters, then } => depthwise(input, filters, then),
-            Self::ExpandedDepthwiseConv { expand, depthwise: (filters, then) } => {
-                depthwise(conv(input, &expand.0, &expand.1, None), filters, then)
+            Self::Conv { filters, epilogue, residual } => conv(input, filters, epilogue, residual.map(value)),
+            Self::DepthwiseConv { filters, epilogue } => depthwise(input, filters, epilogue),
+            Self::ExpandedDepthwiseConv { expand, depthwise: (filters, epilogue) } => {
+                depthwise(conv(input, &expand.0, &expand.1, None), filters, epilogue)
             }
             Self::SqueezeExcite { reduce, reduce_bias, expand, expand_bias } => composed::squeeze_excite(
                 input,
@@ -196,16 +196,17 @@ impl DeviceOperation {
     }
 }
 
-/// `activation(conv(input) + bias + residual)` in the type of the filters, with sums in f32.
-fn conv(input: Tensor<4>, filters: &Tensor<4>, then: &Then, residual: Option<Tensor<4>>) -> Tensor<4> {
+/// `activation(conv(input) + bias + residual)`. The convolution and the result have the filters' type, the sums f32.
+fn conv(input: Tensor<4>, filters: &Tensor<4>, epilogue: &Epilogue, residual: Option<Tensor<4>>) -> Tensor<4> {
     let dtype = filters.dtype();
-    let output = composed::conv2d(input.cast(dtype), filters.clone(), then.window);
-    let biased = float32(output) + then.bias.clone().unsqueeze();
-    composed::add_and_activate(biased, residual, then.activation).cast(dtype)
+    let output = composed::conv2d(input.cast(dtype), filters.clone(), epilogue.window);
+    let biased = float32(output) + epilogue.bias.clone().unsqueeze();
+    composed::add_and_activate(biased, residual, epilogue.activation).cast(dtype)
 }
 
-fn depthwise(input: Tensor<4>, filters: &Tensor<3>, then: &Then) -> Tensor<4> {
+fn depthwise(input: Tensor<4>, filters: &Tensor<3>, epilogue: &Epilogue) -> Tensor<4> {
     let dtype = filters.dtype();
-    let output = composed::depthwise_conv2d(input.cast(dtype), filters.clone(), then.window);
-    composed::add_and_activate(float32(output) + then.bias.clone().unsqueeze(), None, then.activation).cast(dtype)
+    let output = composed::depthwise_conv2d(input.cast(dtype), filters.clone(), epilogue.window);
+    composed::add_and_activate(float32(output) + epilogue.bias.clone().unsqueeze(), None, epilogue.activation)
+        .cast(dtype)
 }

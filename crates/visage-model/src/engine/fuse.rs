@@ -1,21 +1,21 @@
-//! Operations of a plan that one kernel computes together, found by their pattern.
+//! Operator fusion: pattern matching for the operations of a plan that one kernel computes together.
 //!
 //! | in the plan | fused |
 //! | --- | --- |
 //! | convolution or linear layer, `Add`, `Activation` | [`Operation::Conv`] |
 //! | depthwise convolution, `Activation` | [`Operation::DepthwiseConv`] |
-//! | the first without `Add` and of one pixel, then the second | [`Operation::ExpandedDepthwiseConv`] |
-//! | mean, convolution, SiLU, convolution, `Gate` of what the mean was of | [`Operation::SqueezeExcite`] |
+//! | 1x1 convolution, `Activation`, then the above | [`Operation::ExpandedDepthwiseConv`] |
+//! | mean, 1x1 convolution, SiLU, 1x1 convolution, `Gate` of the mean's input | [`Operation::SqueezeExcite`] |
 //!
-//! Only what a single operation reads is fused with it. A fused operation stands where its last part stood, so that everything it
-//! reads has been computed.
+//! A result is fused only into its single reader. A fused step takes the place of its last operation, so that its inputs have been
+//! computed.
 
 use visage_kernels::{Activation, Window};
 
 use crate::ops::POINT;
 use crate::plan::{self, Filters, Plan, Shape, Value};
 
-/// A fused operation.
+/// A fused step.
 #[derive(Clone, Debug)]
 pub(super) struct Step {
     pub(super) input: Value,
@@ -23,7 +23,7 @@ pub(super) struct Step {
     pub(super) shape: Shape,
 }
 
-/// What a fused step computes; filters are laid out as in the plan.
+/// What a fused step computes. Filters have the layout of the plan.
 #[derive(Clone, Debug)]
 pub(super) enum Operation {
     /// `activation(convolution + residual)`
@@ -34,18 +34,18 @@ pub(super) enum Operation {
     ExpandedDepthwiseConv { expand: (Filters, Activation), depthwise: (Filters, Activation) },
     /// `input * sigmoid(expand(silu(reduce(mean of input))))` (Hu et al., 2018)
     SqueezeExcite { reduce: Filters, expand: Filters },
-    /// `activation(input + residual)`, where no convolution precedes it.
+    /// `activation(input + residual)` that follows no convolution.
     Elementwise { residual: Option<Value>, activation: Activation },
-    /// `input * sigmoid(gate)`, where it is no squeeze and excitation.
+    /// `input * sigmoid(gate)` that is not part of squeeze and excitation.
     Gate { gate: Value },
-    /// The largest value of each window.
+    /// The maximum of each window.
     MaxPool(Window),
     /// The mean over height and width.
     GlobalAveragePool,
 }
 
 impl Operation {
-    /// The second input of operations that have one.
+    /// The second input, if the operation has one.
     pub(super) fn other_input(&self) -> Option<Value> {
         match self {
             Operation::Conv { residual, .. } | Operation::Elementwise { residual, .. } => *residual,
@@ -63,7 +63,7 @@ impl Operation {
     }
 }
 
-/// The steps of `plan`, fused, in an order in which they can be computed. The last gives the logits.
+/// The fused steps of `plan`, in topological order. The last computes the logits.
 pub(super) fn fuse(plan: Plan) -> Vec<Step> {
     let mut readers = vec![0; plan.steps.len()];
     for step in &plan.steps {
@@ -81,11 +81,11 @@ pub(super) fn fuse(plan: Plan) -> Vec<Step> {
 }
 
 struct Fusion {
-    /// How many steps of the plan read each of its values.
+    /// The number of steps of the plan that read each step's result.
     readers: Vec<usize>,
-    /// For each step of the plan so far, the fused value that stands for its result.
+    /// For each step of the plan so far, the fused value that contains its result.
     made_by: Vec<Value>,
-    /// Taken out where a later one includes them.
+    /// `None` where a later step includes it.
     steps: Vec<Option<Step>>,
 }
 
@@ -108,7 +108,7 @@ impl Fusion {
         self.made_by.push(fused);
     }
 
-    /// The fused value that stands for a value of the plan.
+    /// The fused value that contains a value of the plan.
     fn fused(&self, value: Value) -> Value {
         match value {
             Value::Images => Value::Images,
@@ -116,7 +116,7 @@ impl Fusion {
         }
     }
 
-    /// The fused step that makes a value of the plan, if no more than one step reads the value.
+    /// The fused step that computes a value of the plan, if only one step reads the value.
     fn sole(&self, value: Value) -> Option<(usize, &Step)> {
         let Value::Of(index) = value else { return None };
         let Value::Of(fused) = self.made_by[index] else { return None };
@@ -194,13 +194,12 @@ impl Fusion {
         self.push(from, Operation::SqueezeExcite { reduce, expand }, shape)
     }
 
-    /// The mean and the two convolutions of a squeeze and excitation of the fused value `of`, whose result is `gate`.
+    /// The mean and the two convolutions that compute `gate` from the fused value `of`, if they are a squeeze and excitation.
     fn excitation(&self, of: Value, gate: Value) -> Option<[usize; 3]> {
         let layer = |step: &Step, with: Activation| {
             matches!(&step.operation, Operation::Conv { filters, residual: None, activation }
                 if filters.window == POINT && *activation == with)
         };
-        // The two before the last were fused from values that a single step reads, or their activations would not be theirs.
         let (expand, second) = self.sole(gate).filter(|(_, step)| layer(step, Activation::Identity))?;
         let (reduce, first) = self.sole_fused(second.input).filter(|(_, step)| layer(step, Activation::Silu))?;
         let (pool, mean) = self.sole_fused(first.input)?;
@@ -208,13 +207,13 @@ impl Fusion {
         is_mean_of_input.then_some([pool, reduce, expand])
     }
 
-    /// The step that makes a fused value, if no more than one step of the plan reads what it stands for last.
+    /// The step that computes a fused value, if only one step of the plan reads its last operation.
     fn sole_fused(&self, value: Value) -> Option<(usize, &Step)> {
         let last = self.made_by.iter().rposition(|&made| made == value)?;
         self.sole(Value::Of(last))
     }
 
-    /// The steps that are left, numbered anew.
+    /// The remaining steps, renumbered.
     fn finish(self) -> Vec<Step> {
         let mut numbers = vec![usize::MAX; self.steps.len()];
         for (number, index) in (0..self.steps.len()).filter(|&index| self.steps[index].is_some()).enumerate() {

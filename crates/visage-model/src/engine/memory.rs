@@ -1,30 +1,31 @@
-//! Which memory each result lies in: buffers that later results take over once nothing reads the earlier ones any more.
+//! Memory planning: which buffer holds which result. A buffer is reused after the last step that reads it.
 
 use super::fuse::{Operation, Step};
 use crate::plan::Value;
 
-/// Where a value lies.
+/// The memory of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
-    /// In the section's input.
+    /// The section's input.
     Input,
-    /// In the buffer of this number.
+    /// The buffer with this index.
     Buffer(usize),
-    /// In the section's output.
+    /// The section's output.
     Output,
 }
 
-/// The memory of a list of steps.
+/// The memory plan of a section.
 #[derive(Debug)]
 pub(super) struct Memory {
-    /// Where each step's result lies. That of the last is the output.
+    /// The place of each step's result. The last step writes the output.
     pub(super) results: Vec<Place>,
-    /// Values that an image takes in each buffer.
+    /// The size of each buffer, in values of one image.
     pub(super) buffers: Vec<usize>,
 }
 
 impl Memory {
-    /// Gives every result the free buffer that fits it best. A buffer is free once no later step reads what lies in it.
+    /// Assigns the free buffer that fits best to each result. A buffer is free after the last step that reads it. Squeeze and
+    /// excitation works in place if it is the last to read its input.
     pub(super) fn plan(steps: &[Step]) -> Self {
         let mut memory = Self { results: Vec::with_capacity(steps.len()), buffers: Vec::new() };
         let mut free = Vec::new();
@@ -50,7 +51,7 @@ impl Memory {
         memory
     }
 
-    /// Where a value lies.
+    /// The place of a value.
     pub(super) fn place(&self, value: Value) -> Place {
         match value {
             Value::Images => Place::Input,
@@ -58,7 +59,7 @@ impl Memory {
         }
     }
 
-    /// The smallest free buffer of `len` values, or the largest, made larger, or a new one.
+    /// The smallest free buffer of at least `len` values, or the largest free one, enlarged, or a new one.
     fn buffer(&mut self, free: &mut Vec<usize>, len: usize) -> usize {
         let best = free.iter().enumerate().min_by_key(|&(_, &buffer)| {
             let size = self.buffers[buffer];
@@ -78,7 +79,7 @@ impl Memory {
     }
 }
 
-/// For each step the steps whose results it is the last to read.
+/// For each step, the steps whose results no later step reads.
 pub(super) fn freed_after(steps: &[Step]) -> Vec<Vec<usize>> {
     let mut last_readers = vec![None; steps.len()];
     for (index, step) in steps.iter().enumerate() {
@@ -95,4 +96,78 @@ pub(super) fn freed_after(steps: &[Step]) -> Vec<Vec<usize>> {
         }
     }
     freed
+}
+
+#[cfg(test)]
+mod tests {
+    use visage_kernels::Activation;
+
+    use super::*;
+    use crate::ops::POINT;
+    use crate::plan::Filters;
+
+    fn filters() -> Filters {
+        Filters { weights: Vec::new(), bias: Vec::new(), window: POINT }
+    }
+
+    fn step(input: usize, operation: Operation, len: usize) -> Step {
+        Step { input: Value::Of(input), operation, shape: [1, 1, len] }
+    }
+
+    fn add(residual: usize) -> Operation {
+        Operation::Elementwise { residual: Some(Value::Of(residual)), activation: Activation::Identity }
+    }
+
+    fn squeeze_excite() -> Operation {
+        Operation::SqueezeExcite { reduce: filters(), expand: filters() }
+    }
+
+    /// Shortcuts over several steps, maps of different sizes, and squeeze and excitation in place (6) and not (2).
+    fn steps() -> Vec<Step> {
+        let first = Step { input: Value::Images, operation: Operation::GlobalAveragePool, shape: [1, 1, 8] };
+        vec![
+            first,
+            step(0, Operation::GlobalAveragePool, 4),
+            step(1, squeeze_excite(), 4),
+            step(2, add(1), 4),
+            step(3, Operation::GlobalAveragePool, 16),
+            step(4, add(0), 16),
+            step(5, squeeze_excite(), 16),
+            step(6, Operation::GlobalAveragePool, 2),
+            step(7, add(6), 2),
+        ]
+    }
+
+    fn reads(step: &Step) -> impl Iterator<Item = usize> {
+        [Some(step.input), step.operation.other_input()].into_iter().flatten().filter_map(|value| match value {
+            Value::Of(index) => Some(index),
+            Value::Images => None,
+        })
+    }
+
+    #[test]
+    fn no_result_overwrites_a_live_one() {
+        let steps = steps();
+        let memory = Memory::plan(&steps);
+        assert_eq!(memory.results.last(), Some(&Place::Output));
+        for (index, step) in steps.iter().enumerate() {
+            let Place::Buffer(buffer) = memory.results[index] else { continue };
+            assert!(memory.buffers[buffer] >= step.shape.iter().product());
+            let in_place = matches!(step.operation, Operation::SqueezeExcite { .. });
+            for earlier in (0..index).filter(|&earlier| memory.results[earlier] == memory.results[index]) {
+                let last_reader =
+                    (0..steps.len()).rev().find(|&later| reads(&steps[later]).any(|read| read == earlier));
+                let last_reader = last_reader.expect("every result is read");
+                assert!(last_reader < index || (in_place && last_reader == index), "{index} overwrites {earlier}");
+            }
+        }
+    }
+
+    #[test]
+    fn buffers_are_reused() {
+        let memory = Memory::plan(&steps());
+        assert_eq!(memory.results[6], memory.results[5], "squeeze and excitation works in place on its last reading");
+        assert_ne!(memory.results[2], memory.results[1], "its input is read later");
+        assert!(memory.buffers.len() < steps().len() - 1, "{memory:?}");
+    }
 }

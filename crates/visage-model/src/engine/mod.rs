@@ -1,12 +1,23 @@
-//! A plan compiled for a device and a precision: the one way to answer images without gradients.
+//! Inference engines: a plan compiled for a device and a precision. All inference without gradients uses them.
 //!
 //! ```text
 //! Network --plan--> Plan --fuse--> fused steps --+--> CpuExecutor     kernels on packed filters, in f32
-//!                                                +--> DeviceExecutor  Burn's operations on a graphics card
+//!                                                +--> DeviceExecutor  Burn's operations on a GPU
 //! ```
 //!
-//! An [`Engine`] owns its weights in the layout that its device reads fastest; the network may be dropped. A new precision or
-//! device is a new [`Executor`].
+//! An [`Engine`] owns its weights in the layout that is fastest on its device, so that the network can be dropped.
+//!
+//! # Adding an engine
+//!
+//! An engine for another precision, such as bf16 or int8 kernels on the CPU, is an [`Executor`] in a file of its own and a branch in
+//! [`Engine::compile`]. These parts do not depend on the type of the values and are shared:
+//!
+//! - `fuse.rs` joins the operations that one kernel computes. Its steps hold the weights in f32. The executor rounds or quantises
+//!   them when it packs them.
+//! - `schedule.rs` divides the steps into sections and says how the images of a batch are spread over threads.
+//! - `memory.rs` assigns a buffer to every result. Sizes are numbers of values.
+//!
+//! An engine in int8 also needs the range of every activation, which the ONNX exporter determines on sample images.
 
 mod cpu;
 mod device;
@@ -22,20 +33,20 @@ use burn::tensor::{Device, Tensor};
 use visage_data::Preparation;
 
 use crate::network::Network;
-use crate::ops::{Precision, has_kernels};
+use crate::ops::{self, Precision, has_kernels};
 use crate::plan::Plan;
 
-/// Images of a preparation's size, one after the other, in one of the two forms in which they can be given.
+/// Images of the size of a preparation, one after another, before or after normalisation.
 #[derive(Clone, Copy, Debug)]
 pub enum Prepared<'a> {
-    /// RGB bytes, as [`Preparation::pixels`] gives them.
+    /// RGB bytes from [`Preparation::pixels`].
     Pixels(&'a [u8]),
-    /// What [`Preparation::normalise`] makes of them, in the same order.
+    /// Values from [`Preparation::normalise`], in the same order.
     Normalised(&'a [f32]),
 }
 
 impl Prepared<'_> {
-    /// How many numbers they are.
+    /// The number of values, three for each pixel.
     fn len(&self) -> usize {
         match self {
             Self::Pixels(pixels) => pixels.len(),
@@ -51,13 +62,13 @@ pub struct Engine {
     executor: Arc<dyn Executor>,
 }
 
-/// Computes the fused steps of a plan.
+/// Computes the fused steps of a plan on one device in one precision.
 trait Executor: std::fmt::Debug + Send + Sync {
-    /// Begins to compute the logits of all images of `parts`, which are of the size of the preparation.
+    /// Starts to compute the logits of all images of `parts`. They have the size of the preparation.
     fn start(&self, parts: &[Prepared<'_>]) -> Pending;
 }
 
-/// Logits that may still be being computed.
+/// Logits that a GPU may still be computing.
 #[derive(Debug)]
 pub struct Pending(State);
 
@@ -73,7 +84,7 @@ impl Pending {
     pub fn read(self) -> Vec<f32> {
         match self.0 {
             State::Ready(logits) => logits,
-            State::OnDevice(logits) => crate::state::float_values(logits.into_data()),
+            State::OnDevice(logits) => ops::values(*logits),
         }
     }
 }
@@ -81,16 +92,16 @@ impl Pending {
 impl Engine {
     /// Compiles `network` for images of `preparation`.
     ///
-    /// On a graphics card convolutions are computed in `precision`, which it must have
-    /// ([`check_precision`](crate::device::check_precision)), and everything else in f32. On the CPU the arithmetic is f32 and
-    /// only the filters are rounded to `precision`.
+    /// A GPU computes convolutions in `precision`, which it must support
+    /// ([`check_precision`](crate::device::check_precision)), and everything else in f32. The CPU computes in f32, with filters
+    /// rounded to `precision`.
     #[must_use]
     pub fn new(network: &Network, preparation: &Preparation, device: &Device, precision: Precision) -> Self {
         let size = preparation.output_size();
         Self::compile(network.plan([size.height, size.width]), preparation, device, precision)
     }
 
-    /// Compiles a plan for images of the size of `preparation`; otherwise as [`new`](Self::new).
+    /// Compiles a plan for images of the size of `preparation`: see [`new`](Self::new).
     #[must_use]
     pub fn compile(plan: Plan, preparation: &Preparation, device: &Device, precision: Precision) -> Self {
         let (images, steps) = (plan.images, fuse::fuse(plan));
@@ -110,14 +121,14 @@ impl Engine {
         values
     }
 
-    /// How images are prepared for the engine.
+    /// The preparation of the engine's images.
     #[must_use]
     pub fn preparation(&self) -> &Preparation {
         &self.preparation
     }
 
-    /// The logits of all images of `parts`, in their order: `[images, outputs]`, row-major. They do not depend on how images are
-    /// batched, nor on the number of threads.
+    /// The logits of all images of `parts`, in their order: `[images, outputs]`, row-major. On the CPU their bits depend neither on
+    /// the other images nor on the number of threads.
     ///
     /// # Panics
     ///
@@ -127,7 +138,7 @@ impl Engine {
         self.start(parts).read()
     }
 
-    /// [`logits`](Self::logits) that are not waited for where a graphics card computes them.
+    /// Starts to compute the [`logits`](Self::logits). On a GPU it does not wait for them.
     ///
     /// # Panics
     ///
@@ -140,7 +151,7 @@ impl Engine {
     }
 }
 
-/// Writes values `first..first + out.len()` of the normalised images of `parts` to `out`.
+/// Writes the values `first..first + out.len()` of the normalised images of `parts` to `out`.
 fn normalise(preparation: &Preparation, parts: &[Prepared<'_>], first: usize, out: &mut [f32]) {
     let (mut begin, end) = (0, first + out.len());
     for part in parts {

@@ -1,43 +1,43 @@
-//! How the images of a batch are spread over the threads.
+//! How the images of a batch are spread over threads.
 //!
-//! One operation after the other over the whole batch sends every feature map of sixteen images through the main memory. A few
-//! images at a time, on a thread of their own, keep theirs in the cache, and threads wait for one another once a batch
-//! rather than once an operation. But filters are then read once for every few images. So:
+//! If every operation runs over the whole batch, the feature maps of sixteen images pass through main memory at each step. If each
+//! thread takes a few images through many operations, their maps stay in its cache, and threads synchronise once for each batch
+//! instead of once for each operation. But then the filters are read once for every few images. Therefore:
 //!
-//! - Networks whose work is in dense convolutions of large filters (ResNet) go through as a whole batch.
-//! - Networks of small filters and large maps (EfficientNet) go through one image at a time until the resolution is halved for
-//!   the last time, and eight at a time from there, where filters are larger than maps.
+//! - Networks that are dominated by dense convolutions with large filters (ResNet) run the whole batch through each operation.
+//! - Networks with small filters and large maps (EfficientNet) run one image at a time up to the last halving of the resolution,
+//!   and eight at a time from there on, because there the filters are larger than the maps.
 
 use visage_kernels::Window;
 
 use super::fuse::{Operation, Step};
 use crate::plan::{Shape, Value};
 
-/// Products for each value of a feature map, from which on a network is bound by its filters: ResNet-18 has about 700, EfficientNet-B0
-/// and Lite0 about 60.
+/// Multiplications per value of the feature maps from which the filters dominate: ResNet-18 has about 700, EfficientNet-B0 and Lite0
+/// about 60.
 const DENSE: usize = 256;
 
-/// Images that go through the last layers together.
+/// Images in a group in the last layers.
 const LATE_IMAGES: usize = 8;
 
-/// Which images go through a part of the network together.
+/// How the images of a batch run through a section.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Spread {
-    /// The whole batch; the threads share every operation.
+    /// The whole batch at once. Threads share every operation.
     WholeBatch,
-    /// At most so many at a time, each group on one thread.
+    /// In groups of at most this many images, each group on one thread.
     Groups(usize),
 }
 
-/// Steps that the same images go through, and how those are chosen.
+/// Consecutive steps through which images are spread in the same way.
 #[derive(Debug)]
 pub(super) struct Section {
-    /// [`Value::Images`] is the result of the section before.
+    /// [`Value::Images`] is the result of the previous section.
     pub(super) steps: Vec<Step>,
     pub(super) spread: Spread,
 }
 
-/// Cuts a network into sections.
+/// Divides the steps of a network into sections.
 pub(super) fn sections(images: Shape, mut steps: Vec<Step>) -> Vec<Section> {
     if is_dense(images, &steps) {
         return vec![Section { steps, spread: Spread::WholeBatch }];
@@ -56,8 +56,8 @@ pub(super) fn sections(images: Shape, mut steps: Vec<Step>) -> Vec<Section> {
     vec![Section { steps, spread: Spread::Groups(1) }, Section { steps: late, spread: Spread::Groups(LATE_IMAGES) }]
 }
 
-/// The first step behind the last map before the resolution is halved for the last time, if that map is all that later steps read
-/// of those before.
+/// The step that halves the resolution for the last time, if it and the later steps read no earlier result except that of the step
+/// right before it.
 fn last_halving(steps: &[Step]) -> Option<usize> {
     let strides = |step: &Step| window(&step.operation).is_some_and(|window| window.stride != [1, 1]);
     let cut = steps.iter().rposition(strides).filter(|&cut| cut > 0)?;
@@ -79,7 +79,7 @@ fn window(operation: &Operation) -> Option<Window> {
     }
 }
 
-/// Whether there are [`DENSE`] products for each value of the maps.
+/// Whether there are at least [`DENSE`] multiplications per value of the maps.
 fn is_dense(images: Shape, steps: &[Step]) -> bool {
     let (mut products, mut values) = (0, 0);
     for step in steps {

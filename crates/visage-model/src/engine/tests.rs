@@ -1,4 +1,4 @@
-//! Every fused and every unfused operation, by the kernels and by Burn's operations.
+//! Fusion, and the agreement of the executors on every fused and unfused operation.
 
 use burn::tensor::Device;
 use rand::RngExt;
@@ -9,7 +9,11 @@ use visage_kernels::{Activation, Window};
 use super::cpu::CpuExecutor;
 use super::device::DeviceExecutor;
 use super::fuse::{Operation as Fused, fuse};
+use super::memory::Memory;
+use super::schedule::sections;
 use super::{Executor, Prepared};
+use crate::architecture::Architecture;
+use crate::network_config::NetworkConfig;
 use crate::ops::{POINT, Precision};
 use crate::plan::{Filters, Node, Plan, Planner};
 
@@ -20,14 +24,14 @@ fn random(name: &str, count: usize) -> Vec<f32> {
     (0..count).map(|_| random.random_range(-0.5..0.5)).collect()
 }
 
-/// Filters of so many weights for each output.
+/// Random filters of a convolution.
 fn filters(name: &str, window: Window, inputs: usize, outputs: usize) -> Filters {
     let [height, width] = window.kernel;
     let weights = random(name, height * width * inputs * outputs);
     Filters { weights, bias: random(&format!("bias of {name}"), outputs), window }
 }
 
-/// A network with each pattern that is fused and each that is not.
+/// A plan with each pattern that is fused and each that is not.
 fn plan() -> Plan {
     let (mut plan, images) = Planner::new([SIZE.height, SIZE.width]);
     let around = Window::square(3, 1, 1);
@@ -37,7 +41,7 @@ fn plan() -> Plan {
     };
     let x = conv(&mut plan, "stem", images, around, 4);
     let stem = plan.activation("stem", x, Activation::Relu6);
-    // The sum follows no dense convolution.
+    // A sum that follows no dense convolution.
     let x = plan.depthwise_conv("depthwise", stem, filters("depthwise", around, 1, 4));
     let x = plan.add("depthwise", x, stem);
     let shortcut = plan.activation("depthwise", x, Activation::Silu);
@@ -54,7 +58,7 @@ fn plan() -> Plan {
     let gate = conv(&mut plan, "restore", reduced, POINT, 8);
     let x = plan.gate("gate", x, gate);
     let x = conv(&mut plan, "project", x, POINT, 6);
-    // A gate that is no squeeze and excitation.
+    // A gate that is not part of squeeze and excitation.
     let mean = plan.global_average_pool("own mean", x);
     let x = plan.gate("own gate", x, mean);
     let x = plan.max_pool("pool", x, Window::square(2, 2, 0));
@@ -112,4 +116,17 @@ fn executors_agree() {
         assert!((a - b).abs() < 1e-5, "{kernels:?} {composed:?}");
     }
     assert!(kernels[..5].iter().zip(&kernels[5..]).any(|(a, b)| (a - b).abs() > 1e-3), "the images differ");
+}
+
+#[test]
+fn every_network_runs_in_three_buffers() {
+    for architecture in Architecture::ALL {
+        let plan = NetworkConfig::new(architecture, 3).init(0, &Device::flex()).plan([64, 64]);
+        for section in sections(plan.images, fuse(plan)) {
+            let Memory { buffers, .. } = Memory::plan(&section.steps);
+            let largest: usize = section.steps.iter().map(|step| step.shape.iter().product()).max().expect("steps");
+            assert!(buffers.len() <= 3, "{architecture}: {buffers:?}");
+            assert!(buffers.iter().all(|&buffer| buffer <= largest), "{architecture}: {buffers:?}");
+        }
+    }
 }

@@ -6,14 +6,13 @@ use burn::tensor::{Device, Tensor};
 use super::{BatchNorm, Pass};
 use crate::ops::{self, Activation, Padding, Window};
 use crate::plan::{Filters, Node, Planner};
-use crate::state::float_values;
 
-/// How much a convolution pads its input.
+/// How a convolution pads its input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PaddingRule {
-    /// `(kernel - 1) / 2` on every side, as PyTorch's networks do.
+    /// `(kernel - 1) / 2` on every side, as in PyTorch.
     Symmetric,
-    /// TensorFlow's "SAME": the output is `ceil(input / stride)`; an odd remainder goes to the bottom and right.
+    /// TensorFlow's "SAME": the output size is `ceil(input / stride)`. If the padding is odd, bottom and right get one more.
     Same,
 }
 
@@ -32,7 +31,7 @@ impl PaddingRule {
     }
 }
 
-/// Convolution without bias; the weight is `[out_channels, kernel_height, kernel_width, in_channels]`.
+/// Convolution without bias. The weight is `[out_channels, kernel_height, kernel_width, in_channels]`.
 #[derive(Module, Debug)]
 pub(crate) struct Conv2d {
     weight: Param<Tensor<4>>,
@@ -42,7 +41,7 @@ pub(crate) struct Conv2d {
 }
 
 impl Conv2d {
-    /// A convolution from `[in, out]` channels whose weight is zero until it is initialised or loaded.
+    /// A convolution whose weight is zero. `channels` are those of the input and of the output.
     pub(crate) fn new(
         channels: [usize; 2],
         kernel: usize,
@@ -66,7 +65,7 @@ impl Conv2d {
     }
 }
 
-/// Depthwise convolution without bias; the weight is `[kernel_height, kernel_width, channels]`.
+/// Depthwise convolution without bias. The weight is `[kernel_height, kernel_width, channels]`.
 #[derive(Module, Debug)]
 pub(crate) struct DepthwiseConv2d {
     weight: Param<Tensor<3>>,
@@ -76,7 +75,7 @@ pub(crate) struct DepthwiseConv2d {
 }
 
 impl DepthwiseConv2d {
-    /// A convolution whose weight is zero until it is initialised or loaded.
+    /// A convolution whose weight is zero.
     pub(crate) fn new(channels: usize, kernel: usize, stride: usize, padding: PaddingRule, device: &Device) -> Self {
         Self { weight: Param::from_tensor(Tensor::zeros([kernel, kernel, channels], device)), stride, padding }
     }
@@ -93,7 +92,7 @@ impl DepthwiseConv2d {
     }
 }
 
-/// A convolution followed by its norm.
+/// A convolution and the batch norm after it.
 #[derive(Module, Debug)]
 pub(crate) struct ConvNorm {
     conv: Conv2d,
@@ -101,12 +100,11 @@ pub(crate) struct ConvNorm {
 }
 
 impl ConvNorm {
-    /// The two, in the order in which they are applied.
     pub(crate) fn new(conv: Conv2d, norm: BatchNorm) -> Self {
         Self { conv, norm }
     }
 
-    /// `activation(norm(conv(input)) + residual)`, shapes as of [`Conv2d::forward`].
+    /// `activation(norm(conv(input)) + residual)`, with the shapes of [`Conv2d::forward`].
     pub(crate) fn forward(
         &self,
         input: Tensor<4>,
@@ -117,7 +115,7 @@ impl ConvNorm {
         self.norm.forward(self.conv.forward(input, pass), residual, activation, pass)
     }
 
-    /// Adds [`forward`](Self::forward) to a plan.
+    /// Adds [`forward`](Self::forward) to a plan, the norm folded into filters and bias.
     pub(crate) fn plan(
         &self,
         planner: &mut Planner,
@@ -139,7 +137,7 @@ impl ConvNorm {
     }
 }
 
-/// A depthwise convolution followed by its norm.
+/// A depthwise convolution and the batch norm after it.
 #[derive(Module, Debug)]
 pub(crate) struct DepthwiseNorm {
     conv: DepthwiseConv2d,
@@ -147,17 +145,16 @@ pub(crate) struct DepthwiseNorm {
 }
 
 impl DepthwiseNorm {
-    /// The two, in the order in which they are applied.
     pub(crate) fn new(conv: DepthwiseConv2d, norm: BatchNorm) -> Self {
         Self { conv, norm }
     }
 
-    /// `activation(norm(conv(input)))`, shapes as of [`DepthwiseConv2d::forward`].
+    /// `activation(norm(conv(input)))`, with the shapes of [`DepthwiseConv2d::forward`].
     pub(crate) fn forward(&self, input: Tensor<4>, activation: Activation, pass: Pass<'_>) -> Tensor<4> {
         self.norm.forward(self.conv.forward(input, pass), None, activation, pass)
     }
 
-    /// Adds [`forward`](Self::forward) to a plan.
+    /// Adds [`forward`](Self::forward) to a plan, the norm folded into filters and bias.
     pub(crate) fn plan(&self, planner: &mut Planner, name: &str, input: Node, activation: Activation) -> Node {
         let [height, width, _] = input.shape;
         let (scale, shift) = self.norm.scale_and_shift();
@@ -168,5 +165,5 @@ impl DepthwiseNorm {
 }
 
 fn filters<const D: usize>(weight: Tensor<D>, bias: Tensor<1>, window: Window) -> Filters {
-    Filters { weights: float_values(weight.into_data()), bias: float_values(bias.into_data()), window }
+    Filters { weights: ops::values(weight), bias: ops::values(bias), window }
 }

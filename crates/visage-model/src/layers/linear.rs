@@ -4,11 +4,10 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, activation};
 
 use super::{BatchNorm, Pass};
-use crate::ops::{Activation, POINT};
+use crate::ops::{self, Activation, POINT};
 use crate::plan::{Filters, Node, Planner};
-use crate::state::float_values;
 
-/// `input * weight^T + bias`; the weight is `[outputs, inputs]` as in PyTorch.
+/// `input * weight^T + bias`, as in PyTorch.
 #[derive(Module, Debug)]
 pub(crate) struct Linear {
     /// `[outputs, inputs]`
@@ -18,7 +17,7 @@ pub(crate) struct Linear {
 }
 
 impl Linear {
-    /// A layer of zeros until it is initialised or loaded.
+    /// A layer whose weight and bias are zero.
     pub(crate) fn new(inputs: usize, outputs: usize, device: &Device) -> Self {
         Self {
             weight: Param::from_tensor(Tensor::zeros([outputs, inputs], device)),
@@ -35,7 +34,7 @@ impl Linear {
         pass: Pass<'_>,
     ) -> Tensor<2> {
         let (weight, bias) = (pass.round(self.weight.val()), pass.round(self.bias.val()));
-        // A frozen backbone gives f32, whatever the head computes in.
+        // The features of a frozen backbone are f32 in every precision.
         let input = input.cast(weight.dtype());
         let output = pass.round(input.matmul(weight.transpose()) + bias.unsqueeze());
         match (norm, activation) {
@@ -47,7 +46,7 @@ impl Linear {
         }
     }
 
-    /// Adds [`forward`](Self::forward) to a plan.
+    /// Adds [`forward`](Self::forward) to a plan, the norm folded into weight and bias.
     pub(crate) fn plan(
         &self,
         planner: &mut Planner,
@@ -66,12 +65,12 @@ impl Linear {
         planner.activation(name, x, activation)
     }
 
-    /// Adds the layer to a plan as the 1x1 convolution of a map of one position.
+    /// Adds the layer to a plan as a 1x1 convolution of a map of one position.
     pub(super) fn plan_as_conv(&self, planner: &mut Planner, name: &str, input: Node) -> Node {
         planner.conv(name, input, filters(self.weight.val(), self.bias.val()))
     }
 }
 
 fn filters(weight: Tensor<2>, bias: Tensor<1>) -> Filters {
-    Filters { weights: float_values(weight.into_data()), bias: float_values(bias.into_data()), window: POINT }
+    Filters { weights: ops::values(weight), bias: ops::values(bias), window: POINT }
 }

@@ -1,7 +1,7 @@
-//! The layers that the networks are made of, each with its forward pass and its part of a [`Plan`](crate::Plan).
+//! The layers of the networks, each with its forward pass and its steps of a [`Plan`](crate::Plan).
 //!
-//! Fields carry PyTorch's names (`weight`, `bias`, `running_mean`, `running_var`), so that a parameter's path in the module
-//! tree reads like its key in a state dict.
+//! Fields have PyTorch's names (`weight`, `bias`, `running_mean`, `running_var`), so that a parameter's path in the module tree
+//! resembles its key in a state dict.
 
 mod conv;
 mod linear;
@@ -14,5 +14,5 @@ pub(crate) use conv::{Conv2d, ConvNorm, DepthwiseConv2d, DepthwiseNorm, PaddingR
 pub(crate) use linear::Linear;
 pub(crate) use norm::{BatchNorm, NormConfig};
 pub use pass::{Draws, Norms, Pass, Training};
-pub(crate) use regularisation::{dropout, stochastic_depth};
+pub(crate) use regularisation::{Regularisation, dropout, stochastic_depth};
 pub(crate) use squeeze_excite::SqueezeExcite;

@@ -6,8 +6,8 @@ use burn::tensor::{Device, Tensor};
 use super::{Norms, Pass, Training};
 use crate::ops::{self, Activation};
 
-/// Batch normalisation (Ioffe & Szegedy, 2015) with PyTorch's conventions: the batch is normalised by its biased variance; the
-/// running variance is of the unbiased one.
+/// Batch normalisation (Ioffe & Szegedy, 2015) with PyTorch's conventions: the biased variance normalises the batch, and the
+/// running variance averages the unbiased one.
 #[derive(Module, Debug)]
 pub(crate) struct BatchNorm {
     /// gamma, `[channels]`
@@ -25,14 +25,14 @@ pub(crate) struct BatchNorm {
 /// Epsilon and momentum of a network's batch norms.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NormConfig {
-    /// Added to the variance.
+    /// Is added to the variance.
     pub(crate) epsilon: f64,
     /// The weight of the newest batch: `running = (1 - momentum) * running + momentum * batch`
     pub(crate) momentum: f64,
 }
 
 impl BatchNorm {
-    /// The identity: weight and variance one, bias and mean zero.
+    /// The identity: weight and variance are one, bias and mean zero.
     pub(crate) fn new(channels: usize, config: NormConfig, device: &Device) -> Self {
         Self {
             weight: Param::from_tensor(Tensor::ones([channels], device)),
@@ -74,13 +74,13 @@ impl BatchNorm {
         }
     }
 
-    /// The same over the rows of a matrix, `[batch, channels]`.
+    /// `activation(norm(input))` over the rows of a matrix, `[batch, channels]`.
     pub(super) fn forward_rows(&self, input: Tensor<2>, activation: Activation, pass: Pass<'_>) -> Tensor<2> {
         let [batch, channels] = input.dims();
         self.forward(input.reshape([batch, 1, 1, channels]), None, activation, pass).reshape([batch, channels])
     }
 
-    /// The norm with its running statistics: `input * scale + shift`, both `[channels]`.
+    /// `scale` and `shift`, both `[channels]`: with its running statistics, the norm is `input * scale + shift`.
     pub(super) fn scale_and_shift(&self) -> (Tensor<1>, Tensor<1>) {
         self.affine(self.weight.val(), self.bias.val())
     }
@@ -95,7 +95,7 @@ impl BatchNorm {
     fn update(&self, running: &RunningState<Tensor<1>>, batch: Tensor<1>) {
         let before = running.value_sync();
         running.update((before * (1.0 - self.momentum) + batch.detach() * self.momentum).detach());
-        // Burn keeps an update beside the value until the value is read; a visitor of the module reads the value alone.
+        // Burn applies an update only when the value is read, and a visitor of the module does not read it that way.
         running.value_sync();
     }
 }

@@ -1,20 +1,20 @@
-//! What a forward pass is for.
+//! The modes of a forward pass: inference and training.
 
 use burn::tensor::Tensor;
 
 use crate::ops::{self, Precision};
 
-/// What a forward pass is for.
+/// The mode of a forward pass.
 #[derive(Clone, Copy, Debug)]
 pub enum Pass<'a> {
-    /// Norms use their running statistics, and nothing is dropped. Gradients can be taken.
+    /// Norms use their running statistics, and random layers are inactive. Gradients can be computed.
     Inference,
-    /// Dropout and stochastic depth draw, and norms do what [`Training::norms`] says.
+    /// Dropout and stochastic depth are active. [`Training::norms`] sets the mode of the norms.
     Training(&'a Training<'a>),
 }
 
 impl<'a> Pass<'a> {
-    /// What the random layers draw from, in training.
+    /// The random streams of the random layers, in training.
     pub(super) fn draws(self) -> Option<&'a Draws<'a>> {
         match self {
             Pass::Inference => None,
@@ -22,7 +22,7 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// The type that the pass computes in.
+    /// The type of activations.
     pub(super) fn precision(self) -> Precision {
         match self {
             Pass::Inference => Precision::F32,
@@ -30,47 +30,47 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// `values` in the type that the pass computes in.
+    /// `values` in the type of activations.
     pub(crate) fn round<const D: usize>(self, values: Tensor<D>) -> Tensor<D> {
         ops::round(values, self.precision())
     }
 }
 
-/// A forward pass of training.
+/// The settings of a forward pass in training.
 #[derive(Clone, Copy, Debug)]
 pub struct Training<'a> {
-    /// What random layers draw from.
+    /// The random streams of the random layers.
     pub draws: Draws<'a>,
-    /// What batch norms do.
+    /// The mode of the batch norms.
     pub norms: Norms,
     /// The type of activations and their gradients.
     pub precision: Precision,
 }
 
 impl<'a> From<Draws<'a>> for Training<'a> {
-    /// Training in f32, with norms by the batch's statistics.
+    /// Training in f32, with norms that use the batch's statistics.
     fn from(draws: Draws<'a>) -> Self {
         Self { draws, norms: Norms::Batch, precision: Precision::F32 }
     }
 }
 
-/// What batch norms do in training.
+/// The mode of batch norms in training.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Norms {
     /// Normalise by the batch's statistics and update the running ones.
     Batch,
-    /// Use the running statistics; neither they nor scale and shift change.
+    /// Use the running statistics. Neither they nor scale and shift change.
     Frozen,
 }
 
-/// What the random layers of a training batch draw from: a stream for each sample, so that a sample's draws depend neither on
-/// the other samples of the batch nor on the number of threads.
+/// The random streams of a training batch, one for each sample. A sample's draws depend neither on the other samples of the batch
+/// nor on the number of threads.
 #[derive(Clone, Copy, Debug)]
 pub struct Draws<'a> {
-    /// Seed of the run.
+    /// The seed of the run.
     pub seed: u64,
-    /// Epoch, from 0.
+    /// The epoch, counted from 0.
     pub epoch: u64,
-    /// Index in the dataset of each image of the batch.
+    /// The dataset index of each image of the batch.
     pub samples: &'a [u64],
 }

@@ -10,14 +10,13 @@ use crate::plan::{Node, Planner};
 /// Squeeze and excitation (Hu et al., 2018): every channel is multiplied by a weight computed from the means of all channels.
 #[derive(Module, Debug)]
 pub(crate) struct SqueezeExcite {
-    /// To the squeezed channels.
+    /// From all channels to the squeezed ones.
     reduce: Linear,
-    /// Back to all channels.
+    /// From the squeezed channels to all.
     expand: Linear,
 }
 
 impl SqueezeExcite {
-    /// Of these two layers.
     pub(crate) fn new(reduce: Linear, expand: Linear) -> Self {
         Self { reduce, expand }
     }
@@ -29,7 +28,7 @@ impl SqueezeExcite {
             let (reduce, reduce_bias) = (reduce.weight.val(), reduce.bias.val());
             return ops::squeeze_excite(input, reduce, reduce_bias, expand.weight.val().transpose(), expand.bias.val());
         }
-        // In a narrower type the intermediate results are rounded too.
+        // In a 16-bit type the intermediate results are rounded too.
         let pooled = pass.round(ops::global_average_pool(input.clone()));
         let squeezed = reduce.forward(pooled, None, Activation::Silu, pass);
         let gate = expand.forward(squeezed, None, Activation::Identity, pass);

@@ -1,8 +1,8 @@
-//! Memory that is reused from tensor to tensor.
+//! A pool of memory for large tensors on the CPU.
 //!
-//! A step of training makes and drops hundreds of large tensors. Left to the system, each is mapped, cleared, touched page
-//! by page and unmapped again, which costs as much as a kernel. So an operation gives back the tensors of which it was the last
-//! holder, and the next one takes their memory: after the first step hardly anything is allocated.
+//! A training step makes and drops hundreds of large tensors. The system allocator would map, clear, fault in and unmap each of
+//! them, which costs as much as a kernel. Instead, an operation returns tensors to the pool if it held their last handle, and
+//! the next operation takes their memory. After the first step there are hardly any allocations.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex};
@@ -10,39 +10,40 @@ use std::sync::{Arc, Mutex};
 use burn::tensor::{Shape, TensorData};
 use burn_flex::{FlexTensor, Layout};
 
-/// Fewest values worth keeping; the allocator has smaller ones ready.
+/// Buffers with fewer values are not pooled: the allocator is fast for them.
 const LARGE: usize = 4 * 1024;
-/// How many times too large a buffer may be for what it is taken for.
+/// A buffer is at most this many times larger than the tensor that takes it.
 const SLACK: usize = 4;
 
-/// The memory nobody holds at the moment.
-struct Kept {
+/// The memory that no tensor uses.
+struct Pool {
     buffers: Vec<Vec<f32>>,
-    /// Values in them.
+    /// Values in all buffers.
     values: usize,
-    /// Values that were allocated because nothing kept would do. No more than these are kept, so that buffers from elsewhere
-    /// do not pile up.
+    /// Values that were allocated because no buffer fitted. The pool keeps no more than these, so that memory that was
+    /// allocated elsewhere does not accumulate.
     allocated: usize,
 }
 
-static KEPT: Mutex<Kept> = Mutex::new(Kept { buffers: Vec::new(), values: 0, allocated: 0 });
+static POOL: Mutex<Pool> = Mutex::new(Pool { buffers: Vec::new(), values: 0, allocated: 0 });
 
-/// Memory for the values of a tensor, and perhaps for more: cutting it down to them would mean clearing the rest again later.
+/// Memory for the values of a tensor. It may be longer than the tensor: if it were truncated, the rest would have to be cleared
+/// when it is used again.
 pub(crate) struct Buffer {
     memory: Vec<f32>,
     len: usize,
 }
 
 impl Buffer {
-    /// The tensor of these values.
+    /// The values as a tensor of this shape.
     pub(crate) fn into_tensor(self, shape: impl Into<Shape>) -> FlexTensor {
         let shape = shape.into();
-        assert_eq!(shape.num_elements(), self.len, "the shape {shape:?} is of other values");
+        assert_eq!(shape.num_elements(), self.len, "{shape:?} is another number of values");
         let length = self.memory.len();
         FlexTensor::from_data(TensorData::new(self.memory, [length])).with_layout(Layout::contiguous(shape))
     }
 
-    /// These values, for a tensor on whatever device.
+    /// The values as data for a tensor on any device.
     pub(crate) fn into_data<const D: usize>(mut self, shape: [usize; D]) -> TensorData {
         self.memory.truncate(self.len);
         TensorData::new(self.memory, shape)
@@ -69,27 +70,27 @@ impl DerefMut for Buffer {
     }
 }
 
-/// `len` values, to be overwritten: what they are is left over from earlier use.
+/// A buffer of `len` unspecified values.
 pub(crate) fn take(len: usize) -> Buffer {
     if len < LARGE {
         return vec![0.0; len].into();
     }
-    let kept = KEPT.lock().ok().and_then(|mut kept| {
-        let fitting = kept.buffers.iter().enumerate().filter(|(_, b)| (len..=SLACK * len).contains(&b.len()));
+    let pooled = POOL.lock().ok().and_then(|mut pool| {
+        let fitting = pool.buffers.iter().enumerate().filter(|(_, b)| (len..=SLACK * len).contains(&b.len()));
         let best = fitting.min_by_key(|(_, buffer)| buffer.len()).map(|(index, _)| index);
         if best.is_none() {
-            kept.allocated += len;
+            pool.allocated += len;
         }
-        let buffer = kept.buffers.swap_remove(best?);
-        kept.values -= buffer.len();
+        let buffer = pool.buffers.swap_remove(best?);
+        pool.values -= buffer.len();
         Some(buffer)
     });
-    // Outside the lock: clearing new memory takes its time.
-    Buffer { memory: kept.unwrap_or_else(|| vec![0.0; len]), len }
+    // Outside the lock, because clearing new memory takes long.
+    Buffer { memory: pooled.unwrap_or_else(|| vec![0.0; len]), len }
 }
 
-/// Keeps the memory of a tensor if this is the last that holds it.
-pub(crate) fn give(tensor: FlexTensor) {
+/// Returns the memory of a tensor to the pool if this is its last handle.
+pub(crate) fn recycle(tensor: FlexTensor) {
     if tensor.bytes().len() < LARGE * size_of::<f32>() {
         return;
     }
@@ -97,10 +98,10 @@ pub(crate) fn give(tensor: FlexTensor) {
     drop(tensor);
     if let Ok(bytes) = Arc::try_unwrap(data)
         && let Ok(buffer) = bytes.try_into_vec::<f32>()
-        && let Ok(mut kept) = KEPT.lock()
-        && kept.values + buffer.len() <= kept.allocated
+        && let Ok(mut pool) = POOL.lock()
+        && pool.values + buffer.len() <= pool.allocated
     {
-        kept.values += buffer.len();
-        kept.buffers.push(buffer);
+        pool.values += buffer.len();
+        pool.buffers.push(buffer);
     }
 }

@@ -1,8 +1,8 @@
-//! The operations made of Burn's own, for every device but the CPU: Burn has kernels and gradients of these for each of
-//! its backends.
+//! The operations composed of Burn's own, for all devices except the CPU. Burn has kernels and gradients of its operations for each
+//! of its backends.
 //!
-//! A convolution computes in the type of its filters, f32 or a narrower one. Everything else is computed in f32, whatever
-//! comes in: statistics, sums and activations lose nothing, and casts fuse with what is around them.
+//! A convolution computes in the type of its filters, f32 or a 16-bit type. All other operations convert their inputs to f32, so that
+//! statistics, sums and activations lose no precision. Burn fuses the casts with the neighbouring operations.
 
 use burn::tensor::ops::{ConvOptions, MaxPoolOptions};
 use burn::tensor::{Tensor, activation, module};
@@ -11,8 +11,7 @@ use visage_kernels::{Activation, Padding, Window};
 
 use super::{AdamState, BatchNormOutput, Precision, float32};
 
-/// Feature maps lie as `[batch, height, width, channels]`, and Burn names them in another order. Its kernels for graphics
-/// cards want them as they lie, so nothing is copied.
+/// A view in Burn's order of dimensions. Burn's GPU kernels read channels-last memory, so nothing is copied.
 fn channels_first(map: Tensor<4>) -> Tensor<4> {
     map.permute([0, 3, 1, 2])
 }
@@ -49,7 +48,7 @@ pub(crate) fn batch_norm_train(
 ) -> BatchNormOutput {
     let dims = input.dims();
     let [batch, height, width, channels] = dims;
-    // As a matrix, whose columns can be summed where they lie.
+    // As a matrix, so that the statistics are sums of columns and need no transposition.
     let rows = float32(input).reshape([batch * height * width, channels]);
     let normed = module::batch_norm_train(rows, gamma, beta, epsilon);
     let output = add_and_activate(normed.output.reshape(dims), residual, activation);
@@ -66,7 +65,7 @@ pub(crate) fn scale_shift(
     add_and_activate(float32(input) * scale.unsqueeze() + shift.unsqueeze(), residual, activation)
 }
 
-/// What follows a norm or a convolution.
+/// The residual sum and the activation after a norm or a convolution.
 pub(crate) fn add_and_activate(normed: Tensor<4>, residual: Option<Tensor<4>>, activation: Activation) -> Tensor<4> {
     let sum = match residual {
         Some(residual) => normed + float32(residual),
@@ -145,7 +144,7 @@ pub(crate) fn sum_of_squares<const D: usize>(input: Tensor<D>) -> Tensor<1> {
     (input.clone() * input).sum()
 }
 
-/// The type itself, so that what comes next computes in it. The gradient comes back in it too.
+/// A cast, so that the next operation computes in the type. The gradient has the type too.
 pub(crate) fn round<const D: usize>(input: Tensor<D>, precision: Precision) -> Tensor<D> {
     input.cast(precision.dtype())
 }
@@ -159,7 +158,7 @@ mod tests {
     use super::super::{self as ops, has_kernels};
     use super::*;
 
-    /// Both ways on the processor: the kernels, and Burn's own operations.
+    /// The CPU, where both implementations run.
     fn device() -> Device {
         Device::flex().autodiff()
     }
@@ -182,14 +181,14 @@ mod tests {
         }
     }
 
-    /// Two outputs of the same, and for each of `inputs` the gradients that two tapes hold.
+    /// The gradients of an operation by its two implementations.
     struct Both {
         what: &'static str,
         tapes: [Gradients; 2],
     }
 
     impl Both {
-        /// The outputs are weighed, so that no gradient is the same everywhere.
+        /// Compares the outputs. Their weighted sums are differentiated, so that the gradients are not constant.
         fn of<const D: usize>(what: &'static str, kernels: Tensor<D>, composed: Tensor<D>) -> Self {
             assert_eq!(kernels.dims(), composed.dims(), "{what}");
             assert_close(what, &values(kernels.clone()), &values(composed.clone()));
@@ -207,8 +206,8 @@ mod tests {
     const SAME: Padding = Padding { top: 0, left: 0, bottom: 1, right: 1 };
 
     #[test]
-    fn convolutions_are_the_kernels() {
-        assert!(has_kernels(&device()), "the other way would be compared with itself");
+    fn convolutions_equal_the_kernels() {
+        assert!(has_kernels(&device()), "otherwise the composed operations would be compared with themselves");
         let windows = [
             Window::square(1, 1, 0),
             Window::square(1, 2, 0),
@@ -233,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn norms_are_the_kernels() {
+    fn norms_equal_the_kernels() {
         let (input, residual) = (tensor("input", [3, 4, 5, 7]), tensor("residual", [3, 4, 5, 7]));
         let (gamma, beta) = (tensor("gamma", [7]), tensor("beta", [7]));
         for activation in [Activation::Identity, Activation::Relu, Activation::Relu6, Activation::Silu] {
@@ -273,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn pools_and_gates_are_the_kernels() {
+    fn pools_and_gates_equal_the_kernels() {
         let input = tensor("input", [2, 7, 8, 5]);
         let window = Window::square(3, 2, 1);
         Both::of("largest", ops::max_pool2d(input.clone(), window), max_pool2d(input.clone(), window))
@@ -300,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn steps_are_the_kernels() {
+    fn optimizer_steps_equal_the_kernels() {
         let plain = |name: &str| tensor(name, [50]).inner();
         for weight_decay in [WeightDecay::L2(0.0), WeightDecay::L2(0.1), WeightDecay::Decoupled(0.1)] {
             let mut states = [(); 2].map(|()| AdamState {

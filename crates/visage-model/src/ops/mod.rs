@@ -1,11 +1,11 @@
 //! The heavy operations of the networks, bound into Burn.
 //!
 //! The functions of this module are what the layers call; they take and return ordinary Burn tensors. On the CPU each is
-//! a method of [`NetworkOps`], a Burn backend extension: it runs a kernel of [`visage_kernels`], with a hand-written gradient
-//! for `Autodiff<Flex>`. On every other device it is composed of Burn's own operations (`composed.rs`).
+//! a method of [`NetworkOps`], a Burn backend extension: a kernel of [`visage_kernels`], with a hand-written gradient for
+//! `Autodiff<Flex>`. On all other devices it is composed of Burn's own operations (`composed.rs`).
 //!
-//! Every feature map is `[batch, height, width, channels]` and contiguous, so that it passes from kernel to
-//! kernel without a copy, and so that a 1x1 convolution is one matrix product.
+//! Every feature map is `[batch, height, width, channels]` and contiguous. Kernels pass it on without a copy, and a 1x1
+//! convolution is one matrix product.
 
 mod autodiff;
 pub(crate) mod buffers;
@@ -20,12 +20,12 @@ pub use precision::Precision;
 pub use visage_kernels::optimizer::{AdamStep, SgdStep, WeightDecay};
 pub use visage_kernels::{Activation, Padding, Window};
 
-/// A shortcut that may be added before the activation.
+/// An optional shortcut that is added before the activation.
 #[derive(Clone, Debug, ExtensionType)]
 pub enum Residual<B: Backend> {
-    /// There is none.
+    /// No shortcut.
     None,
-    /// This one.
+    /// This shortcut.
     Add(FloatTensor<B>),
 }
 
@@ -42,9 +42,9 @@ impl<B: Backend> Residual<B> {
     }
 }
 
-/// Declares the operations: each becomes a method of [`NetworkOps`] and a function on tensors that calls it where there are kernels,
-/// and `composed`'s function of the same name elsewhere. An operand's name is followed by its rank; one behind `|` is
-/// optional. Operations of another form are written out under `trait`.
+/// Declares the operations. Each becomes a method of [`NetworkOps`] and a function on tensors, which calls the method on devices
+/// that have kernels, and `composed`'s function of the same name on others. An operand's name is followed by its rank. An
+/// operand after `|` is optional. Operations with another signature are declared under `trait`.
 macro_rules! operations {
     (
         $(
@@ -58,8 +58,8 @@ macro_rules! operations {
         )+
         trait { $($rest:tt)* }
     ) => {
-        /// Operations that a backend provides to the networks. Shapes are documented at the functions of this module of the same
-        /// names.
+        /// The operations that a backend provides to the networks. The functions of this module with the same names document the
+        /// shapes.
         #[backend_extension(Flex, Autodiff)]
         pub trait NetworkOps: Backend {
             $(
@@ -118,7 +118,7 @@ operations! {
     /// - `scale`, `shift`: `[channels]`
     fn scale_shift(input: 4, scale: 1, shift: 1 | residual: 4; activation: Activation) -> 4;
 
-    /// The largest value of each window; padding never wins.
+    /// The maximum of each window. Padding is never the maximum.
     ///
     /// `[batch, height, width, channels]` to `[batch, out_height, out_width, channels]`
     fn max_pool2d(input: 4; window: Window) -> 4;
@@ -126,13 +126,13 @@ operations! {
     /// The mean over height and width: `[batch, height, width, channels]` to `[batch, channels]`.
     fn global_average_pool(input: 4) -> 2;
 
-    /// Scales every channel of every image: `[batch, height, width, channels]` by `[batch, channels]`.
+    /// Multiplies every channel of every image by a factor: `[batch, height, width, channels]` by `[batch, channels]`.
     fn channel_gate(input: 4, gate: 2) -> 4;
 
     /// Squeeze and excitation: every channel is scaled by a function of the means of all channels,
     /// `sigmoid(silu(mean * reduce^T + reduce_bias) * expand + expand_bias)` (Hu et al., 2018).
     ///
-    /// - `input`: `[batch, height, width, channels]`, as the result
+    /// - `input` and result: `[batch, height, width, channels]`
     /// - `reduce`, `expand`: `[hidden, channels]`
     /// - `reduce_bias`: `[hidden]`; `expand_bias`: `[channels]`
     fn squeeze_excite(input: 4, reduce: 2, reduce_bias: 1, expand: 2, expand_bias: 1) -> 4;
@@ -173,28 +173,32 @@ operations! {
     }
 }
 
-/// The window of a single position.
+/// The window of a 1x1 convolution.
 pub const POINT: Window = Window::square(1, 1, 0);
 
-/// Whether the operations on `device` are the CPU's kernels.
+/// Whether the operations on `device` are visage's kernels, which run on the CPU.
 #[must_use]
 pub fn has_kernels(device: &Device) -> bool {
     *device == Device::flex()
 }
 
-/// The same values in f32, which on the CPU they are in already.
-#[must_use]
-pub fn float32<const D: usize>(input: Tensor<D>) -> Tensor<D> {
+/// The same values in f32. On the CPU they already are.
+pub(crate) fn float32<const D: usize>(input: Tensor<D>) -> Tensor<D> {
     input.cast(FloatDType::F32)
 }
 
-/// What [`batch_norm_train`] returns.
+/// The values of a tensor of f32, row-major, copied from its device.
+pub(crate) fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().try_into_vec().expect("an f32 tensor")
+}
+
+/// The result of [`batch_norm_train`].
 pub struct BatchNormOutput {
     /// `[batch, height, width, channels]`
     pub output: Tensor<4>,
-    /// Mean of the batch, `[channels]`; carries no gradient.
+    /// Mean of the batch, `[channels]`, without a gradient.
     pub mean: Tensor<1>,
-    /// Biased variance of the batch, `[channels]`; carries no gradient.
+    /// Biased variance of the batch, `[channels]`, without a gradient.
     pub variance: Tensor<1>,
 }
 
@@ -230,7 +234,7 @@ pub fn batch_norm_train(
     }
 }
 
-/// A parameter and the two moments Adam keeps of its gradient, all of one shape.
+/// A parameter and Adam's two moments of its gradient, all of the same shape.
 pub struct AdamState<const D: usize> {
     /// The parameter.
     pub parameter: Tensor<D>,
@@ -240,7 +244,7 @@ pub struct AdamState<const D: usize> {
     pub second_moment: Tensor<D>,
 }
 
-/// One step of Adam or AdamW, in place where nobody else holds the tensors. None of them may carry a gradient.
+/// One step of Adam or AdamW. It works in place on tensors without other handles. None of them may track gradients.
 #[must_use]
 pub fn adam_step<const D: usize>(state: AdamState<D>, gradient: Tensor<D>, step: AdamStep) -> AdamState<D> {
     if !has_kernels(&gradient.device()) {
@@ -260,8 +264,8 @@ pub fn adam_step<const D: usize>(state: AdamState<D>, gradient: Tensor<D>, step:
     }
 }
 
-/// One step of stochastic gradient descent on a parameter and its velocity, in place where nobody else holds the
-/// tensors. None of them may carry a gradient.
+/// One step of stochastic gradient descent on a parameter and its velocity. It works in place on tensors without other handles.
+/// None of them may track gradients.
 #[must_use]
 pub fn sgd_step<const D: usize>(
     parameter: Tensor<D>,
@@ -281,7 +285,7 @@ pub fn sgd_step<const D: usize>(
     (Tensor::from_dispatch(parameter), Tensor::from_dispatch(velocity))
 }
 
-/// The sum of the squares of all values, `[1]`. Carries no gradient.
+/// The sum of the squares of all values, `[1]`, without a gradient.
 #[must_use]
 pub fn sum_of_squares<const D: usize>(input: Tensor<D>) -> Tensor<1> {
     if !has_kernels(&input.device()) {
@@ -290,10 +294,11 @@ pub fn sum_of_squares<const D: usize>(input: Tensor<D>) -> Tensor<1> {
     Tensor::from_dispatch(<Dispatch as NetworkOps>::sum_of_squares(input.into_dispatch()))
 }
 
-/// Every value rounded to the nearest that `precision` can hold, ties to even; and in the backward pass every
-/// value of the gradient. What is too large becomes infinite, as it does in that type.
+/// Rounds every value to the nearest that `precision` can represent, ties to even, and in the backward pass every value of the
+/// gradient. Values that are too large become infinite.
 ///
-/// On the CPU the result is f32 still; on any other device it is of that type, and so are convolutions and products of it.
+/// On the CPU the result is stored as f32. On other devices it has the type `precision`, and so have convolutions and products
+/// of it.
 #[must_use]
 pub fn round<const D: usize>(input: Tensor<D>, precision: Precision) -> Tensor<D> {
     match precision {

@@ -1,4 +1,4 @@
-//! The number types a network can compute in.
+//! The number types of training and inference.
 
 use std::str::FromStr;
 
@@ -7,31 +7,30 @@ use half::{bf16, f16};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-/// Values of a task.
+/// Values that a task rounds.
 const BLOCK: usize = 16 * 1024;
 
-/// The type that activations, products and their gradients are held in. Weights and the optimiser are f32 always.
+/// The type of activations, products and their gradients. Weights and the optimiser's state are always f32.
 ///
-/// On the CPU the arithmetic itself is f32 and every result is rounded to the type: the numbers are those of the type,
-/// with sums kept in f32 as tensor cores keep them, and neither time nor memory is saved. On a graphics card convolutions
-/// and products are of the type, and norms and what lies between are f32.
+/// The CPU emulates 16-bit types: it computes in f32 and rounds every result, with sums in f32 as in tensor cores. That saves
+/// neither time nor memory. A GPU computes convolutions and products in the type, and norms and element-wise operations in f32.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
-    /// 8 bits of exponent, 23 of fraction.
+    /// 8 bits of exponent, 23 bits of fraction.
     #[default]
     F32,
-    /// 8 bits of exponent, 7 of fraction.
+    /// 8 bits of exponent, 7 bits of fraction.
     Bf16,
-    /// 5 bits of exponent, 10 of fraction: at most 65504, which is why its training scales the loss.
+    /// 5 bits of exponent, 10 bits of fraction. The largest value is 65504, so training scales the loss.
     F16,
 }
 
 impl Precision {
-    /// All of them, the widest first.
+    /// All types, the widest first.
     pub const ALL: [Precision; 3] = [Precision::F32, Precision::Bf16, Precision::F16];
 
-    /// The type as Burn calls it.
+    /// Burn's name of the type.
     pub(crate) fn dtype(self) -> FloatDType {
         match self {
             Precision::F32 => FloatDType::F32,
@@ -40,7 +39,7 @@ impl Precision {
         }
     }
 
-    /// The name recipes use.
+    /// The name in recipes and on the command line.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -50,7 +49,7 @@ impl Precision {
         }
     }
 
-    /// Rounds every value to the nearest of the type, ties to even.
+    /// Rounds every value to the nearest that the type can represent, ties to even.
     pub(crate) fn round(self, values: &mut [f32]) {
         if self == Precision::F32 {
             return;
@@ -63,9 +62,9 @@ impl Precision {
     }
 }
 
-/// A name that is no type's.
+/// A name that is not the name of a type.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("there is no type called {0:?}; there are f32, bf16 and f16")]
+#[error("unknown precision {0:?}; known precisions: f32, bf16, f16")]
 pub struct UnknownPrecision(String);
 
 impl FromStr for Precision {

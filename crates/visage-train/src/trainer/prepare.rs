@@ -3,8 +3,8 @@
 use burn::module::Module;
 use burn::tensor::Device;
 use visage_data::{Dataset, LoaderOptions, Split, Statistics};
+use visage_model::LoadReport;
 use visage_model::device::check_precision;
-use visage_model::state::LoadReport;
 use visage_model::{Card, Kind, Model, Network, NetworkConfig, TRAINING_PREFIX};
 use visage_run::{Recipe, RunFolder, Sampling};
 use visage_weights::TensorFile;

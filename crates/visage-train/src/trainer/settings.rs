@@ -6,7 +6,7 @@ use std::sync::Arc;
 use burn::tensor::Device;
 use visage_data::Dataset;
 use visage_model::Architecture;
-use visage_model::state::LoadReport;
+use visage_model::LoadReport;
 use visage_run::{EpochRow, Recipe, RunResult, RunStatus, StepRow};
 
 /// Everything that a run needs.

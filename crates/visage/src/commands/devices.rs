@@ -3,7 +3,7 @@
 use clap::Args;
 use serde::Serialize;
 use visage_model::Precision;
-use visage_model::device::{self, Backend, Found};
+use visage_model::device::{self, Backend, DeviceInfo};
 
 use crate::error::CommandError;
 use crate::output;
@@ -24,7 +24,7 @@ struct Devices {
     compiled_in: Vec<Backend>,
     /// The backends that this build lacks.
     not_compiled_in: Vec<Backend>,
-    devices: Vec<Found>,
+    devices: Vec<DeviceInfo>,
 }
 
 /// Lists the devices.
@@ -47,9 +47,9 @@ pub fn run(args: &DevicesArgs) -> Result<(), CommandError> {
     Ok(())
 }
 
-fn table(devices: &[Found]) -> String {
+fn table(devices: &[DeviceInfo]) -> String {
     let mut table = Table::new(4, &["Device", "Model", "Kind", "Precisions", "Memory"]);
-    for Found { device, model, software, memory_bytes, precisions, broken } in devices {
+    for DeviceInfo { device, model, software, memory_bytes, precisions, broken } in devices {
         let kind = match (device == Backend::Cpu.name(), software) {
             (true, _) => "CPU",
             (false, true) => "software",

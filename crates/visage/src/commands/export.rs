@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use visage_data::Split;
-use visage_export::check::TOLERANCE;
 use visage_export::onnx::{Int8, PixelInput};
-use visage_export::{Agreement, onnx, torch};
+use visage_export::{Agreement, TOLERANCE, onnx, torch};
 use visage_model::Model;
 use visage_run::evaluation::split_indices;
 

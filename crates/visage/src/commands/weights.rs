@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
-use visage_model::state::Fit;
+use visage_model::{CompatibleNetwork, compatible_networks};
 use visage_train::{TrainError, locate_weights};
 use visage_weights::{TensorFile, TensorValues};
 
@@ -72,7 +72,7 @@ pub fn run(args: &WeightsArgs) -> Result<(), CommandError> {
 }
 
 fn contents(path: PathBuf, kind: String, file: &TensorFile) -> Contents {
-    let (fits, misfits) = Fit::of(file);
+    let (fits, misfits) = compatible_networks(file);
     let listed = |(name, tensor): (&String, &visage_weights::Tensor)| ListedTensor {
         name: name.clone(),
         shape: tensor.shape.clone(),
@@ -82,8 +82,11 @@ fn contents(path: PathBuf, kind: String, file: &TensorFile) -> Contents {
             TensorValues::U8(_) => "bytes",
         },
     };
-    let fit =
-        |fit: Fit| ListedFit { network: fit.architecture.name(), naming: fit.naming.to_string(), outputs: fit.outputs };
+    let fit = |fit: CompatibleNetwork| ListedFit {
+        network: fit.architecture.name(),
+        naming: fit.naming.to_string(),
+        outputs: fit.outputs,
+    };
     Contents {
         path,
         kind,

@@ -28,14 +28,14 @@ fn devices_are_listed() {
 fn a_missing_device_is_explained() {
     let bench = |device: &str| line(&format!("bench infer --arch resnet18 --size 32 --batch 1 --device {device}"));
     for (device, message) in [
-        ("gpu", "\"gpu\" is no device; there are auto, cpu, cuda, metal and vulkan"),
+        ("gpu", "unknown device \"gpu\"; known devices: auto, cpu, cuda, metal, vulkan"),
         ("cuda:0,1", "cuda:0,1 names several devices, which only `visage train` can use together"),
     ] {
         let error = bench(device).failed(2);
         assert!(error.contains(message), "{error}");
     }
     let error = bench("cpu:1").failed(1);
-    assert!(error.contains("there is no cpu:1: 1 device is reached by cpu"), "{error}");
+    assert!(error.contains("there is no cpu:1; cpu has 1 device, counted from 0"), "{error}");
     if !cfg!(feature = "cuda") {
         let error = bench("cuda").failed(1);
         assert!(error.contains("built without cuda") && error.contains("--features cuda"), "{error}");
@@ -98,7 +98,7 @@ fn several_devices_share_batches() {
     assert_shares_batches("cpu", 1e-5);
     let missing = folder();
     let error = trained_on("cpu:0,1", training_with(&missing.path().join("run"), &[])).failed(1);
-    assert!(error.contains("there is no cpu:1: 1 device is reached by cpu"), "{error}");
+    assert!(error.contains("there is no cpu:1; cpu has 1 device, counted from 0"), "{error}");
 }
 
 /// The probabilities of all squares by `predict`.

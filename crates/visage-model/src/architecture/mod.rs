@@ -1,56 +1,20 @@
-//! Which networks there are. A new one is a [`Descriptor`] in its own file and a line in [`architectures`](self).
+//! The known architectures. A new one is a [`Descriptor`] and a line in the call of `architectures!`.
+
+mod descriptor;
+mod efficientnet;
+mod resnet;
 
 use std::fmt;
 use std::str::FromStr;
 
-use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-use crate::network::Network;
-use crate::state::Naming;
-use crate::{efficientnet, resnet};
-
-/// Everything that is particular to an architecture.
-pub(crate) struct Descriptor {
-    /// The name in recipes, model files and on the command line.
-    pub(crate) name: &'static str,
-    /// Makes the network with so many outputs, its filters zero.
-    pub(crate) zeroed: fn(usize, Regularisation, &Device) -> Network,
-    /// Whether the network has dropout and stochastic depth.
-    pub(crate) is_regularised: bool,
-    /// The namings its weights are published in. The first is the one that visage writes.
-    pub(crate) namings: &'static [Naming],
-    /// The key in one of the namings of the parameter at a path of the module tree.
-    pub(crate) key: fn(Naming, &str) -> String,
-    /// The name in random streams of the parameter at a path of the module tree. It must never change, so that a seed gives
-    /// the same initial weights in every version.
-    pub(crate) stream: fn(&str) -> String,
-    /// The path of the last layer's weight, `[outputs, features]`.
-    pub(crate) output_weight: &'static str,
-    /// The same network in Python.
-    pub(crate) python: PythonNetwork,
-}
-
-/// The network of a Python library that a state dict loads into.
-pub(crate) struct PythonNetwork {
-    /// The library's naming.
-    pub(crate) naming: Naming,
-    /// The statements that make the network with so many outputs.
-    pub(crate) code: fn(usize) -> String,
-}
-
-/// What a recipe may change about the random layers; `None` keeps the network's own rates.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Regularisation {
-    /// Rate of every dropout of the classifier, in [0, 1).
-    pub(crate) dropout: Option<f64>,
-    /// Rate of stochastic depth at the last block, in [0, 1); it rises linearly from 0 at the first.
-    pub(crate) stochastic_depth: Option<f64>,
-}
+pub(crate) use self::descriptor::Descriptor;
+use crate::naming::Naming;
 
 macro_rules! architectures {
     ($($(#[$documentation:meta])* $variant:ident = $descriptor:path;)*) => {
-        /// A network by name.
+        /// A network architecture, by name.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
         #[serde(into = "&'static str", try_from = "String")]
         pub enum Architecture {
@@ -58,7 +22,7 @@ macro_rules! architectures {
         }
 
         impl Architecture {
-            /// Every architecture, in the order in which they are listed to a user.
+            /// Every architecture, in the order in which they are listed to users.
             pub const ALL: [Architecture; [$(Architecture::$variant),*].len()] = [$(Architecture::$variant),*];
 
             pub(crate) fn descriptor(self) -> &'static Descriptor {
@@ -86,19 +50,19 @@ impl Architecture {
         self.descriptor().name
     }
 
-    /// Whether the network has dropout and stochastic depth, whose rates a recipe may set.
+    /// Whether the network has dropout and stochastic depth, so that a recipe may set their rates.
     #[must_use]
     pub fn is_regularised(self) -> bool {
         self.descriptor().is_regularised
     }
 
-    /// The namings its weights are published in. The first is the one that visage writes.
+    /// The namings in which its weights are published. visage writes the first.
     #[must_use]
     pub fn namings(self) -> &'static [Naming] {
         self.descriptor().namings
     }
 
-    /// The key in one of its namings of the parameter at `path` of the module tree.
+    /// The key, in one of its namings, of the parameter at `path` of the module tree.
     #[must_use]
     pub fn key(self, naming: Naming, path: &str) -> String {
         (self.descriptor().key)(naming, path)
@@ -110,7 +74,7 @@ impl Architecture {
         self.descriptor().python.naming
     }
 
-    /// Python statements that make the network with so many outputs, for a state dict to be loaded into.
+    /// Python statements that make the network with this number of outputs. An exported state dict loads into it.
     #[must_use]
     pub fn python(self, outputs: usize) -> String {
         (self.descriptor().python.code)(outputs)
@@ -123,9 +87,9 @@ impl fmt::Display for Architecture {
     }
 }
 
-/// The name of no architecture.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("no network is called {name:?}; known networks: {known}", name = .0, known = names())]
+/// A name that is not the name of an architecture.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown network {name:?}; known networks: {known}", name = .0, known = names())]
 pub struct UnknownArchitecture(String);
 
 fn names() -> String {
@@ -151,5 +115,32 @@ impl TryFrom<String> for Architecture {
 impl From<Architecture> for &'static str {
     fn from(architecture: Architecture) -> Self {
         architecture.name()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_round_trip_as_text_and_as_json() {
+        for architecture in Architecture::ALL {
+            let name = architecture.name();
+            assert_eq!(name.parse(), Ok(architecture));
+            assert_eq!(architecture.to_string(), name);
+            let json = serde_json::to_string(&architecture).unwrap();
+            assert_eq!(json, format!("{name:?}"));
+            assert_eq!(serde_json::from_str::<Architecture>(&json).unwrap(), architecture);
+        }
+    }
+
+    #[test]
+    fn an_unknown_name_lists_the_known_ones() {
+        let error = "resnet50".parse::<Architecture>().unwrap_err();
+        assert_eq!(error, UnknownArchitecture("resnet50".to_owned()));
+        for architecture in Architecture::ALL {
+            assert!(error.to_string().contains(architecture.name()), "{error}");
+        }
+        assert!(serde_json::from_str::<Architecture>("\"resnet50\"").is_err());
     }
 }

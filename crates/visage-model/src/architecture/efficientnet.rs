@@ -1,0 +1,207 @@
+//! The EfficientNets and the names of their published weights.
+
+use super::descriptor::{Descriptor, PythonNetwork};
+use crate::efficientnet::{EfficientNet, Variant, block_position};
+use crate::layers::{NormConfig, PaddingRule};
+use crate::naming::Naming;
+use crate::network::Network;
+use crate::ops::Activation;
+
+/// EfficientNet-B0 with the two-stage head.
+pub(crate) static B0: Descriptor = Descriptor {
+    name: "efficientnet-b0",
+    zeroed: |outputs, regularisation, device| {
+        Network::EfficientNet(EfficientNet::new(&B0_VARIANT, outputs, regularisation, device))
+    },
+    is_regularised: true,
+    namings: &[Naming::Original, Naming::Torchvision, Naming::Timm],
+    key,
+    stream: |path| path.replace("classifier.", "classifier.TwoStage."),
+    output_weight: "classifier.output.weight",
+    python: PythonNetwork {
+        naming: Naming::Torchvision,
+        // The two-stage head replaces torchvision's classifier.
+        code: |outputs| {
+            format!(
+                "model = torchvision.models.efficientnet_b0()\nmodel.classifier = nn.Sequential(nn.Linear(1280, 512), \
+                 nn.BatchNorm1d(512), nn.ReLU(), nn.Dropout(0.3), nn.Linear(512, 256), nn.ReLU(), nn.Dropout(0.2), \
+                 nn.Linear(256, {outputs}))"
+            )
+        },
+    },
+};
+
+/// EfficientNet-Lite0 with a linear classifier.
+pub(crate) static LITE0: Descriptor = Descriptor {
+    name: "efficientnet-lite0",
+    zeroed: |outputs, regularisation, device| {
+        Network::EfficientNet(EfficientNet::new(&LITE0_VARIANT, outputs, regularisation, device))
+    },
+    is_regularised: true,
+    namings: &[Naming::Timm, Naming::EfficientNetPytorch],
+    key,
+    stream: |path| path.replace("classifier.output.", "classifier.Linear."),
+    output_weight: "classifier.output.weight",
+    python: PythonNetwork {
+        naming: Naming::Timm,
+        code: |outputs| format!("model = timm.create_model(\"tf_efficientnet_lite0\", num_classes={outputs})"),
+    },
+};
+
+const B0_VARIANT: Variant = Variant {
+    activation: Activation::Silu,
+    norm: NormConfig { epsilon: 1e-5, momentum: 0.1 },
+    padding: PaddingRule::Symmetric,
+    squeeze_excite: true,
+    two_stage_head: true,
+    dropout: [0.3, 0.2],
+    stochastic_depth: 0.2,
+};
+
+/// The published weights expect TensorFlow's padding, epsilon and momentum.
+const LITE0_VARIANT: Variant = Variant {
+    activation: Activation::Relu6,
+    norm: NormConfig { epsilon: 1e-3, momentum: 0.01 },
+    padding: PaddingRule::Same,
+    squeeze_excite: false,
+    two_stage_head: false,
+    dropout: [0.2, 0.0],
+    stochastic_depth: 0.2,
+};
+
+/// The key in a naming of the parameter at `path` of the module tree.
+fn key(naming: Naming, path: &str) -> String {
+    match naming {
+        Naming::Original => original_key(path),
+        Naming::Torchvision => torchvision_key(path),
+        Naming::Timm => timm_key(path),
+        Naming::EfficientNetPytorch => efficientnet_pytorch_key(path),
+    }
+}
+
+/// Splits `blocks.7.project.conv.weight` into block 7 and `project.conv.weight`.
+fn block_path(path: &str) -> Option<(usize, &str)> {
+    let (index, rest) = path.strip_prefix("blocks.")?.split_once('.')?;
+    Some((index.parse().ok()?, rest))
+}
+
+/// `path` with its prefix replaced by the first of `renames` that matches.
+fn renamed(path: &str, renames: &[(&str, &str)]) -> String {
+    for (from, to) in renames {
+        if let Some(rest) = path.strip_prefix(from) {
+            return format!("{to}{rest}");
+        }
+    }
+    path.to_owned()
+}
+
+/// Keys of the original write-up's model: torchvision's network as `backbone`, then its own head.
+fn original_key(path: &str) -> String {
+    const HEAD: [(&str, &str); 4] = [
+        ("classifier.shared.", "shared_features.0."),
+        ("classifier.norm.", "shared_features.1."),
+        ("classifier.hidden.", "classifier.0."),
+        ("classifier.output.", "classifier.3."),
+    ];
+    if path.starts_with("classifier.") { renamed(path, &HEAD) } else { format!("backbone.{}", torchvision_key(path)) }
+}
+
+/// torchvision's keys.
+fn torchvision_key(path: &str) -> String {
+    let Some((index, rest)) = block_path(path) else {
+        return renamed(
+            path,
+            &[
+                ("stem.conv.", "features.0.0."),
+                ("stem.norm.", "features.0.1."),
+                ("head.conv.", "features.8.0."),
+                ("head.norm.", "features.8.1."),
+                // The two-stage head is one `nn.Sequential` in place of torchvision's classifier.
+                ("classifier.shared.", "classifier.0."),
+                ("classifier.norm.", "classifier.1."),
+                ("classifier.hidden.", "classifier.4."),
+                ("classifier.output.", "classifier.7."),
+            ],
+        );
+    };
+    let (stage, block, expands) = block_position(index);
+    // In a block that does not expand, the depthwise convolution is layer 0.
+    let layer = usize::from(expands);
+    let rest = renamed(
+        rest,
+        &[
+            ("expand.conv.", "0.0."),
+            ("expand.norm.", "0.1."),
+            ("depthwise.conv.", &format!("{layer}.0.")),
+            ("depthwise.norm.", &format!("{layer}.1.")),
+            ("gate.reduce.", &format!("{}.fc1.", layer + 1)),
+            ("gate.expand.", &format!("{}.fc2.", layer + 1)),
+            ("project.conv.", &format!("{}.0.", layer + 2)),
+            ("project.norm.", &format!("{}.1.", layer + 2)),
+        ],
+    );
+    format!("features.{}.{block}.block.{rest}", stage + 1)
+}
+
+/// timm's keys (`efficientnet_b0`, `tf_efficientnet_lite0`).
+fn timm_key(path: &str) -> String {
+    let Some((index, rest)) = block_path(path) else {
+        return renamed(
+            path,
+            &[
+                ("stem.conv.", "conv_stem."),
+                ("stem.norm.", "bn1."),
+                ("head.conv.", "conv_head."),
+                ("head.norm.", "bn2."),
+                ("classifier.output.", "classifier."),
+            ],
+        );
+    };
+    let (stage, block, expands) = block_position(index);
+    let (depthwise_norm, project, project_norm) =
+        if expands { ("bn2.", "conv_pwl.", "bn3.") } else { ("bn1.", "conv_pw.", "bn2.") };
+    let rest = renamed(
+        rest,
+        &[
+            ("expand.conv.", "conv_pw."),
+            ("expand.norm.", "bn1."),
+            ("depthwise.conv.", "conv_dw."),
+            ("depthwise.norm.", depthwise_norm),
+            ("gate.reduce.", "se.conv_reduce."),
+            ("gate.expand.", "se.conv_expand."),
+            ("project.conv.", project),
+            ("project.norm.", project_norm),
+        ],
+    );
+    format!("blocks.{stage}.{block}.{rest}")
+}
+
+/// Keys of the `EfficientNet-PyTorch` family.
+fn efficientnet_pytorch_key(path: &str) -> String {
+    let Some((index, rest)) = block_path(path) else {
+        return renamed(
+            path,
+            &[
+                ("stem.conv.", "_conv_stem."),
+                ("stem.norm.", "_bn0."),
+                ("head.conv.", "_conv_head."),
+                ("head.norm.", "_bn1."),
+                ("classifier.output.", "_fc."),
+            ],
+        );
+    };
+    let rest = renamed(
+        rest,
+        &[
+            ("expand.conv.", "_expand_conv."),
+            ("expand.norm.", "_bn0."),
+            ("depthwise.conv.", "_depthwise_conv."),
+            ("depthwise.norm.", "_bn1."),
+            ("gate.reduce.", "_se_reduce."),
+            ("gate.expand.", "_se_expand."),
+            ("project.conv.", "_project_conv."),
+            ("project.norm.", "_bn2."),
+        ],
+    );
+    format!("_blocks.{index}.{rest}")
+}
