@@ -59,7 +59,7 @@ fn reading(predictions: &[AttributePredictions<'_>]) -> String {
             (Some(_), None, Some(average)) => {
                 format!("nothing is predicted positive; average precision {}", short(average))
             }
-            _ => "undefined, because no image has the attribute".to_owned(),
+            _ => "not defined, because no image has the attribute".to_owned(),
         }
     };
     let mut text =

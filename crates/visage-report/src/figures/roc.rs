@@ -35,7 +35,7 @@ pub fn figure(attribute: &str, predictions: &[AttributePredictions<'_>]) -> Figu
         }
     }
     let in_words = |each: &AttributePredictions<'_>| {
-        each.metrics.scores.roc_auc.map_or_else(|| "an undefined share".to_owned(), percent)
+        each.metrics.scores.roc_auc.map_or_else(|| "an unknown share".to_owned(), percent)
     };
     let reading = per_run(
         "A positive is ranked above a negative in",

@@ -23,7 +23,7 @@ fn differences(comparison: &Comparison) -> String {
     let intervals = if row.accuracy.intervals.is_empty() {
         ""
     } else {
-        ", with paired 95 % bootstrap intervals; bold where the interval excludes 0"
+        ", with paired 95\u{a0}% bootstrap intervals; bold where the interval excludes 0"
     };
     let mut table = format!(
         "<p class=\"lead\">Means over the attributes, on the images that all runs share. Differences are relative to {}{intervals}.</p>\n\
