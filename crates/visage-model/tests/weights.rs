@@ -44,7 +44,7 @@ fn keys_are_those_of_the_programs() {
         (B0, Naming::Timm, "blocks.15.gate.expand.weight", "blocks.6.0.se.conv_expand.weight"),
         (Lite0, Naming::Timm, "stem.conv.weight", "conv_stem.weight"),
         (Lite0, Naming::Timm, "head.norm.weight", "bn2.weight"),
-        (Lite0, Naming::Timm, "classifier.Linear.weight", "classifier.weight"),
+        (Lite0, Naming::Timm, "classifier.output.weight", "classifier.weight"),
         (Lite0, Naming::EfficientNetPytorch, "blocks.9.depthwise.norm.bias", "_blocks.9._bn1.bias"),
     ] {
         assert_eq!(architecture.key(naming, path), key, "{architecture}, {naming}");

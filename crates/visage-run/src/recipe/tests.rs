@@ -139,7 +139,7 @@ fn overrides_that_mean_nothing_say_what_to_do() {
         (&["epochs"], "written key=value"),
         (&["epochs=three"], "\"epochs=three\": invalid type: string \"three\", expected u32"),
         (&["epochs=0"], "training.epochs is 0; it must be at least 1"),
-        (&["epochs=none", "architecture=resnet19"], "unknown variant `resnet19`, expected one of `resnet18`"),
+        (&["epochs=none", "architecture=resnet19"], "unknown network \"resnet19\"; known networks: resnet18"),
         (&["alpha=0.5"], "`alpha` means nothing with kind = \"bce\""),
         (&["size=12x12x12"], "`12x12x12` is not an image size"),
         (&["architecture=none"], "missing field `architecture`"),
