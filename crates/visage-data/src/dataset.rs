@@ -1,11 +1,13 @@
 //! A dataset: samples with labels, and their images.
 
 use std::fmt::Write;
+use std::io;
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
 use crate::error::{DataError, ImageError};
+use crate::files::is_lfs_pointer;
 use crate::folds;
 use crate::label::Label;
 use crate::prepare::Preparation;
@@ -14,6 +16,7 @@ use crate::sample::Sample;
 use crate::sources::{self, Faults, Images};
 use crate::split::Split;
 use crate::stratify;
+use crate::table_options::TableOptions;
 
 /// A dataset: the rows of its table in memory, and its images on disk until they are read.
 ///
@@ -22,11 +25,14 @@ use crate::stratify;
 pub struct Dataset {
     name: String,
     form: &'static str,
+    options: TableOptions,
     attributes: Vec<String>,
     categories: Vec<String>,
     samples: Vec<Sample>,
     images: Images,
+    understood: String,
     notes: Vec<String>,
+    nearest: Vec<String>,
 }
 
 impl Dataset {
@@ -54,7 +60,16 @@ impl Dataset {
     ///
     /// When there is no dataset or more than one, or when a table is faulty; the message names the file and the line.
     pub fn open(path: &Path) -> Result<Self, DataError> {
-        Self::open_with(path, &mut Faults::refuse())
+        Self::open_with(path, &TableOptions::default())
+    }
+
+    /// Opens the dataset at `path`, with choices of how to read its table.
+    ///
+    /// # Errors
+    ///
+    /// As [`Dataset::open`], and when an option names a column that does not exist.
+    pub fn open_with(path: &Path, options: &TableOptions) -> Result<Self, DataError> {
+        Self::read(path, options, &mut Faults::refuse())
     }
 
     /// Opens the dataset at `path` without its faulty rows, and returns their faults.
@@ -62,23 +77,36 @@ impl Dataset {
     /// # Errors
     ///
     /// When there is no dataset, or a table cannot be read at all.
-    pub fn open_despite_faults(path: &Path) -> Result<(Self, Vec<DataError>), DataError> {
+    pub fn open_despite_faults(path: &Path, options: &TableOptions) -> Result<(Self, Vec<DataError>), DataError> {
         let mut faults = Faults::collect();
-        let dataset = Self::open_with(path, &mut faults)?;
+        let dataset = Self::read(path, options, &mut faults)?;
         Ok((dataset, faults.into_collected()))
     }
 
-    fn open_with(path: &Path, faults: &mut Faults) -> Result<Self, DataError> {
-        let contents = sources::read(path, faults)?;
+    fn read(path: &Path, options: &TableOptions, faults: &mut Faults) -> Result<Self, DataError> {
+        let contents = sources::read(path, options, faults)?;
         // `.` and `..` have no name of their own.
         let resolved = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         let stem = if resolved.is_dir() { resolved.file_name() } else { resolved.file_stem() };
         let name = stem.map_or_else(|| path.display().to_string(), |stem| stem.to_string_lossy().into_owned());
-        let sources::Contents { form, attributes, categories, samples, images, notes } = contents;
+        let sources::Contents { form, attributes, categories, samples, images, understood, notes, nearest } = contents;
         // A pack keeps the name of its source, so that a model trained on either is the same to the last byte.
         let name = if let Images::Packed(pack) = &images { pack.name().to_owned() } else { name };
         tracing::debug!(name, form, samples = samples.len(), attributes = attributes.len(), "opened dataset");
-        Ok(Dataset { name, form, attributes, categories, samples, images, notes })
+        let options = options.clone();
+        Ok(Dataset { name, form, options, attributes, categories, samples, images, understood, notes, nearest })
+    }
+
+    /// The choices with which its table was read.
+    #[must_use]
+    pub fn table_options(&self) -> &TableOptions {
+        &self.options
+    }
+
+    /// How the columns of the table were understood, in one line; empty where its form leaves no choice.
+    #[must_use]
+    pub fn understood(&self) -> &str {
+        &self.understood
     }
 
     /// Remarks that are not faults: a stated number of rows that is wrong, an archive that cannot be read.
@@ -116,6 +144,7 @@ impl Dataset {
             total: indices.len(),
             first: image.clone(),
             location: self.images.describe(first, image),
+            nearest: self.nearest.clone(),
         })
     }
 
@@ -156,6 +185,26 @@ impl Dataset {
         self.samples.iter().any(|sample| sample.split.is_some())
     }
 
+    /// Draws from `seed` the splits that the dataset lacks and training needs, and describes them: all splits where the table
+    /// assigns none (see [`Dataset::assign_splits`]), or the validation split, 10 % of the training images, where the table has
+    /// training images and no validation images. `None` if nothing is missing.
+    pub fn draw_missing_splits(&mut self, seed: u64) -> Option<&'static str> {
+        if !self.has_splits() {
+            self.assign_splits(seed);
+            return Some("no splits: drew 80 % for training, 10 % for validation and 10 % for testing");
+        }
+        let training = self.indices(Split::Train);
+        if training.is_empty() || !self.indices(Split::Validation).is_empty() {
+            return None;
+        }
+        let samples: Vec<Sample> = training.iter().map(|&index| self.samples[index].clone()).collect();
+        let splits = stratify::splits(&samples, self.attributes.len(), seed, stratify::VALIDATION_SHARES);
+        for (index, split) in training.into_iter().zip(splits) {
+            self.samples[index].split = Some(split);
+        }
+        Some("no validation split: drew 10 % of the training images")
+    }
+
     /// Draws new splits from `seed`: 80 % training, 10 % validation, 10 % test.
     ///
     /// Images of one identity stay together, so that no person is in two splits, and every split gets its share of each
@@ -163,7 +212,7 @@ impl Dataset {
     /// `open` never draws splits by itself: the user decides on which images a model is evaluated, and a program that
     /// calls this should say so.
     pub fn assign_splits(&mut self, seed: u64) {
-        let splits = stratify::splits(&self.samples, self.attributes.len(), seed);
+        let splits = stratify::splits(&self.samples, self.attributes.len(), seed, stratify::SHARES);
         for (sample, split) in self.samples.iter_mut().zip(splits) {
             sample.split = Some(split);
         }
@@ -192,7 +241,11 @@ impl Dataset {
             samples: self.samples.len(),
             index,
         })?;
-        self.images.read(index, &sample.image).map_err(|source| DataError::ReadImage {
+        let read = self.images.read(index, &sample.image).and_then(|content| {
+            let pointer = || io::Error::other("it is a pointer of Git LFS: run `git lfs pull` in its repository");
+            if is_lfs_pointer(&content) { Err(pointer()) } else { Ok(content) }
+        });
+        read.map_err(|source| DataError::ReadImage {
             image: sample.image.clone(),
             dataset: self.name.clone(),
             location: self.images.describe(index, &sample.image),

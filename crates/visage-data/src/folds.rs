@@ -45,6 +45,7 @@ mod tests {
             labels: [].into(),
             // Two pictures of each of the first hundred people.
             identity: (index < 200).then(|| (index / 2).to_string()),
+            soft: None,
             categories: Box::default(),
             landmarks: None,
             face_box: None,

@@ -1,10 +1,13 @@
 //! Labels.
 
+use serde::{Deserialize, Serialize};
+
 /// Whether an image has an attribute.
 ///
 /// Files write it as -1 and 1, as 0 and 1, or leave it blank. The readers turn every spelling into this type, so that statistics,
 /// losses and metrics cannot take one spelling for another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 #[repr(u8)]
 pub enum Label {
     /// The attribute is absent.

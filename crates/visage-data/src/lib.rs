@@ -51,6 +51,7 @@ mod sources;
 mod split;
 mod statistics;
 mod stratify;
+mod table_options;
 pub mod verify;
 mod weights;
 
@@ -70,4 +71,5 @@ pub use sample::Sample;
 pub use size::{InvalidSize, Size};
 pub use split::{Split, UnknownSplit};
 pub use statistics::{AttributeStatistics, Statistics};
+pub use table_options::{Combine, TableOptions};
 pub use weights::{AttributeWeights, WeightError, Weighting};

@@ -17,7 +17,6 @@ use rayon::Yield;
 use crate::augment::Augmentation;
 use crate::dataset::Dataset;
 use crate::error::{DataError, InvalidSetting};
-use crate::label::Label;
 use crate::mixing::{Mixed, Mixing};
 use crate::prepare::Preparation;
 use crate::random::{shuffle, stream};
@@ -82,8 +81,9 @@ pub struct Batch {
     pub size: Size,
     /// RGB bytes, shape `[N, H, W, 3]`.
     pub pixels: Vec<u8>,
-    /// Shape `[N, attributes]`; where images are mixed, the labels of the first of the two.
-    pub labels: Vec<Label>,
+    /// The probability that each attribute is present, shape `[N, attributes]`: 0 or 1 unless the dataset's labels are probabilities,
+    /// NaN for unknown labels. Where images are mixed, that of the first of the two.
+    pub targets: Vec<f32>,
     /// How the images were mixed, if they were.
     pub mixed: Option<Mixed>,
 }
@@ -322,15 +322,17 @@ impl Worker {
         let indices = self.order[batch.start..batch.start + batch.images.len()].to_vec();
         let size = self.preparation.output_size();
         let mut pixels = Vec::with_capacity(indices.len() * size.pixels() * 3);
-        let mut labels = Vec::with_capacity(indices.len() * self.dataset.attributes().len());
+        let attributes = self.dataset.attributes().len();
+        let mut targets = Vec::with_capacity(indices.len() * attributes);
         for (&index, image) in indices.iter().zip(&batch.images) {
             let image = image.lock().unwrap_or_else(PoisonError::into_inner).take();
             pixels.extend_from_slice(&image.ok_or_else(|| self.panicked())??);
-            labels.extend_from_slice(&self.dataset.samples()[index].labels);
+            let sample = &self.dataset.samples()[index];
+            targets.extend((0..attributes).map(|attribute| sample.probability(attribute)));
         }
         let LoaderOptions { seed, epoch, .. } = self.options;
         let mixing = self.options.mixing.as_ref();
         let mixed = mixing.and_then(|mixing| mixing.apply(&mut pixels, size, seed, epoch, batch.number as u64));
-        Ok(Batch { number: batch.number, indices, size, pixels, labels, mixed })
+        Ok(Batch { number: batch.number, indices, size, pixels, targets, mixed })
     }
 }

@@ -5,7 +5,6 @@ use rand_distr::{Beta, Distribution};
 use serde::{Deserialize, Serialize};
 
 use crate::error::InvalidSetting;
-use crate::label::Label;
 use crate::random::{shuffle, stream};
 use crate::size::Size;
 
@@ -34,13 +33,13 @@ pub struct Mixed {
 }
 
 impl Mixed {
-    /// The labels of the partners, from the images' own `labels`; both have the shape `[N, attributes]`.
+    /// The targets of the partners, from the images' own `targets`; both have the shape `[N, attributes]`.
     #[must_use]
-    pub fn partner_labels(&self, labels: &[Label]) -> Vec<Label> {
-        let width = labels.len() / self.partners.len().max(1);
+    pub fn partner_targets(&self, targets: &[f32]) -> Vec<f32> {
+        let width = targets.len() / self.partners.len().max(1);
         self.partners
             .iter()
-            .flat_map(|&partner| labels[partner * width..(partner + 1) * width].iter().copied())
+            .flat_map(|&partner| targets[partner * width..(partner + 1) * width].iter().copied())
             .collect()
     }
 }
@@ -164,8 +163,8 @@ mod tests {
         assert!((440..560).contains(&mixed), "{mixed} of 1000");
         assert_eq!(mixing(0.6, 0.5).validate().unwrap_err().setting, "mixup");
         assert_eq!(Mixing { mixup_alpha: 0.0, ..mixing(0.5, 0.5) }.validate().unwrap_err().setting, "mixup alpha");
-        let labels = [Label::Present, Label::Absent, Label::Unknown, Label::Present];
+        let targets = [1.0, 0.0, 0.25, 1.0];
         let mixed = Mixed { partners: vec![1, 0], share: 0.5 };
-        assert_eq!(mixed.partner_labels(&labels), [Label::Unknown, Label::Present, Label::Present, Label::Absent]);
+        assert_eq!(mixed.partner_targets(&targets), [0.25, 1.0, 1.0, 0.0]);
     }
 }

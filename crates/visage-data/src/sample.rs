@@ -6,7 +6,7 @@ use crate::label::Label;
 use crate::split::Split;
 
 /// One row of a dataset: the name of an image and its labels, without its pixels.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Sample {
     /// The image's name as the table spells it, unique within the dataset.
     pub image: String,
@@ -14,6 +14,9 @@ pub struct Sample {
     pub split: Option<Split>,
     /// One label for each of the dataset's attributes, in their order.
     pub labels: Box<[Label]>,
+    /// The probability that each attribute is present, in [0, 1], where the table holds probabilities; NaN for unknown labels. A
+    /// label is present from 0.5.
+    pub soft: Option<Box<[f32]>>,
     /// The person, if the table names one. Images of one person belong in one split.
     pub identity: Option<String>,
     /// One value for each of the dataset's categories, in their order; `None` where it is blank.
@@ -24,6 +27,19 @@ pub struct Sample {
     /// Left, top, width and height of the face in pixels, if the dataset has them. CelebA's refer to the images before
     /// alignment.
     pub face_box: Option<[i32; 4]>,
+}
+
+impl Sample {
+    /// The probability that an attribute is present, by its index: 0 or 1 unless the table holds probabilities; NaN for an unknown
+    /// label.
+    #[must_use]
+    pub fn probability(&self, attribute: usize) -> f32 {
+        match (&self.soft, self.labels[attribute].known()) {
+            (Some(soft), _) => soft[attribute],
+            (None, Some(present)) => f32::from(u8::from(present)),
+            (None, None) => f32::NAN,
+        }
+    }
 }
 
 /// Groups the indices of samples by person; a sample without a person is a group of its own. A group belongs in one split. The

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 /// The split a sample belongs to.
 ///
-/// Written `train`, `validation` and `test`. Also read from `val` and `valid`, and from CelebA's 0, 1 and 2.
+/// Written `train`, `validation` and `test`. Also read from `training`, `val`, `valid`, `dev`, `eval` and `testing`, and from
+/// CelebA's 0, 1 and 2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Split {
@@ -43,7 +44,9 @@ impl fmt::Display for Split {
 
 /// A text that does not name a split.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a split: use train (or 0), validation (or val, valid, 1) or test (or 2)")]
+#[error(
+    "`{0}` is not a split: use train (or training, 0), validation (or val, valid, dev, eval, 1) or test (or testing, 2), or give its meaning with --split-values `{0}`=train"
+)]
 pub struct UnknownSplit(pub String);
 
 impl FromStr for Split {
@@ -52,9 +55,9 @@ impl FromStr for Split {
     /// Ignores case, because spreadsheets capitalise words.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.to_ascii_lowercase().as_str() {
-            "train" | "0" => Ok(Split::Train),
-            "validation" | "valid" | "val" | "1" => Ok(Split::Validation),
-            "test" | "2" => Ok(Split::Test),
+            "train" | "training" | "0" => Ok(Split::Train),
+            "validation" | "valid" | "val" | "dev" | "eval" | "1" => Ok(Split::Validation),
+            "test" | "testing" | "2" => Ok(Split::Test),
             _ => Err(UnknownSplit(text.to_owned())),
         }
     }
@@ -70,11 +73,15 @@ mod tests {
             ("train", Split::Train),
             ("0", Split::Train),
             ("Train", Split::Train),
+            ("training", Split::Train),
             ("val", Split::Validation),
             ("valid", Split::Validation),
             ("validation", Split::Validation),
+            ("dev", Split::Validation),
+            ("eval", Split::Validation),
             ("1", Split::Validation),
             ("test", Split::Test),
+            ("testing", Split::Test),
             ("2", Split::Test),
         ] {
             assert_eq!(text.parse(), Ok(split), "{text}");

@@ -5,8 +5,10 @@ use crate::random::{shuffle, stream};
 use crate::sample::{Sample, groups_by_identity};
 use crate::split::Split;
 
-/// The shares of training, validation and test, as in CelebA.
-const SHARES: [(Split, f64); 3] = [(Split::Train, 0.8), (Split::Validation, 0.1), (Split::Test, 0.1)];
+/// The shares of [`Split::ALL`], as in CelebA.
+pub(crate) const SHARES: [f64; 3] = [0.8, 0.1, 0.1];
+/// The shares where only a validation split is drawn.
+pub(crate) const VALIDATION_SHARES: [f64; 3] = [0.9, 0.1, 0.0];
 
 /// Samples that stay in one split.
 struct Group {
@@ -21,23 +23,23 @@ struct Group {
 /// PKDD 2011) over groups of one identity: the rarest remaining label is assigned first, each time to the split that
 /// needs most of it, among the splits that have room. Beyond the paper, each split should get at least one group
 /// with each label, training first, so that a label of three groups is in all three splits.
-pub(crate) fn splits(samples: &[Sample], attributes: usize, seed: u64) -> Vec<Split> {
+pub(crate) fn splits(samples: &[Sample], attributes: usize, seed: u64, shares: [f64; 3]) -> Vec<Split> {
     let mut groups = groups(samples, attributes);
     shuffle(&mut groups, &mut stream(seed, "split", 0, 0));
 
-    let mut room = SHARES.map(|(_, share)| share * samples.len() as f64);
+    let mut room = shares.map(|share| share * samples.len() as f64);
     let mut needs: Vec<[f64; 3]> = (0..attributes)
         .map(|attribute| {
             let total: u32 = groups.iter().map(|group| group.rare[attribute]).sum();
             let holders = groups.iter().filter(|group| group.rare[attribute] > 0).count();
-            target_counts(f64::from(total), holders)
+            target_counts(f64::from(total), holders, shares)
         })
         .collect();
     // For each label, the groups that have it and are not assigned yet.
     let mut left: Vec<usize> =
         (0..attributes).map(|attribute| groups.iter().filter(|group| group.rare[attribute] > 0).count()).collect();
     // For each label, the splits that have none yet.
-    let mut without = vec![[true; 3]; attributes];
+    let mut without = vec![shares.map(|share| share > 0.0); attributes];
     let mut assigned: Vec<Option<usize>> = vec![None; groups.len()];
     while let Some(attribute) = (0..attributes).filter(|&a| left[a] > 0).min_by_key(|&a| left[a]) {
         for number in 0..groups.len() {
@@ -69,7 +71,7 @@ pub(crate) fn splits(samples: &[Sample], attributes: usize, seed: u64) -> Vec<Sp
             room[split] -= group.samples.len() as f64;
             split
         });
-        group.samples.iter().for_each(|&sample| splits[sample] = SHARES[split].0);
+        group.samples.iter().for_each(|&sample| splits[sample] = Split::ALL[split]);
     }
     splits
 }
@@ -92,11 +94,11 @@ fn groups(samples: &[Sample], attributes: usize) -> Vec<Group> {
 }
 
 /// How many of `total` labels, spread over `holders` groups, each split should have.
-fn target_counts(total: f64, holders: usize) -> [f64; 3] {
-    let [_, validation, test] = SHARES.map(|(_, share)| share * total);
+fn target_counts(total: f64, holders: usize, shares: [f64; 3]) -> [f64; 3] {
+    let [_, validation, test] = shares.map(|share| share * total);
     // The first holder is for training, the second for validation, the third for test.
     let validation = if holders >= 2 { validation.max(1.0) } else { 0.0 };
-    let test = if holders >= 3 { test.max(1.0) } else { 0.0 };
+    let test = if holders >= 3 && shares[2] > 0.0 { test.max(1.0) } else { 0.0 };
     [(total - validation - test).max(0.0), validation, test]
 }
 

@@ -15,6 +15,7 @@ use crate::error::DataError;
 use crate::sample::Sample;
 use crate::split::Split;
 use crate::statistics::Statistics;
+use crate::table_options::TableOptions;
 
 /// Images that are decoded between two reports of progress.
 const CHUNK: usize = 256;
@@ -61,8 +62,12 @@ impl Verification {
 /// # Errors
 ///
 /// When there is no dataset, or it cannot be opened at all.
-pub fn verify(path: &Path, mut progress: impl FnMut(usize, usize)) -> Result<Verification, DataError> {
-    let (dataset, faults) = Dataset::open_despite_faults(path)?;
+pub fn verify(
+    path: &Path,
+    options: &TableOptions,
+    mut progress: impl FnMut(usize, usize),
+) -> Result<Verification, DataError> {
+    let (dataset, faults) = Dataset::open_despite_faults(path, options)?;
     let samples = dataset.samples();
     let mut report = Report::default();
     for fault in faults {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use visage_data::Preparation;
+use visage_data::{Preparation, TableOptions};
 use visage_judge::Calibration;
 use visage_weights::TensorFile;
 
@@ -64,7 +64,10 @@ pub struct Origin {
     pub dataset: String,
     /// A hash of the dataset's table: attributes, images, splits and labels.
     pub dataset_fingerprint: String,
-    /// The seed of the random splits, if the dataset's table assigns none.
+    /// The choices with which the dataset's table was read, such as the meaning of -1.
+    #[serde(default, skip_serializing_if = "TableOptions::is_default")]
+    pub table: TableOptions,
+    /// The seed of the random splits, if the dataset's table assigns none or no validation split.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub split_seed: Option<u64>,
     /// The number of training images.

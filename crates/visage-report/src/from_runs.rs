@@ -192,7 +192,7 @@ fn judged(found: &EvaluatedRun) -> Judged {
 
 /// The pictures of a gallery, from where the dataset was at the evaluation.
 fn pictures(metrics: &MetricsFile, file: &PredictionsFile) -> Result<Vec<Picture>, ReportError> {
-    let dataset = Dataset::open(&metrics.data)?;
+    let dataset = Dataset::open_with(&metrics.data, &metrics.table)?;
     let rows: HashMap<&str, usize> =
         dataset.samples().iter().enumerate().map(|(row, sample)| (sample.image.as_str(), row)).collect();
     let mut pictures = Vec::new();

@@ -167,6 +167,7 @@ pub fn evaluate_model(
         calibration: card.calibration.as_ref().map(|calibration| calibration.method().to_string()),
         dataset: dataset.name().to_owned(),
         data: settings.data.to_owned(),
+        table: dataset.table_options().clone(),
         dataset_fingerprint: dataset.fingerprint(),
         split: *split,
         thresholds: threshold_rule,
@@ -196,7 +197,7 @@ fn predictions(
     progress: impl FnMut(usize),
 ) -> Result<(Predictions, Option<Predictions>), EvaluateError> {
     let card = predictor.card();
-    let LabelledOutputs { labels, outputs } = logits(predictor, dataset, indices.to_vec(), BATCH_SIZE, progress)?;
+    let LabelledOutputs { labels, outputs, .. } = logits(predictor, dataset, indices.to_vec(), BATCH_SIZE, progress)?;
     let predictions = |calibration: Option<&Calibration>| {
         Predictions::new(card.attributes.clone(), labels.clone(), probabilities(calibration, &outputs))
     };

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use visage_data::Split;
+use visage_data::{Split, TableOptions};
 use visage_judge::{Consistency, ConsistentScores, Evaluation, Gap, Group, Intervals};
 use visage_model::Precision;
 use visage_weights::atomic;
@@ -25,6 +25,9 @@ pub struct MetricsFile {
     pub dataset: String,
     /// The path of the dataset.
     pub data: PathBuf,
+    /// The choices with which its table was read.
+    #[serde(default, skip_serializing_if = "TableOptions::is_default")]
+    pub table: TableOptions,
     /// The fingerprint of the dataset: see [`visage_data::Dataset::fingerprint`].
     pub dataset_fingerprint: String,
     /// The split of the dataset.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use thiserror::Error;
-use visage_data::{DataError, Dataset, Label, Loader, LoaderOptions, Preparation};
+use visage_data::{DataError, Dataset, Loader, LoaderOptions, Preparation};
 use visage_judge::{Predictions, probabilities};
 use visage_model::Predictor;
 
@@ -31,6 +31,8 @@ pub enum PredictError {
 pub struct LabelledOutputs {
     /// The labels; `None` is unknown.
     pub labels: Vec<Option<bool>>,
+    /// The probability that each label is present: 0 or 1 unless the dataset's labels are probabilities, NaN where it is unknown.
+    pub targets: Vec<f32>,
     /// The outputs: logits, or probabilities.
     pub outputs: Vec<f32>,
 }
@@ -51,7 +53,7 @@ pub fn predictions(
     progress: impl FnMut(usize),
 ) -> Result<Predictions, PredictError> {
     let card = predictor.card();
-    let LabelledOutputs { labels, outputs } = logits(predictor, dataset, indices, batch_size, progress)?;
+    let LabelledOutputs { labels, outputs, .. } = logits(predictor, dataset, indices, batch_size, progress)?;
     let probabilities = probabilities(card.calibration.as_ref(), &outputs);
     Ok(Predictions::new(card.attributes.clone(), labels, probabilities)?)
 }
@@ -107,18 +109,19 @@ impl Images<'_> {
         let options = LoaderOptions::in_order(batch_size);
         let loader = Loader::new(Arc::clone(dataset), indices, preparation.clone(), options);
         let width = dataset.attributes().len();
-        let (mut labels, mut outputs) = (Vec::with_capacity(values), Vec::with_capacity(values));
+        let (mut targets, mut outputs) = (Vec::with_capacity(values), Vec::with_capacity(values));
         let mut done = 0;
         for batch in loader.map_err(PredictError::from)? {
             let batch = batch.map_err(PredictError::from)?;
             outputs.extend(network(&batch.pixels, batch.indices.len())?);
-            for row in batch.labels.chunks(width) {
-                labels.extend(columns.iter().map(|&column| Label::known(row[column])));
+            for row in batch.targets.chunks(width) {
+                targets.extend(columns.iter().map(|&column| row[column]));
             }
             done += batch.indices.len();
             progress(done);
         }
-        Ok(LabelledOutputs { labels, outputs })
+        let known = |target: &f32| (!target.is_nan()).then_some(*target >= 0.5);
+        Ok(LabelledOutputs { labels: targets.iter().map(known).collect(), targets, outputs })
     }
 }
 

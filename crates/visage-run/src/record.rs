@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use visage_data::TableOptions;
 
 /// The device and data of a run, its status and its result.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -44,6 +45,9 @@ pub struct DataRecord {
     pub fingerprint: String,
     /// The attributes, in order.
     pub attributes: Vec<String>,
+    /// The choices with which its table was read.
+    #[serde(default, skip_serializing_if = "TableOptions::is_default")]
+    pub table: TableOptions,
     /// Images in the training split.
     pub train: u64,
     /// Images in the validation split.

@@ -30,9 +30,9 @@ mod tests {
     use super::*;
     use crate::stepper::label_tensors;
 
-    const PRESENT: Option<bool> = Some(true);
-    const ABSENT: Option<bool> = Some(false);
-    const UNKNOWN: Option<bool> = None;
+    const PRESENT: f32 = 1.0;
+    const ABSENT: f32 = 0.0;
+    const UNKNOWN: f32 = f32::NAN;
 
     #[test]
     fn each_label_is_weighted_by_its_images_share() {

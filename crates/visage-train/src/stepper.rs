@@ -3,7 +3,7 @@
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use rayon::prelude::*;
-use visage_data::{Batch, Label, Preparation, Statistics};
+use visage_data::{Batch, Preparation, Statistics};
 use visage_model::{Draws, Network, Norms, Pass, Precision, Training, image_tensor, ops, threads};
 use visage_run::{Recipe, TrainingRecipe};
 
@@ -187,8 +187,8 @@ impl Stepper {
 
     /// Runs a batch of `epoch`, counted from 0, through the network and back, and adds its gradients to the step's.
     pub fn accumulate(&mut self, batch: &Batch, epoch: u64) {
-        let partners = batch.mixed.as_ref().map(|mixed| (mixed.partner_labels(&batch.labels), mixed.share));
-        let partners = partners.as_ref().map(|(labels, share)| (labels.as_slice(), *share));
+        let partners = batch.mixed.as_ref().map(|mixed| (mixed.partner_targets(&batch.targets), mixed.share));
+        let partners = partners.as_ref().map(|(targets, share)| (targets.as_slice(), *share));
         let shards = Shard::split(batch, partners, 1 + self.others.len());
         if self.accumulated.copies.is_empty() {
             // Running statistics of the copies' norms are dropped: those of the first device count, as in PyTorch.
@@ -238,11 +238,8 @@ impl Stepper {
         let norms = if training.freeze_norms { Norms::Frozen } else { Norms::Batch };
         let backbone = Training { norms, ..head };
         let images = image_tensor(&self.preparation, shard.pixels, device);
-        let tensors = |labels: &[Label]| {
-            let known: Vec<_> = labels.iter().map(|label| label.known()).collect();
-            label_tensors(&known, samples.len(), device)
-        };
-        let (targets, mask, labels) = tensors(shard.labels);
+        let tensors = |targets: &[f32]| label_tensors(targets, samples.len(), device);
+        let (targets, mask, labels) = tensors(shard.targets);
 
         let features = if epoch < u64::from(training.freeze_backbone_epochs) {
             network.features(images, Pass::Inference).detach()
@@ -361,12 +358,13 @@ pub(crate) fn tracking(recipe: &TrainingRecipe, device: &Device) -> Device {
     if recipe.checkpoint_activations { tracking.gradient_checkpointing() } else { tracking }
 }
 
-/// Targets and mask of labels, `[images, attributes]`, and the number of known labels.
-pub(crate) fn label_tensors(labels: &[Option<bool>], images: usize, device: &Device) -> (Tensor<2>, Tensor<2>, u64) {
-    let tensor = |value: fn(&Option<bool>) -> bool| {
-        let values: Vec<f32> = labels.iter().map(|label| f32::from(u8::from(value(label)))).collect();
-        Tensor::from_data(TensorData::new(values, [images, labels.len() / images]), device)
+/// Targets and mask of labels, `[images, attributes]`, and the number of known labels; `targets` has NaN for unknown ones.
+pub(crate) fn label_tensors(targets: &[f32], images: usize, device: &Device) -> (Tensor<2>, Tensor<2>, u64) {
+    let tensor = |value: fn(&f32) -> f32| {
+        let values: Vec<f32> = targets.iter().map(value).collect();
+        Tensor::from_data(TensorData::new(values, [images, targets.len() / images]), device)
     };
-    let known = labels.iter().flatten().count() as u64;
-    (tensor(|label| *label == Some(true)), tensor(Option::is_some), known)
+    let known = targets.iter().filter(|target| !target.is_nan()).count() as u64;
+    let target = |target: &f32| if target.is_nan() { 0.0 } else { *target };
+    (tensor(target), tensor(|target| f32::from(u8::from(!target.is_nan()))), known)
 }

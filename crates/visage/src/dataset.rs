@@ -1,14 +1,16 @@
 //! Opening the dataset that `--data` names.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
-use visage_data::{Dataset, verify};
+use visage_data::{DataError, Dataset, TableFault, TableOptions, verify};
 use visage_model::{Card, Origin};
+use visage_run::RunFolder;
 
 use crate::error::CommandError;
 use crate::output;
 use crate::progress::Progress;
+use crate::table_args::TableArgs;
 use crate::tables::{count, percent};
 
 /// Unusable images that are listed; the rest is only counted.
@@ -23,32 +25,37 @@ pub struct DatasetArgs {
     /// First read every image; leave out and list those that are missing or damaged.
     #[arg(long)]
     pub skip_bad_images: bool,
+    #[command(flatten)]
+    pub table: TableArgs,
 }
 
 impl DatasetArgs {
     /// Opens the dataset. With `--skip-bad-images` it lacks the unusable images, which are reported.
     pub fn open(&self) -> Result<Dataset, CommandError> {
-        let mut dataset = Dataset::open(&self.data)?;
-        if self.skip_bad_images {
-            leave_out_bad_images(&mut dataset);
-        }
+        self.open_with(&self.table.options()?)
+    }
+
+    /// Opens the dataset as the run in `folder` did, unless options say otherwise.
+    pub fn open_again(&self, folder: &Path) -> Result<Dataset, CommandError> {
+        let options = self.table.options()?;
+        let recorded = RunFolder::open(folder).and_then(|run| run.record()).map(|record| record.data.table);
+        self.open_with(&recorded.ok().filter(|_| options.is_default()).unwrap_or(options))
+    }
+
+    fn open_with(&self, options: &TableOptions) -> Result<Dataset, CommandError> {
+        let mut dataset = open_with(&self.data, options)?;
+        self.skip_bad_images(&mut dataset)?;
         Ok(dataset)
     }
 
-    /// Opens the dataset for a model. If its table assigns no splits and the model was trained on it, the splits drawn for
-    /// training are restored.
+    fn skip_bad_images(&self, dataset: &mut Dataset) -> Result<(), CommandError> {
+        if self.skip_bad_images { leave_out_bad_images(dataset) } else { Ok(()) }
+    }
+
+    /// Opens the dataset for a model, see [`open_for`].
     pub fn open_for(&self, card: &Card) -> Result<Dataset, CommandError> {
-        let dataset = self.open()?;
-        let Origin { split_seed, dataset_fingerprint, .. } = &card.origin;
-        if let Some(seed) = split_seed
-            && !dataset.has_splits()
-        {
-            let mut drawn = dataset.clone();
-            drawn.assign_splits(*seed);
-            if drawn.fingerprint() == *dataset_fingerprint {
-                return Ok(drawn);
-            }
-        }
+        let mut dataset = open_for(&self.data, &self.table.options()?, card)?;
+        self.skip_bad_images(&mut dataset)?;
         Ok(dataset)
     }
 
@@ -58,7 +65,43 @@ impl DatasetArgs {
     }
 }
 
-fn leave_out_bad_images(dataset: &mut Dataset) {
+/// Opens a dataset, and reports how it was understood.
+fn open_with(data: &Path, options: &TableOptions) -> Result<Dataset, CommandError> {
+    let dataset = Dataset::open_with(data, options)?;
+    if !dataset.understood().is_empty() {
+        output::note(&format!("{}: {}", dataset.name(), dataset.understood()));
+    }
+    dataset.notes().iter().for_each(|note| output::note(note));
+    Ok(dataset)
+}
+
+/// Opens a dataset for a model: its table is read as that of the model was, unless `options` say otherwise. If splits were drawn
+/// for training and the model was trained on this dataset, they are restored.
+pub fn open_for(data: &Path, options: &TableOptions, card: &Card) -> Result<Dataset, CommandError> {
+    let Origin { split_seed, dataset_fingerprint, table, .. } = &card.origin;
+    let dataset = if options.is_default() && !table.is_default() {
+        match open_with(data, table) {
+            // Another table with other columns: only the meaning of its labels stays.
+            Err(CommandError::Data(DataError::Table { fault: TableFault::NoColumn { .. }, .. })) => {
+                let (uncertain, soft_labels) = (table.uncertain, table.soft_labels);
+                open_with(data, &TableOptions { uncertain, soft_labels, ..TableOptions::default() })?
+            }
+            opened => opened?,
+        }
+    } else {
+        open_with(data, options)?
+    };
+    if let Some(seed) = split_seed {
+        let mut drawn = dataset.clone();
+        if drawn.draw_missing_splits(*seed).is_some() && drawn.fingerprint() == *dataset_fingerprint {
+            return Ok(drawn);
+        }
+    }
+    Ok(dataset)
+}
+
+/// Leaves out the images that cannot be used. A model is never trained on the minority that is left of a broken dataset.
+fn leave_out_bad_images(dataset: &mut Dataset) -> Result<(), CommandError> {
     let images = dataset.samples().len();
     let mut progress = Progress::new("checking images", "images", images as u64);
     let bad = verify::bad_images(dataset, |done| progress.set(done as u64, String::new));
@@ -72,8 +115,12 @@ fn leave_out_bad_images(dataset: &mut Dataset) {
             output::note(&format!("  and {} more: visage data verify lists them", count((bad.len() - LISTED) as u64)));
         }
     }
+    if bad.len() * 2 > images {
+        return Err(CommandError::MostImagesBad { dataset: dataset.name().to_owned(), bad: bad.len(), images });
+    }
     let indices: Vec<usize> = bad.into_iter().map(|(index, _)| index).collect();
     dataset.leave_out(&indices);
+    Ok(())
 }
 
 /// A warning about missing images, if any are missing.

@@ -54,6 +54,19 @@ pub enum CommandError {
     /// A pack that was not written.
     #[error(transparent)]
     Pack(#[from] visage_data::pack::PackError),
+    /// A dataset of which most images cannot be used.
+    #[error("{bad} of {images} images of {dataset} cannot be used, which are too many to leave out")]
+    #[diagnostic(help(
+        "`visage data verify` lists every one; check that --data names the folder with the images, and that the download is complete"
+    ))]
+    MostImagesBad {
+        /// The dataset.
+        dataset: String,
+        /// Images that cannot be used.
+        bad: usize,
+        /// All images.
+        images: usize,
+    },
     /// A dataset that failed verification.
     #[error("{dataset} has {errors} errors")]
     Verification {

@@ -12,6 +12,7 @@ mod markdown_help;
 mod output;
 mod panic;
 mod progress;
+mod table_args;
 mod tables;
 mod tensorboard;
 

@@ -44,6 +44,10 @@ pub fn convert(
         let reason = "a pack holds prepared pixels and no image files; convert its source".to_owned();
         return Err(DataError::CannotHold { layout: "another format", reason });
     }
+    if dataset.samples().iter().any(|sample| sample.soft.is_some()) {
+        let reason = "its labels are probabilities, of which only present and absent could be written".to_owned();
+        return Err(DataError::CannotHold { layout: "another format", reason });
+    }
     let draft = Draft::beside(target)?;
     match layout {
         Layout::Celeba => celeba::write(dataset, &draft.path, progress)?,

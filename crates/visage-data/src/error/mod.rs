@@ -74,9 +74,21 @@ pub enum DataError {
         /// The file.
         path: PathBuf,
     },
+    /// A pointer of Git LFS in place of a data file.
+    #[error("{} is a pointer of Git LFS and not the file itself: run `git lfs pull` in its repository", path.display())]
+    LfsPointer {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A spreadsheet in place of a table.
+    #[error("{} is a spreadsheet: save the sheet with the labels as CSV (UTF-8), and name that file", path.display())]
+    Spreadsheet {
+        /// The file.
+        path: PathBuf,
+    },
     /// No dataset was found.
     #[error(
-        "no dataset in {} ({images} images, no table): expected CelebA's list_attr_celeba.txt or .csv, a CSV, TSV, JSON lines or Parquet table beside its images, or WebDataset tar files",
+        "no dataset in {} ({images} images, no table): expected CelebA's list_attr_celeba.txt or .csv, a CSV, TSV, JSON lines or Parquet table beside its images, WebDataset tar files, an export of COCO, Label Studio, FiftyOne or CVAT, or a folder of images for each of two or more classes",
         path.display()
     )]
     NoTable {
@@ -98,7 +110,8 @@ pub enum DataError {
     },
     /// Images of a table whose files are missing.
     #[error(
-        "{missing} of {total} images of dataset `{dataset}` are missing, first `{first}` at {location}: finish the download or copy, or leave them out with --skip-bad-images"
+        "{missing} of {total} images of dataset `{dataset}` are missing, first `{first}` at {location}{}: finish the download or copy, or leave them out with --skip-bad-images",
+        if nearest.is_empty() { String::new() } else { format!(" (the nearest names are {})", nearest.join(", ")) }
     )]
     MissingImages {
         /// The dataset's name.
@@ -111,6 +124,8 @@ pub enum DataError {
         first: String,
         /// Where its file should be.
         location: String,
+        /// The names of files that are most like it.
+        nearest: Vec<String>,
     },
     /// A faulty line of a table.
     #[error("{file}, line {line}: {fault}")]

@@ -10,15 +10,20 @@ use crate::error::DataError;
 /// How many folders deep a dataset is searched.
 const MAX_DEPTH: usize = 5;
 
-/// The files and folders below a root. Hidden files and macOS's metadata are left out.
+/// Files that together mark the folder of a training run.
+const RUN: [&str; 2] = ["run.json", "recipe.toml"];
+/// Tables that visage itself writes beside a dataset.
+const REPORTS: [&str; 2] = ["audit-labels.csv", "audit-duplicates.csv"];
+
+/// The files and folders below a root. Hidden files, macOS's metadata, and what visage writes (runs, reports) are left out.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Listing {
     /// The names of files that are not images, sorted.
     pub(crate) files: Vec<String>,
     /// The names of folders with a `/` at the end, sorted; the root itself is `""`.
     pub(crate) folders: Vec<String>,
-    /// The number of images.
-    pub(crate) images: usize,
+    /// The names of images, sorted.
+    pub(crate) images: Vec<String>,
 }
 
 impl Listing {
@@ -40,8 +45,24 @@ impl Listing {
 
     fn sorted(mut self, folders: BTreeSet<String>) -> Self {
         self.files.sort_unstable();
+        self.images.sort_unstable();
         self.folders = folders.into_iter().collect();
+        self.leave_out_own_files();
         self
+    }
+
+    /// Leaves out the folders of runs below the root, and reports.
+    fn leave_out_own_files(&mut self) {
+        let is_run = |folder: &&String| {
+            let has = |name: &&str| self.files.binary_search(&format!("{folder}{name}")).is_ok();
+            !folder.is_empty() && RUN.iter().all(|name| has(&name))
+        };
+        let runs: Vec<String> = self.folders.iter().filter(is_run).cloned().collect();
+        let is_own = |name: &String| runs.iter().any(|run| name.starts_with(run.as_str()));
+        let is_report = |name: &String| REPORTS.contains(&name.rsplit('/').next().unwrap_or_default());
+        self.files.retain(|name| !is_own(name) && !is_report(name));
+        self.images.retain(|name| !is_own(name));
+        self.folders.retain(|name| !is_own(name));
     }
 
     fn add_folder(
@@ -61,7 +82,7 @@ impl Listing {
             }
             // Most entries are images, and asking the system what each of them is would take long.
             if is_image_name(&name) {
-                self.images += 1;
+                self.images.push(format!("{prefix}{name}"));
             } else if entry.path().is_dir() {
                 subfolders.push(name);
             } else {
@@ -91,7 +112,7 @@ impl Listing {
             end = slash;
         }
         if is_image_name(&name) {
-            self.images += 1;
+            self.images.push(name);
         } else if !name.ends_with('/') {
             self.files.push(name);
         }

@@ -3,21 +3,26 @@
 mod listing;
 mod mapped;
 mod names;
+mod stand_ins;
 mod tar_archive;
-mod web_page;
 mod zip_archive;
 
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+
+use flate2::read::MultiGzDecoder;
 
 pub(crate) use self::listing::Listing;
 pub(crate) use self::mapped::Mapped;
 pub(crate) use self::names::{has_extension, is_hidden, is_image_name};
+pub(crate) use self::stand_ins::{is_lfs_pointer, refuse_stand_ins};
 use self::tar_archive::TarArchive;
-use self::web_page::refuse_web_page;
 use self::zip_archive::ZipArchive;
 use crate::error::DataError;
+
+/// The largest table that is unpacked.
+const MAX_TABLE: u64 = 1 << 33;
 
 /// The files of a folder or of an archive, by their names below it, with `/` between the parts.
 ///
@@ -89,6 +94,14 @@ impl Files {
         names
     }
 
+    /// Other readings of the names in an archive; each pair is a name and another reading.
+    pub(crate) fn other_names(&self) -> Vec<(String, String)> {
+        match self {
+            Files::Zip(archive) => archive.other_names(),
+            Files::Folder(_) | Files::Tar(_) => Vec::new(),
+        }
+    }
+
     /// Whether there is a file called `name`.
     pub(crate) fn contains(&self, name: &str) -> bool {
         match self {
@@ -107,12 +120,25 @@ impl Files {
         }
     }
 
-    /// The content of the table `name`.
+    /// The content of the table `name`, unpacked if it ends in `.gz`.
     pub(crate) fn read_table(&self, name: &str) -> Result<Vec<u8>, DataError> {
         let path = self.root().join(name);
         let content = self.read(name).map_err(|source| DataError::Read { path: path.clone(), source })?;
-        refuse_web_page(&path, &content)?;
-        Ok(content)
+        refuse_stand_ins(&path, &content)?;
+        if !has_extension(name, &["gz"]) {
+            return Ok(content);
+        }
+        let mut unpacked = Vec::new();
+        // A file of a few kilobytes must not unpack to terabytes.
+        let unpack = MultiGzDecoder::new(content.as_slice()).take(MAX_TABLE + 1).read_to_end(&mut unpacked);
+        match unpack {
+            Ok(length) if length as u64 <= MAX_TABLE => Ok(unpacked),
+            Ok(_) => {
+                let source = io::Error::new(io::ErrorKind::FileTooLarge, "it unpacks to more than 8 GiB");
+                Err(DataError::Read { path, source })
+            }
+            Err(source) => Err(DataError::Read { path, source }),
+        }
     }
 }
 

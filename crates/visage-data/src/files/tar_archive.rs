@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::mapped::Mapped;
 use super::names::is_hidden;
-use super::web_page::refuse_web_page;
+use super::stand_ins::refuse_stand_ins;
 use crate::error::DataError;
 
 /// A memory-mapped tar archive.
@@ -24,7 +24,7 @@ impl TarArchive {
     /// Maps the archive at `path` and finds its files.
     pub(super) fn open(path: &Path) -> Result<Self, DataError> {
         let bytes = Mapped::open(path)?;
-        refuse_web_page(path, bytes.as_ref())?;
+        refuse_stand_ins(path, bytes.as_ref())?;
         let entries = entries(&bytes).map_err(|source| DataError::Tar { path: path.to_owned(), source })?;
         Ok(TarArchive { path: path.to_owned(), bytes, entries: Arc::new(entries) })
     }

@@ -7,7 +7,7 @@ use zip::CompressionMethod;
 use zip::read::ZipArchive as Reader;
 
 use super::mapped::Mapped;
-use super::web_page::refuse_web_page;
+use super::stand_ins::refuse_stand_ins;
 use crate::error::DataError;
 
 /// The largest file that is unpacked: far above any photograph or table. A forged archive must not turn a few bytes into
@@ -27,7 +27,7 @@ pub(crate) struct ZipArchive {
 impl ZipArchive {
     /// Reads the central directory of the archive `bytes`, which messages call `path`.
     pub(super) fn new(path: PathBuf, bytes: Mapped) -> Result<Self, DataError> {
-        refuse_web_page(&path, bytes.as_ref())?;
+        refuse_stand_ins(&path, bytes.as_ref())?;
         match Reader::new(Cursor::new(bytes.clone())) {
             Ok(reader) => Ok(ZipArchive { path, reader }),
             Err(source) => Err(DataError::Zip { path, found: whole_files(bytes.as_ref()), source }),
@@ -36,6 +36,24 @@ impl ZipArchive {
 
     pub(super) fn names(&self) -> impl Iterator<Item = String> {
         self.reader.file_names().flatten().map(|name| name.into_owned())
+    }
+
+    /// Other readings of names that are not marked as UTF-8: as UTF-8 after all, or as GBK, which Windows uses in China. Each
+    /// pair is a name and another reading.
+    pub(super) fn other_names(&self) -> Vec<(String, String)> {
+        let pairs = self.reader.file_names_raw().zip(self.reader.file_names());
+        let other = |(raw, name): (&[u8], _)| {
+            let name: std::borrow::Cow<'_, str> = Result::ok(name)?;
+            if raw.is_ascii() || raw == name.as_bytes() {
+                return None;
+            }
+            let reading = match std::str::from_utf8(raw) {
+                Ok(text) => text.to_owned(),
+                Err(_) => encoding_rs::GBK.decode_without_bom_handling_and_without_replacement(raw)?.into_owned(),
+            };
+            Some((name.into_owned(), reading))
+        };
+        pairs.filter_map(other).collect()
     }
 
     pub(super) fn contains(&self, name: &str) -> bool {

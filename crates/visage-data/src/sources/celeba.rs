@@ -4,16 +4,17 @@
 //! torchvision's copy beside everything else) or as `.csv` (Kaggle's). The companion tables are optional. Each line holds an
 //! image name and one or more values; a line with the number of rows and a header may come first.
 
-use super::columns::split_of_value;
 use super::faults::Faults;
 use super::locate::locate;
 use super::reader::{Contents, SourceFiles};
 use super::rows::{plain_rows, text};
+use super::split_column::split_of_value;
 use super::table::Table;
 use super::text_table::read_table;
 use crate::error::{DataError, TableFault};
 use crate::files::{Files, Listing};
 use crate::sample::Sample;
+use crate::table_options::TableOptions;
 
 /// The name of the table of labels, without its extension.
 pub(super) const LABELS: &str = "list_attr_celeba";
@@ -53,10 +54,10 @@ fn find<'a>(listing: &'a Listing, wanted: &str) -> Option<&'a str> {
 }
 
 /// Reads the table of labels and its companions.
-pub(super) fn read(source: SourceFiles, faults: &mut Faults) -> Result<Contents, DataError> {
+pub(super) fn read(source: SourceFiles, options: &TableOptions, faults: &mut Faults) -> Result<Contents, DataError> {
     let SourceFiles { files, listing, names } = source;
     let labels = names.first().map(String::as_str).unwrap_or_default();
-    let mut table = read_table(&files, labels, faults)?;
+    let mut table = read_table(&files, labels, options, faults)?;
     for companion in COMPANIONS {
         if let Some(name) = find(&listing, companion.name) {
             companion.read(&files, name, &mut table, faults)?;
@@ -69,8 +70,8 @@ pub(super) fn read(source: SourceFiles, faults: &mut Faults) -> Result<Contents,
     let (anno, _) = labels.rsplit_once('/').unwrap_or(("", labels));
     let root = anno.strip_suffix("Anno").unwrap_or(anno);
     let expected = format!("{root}Img/img_align_celeba/");
-    let (images, note) = locate(files, &listing, &expected, is_image_folder, &table.samples)?;
-    Ok(Contents::new("CelebA", table, images, note))
+    let located = locate(files, &listing, &expected, is_image_folder, &table.samples)?;
+    Ok(Contents::new("CelebA", table, located))
 }
 
 fn set_split(sample: &mut Sample, values: &[&str]) -> Result<(), TableFault> {
@@ -128,7 +129,8 @@ impl Companion {
                     companion: file,
                     missing: seen.iter().filter(|&&line| line == 0).count(),
                 };
-                faults.report(&table.file, table.lines[first], fault)
+                let (labels, line) = table.place(first);
+                faults.report(labels, line, fault)
             }
         }
     }
@@ -140,7 +142,7 @@ impl Companion {
         let fields = row.iter().map(|field| text(field)).collect::<Result<Vec<_>, _>>()?;
         let image = fields[0];
         let Some(&index) = table.by_image.get(image) else {
-            return Err(TableFault::UnlabelledImage { image: image.to_owned(), labels: table.file.clone() });
+            return Err(TableFault::UnlabelledImage { image: image.to_owned(), labels: table.files.concat() });
         };
         if seen[index] != 0 {
             return Err(TableFault::RepeatedImage { image: image.to_owned(), first_line: seen[index] });

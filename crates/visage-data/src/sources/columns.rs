@@ -1,160 +1,400 @@
-//! The meaning of a table's columns: one names the image, one may assign the split, one may name the person, text columns are
-//! categories, and every other column is an attribute.
+//! The meaning of a table's columns: one names the image, some may assign the split, one may name the person, one may list
+//! labels, text columns are categories, and every other column is an attribute.
 
 use csv::ByteRecord;
 
-use super::categories::CategorySearch;
-use super::label_spelling::LabelColumn;
-use super::rows::{Rows, text};
+use super::label_list::ListForm;
+use super::label_spelling::{LabelColumn, LabelRules};
+use super::profile::ColumnProfile;
+use super::rows::text;
+use super::split_column::{SplitRule, is_split_name, plain};
 use crate::error::TableFault;
 use crate::label::Label;
 use crate::sample::Sample;
-use crate::split::Split;
+use crate::table_options::TableOptions;
 
-/// Names of the image column, in order of preference: those of CelebA's copies, of pandas users and of Hugging Face.
-const IMAGE: [&str; 9] =
-    ["image", "image_id", "filename", "file_name", "image_path", "file", "filepath", "path", "img"];
-/// Names of the column that assigns the split.
-const SPLIT: [&str; 2] = ["split", "partition"];
+/// Names of the image column without case and punctuation, in order of preference: those of CelebA's copies, of pandas users and
+/// of Hugging Face.
+const IMAGE: [&str; 17] = [
+    "image",
+    "imageid",
+    "filename",
+    "imagepath",
+    "file",
+    "filepath",
+    "path",
+    "img",
+    "imagename",
+    "imagefile",
+    "imagefilename",
+    "imgname",
+    "imgpath",
+    "imgfile",
+    "photo",
+    "picture",
+    "imageurl",
+];
 /// Names of the column that names the person.
-const IDENTITY: [&str; 5] = ["identity", "identity_id", "celeb_id", "person_id", "subject_id"];
+const IDENTITY: [&str; 5] = ["identity", "identityid", "celebid", "personid", "subjectid"];
+/// Names of columns that number the rows.
+const ROW_NUMBER: [&str; 4] = ["", "id", "index", "rowid"];
 
-/// The meaning of each column, by its index.
-pub(super) struct Columns {
-    /// The number of columns.
-    count: usize,
-    image: usize,
-    split: Option<usize>,
-    identity: Option<usize>,
-    attributes: Vec<NamedColumn>,
-    categories: Vec<NamedColumn>,
+/// Where an image's name comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ImageColumn {
+    /// From a column.
+    Named(usize),
+    /// From the row's number, where the images themselves are in the table.
+    RowNumber,
 }
 
-struct NamedColumn {
-    index: usize,
-    name: String,
+/// Columns that become one or more attributes.
+#[derive(Clone, Debug)]
+pub(super) enum AttributeColumn {
+    /// A label in each row.
+    Label { column: usize, name: String },
+    /// One attribute for each value.
+    OneHot { column: usize, name: String, values: Vec<String> },
+    /// Lists of the labels that are present, or one label a row.
+    List { column: usize, name: String, form: ListForm, labels: Vec<String>, is_closed: bool, value: Option<usize> },
+}
+
+/// The meaning of each column, by its index.
+#[derive(Clone, Debug)]
+pub(super) struct Columns {
+    /// The names of all columns.
+    pub(super) names: Vec<String>,
+    pub(super) image: ImageColumn,
+    pub(super) split: SplitRule,
+    identity: Option<usize>,
+    pub(super) attributes: Vec<AttributeColumn>,
+    categories: Vec<usize>,
+    /// Columns left out, each with the reason.
+    pub(super) ignored: Vec<(String, &'static str)>,
+    rules: LabelRules,
 }
 
 impl Columns {
-    /// Reads a header. The image column is the first if none has a known name.
-    pub(super) fn of_header(record: &ByteRecord) -> Result<Self, TableFault> {
-        let names = record.iter().map(text).collect::<Result<Vec<_>, _>>()?;
-        for (index, name) in names.iter().enumerate() {
-            if name.is_empty() {
-                return Err(TableFault::UnnamedColumn { number: index + 1 });
+    /// Decides by the names in the header, the contents, and the options.
+    pub(super) fn decide(
+        names: &[String],
+        profiles: &[ColumnProfile],
+        image: Option<ImageColumn>,
+        options: &TableOptions,
+    ) -> Result<Self, TableFault> {
+        check_names(names, profiles)?;
+        check_options(names, options)?;
+        let image = image.map_or_else(|| find_image(names, profiles, options), Ok)?;
+        let mut columns = Columns {
+            names: names.to_vec(),
+            image,
+            split: SplitRule::None,
+            identity: None,
+            attributes: Vec::new(),
+            categories: Vec::new(),
+            ignored: Vec::new(),
+            rules: LabelRules { minus_one: None, soft: options.soft_labels },
+        };
+        let is_named = |list: &[String], column: usize| list.contains(&names[column]);
+        let mut left: Vec<usize> = (0..names.len()).filter(|&column| image != ImageColumn::Named(column)).collect();
+        columns.leave_out(&mut left, "by choice", |column| is_named(&options.ignore, column));
+        // An attribute that is named as one is nothing else.
+        let is_chosen = |column: usize| {
+            is_named(&options.attributes, column)
+                || is_named(&options.one_hot, column)
+                || options.label_column.as_ref() == Some(&names[column])
+                || options.value_column.as_ref() == Some(&names[column])
+        };
+        let candidates: Vec<usize> = left.iter().copied().filter(|&column| !is_chosen(column)).collect();
+        columns.split = SplitRule::decide(names, profiles, &candidates, options)?;
+        let in_split = columns.split.columns();
+        left.retain(|column| !in_split.contains(column));
+        columns.leave_out(&mut left, "another name of the image", |column| {
+            !is_chosen(column) && is_image_name(&names[column]) && !is_label_column(&profiles[column])
+        });
+        columns.leave_out(&mut left, "row numbers", |column| {
+            !is_chosen(column) && is_row_number(&names[column], &profiles[column])
+        });
+        columns.identity = left
+            .iter()
+            .copied()
+            .find(|&column| IDENTITY.contains(&plain(&names[column]).as_str()) && !is_chosen(column));
+        left.retain(|&column| columns.identity != Some(column));
+        columns.leave_out(&mut left, "lists of numbers", |column| {
+            !is_chosen(column) && profiles[column].is_number_lists()
+        });
+        columns.find_attributes(left, profiles, options)?;
+        if columns.attributes.is_empty() {
+            let text: Vec<&str> = columns.categories.iter().map(|&column| names[column].as_str()).collect();
+            return Err(TableFault::NoAttributes { text: text.join(", ") });
+        }
+        let has_zero = |column: &AttributeColumn| matches!(column, AttributeColumn::Label { column, .. } if profiles[*column].has_zero);
+        columns.rules.minus_one = options.uncertain.filter(|_| columns.attributes.iter().any(has_zero));
+        Ok(columns)
+    }
+
+    /// Moves columns from `left` to those that are left out.
+    fn leave_out(&mut self, left: &mut Vec<usize>, reason: &'static str, is_left_out: impl Fn(usize) -> bool) {
+        left.retain(|&column| {
+            let is_left_out = is_left_out(column);
+            if is_left_out {
+                self.ignored.push((self.names[column].clone(), reason));
             }
-            if names[..index].contains(name) {
-                return Err(TableFault::RepeatedColumn { column: (*name).to_owned() });
+            !is_left_out
+        });
+    }
+
+    /// Divides the remaining columns into attributes and categories.
+    fn find_attributes(
+        &mut self,
+        left: Vec<usize>,
+        profiles: &[ColumnProfile],
+        options: &TableOptions,
+    ) -> Result<(), TableFault> {
+        let lists: Vec<usize> = left.iter().copied().filter(|&column| profiles[column].is_text_lists()).collect();
+        if options.label_column.is_none() && lists.len() > 1 {
+            let [first, second] = [0, 1].map(|list| self.names[lists[list]].clone());
+            return Err(TableFault::ManyLabelColumns { first, second });
+        }
+        for column in left {
+            let name = self.names[column].clone();
+            let is_list = match &options.label_column {
+                Some(chosen) => *chosen == name,
+                None => lists.contains(&column),
+            };
+            if options.value_column.as_ref() == Some(&name) {
+                // Read with the label column.
+            } else if is_list {
+                // The form and the labels follow from the values, unless they are given.
+                let form = options.separator.clone().map_or(ListForm::Single, ListForm::Separated);
+                let value =
+                    options.value_column.as_ref().and_then(|wanted| self.names.iter().position(|n| n == wanted));
+                let (labels, is_closed) = (options.vocabulary.clone(), !options.vocabulary.is_empty());
+                self.attributes.push(AttributeColumn::List { column, name, form, labels, is_closed, value });
+            } else if options.one_hot.contains(&name) {
+                self.attributes.push(AttributeColumn::OneHot { column, name, values: Vec::new() });
+            } else if profiles[column].is_text() && !options.attributes.contains(&name) {
+                self.categories.push(column);
+            } else if options.attributes.is_empty() || options.attributes.contains(&name) {
+                self.attributes.push(AttributeColumn::Label { column, name });
+            } else {
+                self.ignored.push((name, "not among the attributes chosen"));
             }
         }
-        Self::with_image(&names, find(&names, &IMAGE).unwrap_or(0))
+        Ok(())
     }
 
-    /// Columns of these names, of which the one with the index `image` names the image. Text columns count as attributes until
-    /// [`set_categories`](Self::set_categories).
-    pub(super) fn with_image<S: AsRef<str>>(names: &[S], image: usize) -> Result<Self, TableFault> {
-        let split = find(names, &SPLIT);
-        let identity = find(names, &IDENTITY);
-        let attributes: Vec<_> = (0..names.len())
-            .filter(|&index| index != image && Some(index) != split && Some(index) != identity)
-            .map(|index| NamedColumn { index, name: names[index].as_ref().to_owned() })
-            .collect();
-        if attributes.is_empty() {
-            return Err(TableFault::NoAttributes);
-        }
-        Ok(Columns { count: names.len(), image, split, identity, attributes, categories: Vec::new() })
-    }
-
-    /// Finds the category columns in the rows, the first of which is the header.
-    pub(super) fn find_categories(&mut self, rows: &mut dyn Rows) -> Result<(), TableFault> {
-        rows.next();
-        let mut search = self.search_categories();
-        // A faulty row is reported when its turn comes.
-        while rows.next().is_some_and(|(_, row)| row.map_or(true, |record| search.observe(record))) {}
-        self.set_categories(&search.finish())
-    }
-
-    /// A search for categories among the attributes.
-    pub(super) fn search_categories(&self) -> CategorySearch {
-        CategorySearch::new(self.attributes.iter().map(|column| column.index))
-    }
-
-    /// Makes categories of some of the attributes.
-    pub(super) fn set_categories(&mut self, categories: &[usize]) -> Result<(), TableFault> {
-        (self.categories, self.attributes) =
-            std::mem::take(&mut self.attributes).into_iter().partition(|column| categories.contains(&column.index));
-        if self.attributes.is_empty() { Err(TableFault::NoAttributes) } else { Ok(()) }
-    }
-
-    pub(super) fn has_split(&self) -> bool {
-        self.split.is_some()
-    }
-
+    /// The names of the attributes, in order.
     pub(super) fn attribute_names(&self) -> Vec<String> {
-        self.attributes.iter().map(|column| column.name.clone()).collect()
+        self.attributes.iter().flat_map(AttributeColumn::attribute_names).collect()
     }
 
     pub(super) fn category_names(&self) -> Vec<String> {
-        self.categories.iter().map(|column| column.name.clone()).collect()
+        self.categories.iter().map(|&column| self.names[column].clone()).collect()
     }
 
-    /// Reads a row, with one entry of `labels` for each attribute.
+    /// Reads a row that is called `row_name`. `labels` has an entry for each of [`Columns::attributes`].
     pub(super) fn sample(
         &self,
         record: &ByteRecord,
         line: u64,
+        row_name: &str,
         labels: &mut [LabelColumn],
     ) -> Result<Sample, TableFault> {
-        if record.len() != self.count {
-            return Err(TableFault::FieldCount { found: record.len(), expected: self.count });
+        if record.len() != self.names.len() {
+            return Err(TableFault::FieldCount { found: record.len(), expected: self.names.len() });
         }
-        let filled = |column: Option<usize>| -> Result<Option<&str>, TableFault> {
-            let field = column.map_or(Ok(""), |column| text(&record[column]))?;
-            Ok(Some(field).filter(|field| !field.is_empty()))
+        let field = |column: usize| text(&record[column]);
+        let filled = |column: usize| -> Result<Option<String>, TableFault> {
+            Ok(Some(field(column)?).filter(|field| !field.is_empty()).map(str::to_owned))
         };
-        let image = filled(Some(self.image))?.ok_or(TableFault::BlankImage)?.to_owned();
-        let split = filled(self.split)?.map(split_of_value).transpose()?;
-        let identity = filled(self.identity)?.map(str::to_owned);
-        let labels = labels
-            .iter_mut()
-            .zip(&self.attributes)
-            .map(|(labels, column)| labels.read(&record[column.index], line, &column.name))
-            .collect::<Result<Box<[Label]>, _>>()?;
-        let categories = self
-            .categories
-            .iter()
-            .map(|column| Ok(filled(Some(column.index))?.map(str::to_owned)))
-            .collect::<Result<Box<[_]>, TableFault>>()?;
-        Ok(Sample { image, split, labels, identity, categories, landmarks: None, face_box: None })
+        let image = match self.image {
+            ImageColumn::Named(column) => match filled(column)? {
+                None if row_name.is_empty() => return Err(TableFault::BlankImage),
+                name => name.unwrap_or_else(|| row_name.to_owned()),
+            },
+            ImageColumn::RowNumber => row_name.to_owned(),
+        };
+        let split = self.split.split(&self.names, field)?;
+        let identity = self.identity.map(filled).transpose()?.flatten();
+        let mut targets = Targets::default();
+        for (attribute, labels) in self.attributes.iter().zip(labels) {
+            attribute.read(record, line, labels, self.rules, &mut targets)?;
+        }
+        let categories = self.categories.iter().map(|&column| filled(column)).collect::<Result<Box<[_]>, _>>()?;
+        let soft = targets.probabilities();
+        let labels = targets.labels.into();
+        Ok(Sample { image, split, labels, soft, identity, categories, landmarks: None, face_box: None })
     }
+}
+
+/// The labels of a row.
+#[derive(Default)]
+struct Targets {
+    labels: Vec<Label>,
+    /// The probabilities of some of them, by index.
+    soft: Vec<(usize, f32)>,
+}
+
+impl Targets {
+    fn push(&mut self, label: Label) {
+        self.labels.push(label);
+    }
+
+    /// The probability of each label, if any is neither 0 nor 1; NaN for unknown labels.
+    fn probabilities(&self) -> Option<Box<[f32]>> {
+        if self.soft.is_empty() {
+            return None;
+        }
+        let hard = |label: &Label| label.known().map_or(f32::NAN, |present| f32::from(u8::from(present)));
+        let mut probabilities: Box<[f32]> = self.labels.iter().map(hard).collect();
+        self.soft.iter().for_each(|&(index, probability)| probabilities[index] = probability);
+        Some(probabilities)
+    }
+}
+
+impl AttributeColumn {
+    fn attribute_names(&self) -> Vec<String> {
+        match self {
+            AttributeColumn::Label { name, .. } => vec![name.clone()],
+            AttributeColumn::OneHot { name, values, .. } => {
+                values.iter().map(|value| format!("{name}={value}")).collect()
+            }
+            AttributeColumn::List { labels, .. } => labels.clone(),
+        }
+    }
+
+    fn read(
+        &self,
+        record: &ByteRecord,
+        line: u64,
+        spelling: &mut LabelColumn,
+        rules: LabelRules,
+        targets: &mut Targets,
+    ) -> Result<(), TableFault> {
+        match self {
+            AttributeColumn::Label { column, name } => {
+                let (label, probability) = spelling.read(&record[*column], line, name, rules)?;
+                targets.soft.extend(probability.map(|probability| (targets.labels.len(), probability)));
+                targets.push(label);
+            }
+            AttributeColumn::OneHot { column, values, .. } => {
+                let field = text(&record[*column])?;
+                let label = |value: &String| if field.is_empty() { Label::Unknown } else { (value == field).into() };
+                values.iter().for_each(|value| targets.push(label(value)));
+            }
+            AttributeColumn::List { column, name, form, labels, is_closed, value } => {
+                let field = text(&record[*column])?;
+                let listed = form.labels(field);
+                let unknown = listed.iter().find(|label| *is_closed && !labels.iter().any(|known| known == *label));
+                if let Some(label) = unknown {
+                    return Err(TableFault::UnknownLabel { column: name.clone(), label: label.to_string() });
+                }
+                let present = match value {
+                    None => Label::Present,
+                    Some(value) => spelling.read(&record[*value], line, name, rules)?.0,
+                };
+                let others = match value {
+                    None if field.is_empty() => Label::Unknown,
+                    None => Label::Absent,
+                    // A table of single answers says nothing about the labels it does not name.
+                    Some(_) => Label::Unknown,
+                };
+                let label = |known: &String| if listed.iter().any(|label| label == known) { present } else { others };
+                labels.iter().for_each(|known| targets.push(label(known)));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Checks that each column has a name of its own. A column without a name that numbers the rows is the index of pandas.
+fn check_names(names: &[String], profiles: &[ColumnProfile]) -> Result<(), TableFault> {
+    for (index, name) in names.iter().enumerate() {
+        if name.is_empty() && !profiles[index].is_sequence {
+            return Err(TableFault::UnnamedColumn { number: index + 1 });
+        }
+        if names[..index].contains(name) {
+            return Err(TableFault::RepeatedColumn { column: name.clone() });
+        }
+    }
+    Ok(())
+}
+
+/// Checks that the columns that options name exist.
+fn check_options(names: &[String], options: &TableOptions) -> Result<(), TableFault> {
+    let one = |option: &'static str, column: &Option<String>| column.clone().map(|column| (option, column));
+    let many = |option: &'static str, columns: &[String]| {
+        columns.iter().cloned().map(move |c| (option, c)).collect::<Vec<_>>()
+    };
+    let mut wanted = many("--ignore", &options.ignore);
+    wanted.extend(many("--one-hot", &options.one_hot));
+    wanted.extend(one("--image-column", &options.image_column));
+    wanted.extend(one("--split-column", &options.split_column));
+    wanted.extend(one("--label-column", &options.label_column));
+    wanted.extend(one("--value-column", &options.value_column));
+    if options.one_hot.is_empty() && options.label_column.is_none() {
+        wanted.extend(many("--attributes", &options.attributes));
+    }
+    match wanted.into_iter().find(|(_, column)| !names.contains(column)) {
+        None => Ok(()),
+        Some((option, column)) => Err(TableFault::NoColumn { option, column, columns: names.join(", ") }),
+    }
+}
+
+/// The column with the images' names: the one that is chosen, the one with a known name, the one that holds names of image files, or
+/// the first that holds more than labels.
+fn find_image(names: &[String], profiles: &[ColumnProfile], options: &TableOptions) -> Result<ImageColumn, TableFault> {
+    let position = |wanted: &str| names.iter().position(|name| plain(name) == wanted);
+    let chosen = options.image_column.as_ref().and_then(|wanted| names.iter().position(|name| name == wanted));
+    if let Some(column) = chosen {
+        return Ok(ImageColumn::Named(column));
+    }
+    let by_content: Vec<usize> = (0..names.len()).filter(|&column| profiles[column].is_images()).collect();
+    let known: Vec<usize> = IMAGE.iter().filter_map(|wanted| position(wanted)).collect();
+    let known_with_images = known.iter().copied().find(|column| by_content.contains(column));
+    if let Some(column) = known_with_images {
+        return Ok(ImageColumn::Named(column));
+    }
+    match (by_content.as_slice(), known.first()) {
+        ([column], _) => Ok(ImageColumn::Named(*column)),
+        ([first, second, ..], _) => {
+            Err(TableFault::ManyImageColumns { first: names[*first].clone(), second: names[*second].clone() })
+        }
+        ([], Some(known)) => Ok(ImageColumn::Named(*known)),
+        ([], None) => {
+            let is_name = |&column: &usize| {
+                let profile = &profiles[column];
+                profile.filled > profile.labels && !is_unnamed(&names[column])
+            };
+            let column = (0..names.len()).find(is_name).or((!is_unnamed(&names[0])).then_some(0));
+            column.map(ImageColumn::Named).ok_or_else(|| TableFault::NoImageColumn { columns: names.join(", ") })
+        }
+    }
+}
+
+/// Whether this is the name that pandas gives a column without one.
+fn is_unnamed(name: &str) -> bool {
+    name.is_empty() || name.starts_with("Unnamed:")
 }
 
 /// Whether a column of this name may name the image.
 pub(super) fn is_image_name(name: &str) -> bool {
-    is_one_of(name, &IMAGE)
+    IMAGE.contains(&plain(name).as_str())
 }
 
-/// Whether a column of this name is neither an attribute nor a category.
-pub(super) fn has_special_meaning(name: &str) -> bool {
-    is_image_name(name) || is_one_of(name, &SPLIT) || is_one_of(name, &IDENTITY)
+/// Whether a column holds labels only.
+fn is_label_column(profile: &ColumnProfile) -> bool {
+    profile.labels > 0 && profile.labels == profile.filled
 }
 
-fn is_one_of(name: &str, known: &[&str]) -> bool {
-    known.iter().any(|known| known.eq_ignore_ascii_case(name))
+fn is_row_number(name: &str, profile: &ColumnProfile) -> bool {
+    let is_number = profile.filled > 0 && profile.labels + profile.numbers == profile.filled;
+    let is_named = ROW_NUMBER.contains(&plain(name).as_str());
+    profile.is_sequence && (is_named || is_unnamed(name)) || is_named && is_number && !is_label_column(profile)
 }
 
-/// The index of the first of the `wanted` names.
-fn find<S: AsRef<str>>(names: &[S], wanted: &[&str]) -> Option<usize> {
-    wanted.iter().find_map(|wanted| names.iter().position(|name| name.as_ref().eq_ignore_ascii_case(wanted)))
-}
-
-/// Reads a split by its name or by CelebA's number, to which pandas may have added `.0`.
-pub(super) fn split_of_value(field: &str) -> Result<Split, TableFault> {
-    Ok(field.strip_suffix(".0").unwrap_or(field).parse()?)
-}
-
-/// The split in the name of a file: `train.csv`, `data/val-00000-of-00002.parquet`, `test/metadata.jsonl`.
-pub(super) fn split_of_file_name(name: &str) -> Option<Split> {
-    let word = |part: &str| part.split(|c: char| !c.is_alphabetic()).next().unwrap_or_default().to_owned();
-    name.rsplit('/').map(word).find_map(|word| word.parse().ok())
+/// Whether the values of a column of this name are kept, to decide and to show them.
+pub(super) fn keeps_values(name: &str, options: &TableOptions) -> bool {
+    is_split_name(name) || options.split_column.as_deref() == Some(name)
 }

@@ -18,10 +18,10 @@ pub(crate) enum Images {
         /// The extension of the files, where it differs from the table's.
         extension: Option<&'static str>,
     },
-    /// In several archives.
-    InArchives {
-        archives: Vec<Files>,
-        /// For each sample, the index of its archive and its name there.
+    /// In several folders or archives, or under other names than the table's.
+    Members {
+        places: Vec<Files>,
+        /// For each sample, the index of its place and its name there.
         members: Vec<(usize, String)>,
     },
     /// In a column of Parquet files.
@@ -35,7 +35,7 @@ impl Images {
     pub(crate) fn read(&self, index: usize, image: &str) -> io::Result<Vec<u8>> {
         match self {
             Images::InFolder { files, prefix, extension } => files.read(&file_name(prefix, image, *extension)),
-            Images::InArchives { archives, members } => archives[members[index].0].read(&members[index].1),
+            Images::Members { places, members } => places[members[index].0].read(&members[index].1),
             Images::InParquet(column) => column.read(index),
             Images::Packed(_) => {
                 let reason = "a pack holds prepared pixels and no image files: use its source";
@@ -48,7 +48,7 @@ impl Images {
     pub(crate) fn contains(&self, index: usize, image: &str) -> bool {
         match self {
             Images::InFolder { files, prefix, extension } => files.contains(&file_name(prefix, image, *extension)),
-            Images::InArchives { archives, members } => archives[members[index].0].contains(&members[index].1),
+            Images::Members { places, members } => places[members[index].0].contains(&members[index].1),
             Images::InParquet(_) | Images::Packed(_) => true,
         }
     }
@@ -57,7 +57,7 @@ impl Images {
     pub(crate) fn describe(&self, index: usize, image: &str) -> String {
         match self {
             Images::InFolder { files, prefix, extension } => files.describe(&file_name(prefix, image, *extension)),
-            Images::InArchives { archives, members } => archives[members[index].0].describe(&members[index].1),
+            Images::Members { places, members } => places[members[index].0].describe(&members[index].1),
             Images::InParquet(column) => column.describe(index),
             Images::Packed(pack) => format!("{} ({image})", pack.path().display()),
         }
@@ -67,7 +67,7 @@ impl Images {
     pub(crate) fn retain(&mut self, is_kept: impl Fn(usize) -> bool) {
         match self {
             Images::InFolder { .. } => {}
-            Images::InArchives { members, .. } => retain(members, is_kept),
+            Images::Members { members, .. } => retain(members, is_kept),
             Images::InParquet(column) => column.retain(is_kept),
             Images::Packed(pack) => pack.retain(is_kept),
         }

@@ -1,6 +1,9 @@
 //! Finding the image files of a dataset.
 
+use std::collections::{HashMap, HashSet};
+
 use super::images::{Images, file_name};
+use super::near_names::NearNames;
 use crate::error::DataError;
 use crate::files::{Files, Listing, has_extension};
 use crate::sample::Sample;
@@ -8,8 +11,23 @@ use crate::sample::Sample;
 /// How many images are looked for in each place.
 const PROBES: usize = 64;
 
+/// The images of a dataset, as far as they were found.
+pub(super) struct Located {
+    pub(super) images: Images,
+    /// Remarks.
+    pub(super) notes: Vec<String>,
+    /// The names most like that of the first image without a file.
+    pub(super) nearest: Vec<String>,
+}
+
+impl Located {
+    pub(super) fn exactly(images: Images) -> Self {
+        Located { images, notes: Vec::new(), nearest: Vec::new() }
+    }
+}
+
 /// Finds the images of `samples`: in the folder `expected`, or else in the folder or archive that has the most of them, of which
-/// the `preferred` ones are tried first. The second value is a note about an unreadable archive.
+/// the `preferred` ones are tried first. Images that are not there are searched everywhere under near names.
 ///
 /// If there are no images, that is no error until one is read, so that a table can be inspected alone.
 ///
@@ -22,9 +40,9 @@ pub(super) fn locate(
     expected: &str,
     preferred: impl Fn(&str) -> bool,
     samples: &[Sample],
-) -> Result<(Images, Option<String>), DataError> {
+) -> Result<Located, DataError> {
     if let Some(images) = in_named_archives(&files, samples)? {
-        return Ok((images, None));
+        return Ok(Located::exactly(images));
     }
     let mut search = Search::new(&files, expected, samples);
     let order = |names: &[String]| {
@@ -35,6 +53,8 @@ pub(super) fn locate(
     let folders = std::iter::once(expected.to_owned()).chain(order(&listing.folders));
     let mut is_complete = folders.into_iter().any(|folder| search.try_folder(&files, &folder));
     let mut unreadable = None;
+    // Every place with images: its files, and their names.
+    let mut places = vec![(files.clone(), listing.images.clone())];
     let archives: Vec<String> =
         listing.files.iter().filter(|name| has_extension(name, &["zip", "tar"])).cloned().collect();
     for name in order(&archives) {
@@ -43,17 +63,23 @@ pub(super) fn locate(
         }
         match files.inner_archive(&name) {
             Ok(archive) => {
-                let folders = archive.list()?.folders;
-                is_complete = order(&folders).iter().any(|folder| search.try_folder(&archive, folder));
+                let listing = archive.list()?;
+                is_complete = order(&listing.folders).iter().any(|folder| search.try_folder(&archive, folder));
+                places.push((archive, listing.images));
             }
             Err(error) => unreadable = unreadable.or(Some(error)),
         }
     }
-    let note = match unreadable {
-        Some(error) if search.found == 0 => return Err(error),
-        error => error.map(|error| error.to_string()),
-    };
-    Ok((search.best, note))
+    let has_images = places.iter().any(|(_, images)| !images.is_empty());
+    let mut located = Located::exactly(search.best);
+    if has_images {
+        search_near_names(&mut located, &places, samples);
+    }
+    match unreadable {
+        Some(error) if search.found == 0 && matches!(located.images, Images::InFolder { .. }) => return Err(error),
+        error => located.notes.extend(error.map(|error| error.to_string())),
+    }
+    Ok(located)
 }
 
 /// The place with the most images so far.
@@ -87,6 +113,48 @@ impl<'a> Search<'a> {
     }
 }
 
+/// Searches the images without a file under near names. A file that more than one image may have is none of theirs.
+fn search_near_names(located: &mut Located, places: &[(Files, Vec<String>)], samples: &[Sample]) {
+    let Images::InFolder { files, prefix, extension } = &located.images else { return };
+    let own_place = places.iter().position(|(place, _)| place.root() == files.root()).unwrap_or_default();
+    let known: HashSet<&str> = places[own_place].1.iter().map(String::as_str).collect();
+    let expected = |sample: &Sample| file_name(prefix, &sample.image, *extension);
+    // A file that the listing lacks may still exist: of another extension, or elsewhere by an absolute path.
+    let exists = |name: &String| known.contains(name.as_str()) || files.contains(name);
+    let names: Vec<String> = samples.iter().map(expected).collect();
+    let missing: Vec<usize> = (0..names.len()).filter(|&index| !exists(&names[index])).collect();
+    if missing.is_empty() {
+        return;
+    }
+    let near = NearNames::new(places.iter().enumerate().flat_map(|(place, (files, images))| {
+        let own = images.iter().map(move |name| (place, name.clone(), name.clone()));
+        own.chain(files.other_names().into_iter().map(move |(name, alias)| (place, name, alias)))
+    }));
+    let mut found: HashMap<usize, (usize, &str)> =
+        missing.iter().filter_map(|&index| Some((index, near.find(&samples[index].image)?))).collect();
+    let mut users: HashMap<(usize, &str), u32> = HashMap::new();
+    found.values().for_each(|file| *users.entry(*file).or_default() += 1);
+    let taken: HashSet<&str> = names.iter().map(String::as_str).collect();
+    found.retain(|_, file| users[file] == 1 && !(file.0 == own_place && taken.contains(file.1)));
+    if let Some(&first) = missing.iter().find(|index| !found.contains_key(index)) {
+        located.nearest = near.nearest(&samples[first].image);
+    }
+    let Some(&first) = missing.iter().find(|index| found.contains_key(index)) else { return };
+    located.notes.push(format!(
+        "{} of {} images were found under a near name, first `{}` for `{}`",
+        found.len(),
+        samples.len(),
+        found[&first].1,
+        samples[first].image
+    ));
+    let members = names.iter().enumerate().map(|(index, name)| match found.get(&index) {
+        Some(&(place, name)) => (place, name.to_owned()),
+        None => (own_place, name.clone()),
+    });
+    let members = members.collect();
+    located.images = Images::Members { places: places.iter().map(|(files, _)| files.clone()).collect(), members };
+}
+
 /// The images of a table whose image names start with an archive: `faces.zip/a.jpg`, `shards/0.tar/a.jpg`.
 fn in_named_archives(files: &Files, samples: &[Sample]) -> Result<Option<Images>, DataError> {
     let split = |image: &str| {
@@ -97,7 +165,7 @@ fn in_named_archives(files: &Files, samples: &[Sample]) -> Result<Option<Images>
         return Ok(None);
     }
     let mut names: Vec<String> = Vec::new();
-    let mut archives = Vec::new();
+    let mut places = Vec::new();
     let mut members = Vec::with_capacity(samples.len());
     for sample in samples {
         // An image outside of any archive counts as missing from the first.
@@ -105,12 +173,12 @@ fn in_named_archives(files: &Files, samples: &[Sample]) -> Result<Option<Images>
         let number = match names.iter().position(|known| *known == archive) {
             Some(number) => number,
             None => {
-                archives.push(files.inner_archive(&archive)?);
+                places.push(files.inner_archive(&archive)?);
                 names.push(archive);
                 names.len() - 1
             }
         };
         members.push((number, name));
     }
-    Ok(Some(Images::InArchives { archives, members }))
+    Ok(Some(Images::Members { places, members }))
 }

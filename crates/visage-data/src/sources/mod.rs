@@ -1,21 +1,28 @@
 //! The formats of datasets.
 //!
 //! Reading goes one way. [`recognise`] finds the format of a path. The reader of that format, one file each, yields rows.
-//! [`columns`] decides what the columns of the rows mean. [`table`] turns rows into samples and reports faulty ones. [`locate`]
-//! finds the image files.
+//! [`profile`] counts what the columns of the rows hold, [`columns`] decides what they mean, and [`parts`] turns rows into samples and
+//! reports faulty ones. [`locate`] finds the image files.
 
-mod categories;
 mod celeba;
+mod class_folders;
 mod columns;
+mod combination;
+mod exports;
 mod faults;
 mod images;
+mod label_list;
 mod label_spelling;
 mod locate;
+mod near_names;
 pub(crate) mod pack;
 mod parquet;
+mod parts;
+mod profile;
 mod reader;
 mod recognise;
 mod rows;
+mod split_column;
 mod table;
 mod text_table;
 mod webdataset;
@@ -27,18 +34,22 @@ pub(crate) use self::images::Images;
 pub(crate) use self::reader::Contents;
 use self::recognise::{Source, recognise};
 use crate::error::DataError;
+use crate::table_options::TableOptions;
 
 /// Reads the dataset at `path`, whatever its format.
-pub(crate) fn read(path: &Path, faults: &mut Faults) -> Result<Contents, DataError> {
+pub(crate) fn read(path: &Path, options: &TableOptions, faults: &mut Faults) -> Result<Contents, DataError> {
     match recognise(path)? {
         Source::Pack(mut pack) => {
             let (attributes, categories, samples) = pack.take_table();
             let images = Images::Packed(pack);
-            Ok(Contents { form: "pack", attributes, categories, samples, images, notes: Vec::new() })
+            let (understood, notes, nearest) = (String::new(), Vec::new(), Vec::new());
+            Ok(Contents { form: "pack", attributes, categories, samples, images, understood, notes, nearest })
         }
-        Source::CelebA(source) => celeba::read(source, faults),
-        Source::TextTable(source) => text_table::read(source, faults),
-        Source::Parquet(source) => parquet::read(source, faults),
-        Source::WebDataset(source) => webdataset::read(source, faults),
+        Source::CelebA(source) => celeba::read(source, options, faults),
+        Source::TextTable(source) => text_table::read(source, options, faults),
+        Source::Parquet(source) => parquet::read(source, options, faults),
+        Source::WebDataset(source) => webdataset::read(source, options, faults),
+        Source::Export(source) => exports::read(source, options, faults),
+        Source::ClassFolders(source) => class_folders::read(source, options, faults),
     }
 }

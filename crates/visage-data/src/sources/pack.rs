@@ -73,6 +73,9 @@ struct Row {
     categories: Box<[Option<String>]>,
     /// One character for each attribute: 0 absent, 1 present, ? unknown.
     labels: String,
+    /// The probability of each label, if the table holds probabilities; unknown ones are null.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    soft: Option<Box<[Option<f32>]>>,
 }
 
 impl Row {
@@ -83,6 +86,7 @@ impl Row {
             identity: sample.identity.clone(),
             categories: sample.categories.clone(),
             labels: sample.labels.iter().map(|label| ['0', '1', '?'][*label as usize]).collect(),
+            soft: sample.soft.as_ref().map(|soft| soft.iter().map(|p| Some(*p).filter(|p| !p.is_nan())).collect()),
         }
     }
 
@@ -93,8 +97,9 @@ impl Row {
             _ => Label::Unknown,
         };
         let labels = self.labels.bytes().map(label).collect();
-        let Row { image, split, identity, categories, .. } = self;
-        Sample { image, split, labels, identity, categories, landmarks: None, face_box: None }
+        let Row { image, split, identity, categories, soft, .. } = self;
+        let soft = soft.map(|soft| soft.iter().map(|p| p.unwrap_or(f32::NAN)).collect());
+        Sample { image, split, labels, soft, identity, categories, landmarks: None, face_box: None }
     }
 }
 
@@ -131,10 +136,11 @@ impl Header {
         (1..=Size::MAX_SIDE).contains(&self.size.height)
             && (1..=Size::MAX_SIDE).contains(&self.size.width)
             && !self.attributes.is_empty()
-            && self
-                .samples
-                .iter()
-                .all(|row| row.labels.len() == self.attributes.len() && row.categories.len() == self.categories.len())
+            && self.samples.iter().all(|row| {
+                row.labels.len() == self.attributes.len()
+                    && row.categories.len() == self.categories.len()
+                    && row.soft.as_ref().is_none_or(|soft| soft.len() == self.attributes.len())
+            })
     }
 }
 

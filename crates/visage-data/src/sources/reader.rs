@@ -1,6 +1,7 @@
 //! What the reader of a format gets, and what it returns.
 
 use super::images::Images;
+use super::locate::Located;
 use super::table::Table;
 use crate::error::DataError;
 use crate::files::{Files, Listing};
@@ -33,14 +34,19 @@ pub(crate) struct Contents {
     /// The samples, in the order of the table.
     pub(crate) samples: Vec<Sample>,
     pub(crate) images: Images,
+    /// How the columns were understood; empty where the form leaves no choice.
+    pub(crate) understood: String,
     /// Remarks that are not faults.
     pub(crate) notes: Vec<String>,
+    /// The names most like that of the first image without a file.
+    pub(crate) nearest: Vec<String>,
 }
 
 impl Contents {
-    pub(super) fn new(form: &'static str, table: Table, images: Images, note: Option<String>) -> Self {
-        let Table { attributes, categories, samples, mut notes, .. } = table;
-        notes.extend(note);
-        Contents { form, attributes, categories, samples, images, notes }
+    pub(super) fn new(form: &'static str, table: Table, located: Located) -> Self {
+        let Table { attributes, categories, samples, understood, mut notes, .. } = table;
+        let Located { images, notes: of_images, nearest } = located;
+        notes.extend(of_images);
+        Contents { form, attributes, categories, samples, images, understood, notes, nearest }
     }
 }

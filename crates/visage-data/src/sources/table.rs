@@ -5,56 +5,135 @@ use std::collections::HashMap;
 use csv::ByteRecord;
 
 use super::columns::Columns;
-use super::faults::Faults;
+use super::combination::Combination;
 use super::label_spelling::LabelColumn;
-use crate::error::{DataError, TableFault};
+use crate::error::TableFault;
 use crate::sample::Sample;
 use crate::split::Split;
+use crate::table_options::Combine;
 
-/// The samples of a table.
-#[derive(Debug)]
+/// The samples of a table, which may have several parts.
+#[derive(Debug, Default)]
 pub(super) struct Table {
-    /// Its path, for messages.
-    pub(super) file: String,
+    /// The paths of its parts, for messages.
+    pub(super) files: Vec<String>,
     pub(super) attributes: Vec<String>,
     pub(super) categories: Vec<String>,
     pub(super) samples: Vec<Sample>,
-    /// The line of each sample.
-    pub(super) lines: Vec<u64>,
+    /// The part and the line of each sample.
+    pub(super) places: Vec<(usize, u64)>,
     /// The index of the sample of each image.
     pub(super) by_image: HashMap<String, usize>,
+    /// How the columns were understood.
+    pub(super) understood: String,
     /// Remarks that are not faults.
     pub(super) notes: Vec<String>,
 }
 
 impl Table {
-    fn add(&mut self, sample: Sample, line: u64) {
-        self.by_image.insert(sample.image.clone(), self.samples.len());
-        self.samples.push(sample);
-        self.lines.push(line);
+    /// The file and the line of a sample.
+    pub(super) fn place(&self, sample: usize) -> (&str, u64) {
+        let (part, line) = self.places[sample];
+        (&self.files[part], line)
+    }
+}
+
+/// Adds the rows of one part after another.
+pub(super) struct TableBuilder {
+    table: Table,
+    combination: Option<Combination>,
+}
+
+/// The part that rows are added from.
+pub(super) struct PartRows<'a> {
+    columns: &'a Columns,
+    /// For each of the table's attributes, its index in the part; likewise for the categories.
+    order: [Vec<usize>; 2],
+    labels: Vec<LabelColumn>,
+    /// The split of rows to which no column assigns one.
+    split: Option<Split>,
+    /// Stands before the names of images.
+    prefix: &'a str,
+}
+
+impl TableBuilder {
+    pub(super) fn new(combine: Option<Combine>) -> Self {
+        TableBuilder { table: Table::default(), combination: combine.map(Combination::new) }
     }
 
-    /// Appends the rows of another part of the same table, whose columns may be in another order. Returns whether it is one: if
-    /// its columns differ, nothing is appended.
-    fn append(&mut self, other: Table, faults: &mut Faults) -> Result<bool, DataError> {
-        let (Some(labels), Some(categories)) =
-            (order(&self.attributes, &other.attributes), order(&self.categories, &other.categories))
-        else {
-            return Ok(false);
+    /// Begins the part that messages call `file`. `None` if its attributes or categories are not those of the parts before.
+    pub(super) fn part<'a>(
+        &mut self,
+        file: String,
+        columns: &'a Columns,
+        split: Option<Split>,
+        prefix: &'a str,
+    ) -> Option<PartRows<'a>> {
+        let (attributes, categories) = (columns.attribute_names(), columns.category_names());
+        if self.table.files.is_empty() {
+            (self.table.attributes, self.table.categories) = (attributes.clone(), categories.clone());
+        }
+        let order = [order(&self.table.attributes, &attributes)?, order(&self.table.categories, &categories)?];
+        self.table.files.push(file);
+        let labels = vec![LabelColumn::default(); columns.attributes.len()];
+        Some(PartRows { columns, order, labels, split, prefix })
+    }
+
+    /// Adds a row of the last part. `row_name` is the name of its image if no column has it.
+    pub(super) fn add(
+        &mut self,
+        part: &mut PartRows<'_>,
+        record: &ByteRecord,
+        line: u64,
+        row_name: &str,
+    ) -> Result<(), TableFault> {
+        let PartRows { columns, order: [labels, categories], .. } = part;
+        let mut sample = columns.sample(record, line, row_name, &mut part.labels)?;
+        if columns.split.columns().is_empty() {
+            sample.split = part.split;
+        }
+        sample.image.insert_str(0, part.prefix);
+        sample.labels = labels.iter().map(|&column| sample.labels[column]).collect();
+        sample.soft = sample.soft.map(|soft| labels.iter().map(|&column| soft[column]).collect());
+        sample.categories = categories.iter().map(|&column| sample.categories[column].clone()).collect();
+        let number = self.table.files.len() - 1;
+        let Some(&known) = self.table.by_image.get(&sample.image) else {
+            self.table.by_image.insert(sample.image.clone(), self.table.samples.len());
+            self.table.samples.push(sample);
+            self.table.places.push((number, line));
+            return Ok(());
         };
-        for (mut sample, line) in other.samples.into_iter().zip(other.lines) {
-            sample.labels = labels.iter().map(|&column| sample.labels[column]).collect();
-            sample.categories = categories.iter().map(|&column| sample.categories[column].clone()).collect();
-            match self.by_image.get(&sample.image) {
-                None => self.add(sample, line),
-                Some(&first) => {
-                    let (image, first, first_line) = (sample.image, self.file.clone(), self.lines[first]);
-                    faults.report(&other.file, line, TableFault::RepeatedElsewhere { image, first, first_line })?;
-                }
+        let (first_part, first_line) = self.table.places[known];
+        let image = sample.image.clone();
+        match &mut self.combination {
+            Some(combination) if sample.split == self.table.samples[known].split => {
+                combination.add(known, &mut self.table.samples[known], sample);
+                Ok(())
+            }
+            Some(_) => Err(TableFault::RepeatedInSplits { image, first_line }),
+            None if first_part == number => Err(TableFault::RepeatedImage { image, first_line }),
+            None => {
+                let first = self.table.files[first_part].clone();
+                Err(TableFault::RepeatedElsewhere { image, first, first_line })
             }
         }
-        self.notes.extend(other.notes);
-        Ok(true)
+    }
+
+    pub(super) fn note(&mut self, note: String) {
+        self.table.notes.push(note);
+    }
+
+    /// Whether the table has an image of this name.
+    pub(super) fn has_image(&self, image: &str) -> bool {
+        self.table.by_image.contains_key(image)
+    }
+
+    pub(super) fn finish(mut self, understood: String) -> Table {
+        self.table.understood = understood;
+        if let Some(combination) = self.combination {
+            self.table.understood += &combination.finish(&mut self.table.samples);
+        }
+        self.table
     }
 }
 
@@ -62,63 +141,4 @@ impl Table {
 fn order(names: &[String], others: &[String]) -> Option<Vec<usize>> {
     let position = |name: &String| others.iter().position(|other| other == name);
     names.iter().map(position).collect::<Option<Vec<_>>>().filter(|order| order.len() == others.len())
-}
-
-/// Appends `part` to the parts of a table read so far. Returns whether it is one: if its columns differ, nothing is appended.
-pub(super) fn append(whole: &mut Option<Table>, part: Table, faults: &mut Faults) -> Result<bool, DataError> {
-    match whole {
-        Some(whole) => whole.append(part, faults),
-        None => {
-            *whole = Some(part);
-            Ok(true)
-        }
-    }
-}
-
-/// Builds a table from rows.
-pub(super) struct TableBuilder {
-    columns: Columns,
-    labels: Vec<LabelColumn>,
-    table: Table,
-}
-
-impl TableBuilder {
-    /// A table without rows; messages call it `file`.
-    pub(super) fn new(file: String, columns: Columns) -> Self {
-        let table = Table {
-            file,
-            attributes: columns.attribute_names(),
-            categories: columns.category_names(),
-            samples: Vec::new(),
-            lines: Vec::new(),
-            by_image: HashMap::new(),
-            notes: Vec::new(),
-        };
-        TableBuilder { labels: vec![LabelColumn::default(); table.attributes.len()], columns, table }
-    }
-
-    /// Adds a row. It belongs to `split` if no column assigns the split.
-    pub(super) fn add(&mut self, record: &ByteRecord, line: u64, split: Option<Split>) -> Result<(), TableFault> {
-        let mut sample = self.columns.sample(record, line, &mut self.labels)?;
-        if !self.columns.has_split() {
-            sample.split = split;
-        }
-        if let Some(&first) = self.table.by_image.get(&sample.image) {
-            return Err(TableFault::RepeatedImage { image: sample.image, first_line: self.table.lines[first] });
-        }
-        self.table.add(sample, line);
-        Ok(())
-    }
-
-    pub(super) fn has_image(&self, image: &str) -> bool {
-        self.table.by_image.contains_key(image)
-    }
-
-    pub(super) fn note(&mut self, note: String) {
-        self.table.notes.push(note);
-    }
-
-    pub(super) fn finish(self) -> Table {
-        self.table
-    }
 }

@@ -1,69 +1,53 @@
 //! Tables as text: CSV, TSV, JSON lines and CelebA's own form.
 
-use super::columns::{Columns, split_of_file_name};
 use super::faults::Faults;
 use super::locate::locate;
+use super::parts::{Part, read_parts};
 use super::reader::{Contents, SourceFiles};
 use super::rows::rows;
-use super::table::{Table, TableBuilder, append};
-use crate::error::{DataError, TableFault};
+use super::split_column::split_of_file_name;
+use super::table::Table;
+use crate::error::DataError;
 use crate::files::Files;
+use crate::table_options::TableOptions;
 
 /// Reads one or more parts of a table. Their images are beside them.
-pub(super) fn read(source: SourceFiles, faults: &mut Faults) -> Result<Contents, DataError> {
+pub(super) fn read(source: SourceFiles, options: &TableOptions, faults: &mut Faults) -> Result<Contents, DataError> {
     let folder = |name: &str| name.rfind('/').map_or("", |slash| &name[..=slash]).to_owned();
     let first_folder = source.names.first().map(|name| folder(name)).unwrap_or_default();
     let in_several_folders = source.names.iter().any(|name| folder(name) != first_folder);
-    let mut whole: Option<Table> = None;
-    for name in &source.names {
-        let mut table = read_table(&source.files, name, faults)?;
-        if in_several_folders {
-            table.samples.iter_mut().for_each(|sample| sample.image.insert_str(0, &folder(name)));
-            table.by_image = (0..).zip(&table.samples).map(|(index, s)| (s.image.clone(), index)).collect();
-        }
-        if !append(&mut whole, table, faults)? {
-            return Err(source.different_tables());
-        }
+    let contents = source.names.iter().map(|name| source.files.read_table(name)).collect::<Result<Vec<_>, _>>()?;
+    let mut parts: Vec<Part<'_>> =
+        source.names.iter().zip(&contents).map(|(name, bytes)| part(&source.files, name, bytes)).collect();
+    if in_several_folders {
+        parts.iter_mut().zip(&source.names).for_each(|(part, name)| part.prefix = folder(name));
     }
-    let SourceFiles { files, listing, .. } = source;
-    let Some(table) = whole else {
-        return Err(DataError::NoTable { path: files.root().to_owned(), images: listing.images });
-    };
+    let table = read_parts(&parts, options, faults, || source.different_tables())?;
+    drop(parts);
     let expected = if in_several_folders { "" } else { &first_folder };
-    let (images, note) = locate(files, &listing, expected, |_| false, &table.samples)?;
-    Ok(Contents::new("table", table, images, note))
+    let located = locate(source.files, &source.listing, expected, |_| false, &table.samples)?;
+    Ok(Contents::new("table", table, located))
 }
 
 /// Reads the table `name`.
-pub(super) fn read_table(files: &Files, name: &str, faults: &mut Faults) -> Result<Table, DataError> {
+pub(super) fn read_table(
+    files: &Files,
+    name: &str,
+    options: &TableOptions,
+    faults: &mut Faults,
+) -> Result<Table, DataError> {
     let bytes = files.read_table(name)?;
-    let file = files.describe(name);
-    let fatal = |(line, fault)| DataError::Table { file: file.clone(), line, fault };
-    let mut rows = rows(name, &bytes).map_err(fatal)?;
-    let expected = "a header that names the columns";
-    let (line, header) = rows.next().ok_or((1, TableFault::Ended { expected })).map_err(fatal)?;
-    let mut columns = header.and_then(Columns::of_header).map_err(|fault| fatal((line, fault)))?;
-    columns.find_categories(&mut *self::rows(name, &bytes).map_err(fatal)?).map_err(|fault| fatal((line, fault)))?;
-    let mut table = TableBuilder::new(file.clone(), columns);
-    let split = split_of_file_name(name);
-    let mut found = 0;
-    let mut last_line = line;
-    while let Some((line, row)) = rows.next() {
-        found += 1;
-        last_line = line;
-        if let Err(fault) = row.and_then(|row| table.add(row, line, split)) {
-            faults.report(&file, line, fault)?;
-        }
+    let different = || DataError::ManyTables { path: files.root().to_owned(), tables: vec![name.to_owned()] };
+    read_parts(&[part(files, name, &bytes)], options, faults, different)
+}
+
+fn part<'a>(files: &Files, name: &'a str, bytes: &'a [u8]) -> Part<'a> {
+    Part {
+        file: files.describe(name),
+        split: split_of_file_name(name),
+        prefix: String::new(),
+        image: None,
+        row_name: None,
+        open: Box::new(move || rows(name, bytes)),
     }
-    if found == 0 {
-        let expected = "a row for each image";
-        return Err(fatal((last_line + 1, TableFault::Ended { expected })));
-    }
-    if let Some(stated) = rows.stated_count()
-        && stated != found
-    {
-        let reason = if stated > found { "it may be truncated" } else { "rows may have been added" };
-        table.note(format!("{file} states {stated} images on its first line but lists {found}: {reason}"));
-    }
-    Ok(table.finish())
 }

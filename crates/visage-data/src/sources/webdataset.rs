@@ -1,21 +1,41 @@
 //! WebDataset (<https://github.com/webdataset/webdataset>): tar shards in which the files of a sample share a name up to its
 //! first dot. One file is the image, one a JSON object with the labels, or a `.cls` file with a number.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
-use csv::ByteRecord;
-
-use super::columns::{Columns, split_of_file_name};
+use super::columns::ImageColumn;
 use super::faults::Faults;
 use super::images::Images;
+use super::locate::Located;
+use super::parts::{Part, read_parts};
 use super::reader::{Contents, SourceFiles};
-use super::rows::json_fields;
-use super::table::{Table, TableBuilder};
+use super::rows::{MemoryTable, json_fields};
+use super::split_column::split_of_file_name;
 use crate::error::{DataError, TableFault};
 use crate::files::{Files, is_image_name};
+use crate::table_options::TableOptions;
 
 /// The column with the number in a `.cls` file.
 const CLASS: &str = "cls";
+/// The column with the image's name; no label is called so.
+const IMAGE: &str = "__image__";
+/// Columns that img2dataset (<https://github.com/rom1504/img2dataset>) writes beside the labels.
+const IMG2DATASET: [&str; 12] = [
+    "url",
+    "caption",
+    "key",
+    "status",
+    "error_message",
+    "width",
+    "height",
+    "original_width",
+    "original_height",
+    "exif",
+    "sha256",
+    "md5",
+];
+/// Of these, the columns that every shard of img2dataset has.
+const MARKS: [&str; 3] = ["key", "status", "error_message"];
 
 /// The names of a sample's files.
 #[derive(Default)]
@@ -25,9 +45,15 @@ struct Member {
     class: Option<String>,
 }
 
+/// A shard and its samples.
+struct Shard {
+    name: String,
+    files: Files,
+    samples: Vec<ShardSample>,
+}
+
 /// A sample before its columns are known.
-struct ShardRow {
-    shard: usize,
+struct ShardSample {
     image: String,
     /// The file with the labels.
     labels: String,
@@ -36,35 +62,67 @@ struct ShardRow {
 }
 
 /// Reads the shards in order, the samples of each in the order of their names.
-pub(super) fn read(source: SourceFiles, faults: &mut Faults) -> Result<Contents, DataError> {
+pub(super) fn read(source: SourceFiles, options: &TableOptions, faults: &mut Faults) -> Result<Contents, DataError> {
     let mut shards = Vec::with_capacity(source.names.len());
-    let mut rows = Vec::new();
-    for (number, name) in source.names.iter().enumerate() {
-        let shard = source.files.inner_archive(name)?;
-        read_shard(&shard, number, &mut rows, faults)?;
-        shards.push(shard);
-    }
-    let (table, members) = assemble(&shards, &source.names, rows, faults)?;
-    Ok(Contents::new("WebDataset", table, Images::InArchives { archives: shards, members }, None))
-}
-
-fn read_shard(shard: &Files, number: usize, rows: &mut Vec<ShardRow>, faults: &mut Faults) -> Result<(), DataError> {
-    for (key, member) in members(shard) {
-        let Some(image) = member.image else { continue };
-        let labels = member.json.or(member.class).unwrap_or_else(|| format!("{key}.json"));
-        let content = shard.read(&labels).map_err(|_| TableFault::MissingLabels { image: image.clone() });
-        let fields = content.and_then(|content| {
-            if labels.ends_with(CLASS) {
-                return Ok(vec![(CLASS.to_owned(), String::from_utf8_lossy(&content).trim().to_owned())]);
-            }
-            json_fields(&content).map_err(|reason| TableFault::NotJson { reason })
-        });
-        match fields {
-            Ok(fields) => rows.push(ShardRow { shard: number, image, labels, fields }),
-            Err(fault) => faults.report(&shard.describe(&labels), 1, fault)?,
+    for name in &source.names {
+        let shard = read_shard(source.files.inner_archive(name)?, name, faults)?;
+        if !shard.samples.is_empty() {
+            shards.push(shard);
         }
     }
-    Ok(())
+    if shards.is_empty() {
+        return Err(DataError::NoTable { path: source.files.root().to_owned(), images: 0 });
+    }
+    let (columns, dropped) = columns(&shards);
+    let tables = tables(&shards, &columns);
+    let parts: Vec<Part<'_>> = shards.iter().zip(&tables).map(|(shard, table)| shard.part(table)).collect();
+    let mut table = read_parts(&parts, options, faults, || source.different_tables())?;
+    drop(parts);
+    if !dropped.is_empty() {
+        table.understood += &format!("; left out img2dataset's {}", dropped.join(", "));
+    }
+    let image = |&(shard, line): &(usize, u64)| (shard, shards[shard].samples[line as usize - 1].image.clone());
+    let members = table.places.iter().map(image).collect();
+    let places = shards.into_iter().map(|shard| shard.files).collect();
+    Ok(Contents::new("WebDataset", table, Located::exactly(Images::Members { places, members })))
+}
+
+impl Shard {
+    fn part<'a>(&self, table: &'a MemoryTable) -> Part<'a> {
+        Part {
+            file: self.files.root().display().to_string(),
+            split: split_of_file_name(&self.name),
+            prefix: String::new(),
+            image: Some(ImageColumn::Named(0)),
+            row_name: None,
+            open: Box::new(|| Ok(Box::new(table.rows()))),
+        }
+    }
+}
+
+fn read_shard(files: Files, name: &str, faults: &mut Faults) -> Result<Shard, DataError> {
+    let mut samples = Vec::new();
+    for (key, member) in members(&files) {
+        let Some(image) = member.image else { continue };
+        let mut fields = Vec::new();
+        let labels =
+            member.json.as_ref().or(member.class.as_ref()).map_or_else(|| format!("{key}.json"), String::clone);
+        let read = |name: &str| files.read(name).map_err(|_| TableFault::MissingLabels { image: image.clone() });
+        let found = (|| {
+            if member.class.is_none() || member.json.is_some() {
+                fields = json_fields(&read(&labels)?).map_err(|reason| TableFault::NotJson { reason })?;
+            }
+            if let Some(class) = &member.class {
+                fields.push((CLASS.to_owned(), String::from_utf8_lossy(&read(class)?).trim().to_owned()));
+            }
+            Ok(())
+        })();
+        match found {
+            Ok(()) => samples.push(ShardSample { image, labels, fields }),
+            Err(fault) => faults.report(&files.describe(&labels), 1, fault)?,
+        }
+    }
+    Ok(Shard { name: name.to_owned(), files, samples })
 }
 
 /// The files of each sample of a shard, by the sample's name.
@@ -85,48 +143,37 @@ fn members(shard: &Files) -> BTreeMap<String, Member> {
     members
 }
 
-/// The rows as one table, and the shard and name of each sample's image.
-fn assemble(
-    shards: &[Files],
-    names: &[String],
-    rows: Vec<ShardRow>,
-    faults: &mut Faults,
-) -> Result<(Table, Vec<(usize, String)>), DataError> {
-    let root = shards.first().map(|shard| shard.root().to_owned()).unwrap_or_default();
-    if rows.is_empty() {
-        return Err(DataError::NoTable { path: root, images: 0 });
-    }
-    let mut column_names = vec!["__image__".to_owned()];
-    for (name, _) in rows.iter().flat_map(|row| &row.fields) {
-        if !column_names.contains(name) {
-            column_names.push(name.clone());
+/// The columns of all shards, the image first, and the columns of img2dataset that are left out.
+fn columns(shards: &[Shard]) -> (Vec<String>, Vec<String>) {
+    let mut names: Vec<String> = Vec::new();
+    let mut known = HashSet::new();
+    for (name, _) in shards.iter().flat_map(|shard| &shard.samples).flat_map(|sample| &sample.fields) {
+        if known.insert(name) {
+            names.push(name.clone());
         }
     }
-    let record = |image: &str, row: &ShardRow| -> ByteRecord {
-        let value = |column: &String| row.fields.iter().find(|(name, _)| name == column).map_or("", |(_, value)| value);
-        std::iter::once(image).chain(column_names[1..].iter().map(value)).collect()
-    };
-    let file = root.display().to_string();
-    let fatal = |fault| DataError::Table { file: file.clone(), line: 1, fault };
-    let mut columns = Columns::with_image(&column_names, 0).map_err(fatal)?;
-    let mut search = columns.search_categories();
-    let _ = rows.iter().all(|row| search.observe(&record(&row.image, row)));
-    columns.set_categories(&search.finish()).map_err(fatal)?;
+    let is_img2dataset = MARKS.iter().all(|mark| names.iter().any(|name| name == mark));
+    let (dropped, kept): (Vec<_>, Vec<_>) =
+        names.into_iter().partition(|name| is_img2dataset && IMG2DATASET.contains(&name.as_str()));
+    (std::iter::once(IMAGE.to_owned()).chain(kept).collect(), dropped)
+}
 
-    let mut table = TableBuilder::new(file.clone(), columns);
-    let mut members = Vec::with_capacity(rows.len());
-    for row in rows {
-        let shard = &names[row.shard];
-        // Each shard may number its samples from 0.
-        let record = if table.has_image(&row.image) {
-            record(&format!("{shard}/{}", row.image), &row)
-        } else {
-            record(&row.image, &row)
-        };
-        match table.add(&record, 1, split_of_file_name(shard)) {
-            Ok(()) => members.push((row.shard, row.image)),
-            Err(fault) => faults.report(&shards[row.shard].describe(&row.labels), 1, fault)?,
+/// The rows of each shard. Each shard may number its samples from 0, so an image of an earlier shard's name is called by its
+/// shard too.
+fn tables(shards: &[Shard], columns: &[String]) -> Vec<MemoryTable> {
+    let mut known = HashSet::new();
+    let mut table = |shard: &Shard| {
+        let mut table = MemoryTable::new(columns.to_vec());
+        for sample in &shard.samples {
+            let is_new = known.insert(sample.image.clone());
+            let image = if is_new { sample.image.clone() } else { format!("{}/{}", shard.name, sample.image) };
+            let value = |column: &String| {
+                sample.fields.iter().find(|(name, _)| name == column).map_or("", |(_, value)| value.as_str())
+            };
+            let values = columns[1..].iter().map(value);
+            table.push_at(shard.files.describe(&sample.labels), std::iter::once(image.as_str()).chain(values));
         }
-    }
-    Ok((table.finish(), members))
+        table
+    };
+    shards.iter().map(|shard| table(shard)).collect()
 }

@@ -8,9 +8,7 @@ use std::time::{Duration, Instant};
 
 use image::ImageFormat;
 use proptest::prelude::*;
-use visage_data::{
-    Augmentation, Batch, DataError, Dataset, Label, Loader, LoaderOptions, Noise, Preparation, Size, Split,
-};
+use visage_data::{Augmentation, Batch, DataError, Dataset, Loader, LoaderOptions, Noise, Preparation, Size, Split};
 
 use crate::fixtures::{archive, cases, encoded, folder, table_with_images};
 
@@ -60,11 +58,11 @@ fn batches_in_order_hold_each_sample_once_with_its_pixels_and_labels() {
     for batch in &batches {
         assert_eq!(batch.size, SIZE);
         let images = batch.pixels.chunks_exact(SIZE.pixels() * 3);
-        let labels = batch.labels.chunks_exact(2);
+        let labels = batch.targets.chunks_exact(2);
         assert_eq!((images.len(), labels.len()), (batch.indices.len(), batch.indices.len()));
         for ((&index, image), labels) in batch.indices.iter().zip(images).zip(labels) {
             assert_eq!(image, preparation.pixels(&encoded(index, ImageFormat::Png)).unwrap());
-            assert_eq!(labels, [Label::from(index % 2 == 1), Label::from(index % 3 == 2)]);
+            assert_eq!(labels, [index % 2 == 1, index % 3 == 2].map(|present| f32::from(u8::from(present))));
         }
     }
 }

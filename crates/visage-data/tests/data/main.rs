@@ -1,7 +1,10 @@
 //! Datasets in every form, from their files to batches.
 
+mod choices;
 mod copies;
 mod decoding;
+mod exports;
+mod finding_images;
 mod fixtures;
 mod forms;
 mod fuzz_seeds;

@@ -189,6 +189,10 @@ def datasets():
             pq.write_table(pa.table(columns), DATASETS / "zstd.parquet", compression="zstd")
     # And as pandas writes a plain table.
     both.to_parquet(DATASETS / "labels.parquet")
+    # Labels, categories and lists as text.
+    columns = {"image": ["a.jpg", "b.jpg"], "S": ["yes", "no"], "B": ["0", "1"], "city": ["Ulm", "Bonn"], "tags": [["x", "y"], []]}
+    pq.write_table(pa.table(columns, schema=pa.schema([(name, pa.string()) for name in ["image", "S", "B", "city"]]
+                                                      + [("tags", pa.list_(pa.string()))])), DATASETS / "text_labels.parquet")
 
     # WebDataset: a tar file a split, an image and a JSON file a sample.
     shards = DATASETS / "shards"

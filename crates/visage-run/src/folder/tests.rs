@@ -19,6 +19,7 @@ fn record() -> RunRecord {
             path: "celeba".into(),
             fingerprint: "abc".to_owned(),
             attributes: vec!["Smiling".to_owned()],
+            table: visage_data::TableOptions::default(),
             train: 80,
             validation: 10,
             test: 10,

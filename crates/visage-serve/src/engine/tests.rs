@@ -27,6 +27,7 @@ fn model(name: &str) -> Arc<ServedModel> {
         recipe: String::new(),
         dataset: String::new(),
         dataset_fingerprint: String::new(),
+        table: visage_data::TableOptions::default(),
         split_seed: None,
         training_images: 0,
         epoch: 0,

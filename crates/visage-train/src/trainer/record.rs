@@ -45,6 +45,7 @@ pub(super) fn data(settings: &TrainSettings, fingerprint: String) -> DataRecord 
         path: settings.data_path.clone(),
         fingerprint,
         attributes: dataset.attributes().to_vec(),
+        table: dataset.table_options().clone(),
         train: images(Split::Train),
         validation: images(Split::Validation),
         test: images(Split::Test),

@@ -37,6 +37,7 @@ impl Run<'_> {
                 recipe: self.recipe_toml.clone(),
                 dataset: dataset.name().to_owned(),
                 dataset_fingerprint: self.record.data.fingerprint.clone(),
+                table: dataset.table_options().clone(),
                 split_seed: self.settings.split_seed,
                 training_images: self.images.training.len(),
                 epoch: epoch as usize,

@@ -134,7 +134,7 @@ impl Run<'_> {
         let found = split.outputs(infer, |done| observe(Event::Validating { done, images }))?;
         let loss =
             mean_loss(&self.validation_loss, &found, dataset.attributes().len(), recipe.training.batch_size, device);
-        let LabelledOutputs { labels, outputs } = found;
+        let LabelledOutputs { labels, outputs, .. } = found;
         let probabilities = probabilities(None, &outputs);
         if probabilities.iter().any(|probability| probability.is_nan()) {
             let (step, checkpoint) = (self.state.position.step, self.last_checkpoint());
@@ -155,9 +155,9 @@ impl Run<'_> {
 fn mean_loss(loss: &Loss, found: &LabelledOutputs, attributes: usize, batch_size: usize, device: &Device) -> f64 {
     let cells = attributes * batch_size;
     let (mut sum, mut known) = (0.0, 0);
-    for (logits, labels) in found.outputs.chunks(cells).zip(found.labels.chunks(cells)) {
-        let rows = labels.len() / attributes;
-        let (targets, mask, count) = label_tensors(labels, rows, device);
+    for (logits, targets) in found.outputs.chunks(cells).zip(found.targets.chunks(cells)) {
+        let rows = targets.len() / attributes;
+        let (targets, mask, count) = label_tensors(targets, rows, device);
         let logits = Tensor::from_data(TensorData::new(logits.to_vec(), [rows, attributes]), device);
         sum += f64::from(loss.mean(logits, targets, mask).into_scalar::<f32>()) * count as f64;
         known += count;

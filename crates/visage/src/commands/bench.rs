@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use rand::{Rng, RngExt};
 use serde::Serialize;
 use visage_data::random::stream;
-use visage_data::{Batch, CELEBA_ATTRIBUTES, Label, Preparation, Size, Split, Statistics};
+use visage_data::{Batch, CELEBA_ATTRIBUTES, Preparation, Size, Split, Statistics};
 use visage_model::{Architecture, Engine, NetworkConfig, Pending, Precision, Prepared, ops};
 use visage_run::Recipe;
 use visage_train::{Rates, Stepper, TrainError};
@@ -173,13 +173,13 @@ impl Work {
             let ahead = if ops::has_kernels(device) { 1 } else { STEPS_AHEAD };
             return Ok(Self::Infer { pixels, engine, ahead });
         }
-        let labels = (0..images * outputs).map(|_| if random.random() { Label::Present } else { Label::Absent });
+        let targets = (0..images * outputs).map(|_| f32::from(u8::from(random.random::<bool>())));
         let batch = Batch {
             number: 0,
             indices: (0..images).collect(),
             size: args.size,
             pixels,
-            labels: labels.collect(),
+            targets: targets.collect(),
             mixed: None,
         };
         // Whatever the labels, the loss has no weights.

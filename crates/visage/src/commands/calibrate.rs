@@ -122,7 +122,7 @@ pub fn run(args: &CalibrateArgs) -> Result<(), CommandError> {
     let (predictor, file) = read_predictor(&args.model, &compute)?;
     let dataset = Arc::new(args.dataset.open_for(predictor.card())?);
     let activity = format!("calibrating on {}", args.split);
-    let LabelledOutputs { labels, outputs } = split_logits(&predictor, &dataset, args.split, &activity)?;
+    let LabelledOutputs { labels, outputs, .. } = split_logits(&predictor, &dataset, args.split, &activity)?;
 
     let mut card = predictor.card().clone();
     let current = card.calibration.as_ref();

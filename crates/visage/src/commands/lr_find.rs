@@ -56,9 +56,7 @@ pub fn run(args: &LrFindArgs) -> Result<(), CommandError> {
     }
     let compute = Compute::new(&args.compute)?;
     let mut dataset = args.dataset.open()?;
-    if !dataset.has_splits() {
-        dataset.assign_splits(recipe.training.seed);
-    }
+    dataset.draw_missing_splits(recipe.training.seed);
     let test = RangeTest {
         recipe,
         dataset: Arc::new(dataset),

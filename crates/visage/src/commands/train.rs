@@ -57,16 +57,17 @@ pub fn run(args: &TrainArgs) -> Result<(), CommandError> {
         (recipe, _) => recipe::load(recipe.as_deref().unwrap_or_default(), &args.set.overrides)?,
     };
     let compute = Compute::for_training(&args.compute)?;
-    let mut dataset = args.dataset.open()?;
+    let mut dataset = match &args.out {
+        Some(folder) if args.resume => args.dataset.open_again(folder)?,
+        _ => args.dataset.open()?,
+    };
     dataset.require_images(&(0..dataset.samples().len()).collect::<Vec<_>>())?;
-    let split_seed = (!dataset.has_splits()).then_some(recipe.training.seed);
-    if let Some(seed) = split_seed {
-        dataset.assign_splits(seed);
-        output::note(&format!(
-            "{} assigns no splits: drew 80 % for training, 10 % for validation and 10 % for testing, with seed {seed}",
-            dataset.name()
-        ));
+    let seed = recipe.training.seed;
+    let drawn = dataset.draw_missing_splits(seed);
+    if let Some(drawn) = drawn {
+        output::note(&format!("{} assigns {drawn}, with seed {seed}", dataset.name()));
     }
+    let split_seed = drawn.map(|_| seed);
     let folder = args.out.clone().unwrap_or_else(|| RunFolder::default_path(&recipe.name, Timestamp::now()));
     let settings = TrainSettings {
         split_seed,

@@ -14,9 +14,10 @@ const VALUES: usize = 20;
 
 /// Splits, attributes, correlations and text columns.
 pub fn text(contents: &Contents) -> String {
-    let Contents { dataset, images, fingerprint, attributes, .. } = contents;
+    let Contents { dataset, images, fingerprint, attributes, understood, .. } = contents;
+    let understood = if understood.is_empty() { String::new() } else { format!("Read as: {understood}\n") };
     format!(
-        "{dataset}: {}, {}, fingerprint {fingerprint:.12}\n\n{}\n\
+        "{dataset}: {}, {}, fingerprint {fingerprint:.12}\n{understood}\n{}\n\
          Prevalence by split, and weights of present / absent from the training split\n\n{}{}{}",
         counted(*images as u64, "image"),
         counted(attributes.len() as u64, "attribute"),

@@ -11,7 +11,7 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 
 use super::headers;
 use crate::error::DataError;
-use crate::files::Mapped;
+use crate::files::{Mapped, refuse_stand_ins};
 
 pub(super) type Reader = SerializedFileReader<Bytes>;
 
@@ -19,6 +19,7 @@ pub(super) type Reader = SerializedFileReader<Bytes>;
 pub(super) fn open(path: &Path) -> Result<Reader, DataError> {
     let mapped = Mapped::open(path)?;
     let damaged_part = |part: &str| damaged(path)(ParquetError::General(format!("{part} is damaged")));
+    refuse_stand_ins(path, mapped.as_ref())?;
     let is_parquet = mapped.as_ref().ends_with(b"PAR1");
     if is_parquet && !headers::footer_is_sound(mapped.as_ref()) {
         return Err(damaged_part("its footer"));

@@ -29,22 +29,25 @@ impl fmt::Debug for ImageColumn {
 }
 
 impl ImageColumn {
-    /// The index of the next file.
-    pub(super) fn next_file(&self) -> usize {
-        self.files.len()
-    }
-
     pub(super) fn add_file(&mut self, path: PathBuf, reader: Reader) {
         self.files.push((path, Arc::new(reader)));
     }
 
-    pub(super) fn add_images(&mut self, locations: Vec<[u32; 3]>) {
-        self.locations.extend(locations);
+    /// Whether every file has images.
+    pub(super) fn is_complete(&self) -> bool {
+        self.files.iter().all(|(_, reader)| image_leaf(reader).is_some())
     }
 
-    /// Whether every file has images, and there is one for each of `samples` samples.
-    pub(super) fn is_complete(&self, samples: usize) -> bool {
-        self.locations.len() == samples && self.files.iter().all(|(_, reader)| image_leaf(reader).is_some())
+    /// Sets the file and the row, counted from 1, of each sample.
+    pub(super) fn set_rows(&mut self, places: &[(usize, u64)]) {
+        let ends: Vec<Vec<u64>> = self.files.iter().map(|(_, reader)| group_ends(reader)).collect();
+        let location = |&(file, line): &(usize, u64)| {
+            let row = line - 1;
+            let group = ends[file].partition_point(|&end| end <= row);
+            let start = group.checked_sub(1).map_or(0, |before| ends[file][before]);
+            [file as u32, group as u32, (row - start) as u32]
+        };
+        self.locations = places.iter().map(location).collect();
     }
 
     /// The bytes of the image of a sample.
@@ -76,4 +79,14 @@ impl ImageColumn {
     pub(crate) fn retain(&mut self, is_kept: impl Fn(usize) -> bool) {
         retain(&mut self.locations, is_kept);
     }
+}
+
+/// The number of rows up to the end of each row group.
+fn group_ends(reader: &Reader) -> Vec<u64> {
+    let mut end = 0;
+    let add = |group: &parquet::file::metadata::RowGroupMetaData| {
+        end += u64::try_from(group.num_rows()).unwrap_or_default();
+        end
+    };
+    reader.metadata().row_groups().iter().map(add).collect()
 }

@@ -7,7 +7,6 @@ use parquet::file::reader::FileReader;
 use parquet::record::{Field, Row};
 use parquet::schema::types::Type;
 
-use super::super::columns::{has_special_meaning, is_image_name};
 use super::file::Reader;
 
 /// The index that pandas writes beside the columns.
@@ -19,10 +18,8 @@ pub(super) struct TextColumns {
     /// Their types: all but the image bytes.
     pub(super) types: Vec<Arc<Type>>,
     pub(super) names: Vec<String>,
-    /// The index of the one that names the image.
+    /// The index of the one that names the image, where the image's own column holds the name.
     pub(super) image: Option<usize>,
-    /// The indices of the categories.
-    pub(super) categories: Vec<usize>,
     /// The names of columns left out because their type is not supported.
     pub(super) ignored: Vec<String>,
 }
@@ -35,8 +32,8 @@ impl TextColumns {
             match (is_image(field), field.is_group()) {
                 (true, true) => columns.add_image_path(field),
                 (true, false) => {}
-                (false, true) => columns.ignored.push(field.name().to_owned()),
-                (false, false) => columns.add(field),
+                (false, true) if !is_list(field) => columns.ignored.push(field.name().to_owned()),
+                (false, _) => columns.add(field),
             }
         }
         columns
@@ -60,17 +57,16 @@ impl TextColumns {
     }
 
     fn add(&mut self, field: &Arc<Type>) {
-        let name = field.name();
-        let is_text = field.get_physical_type() == Physical::BYTE_ARRAY;
-        if is_text && !has_special_meaning(name) {
-            self.categories.push(self.names.len());
-        }
-        if is_text && is_image_name(name) && self.image.is_none() {
-            self.image = Some(self.names.len());
-        }
-        self.names.push(name.to_owned());
+        self.names.push(field.name().to_owned());
         self.types.push(Arc::clone(field));
     }
+}
+
+/// Whether a column holds lists of plain values.
+fn is_list(field: &Type) -> bool {
+    let is_list = field.get_basic_info().converted_type() == ConvertedType::LIST;
+    let [repeated] = field.get_fields() else { return false };
+    is_list && (repeated.is_primitive() || repeated.get_fields().iter().all(|item| item.is_primitive()))
 }
 
 /// Whether a column holds bytes that are not text, alone or in a group beside a name.
@@ -108,8 +104,21 @@ fn text(field: &Field) -> String {
         Field::Double(value) if value.is_nan() => String::new(),
         Field::Float(value) => value.to_string(),
         Field::Double(value) => value.to_string(),
+        Field::ListInternal(list) => {
+            let items: Vec<serde_json::Value> = list.elements().iter().map(item).collect();
+            serde_json::Value::from(items).to_string()
+        }
         // An image, of which only the path is read.
         Field::Group(group) => group.get_column_iter().next().map(|(_, field)| text(field)).unwrap_or_default(),
         number => number.to_string(),
+    }
+}
+
+/// An item of a list: numbers stay numbers.
+fn item(field: &Field) -> serde_json::Value {
+    match field {
+        Field::Str(text) => text.trim().into(),
+        Field::Null => serde_json::Value::Null,
+        other => serde_json::from_str(&text(other)).unwrap_or_else(|_| text(other).into()),
     }
 }

@@ -123,7 +123,7 @@ impl<'de> Deserialize<'de> for Entry {
             Value::Bool(value) => Entry::Value(if value { "true" } else { "false" }.to_owned()),
             Value::Number(value) => Entry::Value(value.to_string()),
             Value::String(value) => Entry::Value(value.trim().to_owned()),
-            Value::Array(_) => return Err(D::Error::custom("a list is not a plain value")),
+            Value::Array(items) => Entry::Value(list(items).map_err(D::Error::custom)?),
             Value::Object(map) => {
                 let inner = map.into_iter().map(|(name, value)| {
                     let value = match value {
@@ -131,7 +131,8 @@ impl<'de> Deserialize<'de> for Entry {
                         Value::Bool(value) => value.to_string(),
                         Value::String(value) => value,
                         Value::Number(value) => value.to_string(),
-                        _ => return Err(D::Error::custom("an object within an object holds lists or objects")),
+                        Value::Array(items) => list(items).map_err(D::Error::custom)?,
+                        Value::Object(_) => return Err(D::Error::custom("an object within an object holds objects")),
                     };
                     Ok((name, Entry::Value(value)))
                 });
@@ -140,4 +141,12 @@ impl<'de> Deserialize<'de> for Entry {
         };
         Ok(entry)
     }
+}
+
+/// A list of plain values as the text of a field.
+fn list(items: Vec<Value>) -> Result<String, &'static str> {
+    if items.iter().any(|item| item.is_object() || item.is_array()) {
+        return Err("a list of objects or of lists is no list of labels");
+    }
+    Ok(Value::Array(items).to_string())
 }

@@ -4,6 +4,7 @@ mod blank_separated;
 mod delimited;
 mod json_lines;
 mod lines;
+mod memory;
 mod row_source;
 
 use self::blank_separated::BlankSeparated;
@@ -12,9 +13,10 @@ use self::json_lines::JsonLines;
 pub(super) use self::json_lines::json_fields;
 use self::lines::{lines, without_byte_order_mark};
 pub(super) use self::lines::{plain_rows, text};
+pub(super) use self::memory::MemoryTable;
 pub(super) use self::row_source::Rows;
 use crate::error::TableFault;
-use crate::files::has_extension;
+use crate::files::{has_extension, is_image_name};
 
 /// The rows of the table called `name`. Its form follows from its extension and its first line.
 ///
@@ -23,6 +25,7 @@ use crate::files::has_extension;
 /// When there is no header; the first value is the line.
 pub(super) fn rows<'a>(name: &str, bytes: &'a [u8]) -> Result<Box<dyn Rows + 'a>, (u64, TableFault)> {
     let bytes = without_byte_order_mark(bytes);
+    let name = name.strip_suffix(".gz").unwrap_or(name);
     if has_extension(name, &["jsonl", "ndjson"]) {
         return JsonLines::new(bytes).map(|rows| Box::new(rows) as Box<dyn Rows>);
     }
@@ -31,4 +34,15 @@ pub(super) fn rows<'a>(name: &str, bytes: &'a [u8]) -> Result<Box<dyn Rows + 'a>
         return BlankSeparated::new(bytes).map(|rows| Box::new(rows) as Box<dyn Rows>);
     }
     Ok(Box::new(Delimited::new(bytes, first)))
+}
+
+/// Whether a text file is a table of images rather than a note: a header and a row of as many fields (or one more, as in CelebA's
+/// form), of which one is the name of an image.
+pub(super) fn is_plain_table(bytes: &[u8]) -> bool {
+    let Ok(mut rows) = rows("table.txt", bytes) else { return false };
+    let Some((_, Ok(header))) = rows.next() else { return false };
+    let columns = header.len();
+    let Some((_, Ok(row))) = rows.next() else { return false };
+    let is_image = |field: &[u8]| std::str::from_utf8(field).is_ok_and(is_image_name);
+    columns > 1 && row.len() == columns && row.iter().any(is_image)
 }

@@ -13,4 +13,9 @@ pub(in crate::sources) trait Rows {
     fn stated_count(&self) -> Option<u64> {
         None
     }
+
+    /// The place of the next row for messages, where its file and line do not tell it.
+    fn place_of_next(&self) -> Option<&str> {
+        None
+    }
 }

@@ -10,6 +10,7 @@ use visage_run::shell;
 use crate::error::CommandError;
 use crate::output;
 use crate::progress::Progress;
+use crate::table_args::TableArgs;
 use crate::tables::counted;
 
 /// Options of `visage data convert`.
@@ -22,6 +23,8 @@ pub struct ConvertArgs {
     /// The format to write.
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub to: DatasetFormat,
+    #[command(flatten)]
+    pub table: TableArgs,
 }
 
 /// A format of datasets.
@@ -39,7 +42,7 @@ pub enum DatasetFormat {
 
 /// Converts a dataset to another format.
 pub fn run(args: &ConvertArgs) -> Result<(), CommandError> {
-    let dataset = Dataset::open(&args.path)?;
+    let dataset = Dataset::open_with(&args.path, &args.table.options()?)?;
     let images = dataset.samples().len();
     dataset.require_images(&(0..images).collect::<Vec<_>>())?;
     let layout = match args.to {

@@ -10,6 +10,7 @@ use visage_data::{Associations, AttributeStatistics, Dataset, Label, Split, Stat
 use crate::dataset::missing_images;
 use crate::error::CommandError;
 use crate::output;
+use crate::table_args::TableArgs;
 use crate::tables::{self, count, counted};
 
 /// The beta of the effective number of samples, as in recipes that name none.
@@ -26,11 +27,13 @@ pub const WEIGHTINGS: [(&str, Weighting); 3] = [
 #[derive(Debug, Args)]
 pub struct InspectArgs {
     /// CelebA in any of its layouts, as a folder or a zip; a table (CSV, TSV, JSON lines, Parquet) of images; a folder or zip
-    /// with such a table; WebDataset shards; a pack.
+    /// with such a table; WebDataset shards; an export of COCO, Label Studio, FiftyOne or CVAT; a folder for each class; a pack.
     pub path: PathBuf,
     /// Print JSON instead of tables.
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub table: TableArgs,
 }
 
 /// The contents of a dataset.
@@ -40,6 +43,9 @@ pub struct Contents {
     pub dataset: String,
     /// Number of images.
     pub images: usize,
+    /// How the columns of its table were understood.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub understood: String,
     /// See [`Dataset::fingerprint`].
     pub fingerprint: String,
     /// The splits, by name.
@@ -103,7 +109,7 @@ pub struct ClassWeights {
 
 /// Shows the contents of a dataset.
 pub fn run(args: &InspectArgs) -> Result<(), CommandError> {
-    let contents = contents(&Dataset::open(&args.path)?);
+    let contents = contents(&Dataset::open_with(&args.path, &args.table.options()?)?);
     output::json_or(args.json, &contents, tables::dataset::text)?;
     contents.warnings.iter().for_each(|warning| output::warning(warning));
     Ok(())
@@ -132,6 +138,7 @@ fn contents(dataset: &Dataset) -> Contents {
     Contents {
         dataset: dataset.name().to_owned(),
         images: dataset.samples().len(),
+        understood: dataset.understood().to_owned(),
         fingerprint: dataset.fingerprint(),
         splits: statistics.iter().map(|s| (s.split.name(), split(s))).collect(),
         images_without_split,

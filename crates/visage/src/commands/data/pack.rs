@@ -16,6 +16,7 @@ use crate::compute::start_threads;
 use crate::error::CommandError;
 use crate::output;
 use crate::progress::Progress;
+use crate::table_args::TableArgs;
 use crate::tables::{counted, duration};
 
 /// Options of `visage data pack`.
@@ -33,13 +34,15 @@ pub struct PackArgs {
     /// Threads for decoding [default: one per processor].
     #[arg(long, value_name = "N")]
     pub threads: Option<NonZeroUsize>,
+    #[command(flatten)]
+    pub table: TableArgs,
 }
 
 /// Packs a dataset.
 pub fn run(args: &PackArgs) -> Result<(), CommandError> {
     start_threads(args.threads)?;
     let recipe = recipe::load(&args.recipe, &args.set.overrides)?;
-    let dataset = Dataset::open(&args.path)?;
+    let dataset = Dataset::open_with(&args.path, &args.table.options()?)?;
     dataset.require_images(&(0..dataset.samples().len()).collect::<Vec<_>>())?;
     let packed = write(args, &dataset, &recipe.input.preparation())?;
     output::result(&summary(args, &dataset, packed)?)

@@ -16,6 +16,7 @@ use crate::commands::recipe;
 use crate::compute::start_threads;
 use crate::error::CommandError;
 use crate::output;
+use crate::table_args::TableArgs;
 use crate::tables::counted;
 
 /// Options of `visage data preview`.
@@ -40,6 +41,8 @@ pub struct PreviewArgs {
     /// Threads for decoding [default: one per processor].
     #[arg(long, value_name = "N")]
     pub threads: Option<NonZeroUsize>,
+    #[command(flatten)]
+    pub table: TableArgs,
 }
 
 /// Shows what training sees.
@@ -49,7 +52,7 @@ pub fn run(args: &PreviewArgs) -> Result<(), CommandError> {
     }
     start_threads(args.threads)?;
     let recipe = recipe::load(&args.recipe, &args.set.overrides)?;
-    let dataset = Dataset::open(&args.path)?;
+    let dataset = Dataset::open_with(&args.path, &args.table.options()?)?;
     let everything = || (0..dataset.samples().len()).collect();
     let training = if dataset.has_splits() { dataset.indices(Split::Train) } else { everything() };
     let indices: Vec<usize> = training.into_iter().take(args.images).collect();

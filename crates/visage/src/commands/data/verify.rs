@@ -10,6 +10,7 @@ use crate::compute::start_threads;
 use crate::error::CommandError;
 use crate::output;
 use crate::progress::Progress;
+use crate::table_args::TableArgs;
 use crate::tables::{count, counted};
 
 /// Items of a finding that are shown.
@@ -26,13 +27,15 @@ pub struct VerifyArgs {
     /// Threads for decoding [default: one per processor].
     #[arg(long, value_name = "N")]
     pub threads: Option<NonZeroUsize>,
+    #[command(flatten)]
+    pub table: TableArgs,
 }
 
 /// Verifies a dataset.
 pub fn run(args: &VerifyArgs) -> Result<(), CommandError> {
     start_threads(args.threads)?;
     let mut progress: Option<Progress> = None;
-    let verification = verify::verify(&args.path, |done, images| {
+    let verification = verify::verify(&args.path, &args.table.options()?, |done, images| {
         let progress = progress.get_or_insert_with(|| Progress::new("verifying", "images", images as u64));
         progress.set(done as u64, String::new);
     })?;

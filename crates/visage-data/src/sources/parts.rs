@@ -1,0 +1,373 @@
+//! Reading a table of one or more parts: what the columns hold, what they mean, and then the samples.
+
+use std::collections::{BTreeMap, HashMap};
+
+use csv::ByteRecord;
+
+use super::columns::{AttributeColumn, Columns, ImageColumn, keeps_values};
+use super::faults::Faults;
+use super::label_list::{FormSearch, ListForm};
+use super::profile::{ColumnProfile, Profiler};
+use super::rows::{Rows, text};
+use super::split_column::SplitRule;
+use super::table::{Table, TableBuilder};
+use crate::error::{DataError, TableFault};
+use crate::label::Label;
+use crate::split::Split;
+use crate::table_options::TableOptions;
+
+/// The most attributes that one column may become: far above every known vocabulary, and far below the number of images that a
+/// column of names would make of itself.
+const MAX_LABELS: usize = 20_000;
+
+/// Opens the rows of a part from the start; an error comes with its line.
+pub(super) type OpenRows<'a> = Box<dyn Fn() -> Result<Box<dyn Rows + 'a>, (u64, TableFault)> + 'a>;
+
+/// A part of a table, which is read more than once.
+pub(super) struct Part<'a> {
+    /// Its path, for messages.
+    pub(super) file: String,
+    /// The split of its rows if no column assigns one.
+    pub(super) split: Option<Split>,
+    /// Stands before the names of its images.
+    pub(super) prefix: String,
+    /// The column with the images' names, where the form knows it.
+    pub(super) image: Option<ImageColumn>,
+    /// Images without a name are called this and the number of their row.
+    pub(super) row_name: Option<String>,
+    pub(super) open: OpenRows<'a>,
+}
+
+/// The names and the contents of a part's columns.
+struct Header {
+    names: Vec<String>,
+    profiles: Vec<ColumnProfile>,
+    note: Option<String>,
+}
+
+/// Reads the parts of one table.
+///
+/// # Errors
+///
+/// When a part cannot be read, or the parts have different columns: then `different` makes the error.
+pub(super) fn read_parts(
+    parts: &[Part<'_>],
+    options: &TableOptions,
+    faults: &mut Faults,
+    different: impl Fn() -> DataError,
+) -> Result<Table, DataError> {
+    let headers = parts.iter().map(|part| part.header(options)).collect::<Result<Vec<_>, _>>()?;
+    let mut profiles: HashMap<&str, ColumnProfile> = HashMap::new();
+    for header in &headers {
+        for (name, profile) in header.names.iter().zip(&header.profiles) {
+            profiles.entry(name).or_default().add(profile);
+        }
+    }
+    let mut labelled: Vec<(&Part<'_>, Columns)> = Vec::new();
+    let mut unlabelled = Vec::new();
+    for (part, header) in parts.iter().zip(&headers) {
+        let profiles: Vec<ColumnProfile> = header.names.iter().map(|name| profiles[name.as_str()].clone()).collect();
+        match Columns::decide(&header.names, &profiles, part.image, options) {
+            Ok(columns) => labelled.push((part, columns)),
+            Err(fault @ TableFault::NoAttributes { .. }) => unlabelled.push((part, fault)),
+            Err(fault) => return Err(part.fault(1, fault)),
+        }
+    }
+    if labelled.is_empty()
+        && let Some((part, fault)) = unlabelled.pop()
+    {
+        return Err(part.fault(1, fault));
+    }
+    let mut understood = expand(&mut labelled, options)?;
+    if let Some((_, columns)) = labelled.first() {
+        understood = describe(columns, options) + &understood;
+    }
+    let mut table = TableBuilder::new(options.combine);
+    headers.into_iter().filter_map(|header| header.note).for_each(|note| table.note(note));
+    for (part, _) in unlabelled {
+        table.note(format!(
+            "{} holds no labels and is left out; `visage predict` takes it as a list of images",
+            part.file
+        ));
+    }
+    for (part, columns) in &labelled {
+        part.add_to(&mut table, columns, faults)?.ok_or_else(&different)?;
+    }
+    Ok(table.finish(understood))
+}
+
+impl Part<'_> {
+    fn fault(&self, line: u64, fault: TableFault) -> DataError {
+        DataError::Table { file: self.file.clone(), line, fault }
+    }
+
+    /// Reads the header and counts what the columns hold.
+    fn header(&self, options: &TableOptions) -> Result<Header, DataError> {
+        let fatal = |(line, fault)| self.fault(line, fault);
+        let mut rows = (self.open)().map_err(fatal)?;
+        let expected = "a header that names the columns";
+        let (line, header) = rows.next().ok_or((1, TableFault::Ended { expected })).map_err(fatal)?;
+        let names = header.and_then(|header| {
+            header.iter().map(|name| Ok(text(name)?.to_owned())).collect::<Result<Vec<String>, _>>()
+        });
+        let names = names.map_err(|fault| self.fault(line, fault))?;
+        let mut profiler = Profiler::new(names.len(), |column| keeps_values(&names[column], options));
+        let (mut found, mut last_line) = (0, line);
+        while let Some((line, row)) = rows.next() {
+            found += 1;
+            last_line = line;
+            // A faulty row is reported when its samples are read.
+            if let Ok(record) = row {
+                profiler.observe(record);
+            }
+        }
+        if found == 0 {
+            let expected = "a row for each image";
+            return Err(self.fault(last_line + 1, TableFault::Ended { expected }));
+        }
+        let note = rows.stated_count().filter(|&stated| stated != found).map(|stated| {
+            let reason = if stated > found { "it may be truncated" } else { "rows may have been added" };
+            format!("{} states {stated} images on its first line but lists {found}: {reason}", self.file)
+        });
+        Ok(Header { names, profiles: profiler.finish(), note })
+    }
+
+    /// Calls `each` with every row after the header, until it returns an error.
+    fn each_row(
+        &self,
+        mut each: impl FnMut(u64, Option<&str>, Result<&ByteRecord, TableFault>) -> Result<(), DataError>,
+    ) -> Result<(), DataError> {
+        let mut rows = (self.open)().map_err(|(line, fault)| self.fault(line, fault))?;
+        rows.next();
+        loop {
+            let place = rows.place_of_next().map(str::to_owned);
+            let Some((line, row)) = rows.next() else { return Ok(()) };
+            each(line, place.as_deref(), row)?;
+        }
+    }
+
+    /// Adds the samples. `None` if the columns are not those of the parts before.
+    fn add_to(
+        &self,
+        table: &mut TableBuilder,
+        columns: &Columns,
+        faults: &mut Faults,
+    ) -> Result<Option<()>, DataError> {
+        let Some(mut part) = table.part(self.file.clone(), columns, self.split, &self.prefix) else { return Ok(None) };
+        self.each_row(|line, place, row| {
+            let row_name = self.row_name.as_ref().map_or_else(String::new, |stem| format!("{stem}-{line:08}"));
+            match row.and_then(|row| table.add(&mut part, row, line, &row_name)) {
+                Ok(()) => Ok(()),
+                Err(fault) => match place {
+                    Some(place) => faults.report(place, 1, fault),
+                    None => faults.report(&self.file, line, fault),
+                },
+            }
+        })?;
+        Ok(Some(()))
+    }
+}
+
+/// The values of a column that becomes several attributes.
+#[derive(Default)]
+struct Values {
+    forms: FormSearch,
+    /// The number of rows with each value.
+    counts: BTreeMap<String, u64>,
+    blank: u64,
+}
+
+/// Finds the attributes of one-hot and label columns in all parts, and describes what was left out.
+fn expand(parts: &mut [(&Part<'_>, Columns)], options: &TableOptions) -> Result<String, DataError> {
+    let mut values: BTreeMap<String, Values> = BTreeMap::new();
+    for pass in [Pass::Forms, Pass::Values] {
+        for (part, columns) in parts.iter_mut() {
+            let wanted: Vec<&AttributeColumn> = columns
+                .attributes
+                .iter()
+                .filter(|attribute| !matches!(attribute, AttributeColumn::Label { .. }))
+                .collect();
+            if wanted.is_empty() {
+                continue;
+            }
+            part.each_row(|_, _, row| {
+                // A faulty row is reported when its samples are read.
+                let Ok(record) = row else { return Ok(()) };
+                wanted.iter().for_each(|attribute| attribute.observe(record, pass, &mut values));
+                Ok(())
+            })?;
+        }
+        if matches!(pass, Pass::Forms) {
+            for (part, columns) in parts.iter_mut() {
+                let mut attributes = columns.attributes.iter_mut();
+                attributes.try_for_each(|a| a.set_form(options, &values)).map_err(|fault| part.fault(1, fault))?;
+            }
+        }
+    }
+    let mut described = String::new();
+    for (name, Values { counts, blank, .. }) in &values {
+        let rare: Vec<String> = counts
+            .iter()
+            .filter(|(_, count)| **count < options.min_count)
+            .map(|(label, count)| format!("{label} ({count})"))
+            .collect();
+        if !rare.is_empty() {
+            described += &format!(
+                "; left out {} labels of `{name}` in fewer than {} rows: {}",
+                rare.len(),
+                options.min_count,
+                rare.join(", ")
+            );
+        }
+        if *blank > 0 {
+            described += &format!("; `{name}` is blank in {blank} rows, whose labels are unknown");
+        }
+    }
+    for (part, columns) in parts {
+        let fault = |fault| part.fault(1, fault);
+        columns
+            .attributes
+            .iter_mut()
+            .try_for_each(|attribute| attribute.set_values(options, &values))
+            .map_err(fault)?;
+        let names = columns.attribute_names();
+        check_attributes(&names, options).map_err(fault)?;
+    }
+    Ok(described)
+}
+
+/// What is searched for in a pass over the rows.
+#[derive(Clone, Copy)]
+enum Pass {
+    Forms,
+    Values,
+}
+
+impl AttributeColumn {
+    fn observe(&self, record: &ByteRecord, pass: Pass, values: &mut BTreeMap<String, Values>) {
+        let (AttributeColumn::OneHot { column, name, .. } | AttributeColumn::List { column, name, .. }) = self else {
+            return;
+        };
+        let Some(Ok(field)) = record.get(*column).map(text) else { return };
+        let values = values.entry(name.clone()).or_default();
+        let mut count = |value: &str| match values.counts.get_mut(value) {
+            Some(count) => *count += 1,
+            None => drop(values.counts.insert(value.to_owned(), 1)),
+        };
+        match (self, pass) {
+            (AttributeColumn::List { .. }, Pass::Forms) if !field.is_empty() => values.forms.observe(field),
+            (_, Pass::Values) if field.is_empty() => values.blank += 1,
+            (AttributeColumn::List { form, .. }, Pass::Values) => {
+                form.labels(field).iter().for_each(|label| count(label))
+            }
+            (AttributeColumn::OneHot { .. }, Pass::Values) => count(field),
+            _ => {}
+        }
+    }
+
+    fn set_form(&mut self, options: &TableOptions, values: &BTreeMap<String, Values>) -> Result<(), TableFault> {
+        if let AttributeColumn::List { name, form, .. } = self
+            && options.separator.is_none()
+            && let Some(values) = values.get(name)
+        {
+            *form = values.forms.form(name)?;
+        }
+        Ok(())
+    }
+
+    fn set_values(&mut self, options: &TableOptions, values: &BTreeMap<String, Values>) -> Result<(), TableFault> {
+        let found = |name: &String| {
+            let counts = values.get(name).map(|values| &values.counts).into_iter().flatten();
+            counts.filter(|(_, count)| **count >= options.min_count).map(|(value, _)| value.clone()).collect::<Vec<_>>()
+        };
+        let is_chosen = |attribute: &String| options.attributes.is_empty() || options.attributes.contains(attribute);
+        let (name, attributes) = match self {
+            AttributeColumn::Label { .. } => return Ok(()),
+            AttributeColumn::OneHot { name, values, .. } => {
+                *values = found(name);
+                values.retain(|value| is_chosen(&format!("{name}={value}")));
+                (name, values.len())
+            }
+            AttributeColumn::List { name, labels, is_closed, .. } => {
+                if !*is_closed {
+                    *labels = found(name);
+                    labels.retain(is_chosen);
+                }
+                (name, labels.len())
+            }
+        };
+        match attributes {
+            0 => Err(TableFault::NoLabels { column: name.clone() }),
+            1..=MAX_LABELS => Ok(()),
+            found => Err(TableFault::TooManyLabels { column: name.clone(), found, most: MAX_LABELS }),
+        }
+    }
+}
+
+/// Checks that the attributes have different names, and that those chosen exist.
+fn check_attributes(names: &[String], options: &TableOptions) -> Result<(), TableFault> {
+    let mut sorted: Vec<&String> = names.iter().collect();
+    sorted.sort_unstable();
+    if let Some(pair) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
+        return Err(TableFault::RepeatedColumn { column: pair[0].clone() });
+    }
+    match options.attributes.iter().find(|chosen| !names.contains(chosen)) {
+        None => Ok(()),
+        Some(column) => {
+            Err(TableFault::NoColumn { option: "--attributes", column: column.clone(), columns: names.join(", ") })
+        }
+    }
+}
+
+/// How the columns were understood, as the beginning of a sentence.
+fn describe(columns: &Columns, options: &TableOptions) -> String {
+    let name = |column: usize| format!("`{}`", columns.names[column]);
+    let mut parts = vec![match columns.image {
+        ImageColumn::Named(column) => format!("images in {}", name(column)),
+        ImageColumn::RowNumber => "images named by their row".to_owned(),
+    }];
+    match &columns.split {
+        SplitRule::None => {}
+        rule => {
+            parts.push(format!("splits in {}", rule.columns().into_iter().map(name).collect::<Vec<_>>().join(", ")))
+        }
+    }
+    for attribute in &columns.attributes {
+        match attribute {
+            AttributeColumn::Label { .. } => {}
+            AttributeColumn::OneHot { name, .. } => parts.push(format!("an attribute for each value of `{name}`")),
+            AttributeColumn::List { name, form, .. } => {
+                let form = match form {
+                    ListForm::Single => "one in each row".to_owned(),
+                    ListForm::Bracketed => "lists in brackets".to_owned(),
+                    ListForm::Separated(separator) => format!("separated by `{separator}`"),
+                };
+                parts.push(format!("labels in `{name}`, {form}"));
+            }
+        }
+    }
+    let single =
+        columns.attributes.iter().filter(|attribute| matches!(attribute, AttributeColumn::Label { .. })).count();
+    match single {
+        0 => {}
+        1 => parts.push("1 column of labels".to_owned()),
+        many => parts.push(format!("{many} columns of labels")),
+    }
+    let categories = columns.category_names();
+    if !categories.is_empty() {
+        parts.push(format!("text to group by in `{}`", categories.join("`, `")));
+    }
+    if let Some(label) = options.uncertain {
+        parts.push(match label {
+            Label::Unknown => "-1 read as unknown".to_owned(),
+            Label::Present => "-1 read as present".to_owned(),
+            Label::Absent => "-1 read as absent".to_owned(),
+        });
+    }
+    if !columns.ignored.is_empty() {
+        let ignored: Vec<String> =
+            columns.ignored.iter().map(|(column, reason)| format!("`{column}` ({reason})")).collect();
+        parts.push(format!("left out {}", ignored.join(", ")));
+    }
+    parts.join("; ")
+}
