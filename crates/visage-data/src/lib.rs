@@ -36,6 +36,7 @@ mod exif;
 mod files;
 mod folds;
 mod header;
+pub mod image_list;
 mod jpeg;
 mod label;
 mod loader;

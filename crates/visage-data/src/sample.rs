@@ -6,7 +6,7 @@ use crate::label::Label;
 use crate::split::Split;
 
 /// One row of a dataset: the name of an image and its labels, without its pixels.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sample {
     /// The image's name as the table spells it, unique within the dataset.
     pub image: String,

@@ -1,10 +1,13 @@
 //! Zip archives read in place.
 
+use std::borrow::Cow;
 use std::io::{self, Cursor, Read, Seek, SeekFrom};
 use std::path::PathBuf;
 
+use encoding_rs::GBK;
 use zip::CompressionMethod;
 use zip::read::ZipArchive as Reader;
+use zip::result::ZipResult;
 
 use super::mapped::Mapped;
 use super::stand_ins::refuse_stand_ins;
@@ -38,22 +41,14 @@ impl ZipArchive {
         self.reader.file_names().flatten().map(|name| name.into_owned())
     }
 
-    /// Other readings of names that are not marked as UTF-8: as UTF-8 after all, or as GBK, which Windows uses in China. Each
-    /// pair is a name and another reading.
+    /// Names as GBK, in which Windows writes them in China without marking it; each pair is a name as the library reads it, and
+    /// in GBK.
     pub(super) fn other_names(&self) -> Vec<(String, String)> {
-        let pairs = self.reader.file_names_raw().zip(self.reader.file_names());
-        let other = |(raw, name): (&[u8], _)| {
-            let name: std::borrow::Cow<'_, str> = Result::ok(name)?;
-            if raw.is_ascii() || raw == name.as_bytes() {
-                return None;
-            }
-            let reading = match std::str::from_utf8(raw) {
-                Ok(text) => text.to_owned(),
-                Err(_) => encoding_rs::GBK.decode_without_bom_handling_and_without_replacement(raw)?.into_owned(),
-            };
-            Some((name.into_owned(), reading))
+        let in_gbk = |(raw, name): (&[u8], ZipResult<Cow<'_, str>>)| {
+            let text = GBK.decode_without_bom_handling_and_without_replacement(raw).filter(|_| !raw.is_ascii())?;
+            Some((name.ok()?.into_owned(), text.into_owned()))
         };
-        pairs.filter_map(other).collect()
+        self.reader.file_names_raw().zip(self.reader.file_names()).filter_map(in_gbk).collect()
     }
 
     pub(super) fn contains(&self, name: &str) -> bool {

@@ -84,7 +84,8 @@ impl Columns {
     ) -> Result<Self, TableFault> {
         check_names(names, profiles)?;
         check_options(names, options)?;
-        let image = image.map_or_else(|| find_image(names, profiles, options), Ok)?;
+        let find = || image_column(names, profiles, options).map(ImageColumn::Named);
+        let image = image.map_or_else(find, Ok)?;
         let mut columns = Columns {
             names: names.to_vec(),
             image,
@@ -344,31 +345,35 @@ fn check_options(names: &[String], options: &TableOptions) -> Result<(), TableFa
 
 /// The column with the images' names: the one that is chosen, the one with a known name, the one that holds names of image files, or
 /// the first that holds more than labels.
-fn find_image(names: &[String], profiles: &[ColumnProfile], options: &TableOptions) -> Result<ImageColumn, TableFault> {
+pub(super) fn image_column(
+    names: &[String],
+    profiles: &[ColumnProfile],
+    options: &TableOptions,
+) -> Result<usize, TableFault> {
     let position = |wanted: &str| names.iter().position(|name| plain(name) == wanted);
     let chosen = options.image_column.as_ref().and_then(|wanted| names.iter().position(|name| name == wanted));
     if let Some(column) = chosen {
-        return Ok(ImageColumn::Named(column));
+        return Ok(column);
     }
     let by_content: Vec<usize> = (0..names.len()).filter(|&column| profiles[column].is_images()).collect();
     let known: Vec<usize> = IMAGE.iter().filter_map(|wanted| position(wanted)).collect();
     let known_with_images = known.iter().copied().find(|column| by_content.contains(column));
     if let Some(column) = known_with_images {
-        return Ok(ImageColumn::Named(column));
+        return Ok(column);
     }
     match (by_content.as_slice(), known.first()) {
-        ([column], _) => Ok(ImageColumn::Named(*column)),
+        ([column], _) => Ok(*column),
         ([first, second, ..], _) => {
             Err(TableFault::ManyImageColumns { first: names[*first].clone(), second: names[*second].clone() })
         }
-        ([], Some(known)) => Ok(ImageColumn::Named(*known)),
+        ([], Some(known)) => Ok(*known),
         ([], None) => {
             let is_name = |&column: &usize| {
                 let profile = &profiles[column];
                 profile.filled > profile.labels && !is_unnamed(&names[column])
             };
             let column = (0..names.len()).find(is_name).or((!is_unnamed(&names[0])).then_some(0));
-            column.map(ImageColumn::Named).ok_or_else(|| TableFault::NoImageColumn { columns: names.join(", ") })
+            column.ok_or_else(|| TableFault::NoImageColumn { columns: names.join(", ") })
         }
     }
 }

@@ -72,8 +72,23 @@ pub(super) fn locate(
     }
     let has_images = places.iter().any(|(_, images)| !images.is_empty());
     let mut located = Located::exactly(search.best);
-    if has_images {
-        search_near_names(&mut located, &places, samples);
+    if let Images::InFolder { prefix, extension, .. } = &located.images {
+        located
+            .notes
+            .extend(extension.map(|known| format!("the images have the extension `{known}`, not the table's")));
+        // A folder that was found only because it has some of the images may have others of the same names.
+        let is_chance = *prefix != expected && !prefix.is_empty() && !preferred(prefix);
+        if is_chance && is_complete {
+            let has_all =
+                |folder: &&String| *folder != prefix && Search::new(&files, "", samples).try_folder(&files, folder);
+            let other = listing.folders.iter().find(has_all);
+            located.notes.extend(other.map(|other| {
+                format!("images of the same names are in `{prefix}`, which is used, and in `{other}`: to choose, write the folder into the table")
+            }));
+        }
+        if has_images {
+            search_near_names(&mut located, &places, samples, is_chance);
+        }
     }
     match unreadable {
         Some(error) if search.found == 0 && matches!(located.images, Images::InFolder { .. }) => return Err(error),
@@ -114,7 +129,7 @@ impl<'a> Search<'a> {
 }
 
 /// Searches the images without a file under near names. A file that more than one image may have is none of theirs.
-fn search_near_names(located: &mut Located, places: &[(Files, Vec<String>)], samples: &[Sample]) {
+fn search_near_names(located: &mut Located, places: &[(Files, Vec<String>)], samples: &[Sample], is_chance: bool) {
     let Images::InFolder { files, prefix, extension } = &located.images else { return };
     let own_place = places.iter().position(|(place, _)| place.root() == files.root()).unwrap_or_default();
     let known: HashSet<&str> = places[own_place].1.iter().map(String::as_str).collect();
@@ -122,7 +137,7 @@ fn search_near_names(located: &mut Located, places: &[(Files, Vec<String>)], sam
     // A file that the listing lacks may still exist: of another extension, or elsewhere by an absolute path.
     let exists = |name: &String| known.contains(name.as_str()) || files.contains(name);
     let names: Vec<String> = samples.iter().map(expected).collect();
-    let missing: Vec<usize> = (0..names.len()).filter(|&index| !exists(&names[index])).collect();
+    let mut missing: Vec<usize> = (0..names.len()).filter(|&index| !exists(&names[index])).collect();
     if missing.is_empty() {
         return;
     }
@@ -130,6 +145,13 @@ fn search_near_names(located: &mut Located, places: &[(Files, Vec<String>)], sam
         let own = images.iter().map(move |name| (place, name.clone(), name.clone()));
         own.chain(files.other_names().into_iter().map(move |(name, alias)| (place, name, alias)))
     }));
+    if is_chance {
+        missing.extend(
+            (0..names.len()).filter(|&index| exists(&names[index]) && near.find(&samples[index].image).is_none()),
+        );
+        missing.sort_unstable();
+        missing.dedup();
+    }
     let mut found: HashMap<usize, (usize, &str)> =
         missing.iter().filter_map(|&index| Some((index, near.find(&samples[index].image)?))).collect();
     let mut users: HashMap<(usize, &str), u32> = HashMap::new();
@@ -139,16 +161,21 @@ fn search_near_names(located: &mut Located, places: &[(Files, Vec<String>)], sam
     if let Some(&first) = missing.iter().find(|index| !found.contains_key(index)) {
         located.nearest = near.nearest(&samples[first].image);
     }
-    let Some(&first) = missing.iter().find(|index| found.contains_key(index)) else { return };
-    located.notes.push(format!(
-        "{} of {} images were found under a near name, first `{}` for `{}`",
-        found.len(),
-        samples.len(),
-        found[&first].1,
-        samples[first].image
-    ));
+    if let Some(first) = missing.iter().find(|index| found.contains_key(index)) {
+        located.notes.push(format!(
+            "{} of {} images were found under a near name, first `{}` for `{}`",
+            found.len(),
+            samples.len(),
+            found[first].1,
+            samples[*first].image
+        ));
+    } else if !is_chance {
+        return;
+    }
     let members = names.iter().enumerate().map(|(index, name)| match found.get(&index) {
         Some(&(place, name)) => (place, name.to_owned()),
+        // No file has this name.
+        None if is_chance && missing.binary_search(&index).is_ok() => (own_place, samples[index].image.clone()),
         None => (own_place, name.clone()),
     });
     let members = members.collect();

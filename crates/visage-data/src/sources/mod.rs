@@ -36,6 +36,19 @@ use self::recognise::{Source, recognise};
 use crate::error::DataError;
 use crate::table_options::TableOptions;
 
+/// The paths of the images that the table at `path` lists.
+pub(crate) fn listed_images(path: &Path, options: &TableOptions) -> Result<Vec<String>, DataError> {
+    match recognise(path)? {
+        Source::TextTable(source) => text_table::listed_images(source, options),
+        _ => Err(DataError::NoTable { path: path.to_owned(), images: 0 }),
+    }
+}
+
+/// Whether a path has the extension of a text table.
+pub(crate) fn is_text_table(path: &Path) -> bool {
+    path.to_str().is_some_and(recognise::is_text_table)
+}
+
 /// Reads the dataset at `path`, whatever its format.
 pub(crate) fn read(path: &Path, options: &TableOptions, faults: &mut Faults) -> Result<Contents, DataError> {
     match recognise(path)? {

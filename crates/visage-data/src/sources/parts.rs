@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use csv::ByteRecord;
 
-use super::columns::{AttributeColumn, Columns, ImageColumn, keeps_values};
+use super::columns::{AttributeColumn, Columns, ImageColumn, image_column, keeps_values};
 use super::faults::Faults;
 use super::label_list::{FormSearch, ListForm};
 use super::profile::{ColumnProfile, Profiler};
@@ -40,6 +40,8 @@ pub(super) struct Part<'a> {
 
 /// The names and the contents of a part's columns.
 struct Header {
+    /// Its line.
+    line: u64,
     names: Vec<String>,
     profiles: Vec<ColumnProfile>,
     note: Option<String>,
@@ -69,14 +71,14 @@ pub(super) fn read_parts(
         let profiles: Vec<ColumnProfile> = header.names.iter().map(|name| profiles[name.as_str()].clone()).collect();
         match Columns::decide(&header.names, &profiles, part.image, options) {
             Ok(columns) => labelled.push((part, columns)),
-            Err(fault @ TableFault::NoAttributes { .. }) => unlabelled.push((part, fault)),
-            Err(fault) => return Err(part.fault(1, fault)),
+            Err(fault @ TableFault::NoAttributes { .. }) => unlabelled.push((part, header.line, fault)),
+            Err(fault) => return Err(part.fault(header.line, fault)),
         }
     }
     if labelled.is_empty()
-        && let Some((part, fault)) = unlabelled.pop()
+        && let Some((part, line, fault)) = unlabelled.pop()
     {
-        return Err(part.fault(1, fault));
+        return Err(part.fault(line, fault));
     }
     let mut understood = expand(&mut labelled, options)?;
     if let Some((_, columns)) = labelled.first() {
@@ -84,7 +86,7 @@ pub(super) fn read_parts(
     }
     let mut table = TableBuilder::new(options.combine);
     headers.into_iter().filter_map(|header| header.note).for_each(|note| table.note(note));
-    for (part, _) in unlabelled {
+    for (part, ..) in unlabelled {
         table.note(format!(
             "{} holds no labels and is left out; `visage predict` takes it as a list of images",
             part.file
@@ -112,6 +114,7 @@ impl Part<'_> {
         });
         let names = names.map_err(|fault| self.fault(line, fault))?;
         let mut profiler = Profiler::new(names.len(), |column| keeps_values(&names[column], options));
+        let header_line = line;
         let (mut found, mut last_line) = (0, line);
         while let Some((line, row)) = rows.next() {
             found += 1;
@@ -129,7 +132,22 @@ impl Part<'_> {
             let reason = if stated > found { "it may be truncated" } else { "rows may have been added" };
             format!("{} states {stated} images on its first line but lists {found}: {reason}", self.file)
         });
-        Ok(Header { names, profiles: profiler.finish(), note })
+        Ok(Header { line: header_line, names, profiles: profiler.finish(), note })
+    }
+
+    /// The names of the images of all rows, whose labels are not read.
+    pub(super) fn images(&self, options: &TableOptions) -> Result<Vec<String>, DataError> {
+        let Header { line, names, profiles, .. } = self.header(options)?;
+        let column = image_column(&names, &profiles, options).map_err(|fault| self.fault(line, fault))?;
+        let mut images = Vec::new();
+        self.each_row(|line, _, row| {
+            let image = row.and_then(|row| text(row.get(column).unwrap_or_default()));
+            let image = image
+                .and_then(|image| if image.is_empty() { Err(TableFault::BlankImage) } else { Ok(image.to_owned()) });
+            images.push(image.map_err(|fault| self.fault(line, fault))?);
+            Ok(())
+        })?;
+        Ok(images)
     }
 
     /// Calls `each` with every row after the header, until it returns an error.

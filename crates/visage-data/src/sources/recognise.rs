@@ -115,7 +115,8 @@ fn recognise_files(files: Files) -> Result<Source, DataError> {
     })
 }
 
-fn is_text_table(name: &str) -> bool {
+/// Whether a name has the extension of a text table.
+pub(super) fn is_text_table(name: &str) -> bool {
     let plain = name.strip_suffix(".gz").unwrap_or(name);
     has_extension(plain, &TEXT_TABLES) || (plain.len() < name.len() && has_extension(plain, &["txt"]))
 }

@@ -123,11 +123,6 @@ impl TableBuilder {
         self.table.notes.push(note);
     }
 
-    /// Whether the table has an image of this name.
-    pub(super) fn has_image(&self, image: &str) -> bool {
-        self.table.by_image.contains_key(image)
-    }
-
     pub(super) fn finish(mut self, understood: String) -> Table {
         self.table.understood = understood;
         if let Some(combination) = self.combination {

@@ -9,6 +9,7 @@ use super::split_column::split_of_file_name;
 use super::table::Table;
 use crate::error::DataError;
 use crate::files::Files;
+use crate::sample::Sample;
 use crate::table_options::TableOptions;
 
 /// Reads one or more parts of a table. Their images are beside them.
@@ -39,6 +40,19 @@ pub(super) fn read_table(
     let bytes = files.read_table(name)?;
     let different = || DataError::ManyTables { path: files.root().to_owned(), tables: vec![name.to_owned()] };
     read_parts(&[part(files, name, &bytes)], options, faults, different)
+}
+
+/// The paths of the images that the table at `path` lists, whether it has labels or not.
+pub(super) fn listed_images(source: SourceFiles, options: &TableOptions) -> Result<Vec<String>, DataError> {
+    let mut images = Vec::new();
+    for name in &source.names {
+        let bytes = source.files.read_table(name)?;
+        images.extend(part(&source.files, name, &bytes).images(options)?);
+    }
+    let unlabelled = |image: String| Sample { image, ..Sample::default() };
+    let samples: Vec<Sample> = images.into_iter().map(unlabelled).collect();
+    let located = locate(source.files, &source.listing, "", |_| false, &samples)?;
+    Ok((0..).zip(&samples).map(|(index, sample)| located.images.describe(index, &sample.image)).collect())
 }
 
 fn part<'a>(files: &Files, name: &'a str, bytes: &'a [u8]) -> Part<'a> {

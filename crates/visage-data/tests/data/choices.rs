@@ -292,3 +292,16 @@ fn what_is_no_table_is_named() {
     let (_home, path) = folder(&[text("labels.json", "{\"a\": 1}")]);
     assert!(Dataset::open(&path.join("labels.json")).unwrap_err().to_string().contains("not an export of COCO"));
 }
+
+#[test]
+fn a_table_without_labels_is_a_list_of_images() {
+    let (_home, path) = folder(&[
+        text("test.csv", "id,file\n7,1.png\n8,2.png\n"),
+        ("img/1.png".to_owned(), encoded(1, image::ImageFormat::Png)),
+        ("img/2.png".to_owned(), encoded(2, image::ImageFormat::Png)),
+    ]);
+    let table = path.join("test.csv");
+    assert!(visage_data::image_list::is_table(&table));
+    let images = visage_data::image_list::read(&table, &TableOptions::default()).unwrap();
+    assert_eq!(images, [1, 2].map(|number| path.join(format!("img/{number}.png")).display().to_string()));
+}

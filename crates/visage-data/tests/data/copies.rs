@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use image::ImageFormat;
 use visage_data::convert::{Layout, convert};
 use visage_data::verify::{self, Verification};
-use visage_data::{DataError, Dataset, Preparation, Resize, Size, pack};
+use visage_data::{DataError, Dataset, Preparation, Resize, Size, TableOptions, pack};
 
 use crate::fixtures::{Entry, celeba_images, celeba_tables, encoded, folder, text};
 use crate::forms::check_six;
@@ -122,7 +122,7 @@ fn found(verification: &Verification, kind: &str) -> (usize, String) {
 #[test]
 fn a_whole_dataset_has_no_errors() {
     let (_home, path) = folder(&[celeba_tables(), celeba_images("Img/img_align_celeba/")].concat());
-    let verification = verify::verify(&path, |_, _| {}).unwrap();
+    let verification = verify::verify(&path, &TableOptions::default(), |_, _| {}).unwrap();
     assert_eq!((verification.errors(), verification.images, verification.decoded), (0, 5, 5));
 }
 
@@ -158,7 +158,7 @@ fn verifying_reports_everything_in_one_pass() {
         entries.push((name.to_owned(), content));
     }
     let (_home, path) = folder(&entries);
-    let verification = verify::verify(&path, |_, _| {}).unwrap();
+    let verification = verify::verify(&path, &TableOptions::default(), |_, _| {}).unwrap();
     assert_eq!((verification.images, verification.decoded), (7, 5));
     let expected = [
         ("faulty_row", 3, "line 6: `7` in column `Male`"),
@@ -179,7 +179,7 @@ fn verifying_reports_everything_in_one_pass() {
         assert!(items.contains(part), "{kind}: `{part}` is not in: {items}");
     }
     assert_eq!(verification.errors(), 9);
-    let dataset = Dataset::open_despite_faults(&path).unwrap().0;
+    let dataset = Dataset::open_despite_faults(&path, &TableOptions::default()).unwrap().0;
     let bad: Vec<usize> = verify::bad_images(&dataset, |_| {}).into_iter().map(|(index, _)| index).collect();
     assert_eq!(bad, [3, 4]);
 }

@@ -14,7 +14,10 @@ fn png(name: &str) -> Entry {
 fn check(entries: &[Entry], form: &str, attributes: &[&str], expected: &[(&str, Option<Split>, &[Label])]) {
     for (_home, path) in [folder(entries), archive(entries)] {
         let dataset = Dataset::open(&path).unwrap();
-        assert_eq!((dataset.form(), dataset.attributes()), (form, &attributes.iter().map(|a| (*a).to_owned()).collect::<Vec<_>>()[..]));
+        assert_eq!(
+            (dataset.form(), dataset.attributes()),
+            (form, &attributes.iter().map(|a| (*a).to_owned()).collect::<Vec<_>>()[..])
+        );
         let rows: Vec<_> = dataset.samples().iter().map(|s| (s.image.as_str(), s.split, &*s.labels)).collect();
         assert_eq!(rows, expected);
         dataset.require_images(&(0..expected.len()).collect::<Vec<_>>()).unwrap();
@@ -119,4 +122,32 @@ fn class_folders() {
     check(&three, "class folders", &["cat", "dog, big", "elk"], &rows);
     let (_home, path) = folder(&[png("images/1.png"), png("masks/1.png")]);
     assert!(Dataset::open(&path).is_err());
+}
+
+#[test]
+fn shards_of_img2dataset_with_labels_beside_its_own_columns() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("00000.tar");
+    let mut shard = tar::Builder::new(std::fs::File::create(&path).unwrap());
+    let mut add = |name: &str, content: &[u8]| {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(content.len() as u64);
+        header.set_mode(0o644);
+        shard.append_data(&mut header, name, content).unwrap();
+    };
+    for (key, class, hat) in [("000000000", "1", "yes"), ("000000001", "0", "no")] {
+        let json = format!(
+            r#"{{"url": "http://x/{key}.jpg", "caption": "a, b", "key": "{key}", "status": "success", "error_message": null,
+            "width": 22, "height": 27, "original_width": 44, "exif": "{{}}", "sha256": "0f", "hat": "{hat}"}}"#
+        );
+        add(&format!("{key}.png"), &encoded(1, ImageFormat::Png));
+        add(&format!("{key}.json"), json.as_bytes());
+        add(&format!("{key}.cls"), class.as_bytes());
+    }
+    shard.into_inner().unwrap();
+    let dataset = Dataset::open(&path).unwrap();
+    assert_eq!(dataset.attributes(), ["hat", "cls"]);
+    let labels: Vec<&[Label]> = dataset.samples().iter().map(|sample| &*sample.labels).collect();
+    assert_eq!(labels, [[Present, Present], [Absent, Absent]]);
+    assert!(dataset.understood().contains("left out img2dataset's url, caption"), "{}", dataset.understood());
 }

@@ -32,10 +32,11 @@ fn a_unique_near_name_is_taken_and_counted() {
             dataset.require_images(&[0, 1]).unwrap();
         }
     }
-    let (_home, path) = folder(&[text("labels.csv", "image,S\n1.png,1\n2.jpeg,0\n"), png("1.png", 1), png("2.png", 2)]);
+    let (_home, path) =
+        folder(&[text("labels.csv", "image,S\n1.png,1\nx/2.png,0\n"), png("1.png", 1), png("2.png", 2)]);
     let dataset = Dataset::open(&path).unwrap();
     let notes = dataset.notes().join("\n");
-    assert!(notes.contains("1 of 2 images were found under a near name, first `2.png` for `2.jpeg`"), "{notes}");
+    assert!(notes.contains("1 of 2 images were found under a near name, first `2.png` for `x/2.png`"), "{notes}");
 }
 
 #[test]
@@ -45,7 +46,10 @@ fn an_ambiguous_or_missing_image_is_an_error_with_the_nearest_names() {
     let dataset = Dataset::open(&path).unwrap();
     assert_eq!(dataset.missing_images(&[0, 1]), [0, 1]);
     let error = dataset.require_images(&[0, 1]).unwrap_err();
-    assert!(matches!(&error, DataError::MissingImages { missing: 2, nearest, .. } if nearest[0] == "a/1.png"), "{error}");
+    assert!(
+        matches!(&error, DataError::MissingImages { missing: 2, nearest, .. } if nearest[0] == "a/1.png"),
+        "{error}"
+    );
     // Two rows never share a file.
     let table = text("labels.csv", "image,S\ntrain/1.png,1\ntest/1.png,0\n");
     let (_home, path) = folder(&[table, png("1.png", 1)]);
@@ -115,11 +119,16 @@ fn compressed_and_plain_text_tables_are_read() {
         ("labels.txt", table.as_bytes().to_vec()),
         ("CelebAMask-HQ-attribute-anno.txt", celeba.as_bytes().to_vec()),
     ] {
-        let entries = [(name.to_owned(), content), text("README.txt", "About these images\nthey are small\n"), png("1.png", 1)];
+        let entries =
+            [(name.to_owned(), content), text("README.txt", "About these images\nthey are small\n"), png("1.png", 1)];
         let (_home, path) = folder(&entries);
         for path in [path.clone(), path.join(name)] {
             let dataset = Dataset::open(&path).unwrap();
-            assert_eq!((dataset.attributes()[0].as_str(), dataset.samples()[1].image.as_str()), ("S", "2.png"), "{name}");
+            assert_eq!(
+                (dataset.attributes()[0].as_str(), dataset.samples()[1].image.as_str()),
+                ("S", "2.png"),
+                "{name}"
+            );
         }
     }
 }

@@ -20,5 +20,6 @@ mod recipes;
 mod report;
 mod resume;
 mod serve;
+mod tables;
 mod training;
 mod weights;

@@ -34,6 +34,9 @@ impl<'a> JsonLines<'a> {
             }
         }
         if columns.is_empty() {
+            if let Some((line, Err(reason))) = lines(bytes).next().map(|(line, text)| (line, json_fields(text))) {
+                return Err((line, TableFault::NotJson { reason }));
+            }
             let expected = "a JSON object a line, each with an image and its labels";
             return Err((1, TableFault::Ended { expected }));
         }
