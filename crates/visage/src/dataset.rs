@@ -1,6 +1,6 @@
 //! Opening the dataset that `--data` names.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use visage_data::{Dataset, verify};
@@ -9,13 +9,13 @@ use visage_model::{Card, Origin};
 use crate::error::CommandError;
 use crate::output;
 use crate::progress::Progress;
-use crate::tables::{count, percent};
+use crate::tables::{count, counted, percent};
 
 /// Unusable images that are listed; the rest is only counted.
 const LISTED: usize = 20;
 
 /// Options for a dataset.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct DatasetArgs {
     /// The dataset, as for `visage data inspect`. A model's attributes are matched by name.
     #[arg(long, value_name = "PATH")]
@@ -23,12 +23,15 @@ pub struct DatasetArgs {
     /// First read every image; leave out and list those that are missing or damaged.
     #[arg(long)]
     pub skip_bad_images: bool,
+    /// Also use images whose files are cut short, as far as they go; otherwise such an image is an error.
+    #[arg(long)]
+    pub allow_truncated: bool,
 }
 
 impl DatasetArgs {
     /// Opens the dataset. With `--skip-bad-images` it lacks the unusable images, which are reported.
     pub fn open(&self) -> Result<Dataset, CommandError> {
-        let mut dataset = Dataset::open(&self.data)?;
+        let mut dataset = open(&self.data, self.allow_truncated)?;
         if self.skip_bad_images {
             leave_out_bad_images(&mut dataset);
         }
@@ -52,9 +55,28 @@ impl DatasetArgs {
         Ok(dataset)
     }
 
-    /// `--skip-bad-images` after a space if it was given, to repeat it in a command shown to the user.
-    pub fn repeated_skip(&self) -> &'static str {
-        if self.skip_bad_images { " --skip-bad-images" } else { "" }
+    /// The options about bad images that were given, each after a space, to repeat them in a command shown to the user.
+    pub fn repeated(&self) -> String {
+        let given = [(self.skip_bad_images, " --skip-bad-images"), (self.allow_truncated, " --allow-truncated")];
+        given.into_iter().filter_map(|(is_given, option)| is_given.then_some(option)).collect()
+    }
+}
+
+/// Opens the dataset at `path`; with `allow_truncated` it accepts images that are cut short.
+pub fn open(path: &Path, allow_truncated: bool) -> Result<Dataset, CommandError> {
+    let mut dataset = Dataset::open(path)?;
+    if allow_truncated {
+        dataset.accept_truncated();
+    }
+    Ok(dataset)
+}
+
+/// Warns of the images that were used although they are cut short, if there are any.
+pub fn warn_of_truncated(dataset: &Dataset) {
+    let images = dataset.truncated_images();
+    if let Some(first) = images.first() {
+        let images = counted(images.len() as u64, "image");
+        output::warning(&format!("{images} cut short, used from the part that is there (such as {first})"));
     }
 }
 

@@ -13,7 +13,8 @@ use std::path::{Path, PathBuf};
 
 pub(crate) use self::listing::Listing;
 pub(crate) use self::mapped::Mapped;
-pub(crate) use self::names::{has_extension, is_hidden, is_image_name};
+pub use self::names::NameKind;
+pub(crate) use self::names::{has_extension, is_image_name};
 use self::tar_archive::TarArchive;
 use self::web_page::refuse_web_page;
 use self::zip_archive::ZipArchive;

@@ -13,7 +13,7 @@ use visage_train::{Event, Outcome, Started, TrainSettings};
 use super::recipe;
 use crate::cli::Overrides;
 use crate::compute::{Compute, ComputeArgs};
-use crate::dataset::DatasetArgs;
+use crate::dataset::{DatasetArgs, warn_of_truncated};
 use crate::error::CommandError;
 use crate::interrupt::StopOnInterrupt;
 use crate::output;
@@ -57,7 +57,7 @@ pub fn run(args: &TrainArgs) -> Result<(), CommandError> {
         (recipe, _) => recipe::load(recipe.as_deref().unwrap_or_default(), &args.set.overrides)?,
     };
     let compute = Compute::for_training(&args.compute)?;
-    let mut dataset = args.dataset.open()?;
+    let mut dataset = dataset_options(args).open()?;
     dataset.require_images(&(0..dataset.samples().len()).collect::<Vec<_>>())?;
     let split_seed = (!dataset.has_splits()).then_some(recipe.training.seed);
     if let Some(seed) = split_seed {
@@ -76,6 +76,14 @@ pub fn run(args: &TrainArgs) -> Result<(), CommandError> {
     };
     let outcome = train(&settings, args.tensorboard, &resume_command(args, &folder))?;
     output::result(&summary(&outcome, &folder, &args.dataset.data))
+}
+
+/// The options of the dataset. A resumed run goes on as it began: it accepts images that are cut short if it did.
+fn dataset_options(args: &TrainArgs) -> DatasetArgs {
+    let run = args.out.as_ref().filter(|_| args.resume);
+    let record = run.and_then(|run| RunFolder::open(run).ok()?.record().ok());
+    let recorded = record.is_some_and(|record| record.data.allow_truncated);
+    DatasetArgs { allow_truncated: args.dataset.allow_truncated || recorded, ..args.dataset.clone() }
 }
 
 /// The settings of a new run on a dataset with splits.
@@ -102,7 +110,7 @@ fn resume_command(args: &TrainArgs, folder: &Path) -> String {
         shell::path(folder),
         shell::path(&args.dataset.data),
         args.compute.repeated(),
-        args.dataset.repeated_skip()
+        args.dataset.repeated()
     )
 }
 
@@ -139,6 +147,7 @@ pub fn train(settings: &TrainSettings, tensorboard: bool, resume_command: &str) 
         }
     });
     drop(printer);
+    warn_of_truncated(&settings.dataset);
     match trained {
         Ok(outcome) if outcome.status == RunStatus::Interrupted => Err(CommandError::Interrupted {
             run: settings.folder.clone(),
