@@ -64,6 +64,10 @@ images = {
     "lossless.webp": encoded(picture, "WEBP", lossless=True),
     "plain.bmp": encoded(picture, "BMP"),
     "plain.gif": encoded(picture, "GIF"),
+    "plain.tif": encoded(picture, "TIFF"),
+    "lzw.tif": encoded(picture, "TIFF", compression="tiff_lzw"),
+    "palette.tif": encoded(picture.convert("P"), "TIFF", tiffinfo={274: 6}),
+    "one_bit.tif": encoded(picture.convert("1"), "TIFF"),
 }
 for name, content in images.items():
     keep("prepare_image", name, content)

@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 
 use crate::error::DataError;
-use crate::files::{Files, has_extension, is_hidden, is_image_name};
+use crate::files::{Files, has_extension};
 
 /// A zip or tar archive, read in place, by any number of threads.
 #[derive(Clone, Debug)]
@@ -26,11 +26,11 @@ impl Archive {
         Files::archive(path).map(Self)
     }
 
-    /// The names of its images, sorted, with `/` between their parts. Hidden files and macOS's metadata are left out.
+    /// The names of its files, sorted, with `/` between their parts. [`NameKind`](crate::NameKind) tells which are images.
     #[must_use]
-    pub fn images(&self) -> Vec<String> {
+    pub fn files(&self) -> Vec<String> {
         let mut names = self.0.names_in_archive();
-        names.retain(|name| is_image_name(name) && !is_hidden(name));
+        names.retain(|name| !name.ends_with('/'));
         names
     }
 

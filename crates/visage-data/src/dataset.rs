@@ -17,6 +17,7 @@ use crate::sources::{self, Faults, Images};
 use crate::split::Split;
 use crate::stratify;
 use crate::table_options::TableOptions;
+use crate::truncation::Truncation;
 
 /// A dataset: the rows of its table in memory, and its images on disk until they are read.
 ///
@@ -33,6 +34,7 @@ pub struct Dataset {
     understood: String,
     notes: Vec<String>,
     nearest: Vec<String>,
+    pub(crate) truncation: Truncation,
 }
 
 impl Dataset {
@@ -93,8 +95,20 @@ impl Dataset {
         // A pack keeps the name of its source, so that a model trained on either is the same to the last byte.
         let name = if let Images::Packed(pack) = &images { pack.name().to_owned() } else { name };
         tracing::debug!(name, form, samples = samples.len(), attributes = attributes.len(), "opened dataset");
-        let options = options.clone();
-        Ok(Dataset { name, form, options, attributes, categories, samples, images, understood, notes, nearest })
+        let (options, truncation) = (options.clone(), Truncation::default());
+        Ok(Dataset {
+            name,
+            form,
+            options,
+            attributes,
+            categories,
+            samples,
+            images,
+            understood,
+            notes,
+            nearest,
+            truncation,
+        })
     }
 
     /// The choices with which its table was read.
@@ -257,14 +271,19 @@ impl Dataset {
     ///
     /// # Errors
     ///
-    /// When there is no such sample, its file is missing or not a readable image, or the dataset is a pack with another
-    /// preparation.
+    /// When there is no such sample, its file is missing, not a readable image, or cut short and not
+    /// [accepted](Self::accept_truncated), or the dataset is a pack with another preparation.
     pub fn pixels(&self, index: usize, preparation: &Preparation) -> Result<Vec<u8>, DataError> {
         if let Images::Packed(pack) = &self.images {
             return pack.pixels(index, preparation, &self.name);
         }
         let encoded = self.encoded_image(index)?;
-        preparation.pixels(&encoded).map_err(|source| self.unusable(index, source))
+        let prepared = preparation.prepare(&encoded, self.truncation.policy);
+        let prepared = prepared.map_err(|source| self.unusable(index, source))?;
+        if prepared.is_truncated {
+            self.truncation.accepted(&self.samples[index].image);
+        }
+        Ok(prepared.pixels)
     }
 
     /// The pixels of an image of a pack, whatever its preparation.

@@ -2,7 +2,9 @@
 
 use image::metadata::Orientation;
 
-/// The orientation stated in a JPEG, PNG or WebP file; upright where there is none.
+use crate::tiff_file::is_tiff;
+
+/// The orientation stated in a JPEG, PNG, WebP or TIFF file; upright where there is none.
 pub(crate) fn orientation(encoded: &[u8]) -> Orientation {
     block(encoded).and_then(Orientation::from_exif_chunk).unwrap_or(Orientation::NoTransforms)
 }
@@ -15,6 +17,9 @@ fn block(encoded: &[u8]) -> Option<&[u8]> {
         in_png(chunks)
     } else if encoded.starts_with(b"RIFF") && encoded.get(8..12) == Some(b"WEBP") {
         in_webp(&encoded[12..])
+    } else if is_tiff(encoded) {
+        // EXIF data have the form of a TIFF file.
+        Some(encoded)
     } else {
         None
     }

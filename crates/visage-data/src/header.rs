@@ -1,7 +1,9 @@
 //! The size of an image by the header of its file, known before the image is decoded.
 
-use crate::jpeg;
+use crate::error::ImageError;
+use crate::memory::Footprint;
 use crate::size::Size;
+use crate::{jpeg, tiff_file};
 
 /// The size in pixels that the header of an image file states, before its EXIF orientation is applied. `None` where
 /// [`Preparation::pixels`](crate::Preparation::pixels) does not read the format, or the file ends too early.
@@ -25,7 +27,8 @@ pub fn stated_size(encoded: &[u8]) -> Option<Size> {
             }
         }
     } else if encoded.starts_with(b"GIF87a") || encoded.starts_with(b"GIF89a") {
-        let (height, width) = gif_frame(encoded)?;
+        let frame = gif_frame(encoded)?;
+        let (height, width) = (short(encoded, frame + 7)?, short(encoded, frame + 5)?);
         size(height.max(short(encoded, 8)?), width.max(short(encoded, 6)?))
     } else if encoded.starts_with(b"RIFF") && encoded.get(8..12)? == b"WEBP" {
         match encoded.get(12..16)? {
@@ -45,30 +48,119 @@ pub fn stated_size(encoded: &[u8]) -> Option<Size> {
             _ => None,
         }
     } else {
-        None
+        tiff_file::stated_size(encoded)
     }
 }
 
-/// The height and width of a GIF's first frame.
-fn gif_frame(file: &[u8]) -> Option<(u32, u32)> {
+/// What decoding an image takes; `None` where the size is not known.
+pub(crate) fn footprint(encoded: &[u8]) -> Option<Footprint> {
+    if encoded.starts_with(b"\xFF\xD8") {
+        return jpeg::footprint(encoded);
+    }
+    if tiff_file::is_tiff(encoded) {
+        return tiff_file::footprint(encoded);
+    }
+    let size = stated_size(encoded)?;
+    let (decoded, work) = match encoded {
+        [0x89, ..] => {
+            let &[depth, colour] = encoded.get(24..26)? else { return None };
+            let channels = [1, 0, 3, 4, 2, 0, 4].get(usize::from(colour)).copied().unwrap_or(4);
+            let decoded = channels * if depth == 16 { 2 } else { 1 };
+            (decoded, if decoded == 3 { 0 } else { 3 })
+        }
+        // Indices, a frame that differs from the screen, and RGB.
+        [b'G', ..] => (4, 8),
+        // Planes, or the pixels with an alpha that is dropped, and RGB.
+        [b'R', ..] => (4, 7),
+        _ => (4, 3),
+    };
+    Some(Footprint::new(size, decoded, work))
+}
+
+/// Whether a WebP file is shorter than it states.
+pub(crate) fn is_cut_webp(encoded: &[u8]) -> bool {
+    encoded.starts_with(b"RIFF")
+        && encoded.get(8..12) == Some(b"WEBP")
+        && array(encoded, 4).is_some_and(|length| encoded.len() - 8 < u32::from_le_bytes(length) as usize)
+}
+
+/// Whether a GIF file ends before the end of its first frame.
+pub(crate) fn is_cut_gif(encoded: &[u8]) -> bool {
+    let after_data = |start: usize| {
+        let flags = *encoded.get(start + 9)?;
+        let colours = if flags & 0x80 == 0 { 0 } else { 3 << ((flags & 7) + 1) };
+        // The least length of a code stands before the data.
+        after_blocks(encoded, start + 10 + colours + 1)
+    };
+    gif_frame(encoded).and_then(after_data).is_none()
+}
+
+/// A PNG file whose chunks end without the end marker, with that marker; `None` where a chunk is incomplete.
+pub(crate) fn with_png_end(encoded: &[u8]) -> Option<Vec<u8>> {
+    let mut at = 8;
+    // Of the end marker itself, any part may be there.
+    while let Some(length) = array(encoded, at).map(u32::from_be_bytes).filter(|&length| length > 0) {
+        at += 12 + length as usize;
+    }
+    let end = b"\0\0\0\0IEND\xAEB`\x82";
+    let rest = encoded.get(at..)?;
+    end.starts_with(rest).then(|| [&encoded[..at], end].concat())
+}
+
+/// The error for an image of a known format that is not read; `None` for any other content.
+pub(crate) fn foreign_format(encoded: &[u8]) -> Option<ImageError> {
+    let brand = if encoded.get(4..8) == Some(b"ftyp") { encoded.get(8..12) } else { None };
+    let format = match encoded {
+        _ if matches!(brand, Some(b"avif" | b"avis")) => "AVIF",
+        _ if matches!(brand, Some(b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" | b"mif1" | b"msf1")) => {
+            "HEIC"
+        }
+        _ if matches!(brand, Some(b"crx ")) => "raw",
+        [0, 0, 0, 12, b'j', b'P', ..] | [0xFF, 0x4F, 0xFF, 0x51, ..] => "JPEG 2000",
+        [0, 0, 0, 12, b'J', b'X', b'L', ..] | [0xFF, 0x0A, ..] => "JPEG XL",
+        [b'8', b'B', b'P', b'S', ..] => "Photoshop",
+        [b'g', b'i', b'm', b'p', b' ', b'x', b'c', b'f', ..] => "GIMP",
+        [b'F', b'U', b'J', b'I', b'F', b'I', b'L', b'M', ..] | [b'I', b'I', b'R', b'O' | b'U', ..] => "raw",
+        _ if encoded[..encoded.len().min(1024)].windows(4).any(|part| part == b"<svg") => "SVG",
+        _ => return None,
+    };
+    Some(ImageError::Unsupported { format })
+}
+
+impl ImageError {
+    /// The error of a file whose header states no size.
+    #[must_use]
+    pub fn without_size(encoded: &[u8]) -> Self {
+        foreign_format(encoded).unwrap_or(if image::guess_format(encoded).is_ok() {
+            ImageError::TruncatedUnusable
+        } else {
+            ImageError::Unrecognised
+        })
+    }
+}
+
+/// The position in the file of a GIF's first frame.
+fn gif_frame(file: &[u8]) -> Option<usize> {
     let flags = *file.get(10)?;
     let colours = if flags & 0x80 == 0 { 0 } else { 3 << ((flags & 7) + 1) };
     let mut at = 13 + colours;
     loop {
         match *file.get(at)? {
-            0x2C => return Some((short(file, at + 7)?, short(file, at + 5)?)),
-            // An extension: a label, then blocks that start with their length, up to an empty one.
-            0x21 => {
-                at += 2;
-                loop {
-                    let length = usize::from(*file.get(at)?);
-                    at += 1 + length;
-                    if length == 0 {
-                        break;
-                    }
-                }
-            }
+            0x2C => return Some(at),
+            // An extension: its label, then blocks.
+            0x21 => at = after_blocks(file, at + 2)?,
             _ => return None,
+        }
+    }
+}
+
+/// The end of a GIF's blocks, each of which starts with its length, up to an empty one.
+fn after_blocks(file: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        let length = usize::from(*file.get(at)?);
+        at += 1 + length;
+        if length == 0 {
+            return Some(at);
         }
     }
 }

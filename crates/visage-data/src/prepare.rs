@@ -5,7 +5,7 @@ use fast_image_resize::images::TypedImage;
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
 
-use crate::decode::decode;
+use crate::decode::{Truncated, decode};
 use crate::error::{ImageError, InvalidSetting};
 use crate::size::Size;
 
@@ -51,6 +51,15 @@ pub enum Filter {
     /// Pillow's `BILINEAR`: a triangle filter that widens with the reduction, so that downscaling averages all pixels.
     #[default]
     BilinearAntialiased,
+}
+
+/// A prepared image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PreparedImage {
+    /// RGB bytes, shape `[H, W, 3]` of [`Preparation::output_size`].
+    pub pixels: Vec<u8>,
+    /// Whether the file is cut short, so that a part of the image is blank.
+    pub is_truncated: bool,
 }
 
 impl Preparation {
@@ -118,21 +127,34 @@ impl Preparation {
 
     /// Decodes, resizes and crops an image file: RGB bytes, shape `[H, W, 3]` of [`output_size`](Self::output_size).
     ///
-    /// Reads JPEG, PNG, WebP, BMP and the first frame of GIF, recognised by their content. Applies the EXIF orientation, turns
-    /// grey to RGB and drops alpha, as Pillow's `ImageOps.exif_transpose` and `convert("RGB")`.
+    /// # Errors
+    ///
+    /// As [`prepare`](Self::prepare), of which this is the short form that refuses a file that is cut short.
+    pub fn pixels(&self, encoded: &[u8]) -> Result<Vec<u8>, ImageError> {
+        Ok(self.prepare(encoded, Truncated::Refuse)?.pixels)
+    }
+
+    /// Decodes, resizes and crops an image file.
+    ///
+    /// Reads JPEG, PNG, WebP, BMP, TIFF and the first frame of GIF, recognised by their content. Applies the EXIF orientation,
+    /// turns grey to RGB and drops alpha, as Pillow's `ImageOps.exif_transpose` and `convert("RGB")`.
     ///
     /// # Errors
     ///
-    /// When the file is not a readable image, or is too long and thin for the resize.
-    pub fn pixels(&self, encoded: &[u8]) -> Result<Vec<u8>, ImageError> {
-        let image = decode(encoded)?;
+    /// When the file is not a readable image or needs more memory than there is, is cut short and `truncated` refuses that, or
+    /// is too long and thin for the resize.
+    pub fn prepare(&self, encoded: &[u8], truncated: Truncated) -> Result<PreparedImage, ImageError> {
+        let decoded = decode(encoded, truncated)?;
+        let (image, is_truncated) = (decoded.image, decoded.is_truncated);
         let original = Size { height: image.height() as usize, width: image.width() as usize };
         let resized = self.resized_size(original)?;
         let pixels = self.resample(image, original, resized)?;
-        match self.crop {
-            None => Ok(pixels),
-            Some(crop) => centre_crop(&pixels, resized, crop),
-        }
+        drop(decoded.reservation);
+        let pixels = match self.crop {
+            None => pixels,
+            Some(crop) => centre_crop(&pixels, resized, crop)?,
+        };
+        Ok(PreparedImage { pixels, is_truncated })
     }
 
     /// Scales bytes to 0 to 1, subtracts the mean and divides by the standard deviation. `pixels` is red, green, blue, red, ... of

@@ -10,8 +10,8 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::dataset::Dataset;
-use crate::decode::decode;
-use crate::error::DataError;
+use crate::decode::{Decoded, Truncated, decode};
+use crate::error::{DataError, ImageError};
 use crate::sample::Sample;
 use crate::split::Split;
 use crate::statistics::Statistics;
@@ -57,7 +57,8 @@ impl Verification {
 }
 
 /// Verifies the dataset at `path`: that every row can be read and has an image that decodes, that no person and no image is in
-/// two splits, and that the labels are plausible. `progress` is called with the number of images done and the number of all.
+/// two splits, and that the labels are plausible. An image that is cut short is an error, or a remark if `truncated` accepts it.
+/// `progress` is called with the number of images done and the number of all.
 ///
 /// # Errors
 ///
@@ -65,9 +66,13 @@ impl Verification {
 pub fn verify(
     path: &Path,
     options: &TableOptions,
+    truncated: Truncated,
     mut progress: impl FnMut(usize, usize),
 ) -> Result<Verification, DataError> {
-    let (dataset, faults) = Dataset::open_despite_faults(path, options)?;
+    let (mut dataset, faults) = Dataset::open_despite_faults(path, options)?;
+    if truncated == Truncated::Accept {
+        dataset.accept_truncated();
+    }
     let samples = dataset.samples();
     let mut report = Report::default();
     for fault in faults {
@@ -88,14 +93,14 @@ pub fn verify(
     Ok(Verification { dataset: dataset.name().to_owned(), images, decoded, findings: report.finish() })
 }
 
-/// The samples whose image cannot be used, ascending, each with the reason. `progress` is called with the number of images
-/// done.
+/// The samples whose image cannot be used, ascending, each with the reason. One that is cut short can be used if the dataset
+/// [accepts](Dataset::accept_truncated) that. `progress` is called with the number of images done.
 #[must_use]
 pub fn bad_images(dataset: &Dataset, progress: impl FnMut(usize)) -> Vec<(usize, String)> {
     let mut bad = Vec::new();
     inspect_all(dataset, progress, |index, inspection| match inspection {
         Inspection::Missing(location) => bad.push((index, format!("there is no file at {location}"))),
-        Inspection::Bad(reason) => bad.push((index, reason)),
+        Inspection::Bad(reason) | Inspection::Truncated(reason) => bad.push((index, reason)),
         Inspection::Good { .. } => {}
     });
     bad
@@ -105,7 +110,12 @@ pub fn bad_images(dataset: &Dataset, progress: impl FnMut(usize)) -> Vec<(usize,
 enum Inspection {
     Missing(String),
     Bad(String),
-    Good { digest: [u8; 32], is_truncated: bool },
+    /// Cut short, and not accepted.
+    Truncated(String),
+    Good {
+        digest: [u8; 32],
+        is_truncated: bool,
+    },
 }
 
 /// Reports the images that are missing, bad or truncated. Returns the number of images decoded, and the samples of each
@@ -117,6 +127,7 @@ fn check_images(
 ) -> (usize, HashMap<[u8; 32], Vec<usize>>) {
     let mut by_content: HashMap<[u8; 32], Vec<usize>> = HashMap::new();
     let mut decoded = 0;
+    let truncated = "image files that are cut short, of whose image a part is missing";
     inspect_all(dataset, progress, |index, inspection| {
         let image = &dataset.samples()[index].image;
         match inspection {
@@ -126,12 +137,12 @@ fn check_images(
             Inspection::Bad(reason) => {
                 report.error("bad_image", "images that cannot be read", format!("{image}: {reason}"));
             }
+            Inspection::Truncated(_) => report.error("truncated_image", truncated, image.clone()),
             Inspection::Good { digest, is_truncated } => {
                 decoded += 1;
                 by_content.entry(digest).or_default().push(index);
                 if is_truncated {
-                    let what = "truncated image files, whose images are partly blank";
-                    report.error("truncated_image", what, image.clone());
+                    report.remark("truncated_image", truncated, image.clone());
                 }
             }
         }
@@ -161,22 +172,18 @@ fn inspect(dataset: &Dataset, index: usize) -> Inspection {
         }
         Err(error) => return Inspection::Bad(with_causes(&error)),
     };
-    match decode(&encoded) {
-        Ok(image) => {
+    match decode(&encoded, dataset.truncated()) {
+        Ok(Decoded { image, is_truncated, .. }) => {
             let mut hasher = Sha256::new();
             hasher.update(image.width().to_le_bytes());
             hasher.update(image.as_raw());
-            Inspection::Good { digest: hasher.finalize().into(), is_truncated: is_truncated(&encoded) }
+            Inspection::Good { digest: hasher.finalize().into(), is_truncated }
+        }
+        Err(error @ (ImageError::Truncated | ImageError::TruncatedUnusable)) => {
+            Inspection::Truncated(error.to_string())
         }
         Err(error) => Inspection::Bad(with_causes(&error)),
     }
-}
-
-/// Whether a JPEG file lacks its end; decoders accept that.
-fn is_truncated(encoded: &[u8]) -> bool {
-    // Some cameras write a few bytes after the end marker.
-    let tail = &encoded[encoded.len().saturating_sub(1 << 10)..];
-    encoded.starts_with(b"\xFF\xD8") && !tail.windows(2).any(|pair| pair == b"\xFF\xD9")
 }
 
 /// The message of an error and its causes.

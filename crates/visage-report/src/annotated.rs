@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 
 use image::codecs::jpeg::JpegEncoder;
 use image::{ExtendedColorType, ImageFormat, RgbImage};
-use visage_data::decode;
+use visage_data::{Truncated, decode};
 
 use crate::caption::captioned;
 
@@ -20,7 +20,8 @@ const QUALITY: u8 = 92;
 ///
 /// The reason, as text.
 pub fn write_annotated(path: &Path, encoded: &[u8], lines: &[String], out: &Path) -> Result<(), String> {
-    let image = decode(encoded).map_err(|error| error.to_string())?;
+    // Whether to accept a file that is cut short was decided for the prediction in the caption.
+    let image = decode(encoded, Truncated::Accept).map_err(|error| error.to_string())?.image;
     let is_png = image::guess_format(encoded).is_ok_and(|format| format == ImageFormat::Png);
     let to = destination(path, is_png, out);
     if to.canonicalize().is_ok_and(|to| path.canonicalize().is_ok_and(|from| from == to)) {

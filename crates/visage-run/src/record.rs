@@ -54,6 +54,9 @@ pub struct DataRecord {
     pub validation: u64,
     /// Images in the test split.
     pub test: u64,
+    /// Whether images that are cut short were accepted.
+    #[serde(default)]
+    pub allow_truncated: bool,
 }
 
 /// The status of a run.

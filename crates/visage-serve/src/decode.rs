@@ -1,7 +1,6 @@
 //! A bounded pool of threads for blocking work: decoding images, and parsing large requests.
 
 use std::error::Error as _;
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -9,10 +8,11 @@ use axum::body::Bytes;
 use futures_util::future::try_join_all;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
-use visage_data::stated_size;
+use visage_data::{ImageError, PreparedImage, Truncated, stated_size};
 
 use crate::metrics::Metrics;
 use crate::models::ServedModel;
+use crate::options::Options;
 use crate::problem::Problem;
 
 /// Decodes images for all requests of a server.
@@ -21,12 +21,14 @@ pub(crate) struct DecodePool {
     /// A permit for each thread.
     threads: Arc<Semaphore>,
     max_pixels: usize,
+    truncated: Truncated,
     metrics: Arc<Metrics>,
 }
 
 impl DecodePool {
-    pub(crate) fn new(threads: NonZeroUsize, max_pixels: usize, metrics: Arc<Metrics>) -> Self {
-        Self { threads: Arc::new(Semaphore::new(threads.get())), max_pixels, metrics }
+    pub(crate) fn new(options: &Options, metrics: Arc<Metrics>) -> Self {
+        let threads = Arc::new(Semaphore::new(options.decoders.get()));
+        Self { threads, max_pixels: options.limits.pixels, truncated: options.truncated, metrics }
     }
 
     /// Runs `work` as soon as a thread is free. Once started, it runs to its end even if the client has gone.
@@ -53,8 +55,8 @@ impl DecodePool {
         self.check_sizes(&files).map_err(|(index, problem)| numbered(problem, index))?;
         // Concurrently, so that several threads share them. If the client goes away, those that have not started are cancelled.
         let prepared = files.into_iter().enumerate().map(async |(index, file)| {
-            let model = Arc::clone(model);
-            self.run(move || prepare(&model, &file)).await.map_err(|problem| numbered(problem, index))
+            let (model, truncated) = (Arc::clone(model), self.truncated);
+            self.run(move || prepare(&model, &file, truncated)).await.map_err(|problem| numbered(problem, index))
         });
         let mut prepared = try_join_all(prepared).await?;
         let pixels = if is_single { prepared.pop().unwrap_or_default() } else { prepared.concat() };
@@ -67,7 +69,7 @@ impl DecodePool {
         let mut total = 0_usize;
         for (index, file) in files.iter().enumerate() {
             let Some(size) = stated_size(file) else {
-                return Err((index, Problem::unusable("not a readable JPEG, PNG, WebP, BMP or GIF image")));
+                return Err((index, problem(&ImageError::without_size(file))));
             };
             total = total.saturating_add(size.height.saturating_mul(size.width));
             if total > self.max_pixels {
@@ -79,11 +81,22 @@ impl DecodePool {
     }
 }
 
-fn prepare(model: &ServedModel, file: &[u8]) -> Result<Vec<u8>, Problem> {
-    model.card().preparation.pixels(file).map_err(|error| {
-        Problem::unusable(match error.source() {
-            Some(cause) => format!("{error}: {cause}"),
-            None => error.to_string(),
-        })
-    })
+fn prepare(model: &ServedModel, file: &[u8], truncated: Truncated) -> Result<Vec<u8>, Problem> {
+    let prepared = model.card().preparation.prepare(file, truncated);
+    let PreparedImage { pixels, is_truncated } = prepared.map_err(|error| problem(&error))?;
+    if is_truncated {
+        tracing::warn!(bytes = file.len(), "an image is cut short: answered from the part that is there");
+    }
+    Ok(pixels)
+}
+
+fn problem(error: &ImageError) -> Problem {
+    let detail = match error.source() {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    };
+    match error {
+        ImageError::TooLarge { .. } | ImageError::OutOfMemory { .. } => Problem::too_large(detail),
+        _ => Problem::unusable(detail),
+    }
 }

@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use visage_data::Truncated;
 use visage_model::Precision;
 
 use crate::token::Token;
@@ -25,6 +26,8 @@ pub struct Options {
     pub batching: Batching,
     /// Limits on requests and connections.
     pub limits: Limits,
+    /// What is done with images whose files are cut short.
+    pub truncated: Truncated,
     /// Number of threads that decode images.
     pub decoders: NonZeroUsize,
     /// Interval at which model files are checked for changes.
@@ -72,6 +75,7 @@ impl Default for Options {
             token: None,
             batching: Batching::default(),
             limits: Limits::default(),
+            truncated: Truncated::Refuse,
             decoders: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             reload_every: Duration::from_secs(1),
             grace: Duration::from_secs(30),

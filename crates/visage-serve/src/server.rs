@@ -106,7 +106,7 @@ fn state(models: Arc<Models>, options: &Options) -> AppState {
     let metrics = Arc::new(Metrics::new());
     let pipeline = Pipeline {
         bodies: BodyReader::new(limits),
-        decoding: DecodePool::new(options.decoders, limits.pixels, Arc::clone(&metrics)),
+        decoding: DecodePool::new(options, Arc::clone(&metrics)),
         queue: Arc::new(Queue::new(options.batching, Arc::clone(&metrics))),
         max_images: limits.images,
     };

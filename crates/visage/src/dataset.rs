@@ -11,13 +11,13 @@ use crate::error::CommandError;
 use crate::output;
 use crate::progress::Progress;
 use crate::table_args::TableArgs;
-use crate::tables::{count, percent};
+use crate::tables::{count, counted, percent};
 
 /// Unusable images that are listed; the rest is only counted.
 const LISTED: usize = 20;
 
 /// Options for a dataset.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct DatasetArgs {
     /// The dataset, as for `visage data inspect`. A model's attributes are matched by name.
     #[arg(long, value_name = "PATH")]
@@ -25,6 +25,9 @@ pub struct DatasetArgs {
     /// First read every image; leave out and list those that are missing or damaged.
     #[arg(long)]
     pub skip_bad_images: bool,
+    /// Also use images whose files are cut short, as far as they go; otherwise such an image is an error.
+    #[arg(long)]
+    pub allow_truncated: bool,
     #[command(flatten)]
     pub table: TableArgs,
 }
@@ -32,42 +35,43 @@ pub struct DatasetArgs {
 impl DatasetArgs {
     /// Opens the dataset. With `--skip-bad-images` it lacks the unusable images, which are reported.
     pub fn open(&self) -> Result<Dataset, CommandError> {
-        self.open_with(&self.table.options()?)
+        self.usable(open(&self.data, &self.table.options()?, self.allow_truncated)?)
     }
 
-    /// Opens the dataset as the run in `folder` did, unless options say otherwise.
+    /// Opens the dataset as the run in `folder` did: its table is read in the same way unless options say otherwise, and images
+    /// that are cut short are accepted if they were.
     pub fn open_again(&self, folder: &Path) -> Result<Dataset, CommandError> {
+        let Ok(record) = RunFolder::open(folder).and_then(|run| run.record()) else { return self.open() };
         let options = self.table.options()?;
-        let recorded = RunFolder::open(folder).and_then(|run| run.record()).map(|record| record.data.table);
-        self.open_with(&recorded.ok().filter(|_| options.is_default()).unwrap_or(options))
-    }
-
-    fn open_with(&self, options: &TableOptions) -> Result<Dataset, CommandError> {
-        let mut dataset = open_with(&self.data, options)?;
-        self.skip_bad_images(&mut dataset)?;
-        Ok(dataset)
-    }
-
-    fn skip_bad_images(&self, dataset: &mut Dataset) -> Result<(), CommandError> {
-        if self.skip_bad_images { leave_out_bad_images(dataset) } else { Ok(()) }
+        let options = if options.is_default() { record.data.table } else { options };
+        self.usable(open(&self.data, &options, self.allow_truncated || record.data.allow_truncated)?)
     }
 
     /// Opens the dataset for a model, see [`open_for`].
     pub fn open_for(&self, card: &Card) -> Result<Dataset, CommandError> {
-        let mut dataset = open_for(&self.data, &self.table.options()?, card)?;
-        self.skip_bad_images(&mut dataset)?;
+        self.usable(open_for(&self.data, &self.table.options()?, self.allow_truncated, card)?)
+    }
+
+    fn usable(&self, mut dataset: Dataset) -> Result<Dataset, CommandError> {
+        if self.skip_bad_images {
+            leave_out_bad_images(&mut dataset)?;
+        }
         Ok(dataset)
     }
 
-    /// `--skip-bad-images` after a space if it was given, to repeat it in a command shown to the user.
-    pub fn repeated_skip(&self) -> &'static str {
-        if self.skip_bad_images { " --skip-bad-images" } else { "" }
+    /// The options about bad images that were given, each after a space, to repeat them in a command shown to the user.
+    pub fn repeated(&self) -> String {
+        let given = [(self.skip_bad_images, " --skip-bad-images"), (self.allow_truncated, " --allow-truncated")];
+        given.into_iter().filter_map(|(is_given, option)| is_given.then_some(option)).collect()
     }
 }
 
-/// Opens a dataset, and reports how it was understood.
-fn open_with(data: &Path, options: &TableOptions) -> Result<Dataset, CommandError> {
-    let dataset = Dataset::open_with(data, options)?;
+/// Opens the dataset at `path`, and reports how it was understood. With `allow_truncated` it accepts images that are cut short.
+pub fn open(path: &Path, options: &TableOptions, allow_truncated: bool) -> Result<Dataset, CommandError> {
+    let mut dataset = Dataset::open_with(path, options)?;
+    if allow_truncated {
+        dataset.accept_truncated();
+    }
     if !dataset.understood().is_empty() {
         output::note(&format!("{}: {}", dataset.name(), dataset.understood()));
     }
@@ -77,27 +81,41 @@ fn open_with(data: &Path, options: &TableOptions) -> Result<Dataset, CommandErro
 
 /// Opens a dataset for a model: its table is read as that of the model was, unless `options` say otherwise. If splits were drawn
 /// for training and the model was trained on this dataset, they are restored.
-pub fn open_for(data: &Path, options: &TableOptions, card: &Card) -> Result<Dataset, CommandError> {
+pub fn open_for(
+    path: &Path,
+    options: &TableOptions,
+    allow_truncated: bool,
+    card: &Card,
+) -> Result<Dataset, CommandError> {
     let Origin { split_seed, dataset_fingerprint, table, .. } = &card.origin;
-    let dataset = if options.is_default() && !table.is_default() {
-        match open_with(data, table) {
+    let mut dataset = if options.is_default() && !table.is_default() {
+        match open(path, table, allow_truncated) {
             // Another table with other columns: only the meaning of its labels stays.
             Err(CommandError::Data(DataError::Table { fault: TableFault::NoColumn { .. }, .. })) => {
                 let (uncertain, soft_labels) = (table.uncertain, table.soft_labels);
-                open_with(data, &TableOptions { uncertain, soft_labels, ..TableOptions::default() })?
+                open(path, &TableOptions { uncertain, soft_labels, ..TableOptions::default() }, allow_truncated)?
             }
             opened => opened?,
         }
     } else {
-        open_with(data, options)?
+        open(path, options, allow_truncated)?
     };
     if let Some(seed) = split_seed {
         let mut drawn = dataset.clone();
         if drawn.draw_missing_splits(*seed).is_some() && drawn.fingerprint() == *dataset_fingerprint {
-            return Ok(drawn);
+            dataset = drawn;
         }
     }
     Ok(dataset)
+}
+
+/// Warns of the images that were used although they are cut short, if there are any.
+pub fn warn_of_truncated(dataset: &Dataset) {
+    let images = dataset.truncated_images();
+    if let Some(first) = images.first() {
+        let images = counted(images.len() as u64, "image");
+        output::warning(&format!("{images} cut short, used from the part that is there (such as {first})"));
+    }
 }
 
 /// Leaves out the images that cannot be used. A model is never trained on the minority that is left of a broken dataset.

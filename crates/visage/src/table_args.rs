@@ -10,7 +10,7 @@ use visage_data::{Combine, Label, Split, TableOptions};
 use crate::error::CommandError;
 
 /// How to read the table of a dataset, where its columns leave a choice.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "How to read the table")]
 pub struct TableArgs {
     /// The column with the images' names.

@@ -118,6 +118,7 @@ fn extension(encoded: &[u8]) -> &'static str {
         [b'R', b'I', b'F', b'F', ..] => "webp",
         [b'B', b'M', ..] => "bmp",
         [b'G', b'I', b'F', ..] => "gif",
+        [b'I', b'I', 42, 0, ..] | [b'M', b'M', 0, 42, ..] => "tif",
         _ => "jpg",
     }
 }

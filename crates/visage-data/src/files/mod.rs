@@ -15,7 +15,8 @@ use flate2::read::MultiGzDecoder;
 
 pub(crate) use self::listing::Listing;
 pub(crate) use self::mapped::Mapped;
-pub(crate) use self::names::{has_extension, is_hidden, is_image_name};
+pub use self::names::NameKind;
+pub(crate) use self::names::{has_extension, is_image_name};
 pub(crate) use self::stand_ins::{is_lfs_pointer, refuse_stand_ins};
 use self::tar_archive::TarArchive;
 use self::zip_archive::ZipArchive;

@@ -15,8 +15,11 @@ mod transform;
 
 use image::RgbImage;
 
+pub(crate) use self::output::ColourTables;
+
 use self::entropy::{Bits, Table};
 use self::frame::{Frame, Scan};
+use crate::memory::Footprint;
 use crate::size::Size;
 
 /// The most pixels that are decoded: far above any photograph.
@@ -43,16 +46,22 @@ const ZIGZAG: [u8; 64] = [
     58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63,
 ];
 
-/// Decodes a JPEG file; `None` where its kind is not supported, or it is damaged before its first pixel.
-pub(crate) fn decode(file: &[u8]) -> Option<RgbImage> {
+/// Decodes a JPEG file, and tells whether it is whole: like libjpeg's callers, this asks for the marker of its end, without which
+/// the last bits of a scan cannot be told from missing ones. `None` where its kind is not supported, or it is damaged before
+/// its first pixel.
+pub(crate) fn decode(file: &[u8]) -> Option<(RgbImage, bool)> {
     let mut rest = file.strip_prefix(b"\xFF\xD8")?;
     let mut tables = Tables::default();
     let mut frame: Option<Frame> = None;
     let mut scans = 0;
+    let mut is_whole = false;
     while let Some((marker, content, after)) = next_segment(rest) {
         rest = after;
         match marker {
-            0xD9 => break,
+            0xD9 => {
+                is_whole = true;
+                break;
+            }
             0xDB => quantisation_tables(content, &mut tables)?,
             0xC4 => huffman_tables(content, &mut tables)?,
             0xDD => tables.restart_interval = usize::from(u16::from_be_bytes([*content.first()?, *content.get(1)?])),
@@ -78,19 +87,47 @@ pub(crate) fn decode(file: &[u8]) -> Option<RgbImage> {
     if scans == 0 {
         return None;
     }
-    output::image(&frame?, &tables)
+    Some((output::image(&frame?, &tables)?, is_whole))
+}
+
+/// Whether a JPEG file of any kind has the marker of its end.
+pub(crate) fn is_whole(file: &[u8]) -> bool {
+    let mut rest = file;
+    while let Some((marker, _, after)) = next_segment(rest) {
+        if marker == 0xD9 {
+            return true;
+        }
+        rest = after;
+    }
+    false
 }
 
 /// The size stated in the first frame of a JPEG file of any kind.
 pub(crate) fn stated_size(file: &[u8]) -> Option<Size> {
+    let &[_, h1, h2, w1, w2, ..] = first_frame(file)? else { return None };
+    let side = |high, low| usize::from(u16::from_be_bytes([high, low]));
+    Some(Size { height: side(h1, h2), width: side(w1, w2) })
+}
+
+/// What decoding a JPEG file of any kind takes at its peak: coefficients, samples, and RGB.
+pub(crate) fn footprint(file: &[u8]) -> Option<Footprint> {
+    let parts = first_frame(file)?.get(6..)?.chunks_exact(3);
+    // A component has a sample for each pixel, divided by how much coarser it is than the finest one.
+    let factors = || parts.clone().map(|part| u64::from(part[1] >> 4) * u64::from(part[1] & 15));
+    let finest = factors().max()?.max(1);
+    let rgb = Footprint::new(stated_size(file)?, 3, 0);
+    let samples = (rgb.decoded / 3).saturating_mul(factors().sum()) / finest;
+    Some(Footprint { work: samples.saturating_mul(size_of::<i16>() as u64 + 1), limit: 3 * MAX_PIXELS as u64, ..rgb })
+}
+
+/// The content of a JPEG file's first frame header.
+fn first_frame(file: &[u8]) -> Option<&[u8]> {
     let mut rest = file.strip_prefix(b"\xFF\xD8")?;
     while let Some((marker, content, after)) = next_segment(rest) {
         rest = after;
         // Not frames: Huffman tables, a reserved marker and conditioning for arithmetic coding.
         if matches!(marker, 0xC0..=0xCF) && !matches!(marker, 0xC4 | 0xC8 | 0xCC) {
-            let &[_, h1, h2, w1, w2, ..] = content else { return None };
-            let side = |high, low| usize::from(u16::from_be_bytes([high, low]));
-            return Some(Size { height: side(h1, h2), width: side(w1, w2) });
+            return Some(content);
         }
     }
     None

@@ -120,7 +120,7 @@ fn upsample(frame: &Frame, component: &Component, plane: &Plane, row: usize, lin
 }
 
 /// The tables of the conversion from YCbCr to RGB (`jdcolor.c`).
-struct ColourTables {
+pub(crate) struct ColourTables {
     red: [i16; 256],
     blue: [i16; 256],
     green_of_cr: [i32; 256],
@@ -128,7 +128,7 @@ struct ColourTables {
 }
 
 impl ColourTables {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         // 1.402, 1.772, 0.71414 and 0.34414 times 65536.
         let table = |factor: i32| std::array::from_fn(|value| ((factor * (value as i32 - 128) + 32768) >> 16) as i16);
         ColourTables {
@@ -140,7 +140,7 @@ impl ColourTables {
     }
 
     #[inline(always)]
-    fn rgb(&self, y: u8, cb: u8, cr: u8) -> [u8; 3] {
+    pub(crate) fn rgb(&self, y: u8, cb: u8, cr: u8) -> [u8; 3] {
         let (y, cb, cr) = (i32::from(y), usize::from(cb), usize::from(cr));
         let green = (self.green_of_cb[cb] + self.green_of_cr[cr]) >> 16;
         [y + i32::from(self.red[cr]), y + green, y + i32::from(self.blue[cb])].map(|value| value.clamp(0, 255) as u8)

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use image::ImageFormat;
 use visage_data::convert::{Layout, convert};
 use visage_data::verify::{self, Verification};
-use visage_data::{DataError, Dataset, Preparation, Resize, Size, TableOptions, pack};
+use visage_data::{DataError, Dataset, Preparation, Resize, Size, TableOptions, Truncated, pack};
 
 use crate::fixtures::{Entry, celeba_images, celeba_tables, encoded, folder, text};
 use crate::forms::check_six;
@@ -122,7 +122,7 @@ fn found(verification: &Verification, kind: &str) -> (usize, String) {
 #[test]
 fn a_whole_dataset_has_no_errors() {
     let (_home, path) = folder(&[celeba_tables(), celeba_images("Img/img_align_celeba/")].concat());
-    let verification = verify::verify(&path, &TableOptions::default(), |_, _| {}).unwrap();
+    let verification = verify::verify(&path, &TableOptions::default(), Truncated::Refuse, |_, _| {}).unwrap();
     assert_eq!((verification.errors(), verification.images, verification.decoded), (0, 5, 5));
 }
 
@@ -158,8 +158,8 @@ fn verifying_reports_everything_in_one_pass() {
         entries.push((name.to_owned(), content));
     }
     let (_home, path) = folder(&entries);
-    let verification = verify::verify(&path, &TableOptions::default(), |_, _| {}).unwrap();
-    assert_eq!((verification.images, verification.decoded), (7, 5));
+    let verification = verify::verify(&path, &TableOptions::default(), Truncated::Refuse, |_, _| {}).unwrap();
+    assert_eq!((verification.images, verification.decoded), (7, 4));
     let expected = [
         ("faulty_row", 3, "line 6: `7` in column `Male`"),
         ("faulty_row", 3, "line 9: image `a.png` is already listed on line 2"),
@@ -181,5 +181,16 @@ fn verifying_reports_everything_in_one_pass() {
     assert_eq!(verification.errors(), 9);
     let dataset = Dataset::open_despite_faults(&path, &TableOptions::default()).unwrap().0;
     let bad: Vec<usize> = verify::bad_images(&dataset, |_| {}).into_iter().map(|(index, _)| index).collect();
+    assert_eq!(bad, [3, 4, 5]);
+
+    // Accepted, the image that is cut short is a remark, and can be used.
+    let verification = verify::verify(&path, &TableOptions::default(), Truncated::Accept, |_, _| {}).unwrap();
+    assert_eq!((verification.decoded, verification.errors()), (5, 8));
+    assert_eq!(found(&verification, "truncated_image"), (1, "g.jpg".to_owned()));
+    let mut dataset = dataset;
+    dataset.accept_truncated();
+    let bad: Vec<usize> = verify::bad_images(&dataset, |_| {}).into_iter().map(|(index, _)| index).collect();
     assert_eq!(bad, [3, 4]);
+    dataset.pixels(5, &Preparation::exact(Size::square(8))).unwrap();
+    assert_eq!(dataset.clone().truncated_images(), ["g.jpg"]);
 }

@@ -99,11 +99,47 @@ def images():
     deep = (np.asarray(rgb).astype(np.uint16) * 257)[:, :, ::-1]
     cv2.imwrite(str(IMAGES / "rgb16.png"), deep)
     expect("rgb16.png", Image.open(IMAGES / "rgb16.png").convert("RGB"))
-    # Files cut short, as Pillow reads them when it is told to.
+
+
+def tiffs():
+    """TIFF files. Pillow's `load` turns an image upright itself."""
+    rgb = picture()
+    grey = rgb.convert("L")
+    alpha = rgb.copy()
+    alpha.putalpha(Image.fromarray((np.indices((H, W)).sum(0) * 2 % 256).astype(np.uint8)))
+    save("rgb.tif", rgb)
+    save("lzw.tif", rgb, compression="tiff_lzw", tiffinfo={317: 2})
+    save("deflate.tif", rgb, compression="tiff_adobe_deflate")
+    save("packbits.tif", rgb, compression="packbits")
+    save("jpeg.tif", rgb, compression="jpeg", quality=95)
+    save("grey.tiff", grey)
+    save("grey_alpha.tif", alpha.convert("LA"))
+    save("alpha.tif", alpha)
+    save("palette.tif", rgb.quantize(32))
+    save("one_bit.tif", grey.convert("1"))
+    save("oriented6.tif", rgb, tiffinfo={274: 6})
+    # As for PNG: scaled, not cut off.
+    deep = (np.asarray(grey).astype(np.uint16) * 257 + 3).clip(0, 65535)
+    for name, order in [("grey16.tif", "<u2"), ("grey16_big_endian.tif", ">u2")]:
+        mode = "I;16" if order == "<u2" else "I;16B"
+        Image.frombytes(mode, (W, H), deep.astype(order).tobytes()).save(IMAGES / name)
+        expect(name, Image.fromarray((deep / 257).round().astype(np.uint8)).convert("RGB"))
+
+
+def truncated():
+    """Files cut short, as Pillow reads them when it is told to."""
     ImageFile.LOAD_TRUNCATED_IMAGES = True
-    for name, options in [("truncated.jpg", {}), ("truncated_progressive.jpg", {"progressive": True})]:
+    still = picture(1, 96, 80)
+    for name, options in [
+        ("truncated.jpg", {"quality": 90, "subsampling": 2}),
+        ("truncated_progressive.jpg", {"quality": 90, "subsampling": 2, "progressive": True}),
+        ("truncated.png", {}),
+        ("truncated.gif", {}),
+        ("truncated.bmp", {}),
+    ]:
         whole = io.BytesIO()
-        picture(1, 96, 80).save(whole, "JPEG", quality=90, subsampling=2, **options)
+        format = {"jpg": "JPEG"}.get(name.split(".")[1], name.split(".")[1].upper())
+        (still.quantize(64) if format == "GIF" else still).save(whole, format, **options)
         data = whole.getvalue()[: len(whole.getvalue()) * 6 // 10]
         (IMAGES / name).write_bytes(data)
         expect(name, Image.open(io.BytesIO(data)).convert("RGB"))
@@ -240,5 +276,7 @@ def augmented():
 
 if __name__ == "__main__":
     images()
+    tiffs()
+    truncated()
     datasets()
     augmented()

@@ -3,19 +3,22 @@
 
 mod existing;
 mod inputs;
+mod names;
 mod output;
 mod parquet;
 mod rows;
+mod walk;
 
+use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 
 use rayon::prelude::*;
 use thiserror::Error;
-use visage_data::DataError;
+use visage_data::{DataError, PreparedImage, Truncated};
 use visage_model::Predictor;
 
-pub use inputs::{ImageInput, Inputs, count_inputs, inputs};
+pub use inputs::{ImageInput, Input, Inputs, count_inputs, inputs};
 pub use output::{Finished, RowOutput};
 pub use rows::{RowFormat, Rows};
 
@@ -26,7 +29,7 @@ const BATCH_SIZE: usize = 64;
 #[derive(Debug, Error)]
 pub enum BulkError {
     /// Arguments that name no image.
-    #[error("no images in {}: visage reads JPEG, PNG, WebP, BMP and GIF files", paths.join(", "))]
+    #[error("no images in {}: visage reads JPEG, PNG, WebP, BMP, GIF and TIFF files", paths.join(", "))]
     NoImages {
         /// The arguments.
         paths: Vec<String>,
@@ -102,6 +105,8 @@ pub struct BulkPrediction<'a> {
     pub rows: &'a Rows<'a>,
     /// The model.
     pub predictor: &'a Predictor,
+    /// What is done with files that are cut short.
+    pub truncated: Truncated,
     /// Called with each predicted image and its probabilities, from several threads. An error is reported, and counts as a failure.
     pub each: &'a OnPrediction<'a>,
 }
@@ -109,7 +114,7 @@ pub struct BulkPrediction<'a> {
 /// How many images were predicted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// All images so far.
+    /// All images so far, those that cannot be found included.
     pub images: u64,
     /// Those that the output already had.
     pub skipped: u64,
@@ -117,13 +122,28 @@ pub struct Counts {
     pub added: u64,
     /// Failures, each of which was reported.
     pub failed: u64,
+    /// Images that were predicted although their files are cut short, each of which was reported.
+    pub truncated: u64,
+    /// Files in folders and archives that are not images by their names.
+    pub others: u64,
+}
+
+/// What became of a batch.
+#[derive(Default)]
+struct Batch {
+    /// Its rows, and their number.
+    lines: Vec<u8>,
+    added: u64,
+    failures: Vec<String>,
+    /// A message for each image whose file is cut short.
+    truncated: Vec<String>,
 }
 
 impl BulkPrediction<'_> {
     /// Predicts the images that `arguments` name, except those that `output` already has. `report` is called after every batch, with
-    /// the counts so far and the failures of the batch.
+    /// the counts so far and the messages about single images of the batch.
     ///
-    /// An image that cannot be read is a failure, and does not stop the others.
+    /// An image that cannot be found or read is a failure, and does not stop the others.
     ///
     /// # Errors
     ///
@@ -136,72 +156,94 @@ impl BulkPrediction<'_> {
     ) -> Result<Counts, BulkError> {
         output.check(|input| self.row(input))?;
         let mut counts = Counts::default();
-        let mut remaining = inputs(arguments);
+        let mut remaining = inputs(arguments).fuse();
         loop {
-            let mut batch = Vec::with_capacity(BATCH_SIZE);
-            while batch.len() < BATCH_SIZE
+            let (mut images, mut messages) = (Vec::with_capacity(BATCH_SIZE), Vec::new());
+            while images.len() + messages.len() < BATCH_SIZE
                 && let Some(input) = remaining.next()
             {
-                let input = input?;
+                match input {
+                    Ok(Input::Image(input)) if output.contains(&input) => counts.skipped += 1,
+                    Ok(Input::Image(input)) => images.push(input),
+                    Ok(Input::Other) => {
+                        counts.others += 1;
+                        continue;
+                    }
+                    Err(error) => messages.push(with_cause(&error)),
+                }
                 counts.images += 1;
-                if output.contains(&input) { counts.skipped += 1 } else { batch.push(input) }
             }
-            if batch.is_empty() {
+            if images.is_empty() && messages.is_empty() {
                 break;
             }
-            let (lines, added, failures) = self.batch(&batch).map_err(BulkError::Stream)?;
+            let Batch { lines, added, failures, truncated } = self.batch(&images).map_err(BulkError::Stream)?;
+            messages.extend(failures);
             counts.added += added;
-            counts.failed += failures.len() as u64;
+            counts.failed += messages.len() as u64;
+            counts.truncated += truncated.len() as u64;
+            messages.extend(truncated);
             output.write(self.rows, &lines)?;
-            report(counts, &failures);
+            report(counts, &messages);
         }
         if counts.images == 0 { Err(inputs::no_images(arguments)) } else { Ok(counts) }
     }
 
-    /// The rows of some images, in order, their number, and the failures.
-    fn batch(&self, inputs: &[ImageInput]) -> io::Result<(Vec<u8>, u64, Vec<String>)> {
-        let prepared: Vec<_> = inputs.par_iter().map(|input| self.pixels(input)).collect();
-        let (mut readable, mut batch, mut failures) = (Vec::new(), Vec::new(), Vec::new());
-        for (input, pixels) in inputs.iter().zip(prepared) {
-            match pixels {
-                Ok(pixels) => {
+    /// Predicts some images, in order.
+    fn batch(&self, inputs: &[ImageInput]) -> io::Result<Batch> {
+        let prepared: Vec<_> = inputs.par_iter().map(|input| self.prepared(input)).collect();
+        let (mut readable, mut pixels, mut batch) = (Vec::new(), Vec::new(), Batch::default());
+        for (input, prepared) in inputs.iter().zip(prepared) {
+            match prepared {
+                Ok(prepared) => {
                     readable.push(input);
-                    batch.extend(pixels);
+                    pixels.extend(prepared.pixels);
+                    if prepared.is_truncated {
+                        let message =
+                            format!("warning: {} is cut short: predicted from the part that is there", input.name());
+                        batch.truncated.push(message);
+                    }
                 }
-                Err(reason) => failures.push(format!("cannot use {}: {reason}", input.path.display())),
+                Err(reason) => batch.failures.push(format!("cannot use {}: {reason}", input.name())),
             }
         }
         if readable.is_empty() {
-            return Ok((Vec::new(), 0, failures));
+            return Ok(batch);
         }
-        let probabilities = self.predictor.probabilities(&batch);
+        let probabilities = self.predictor.probabilities(&pixels);
         let predicted: Vec<(&ImageInput, &[f32])> =
             readable.into_iter().zip(probabilities.chunks(self.rows.card.attributes.len())).collect();
         let failed = predicted.par_iter().filter_map(|(input, probabilities)| (self.each)(input, probabilities).err());
-        failures.extend(failed.collect::<Vec<_>>());
-        let mut lines = Vec::new();
+        batch.failures.extend(failed.collect::<Vec<_>>());
         for (input, probabilities) in &predicted {
-            self.rows.append(&input.path, probabilities, &mut lines)?;
+            self.rows.append(&input.name(), probabilities, &mut batch.lines)?;
         }
-        Ok((lines, predicted.len() as u64, failures))
+        batch.added = predicted.len() as u64;
+        Ok(batch)
     }
 
     /// The row of one image.
     fn row(&self, input: &ImageInput) -> Result<Vec<u8>, BulkError> {
         let unreadable =
             |reason: String| BulkError::Read { path: input.path.clone(), source: io::Error::other(reason) };
-        let pixels = self.pixels(input).map_err(unreadable)?;
+        let pixels = self.prepared(input).map_err(unreadable)?.pixels;
         let mut line = Vec::new();
-        self.rows.append(&input.path, &self.predictor.probabilities(&pixels), &mut line).map_err(BulkError::Stream)?;
+        self.rows
+            .append(&input.name(), &self.predictor.probabilities(&pixels), &mut line)
+            .map_err(BulkError::Stream)?;
         Ok(line)
     }
 
-    /// The prepared pixels of an image, or the reason why it cannot be used.
-    fn pixels(&self, input: &ImageInput) -> Result<Vec<u8>, String> {
+    /// An image, prepared, or the reason why it cannot be used.
+    fn prepared(&self, input: &ImageInput) -> Result<PreparedImage, String> {
         let encoded = input.read().map_err(|error| error.to_string())?;
-        self.rows.card.preparation.pixels(&encoded).map_err(|error| match std::error::Error::source(&error) {
-            Some(cause) => format!("{error}: {cause}"),
-            None => error.to_string(),
-        })
+        self.rows.card.preparation.prepare(&encoded, self.truncated).map_err(|error| with_cause(&error))
+    }
+}
+
+/// The message of an error and its cause.
+fn with_cause(error: &dyn Error) -> String {
+    match error.source() {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
     }
 }

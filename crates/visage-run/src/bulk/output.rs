@@ -83,7 +83,7 @@ impl RowOutput {
     pub(super) fn contains(&self, input: &ImageInput) -> bool {
         match self {
             Self::Stream(..) => false,
-            Self::File(file) => file.images.contains(&input.path.display().to_string()),
+            Self::File(file) => file.images.contains(&input.name()),
         }
     }
 

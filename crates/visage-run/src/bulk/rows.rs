@@ -1,7 +1,6 @@
 //! Predictions as rows of text.
 
 use std::io::{self, Write as _};
-use std::path::Path;
 
 use serde::Deserialize;
 use serde::ser::{Serialize, SerializeMap, SerializeStruct, Serializer};
@@ -51,12 +50,12 @@ impl Rows<'_> {
     }
 
     /// Appends the row of an image to `lines`.
-    pub(super) fn append(&self, image: &Path, probabilities: &[f32], lines: &mut Vec<u8>) -> io::Result<()> {
+    pub(super) fn append(&self, image: &str, probabilities: &[f32], lines: &mut Vec<u8>) -> io::Result<()> {
         match self.format {
             RowFormat::Table => {
                 let shown = self.summary(probabilities);
                 let shown = if shown.is_empty() { "(none of its attributes)".to_owned() } else { shown.join(", ") };
-                writeln!(lines, "{}{GAP}{shown}", image.display())
+                writeln!(lines, "{image}{GAP}{shown}")
             }
             RowFormat::Json => {
                 let present = &self.decisions(probabilities);
@@ -74,7 +73,7 @@ impl Rows<'_> {
                     }
                     None => self.columns.iter().map(|&column| probabilities[column].to_string()).collect(),
                 };
-                lines.extend(record(std::iter::once(image.display().to_string()).chain(cells))?);
+                lines.extend(record(std::iter::once(image.to_owned()).chain(cells))?);
                 Ok(())
             }
         }
@@ -132,7 +131,7 @@ pub(super) fn record<S: AsRef<[u8]>>(cells: impl IntoIterator<Item = S>) -> io::
 
 /// The predictions of one image, as JSON.
 struct Prediction<'a> {
-    image: &'a Path,
+    image: &'a str,
     card: &'a Card,
     columns: &'a [usize],
     probabilities: &'a [f32],
@@ -142,7 +141,7 @@ struct Prediction<'a> {
 impl Serialize for Prediction<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut object = serializer.serialize_struct("Prediction", 2)?;
-        object.serialize_field("image", &self.image.display().to_string())?;
+        object.serialize_field("image", self.image)?;
         object.serialize_field("attributes", &Attributes(self))?;
         object.end()
     }

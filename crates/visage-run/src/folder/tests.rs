@@ -23,6 +23,7 @@ fn record() -> RunRecord {
             train: 80,
             validation: 10,
             test: 10,
+            allow_truncated: true,
         },
         resumed: 0,
         result: None,

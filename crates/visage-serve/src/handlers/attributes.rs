@@ -48,7 +48,7 @@ struct Attribute<'a> {
     path = "/v1/attributes",
     params(("model" = Option<ModelName>, Query, description = "Name of a model; the first model by default.")),
     request_body(
-        description = "An image file (JPEG, PNG, WebP, BMP or GIF, detected by content), or a form with several.",
+        description = "An image file (JPEG, PNG, WebP, BMP, GIF or TIFF, detected by content), or a form with several.",
         content((Octets = "application/octet-stream"), (Octets = "image/*"), (Form = "multipart/form-data")),
     ),
     responses(

@@ -31,7 +31,7 @@ pub(crate) struct Picture(Vec<u8>);
         ("attribute" = AttributeName, Query, description = "Name of an attribute, as listed by `/v1/models`."),
     ),
     request_body(
-        description = "An image file: JPEG, PNG, WebP, BMP or GIF, detected by content.",
+        description = "An image file: JPEG, PNG, WebP, BMP, GIF or TIFF, detected by content.",
         content((Octets = "application/octet-stream"), (Octets = "image/*")),
     ),
     responses((status = 200, body = Picture, content_type = "image/png", description = "The heat map."), ImageErrors),

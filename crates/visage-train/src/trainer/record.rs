@@ -1,7 +1,7 @@
 //! `run.json` at the beginning and at the end of a run.
 
 use jiff::Timestamp;
-use visage_data::Split;
+use visage_data::{Split, Truncated};
 use visage_run::{DataRecord, RunFolder, RunRecord, RunResult, RunStatus};
 
 use super::{Outcome, Run, TrainSettings};
@@ -49,6 +49,7 @@ pub(super) fn data(settings: &TrainSettings, fingerprint: String) -> DataRecord 
         train: images(Split::Train),
         validation: images(Split::Validation),
         test: images(Split::Test),
+        allow_truncated: dataset.truncated() == Truncated::Accept,
     }
 }
 

@@ -16,7 +16,7 @@ use visage_train::{CrossValidation, Fold, TrainSettings};
 
 use super::{read_predictor, recipe, train};
 use crate::compute::{Compute, ComputeArgs};
-use crate::dataset::DatasetArgs;
+use crate::dataset::{DatasetArgs, warn_of_truncated};
 use crate::error::CommandError;
 use crate::progress::Progress;
 use crate::{output, tables};
@@ -113,6 +113,7 @@ pub fn run(args: &AuditArgs) -> Result<(), CommandError> {
     let mut progress = Progress::new("searching for duplicates", "images", indices.len() as u64);
     let audit = DatasetAudit::new(dataset, indices, &predictions, |done| progress.set(done as u64, String::new))?;
     drop(progress);
+    warn_of_truncated(&audit.dataset);
     let headline = tables::audit::headline(&audit);
     let files = AuditFiles {
         audit: &audit,
@@ -208,7 +209,7 @@ fn cross_validated(args: &AuditArgs, folds: usize, compute: &Compute) -> Result<
 fn resume_command(args: &AuditArgs, folds: usize, folder: &Path) -> String {
     let (recipe, data, out) = (shell::path(&args.model), shell::path(&args.dataset.data), shell::path(folder));
     let set: String = args.overrides.iter().map(|change| format!(" --set {}", shell::word(change))).collect();
-    let (compute, skip) = (args.compute.repeated(), args.dataset.repeated_skip());
+    let (compute, skip) = (args.compute.repeated(), args.dataset.repeated());
     format!("visage audit {recipe} --data {data} --folds {folds} --out {out}{set}{compute}{skip}")
 }
 

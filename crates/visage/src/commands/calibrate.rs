@@ -12,7 +12,7 @@ use visage_run::shell;
 
 use super::{read_predictor, split_logits};
 use crate::compute::{Compute, InferenceArgs};
-use crate::dataset::DatasetArgs;
+use crate::dataset::{DatasetArgs, warn_of_truncated};
 use crate::error::CommandError;
 use crate::{output, tables};
 
@@ -123,6 +123,7 @@ pub fn run(args: &CalibrateArgs) -> Result<(), CommandError> {
     let dataset = Arc::new(args.dataset.open_for(predictor.card())?);
     let activity = format!("calibrating on {}", args.split);
     let LabelledOutputs { labels, outputs, .. } = split_logits(&predictor, &dataset, args.split, &activity)?;
+    warn_of_truncated(&dataset);
 
     let mut card = predictor.card().clone();
     let current = card.calibration.as_ref();

@@ -12,7 +12,7 @@ use visage_run::{MetricsFile, RunFolder};
 
 use super::{read_predictor, read_rules};
 use crate::compute::{Compute, InferenceArgs};
-use crate::dataset::DatasetArgs;
+use crate::dataset::{DatasetArgs, warn_of_truncated};
 use crate::error::CommandError;
 use crate::progress::Progress;
 use crate::{output, tables};
@@ -135,7 +135,10 @@ pub fn run(args: &EvaluateArgs) -> Result<(), CommandError> {
 pub fn evaluate(settings: &EvaluationSettings<'_>) -> Result<EvaluatedModel, CommandError> {
     let images = settings.dataset.indices(settings.split).len();
     let mut progress = Progress::new(&format!("evaluating on {}", settings.split), "images", images as u64);
-    Ok(evaluate_model(settings, |done| progress.set(done as u64, String::new))?)
+    let evaluated = evaluate_model(settings, |done| progress.set(done as u64, String::new))?;
+    drop(progress);
+    warn_of_truncated(settings.dataset);
+    Ok(evaluated)
 }
 
 /// Writes the files and prints the result.

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use visage_data::Size;
+use visage_data::{PreparedImage, Size, Truncated};
 use visage_judge::is_positive;
 use visage_model::{Card, HeatMethod, Predictor, Prepared, heat_maps};
 use visage_report::{Explained, Explanation, WrittenExplanation, made, write_explanation};
@@ -31,6 +31,9 @@ pub struct ExplainArgs {
     /// The folder for the page and the pictures.
     #[arg(long, value_name = "FOLDER", default_value = "visage-explanation")]
     pub out: PathBuf,
+    /// Also explain an image whose file is cut short, from the part that is there.
+    #[arg(long)]
+    pub allow_truncated: bool,
     #[command(flatten)]
     pub inference: InferenceArgs,
 }
@@ -75,7 +78,11 @@ pub fn run(args: &ExplainArgs) -> Result<(), CommandError> {
     let named = attribute_indices(&args.attributes, card)?;
     let encoded = fs::read(&args.image).map_err(CommandError::read(&args.image))?;
     let bad_image = |source| CommandError::BadImage { path: args.image.clone(), source };
-    let pixels = card.preparation.pixels(&encoded).map_err(bad_image)?;
+    let prepared = card.preparation.prepare(&encoded, Truncated::allowed(args.allow_truncated));
+    let PreparedImage { pixels, is_truncated } = prepared.map_err(bad_image)?;
+    if is_truncated {
+        output::warning(&format!("{} is cut short: explained from the part that is there", args.image.display()));
+    }
     let predictor = Predictor::new(&model, &compute.device, compute.precision);
     let probabilities = predictor.probabilities(&pixels);
     let attributes = if named.is_empty() { predicted(&probabilities, &card.thresholds) } else { named };

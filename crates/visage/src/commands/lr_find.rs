@@ -9,7 +9,7 @@ use visage_train::{Curve, Point, RangeTest};
 use super::recipe;
 use crate::cli::Overrides;
 use crate::compute::{Compute, ComputeArgs};
-use crate::dataset::DatasetArgs;
+use crate::dataset::{DatasetArgs, warn_of_truncated};
 use crate::error::CommandError;
 use crate::output;
 use crate::progress::Progress;
@@ -73,6 +73,7 @@ pub fn run(args: &LrFindArgs) -> Result<(), CommandError> {
         progress.set(done, || format!("learning rate {:.1e}, loss {:.4}, ", point.learning_rate, point.loss));
     })?;
     drop(progress);
+    warn_of_truncated(&test.dataset);
     if let Some(path) = &args.csv {
         write_csv(&curve, path).map_err(|error| CommandError::write(path)(error.into()))?;
     }

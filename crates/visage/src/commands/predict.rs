@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
+use visage_data::Truncated;
 use visage_report::write_annotated;
 use visage_run::bulk::{BulkPrediction, Counts, Finished, ImageInput, RowFormat, RowOutput, Rows, count_inputs};
 
@@ -14,6 +15,7 @@ use crate::compute::{Compute, InferenceArgs};
 use crate::error::CommandError;
 use crate::output;
 use crate::progress::Progress;
+use crate::tables::counted;
 
 /// Attributes in the caption of an image, unless --top sets their number.
 const CAPTION_ATTRIBUTES: usize = 10;
@@ -23,9 +25,12 @@ const CAPTION_ATTRIBUTES: usize = 10;
 pub struct PredictArgs {
     /// A model file, or a run folder.
     pub model: PathBuf,
-    /// Image files; folders, searched for images; zip and tar archives of images; patterns such as 'photos/**/*.jpg', for shells that do
-    /// not expand them; `-` for paths on standard input, one per line. The output keeps this order.
-    #[arg(required = true, value_name = "IMAGE|FOLDER|ZIP|-")]
+    /// Image files; folders, searched for images; zip and tar archives of images; tables (CSV,
+    /// TSV, JSON lines), whose images are read; patterns such as 'photos/**/*.jpg', for shells that do
+    /// not expand them; `-` for paths on standard input, one per line. The output keeps this order. Links are followed; hidden files and
+    /// folders are passed by. In the output, bytes of a name that are not UTF-8 are written as \xNN, and a backslash in such a name as
+    /// two.
+    #[arg(required = true, value_name = "IMAGE|FOLDER|ZIP|TABLE|-")]
     pub images: Vec<PathBuf>,
     /// Only these attributes, in this order.
     #[arg(long, value_delimiter = ',', value_name = "NAME,NAME...")]
@@ -54,6 +59,9 @@ pub struct PredictArgs {
     /// Also write a copy of each image, captioned with its most probable attributes: up to ten that are present, or --top.
     #[arg(long, value_name = "DIR")]
     pub annotate: Option<PathBuf>,
+    /// Also predict images whose files are cut short, from the part that is there, with a warning for each.
+    #[arg(long)]
+    pub allow_truncated: bool,
     #[command(flatten)]
     pub inference: InferenceArgs,
 }
@@ -138,6 +146,7 @@ pub fn run(args: &PredictArgs) -> Result<(), CommandError> {
     let prediction = BulkPrediction {
         rows: &rows,
         predictor: &predictor,
+        truncated: Truncated::allowed(args.allow_truncated),
         each: &|input, probabilities| match &args.annotate {
             Some(folder) => annotate(input, caption(&rows, probabilities), folder),
             None => Ok(()),
@@ -146,6 +155,13 @@ pub fn run(args: &PredictArgs) -> Result<(), CommandError> {
     let counts = predict(&prediction, args, &mut output, total)?;
     if let Some(finished) = output.finish(&rows)? {
         output::note(&summary(&finished, counts));
+    }
+    if counts.others > 0 {
+        output::note(&format!("passed by {} without the extension of an image", counted(counts.others, "file")));
+    }
+    if counts.truncated > 0 {
+        let images = counted(counts.truncated, "image");
+        output::warning(&format!("{images} cut short: predicted from the part that is there"));
     }
     match counts {
         Counts { failed: 0, .. } => Ok(()),
@@ -162,9 +178,9 @@ fn predict(
 ) -> Result<Counts, CommandError> {
     let hidden = args.output.is_none() && io::stdout().is_terminal();
     let mut progress = (!hidden).then(|| Progress::new("predicting", "images", total));
-    Ok(prediction.run(&args.images, output, |counts, failures| {
-        for failure in failures {
-            progress.as_ref().map_or_else(|| output::note(failure), |progress| progress.note(failure));
+    Ok(prediction.run(&args.images, output, |counts, messages| {
+        for message in messages {
+            progress.as_ref().map_or_else(|| output::note(message), |progress| progress.note(message));
         }
         progress.iter_mut().for_each(|progress| progress.set_skipping(counts.images, counts.skipped));
     })?)
@@ -194,5 +210,5 @@ fn annotate(input: &ImageInput, lines: Vec<String>, folder: &Path) -> Result<(),
     let encoded = input.read().map_err(|error| error.to_string());
     encoded
         .and_then(|encoded| write_annotated(&input.path, &encoded, &lines, folder))
-        .map_err(|reason| format!("cannot annotate {}: {reason}", input.path.display()))
+        .map_err(|reason| format!("cannot annotate {}: {reason}", input.name()))
 }

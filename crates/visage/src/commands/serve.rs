@@ -6,6 +6,7 @@ use std::time::Duration;
 use std::{env, fs};
 
 use clap::Args;
+use visage_data::Truncated;
 use visage_run::RunFolder;
 use visage_serve::{Addresses, Batching, Limits, Options, Source, Token};
 
@@ -56,6 +57,10 @@ pub struct ServeArgs {
     /// Most pixels in all images of a request, in millions, by their headers.
     #[arg(long, value_name = "MILLIONS", default_value = "50")]
     pub max_pixels: NonZeroUsize,
+    /// Also answer images whose files are cut short, from the part that is there, with a line in the log for each; otherwise such a
+    /// request is refused with status 422.
+    #[arg(long)]
+    pub allow_truncated: bool,
     /// Most connections; further ones wait.
     #[arg(long, value_name = "N", default_value = "1024")]
     pub max_connections: NonZeroUsize,
@@ -111,6 +116,7 @@ fn options(args: &ServeArgs, compute: &Compute) -> Result<Options, CommandError>
             read: Duration::from_secs(args.read_timeout.get() as u64),
             ..default.limits
         },
+        truncated: Truncated::allowed(args.allow_truncated),
         grace: Duration::from_secs(args.grace),
         ..default
     })

@@ -13,7 +13,7 @@ use visage_train::{Event, Outcome, Started, TrainSettings};
 use super::recipe;
 use crate::cli::Overrides;
 use crate::compute::{Compute, ComputeArgs};
-use crate::dataset::DatasetArgs;
+use crate::dataset::{DatasetArgs, warn_of_truncated};
 use crate::error::CommandError;
 use crate::interrupt::StopOnInterrupt;
 use crate::output;
@@ -103,7 +103,7 @@ fn resume_command(args: &TrainArgs, folder: &Path) -> String {
         shell::path(folder),
         shell::path(&args.dataset.data),
         args.compute.repeated(),
-        args.dataset.repeated_skip()
+        args.dataset.repeated()
     )
 }
 
@@ -140,6 +140,7 @@ pub fn train(settings: &TrainSettings, tensorboard: bool, resume_command: &str) 
         }
     });
     drop(printer);
+    warn_of_truncated(&settings.dataset);
     match trained {
         Ok(outcome) if outcome.status == RunStatus::Interrupted => Err(CommandError::Interrupted {
             run: settings.folder.clone(),

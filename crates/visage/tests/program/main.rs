@@ -13,6 +13,7 @@ mod explain;
 mod export;
 mod fixture;
 mod guide;
+mod images;
 mod manual;
 mod mistakes;
 mod predict;

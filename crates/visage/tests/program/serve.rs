@@ -238,7 +238,10 @@ fn requests_over_the_limits_are_refused_and_affect_no_others() {
     server.still_answers();
 
     assert!(server.post("/v1/attributes", b"no picture").problem(422).contains("not a readable JPEG"));
-    assert!(server.post("/v1/attributes", &square(0)[..60]).problem(422).contains("not a readable JPEG"));
+    assert!(server.post("/v1/attributes", &square(0)[..60]).problem(422).contains("is cut short"));
+    assert_eq!(Server::start(&run().0, "--allow-truncated").post("/v1/attributes", &square(0)[..100]).status, 200);
+    let heic = server.post("/v1/attributes", b"\0\0\0\x24ftypheic\0\0\0\0").problem(422);
+    assert!(heic.contains("HEIC images are not read"), "{heic}");
     assert!(
         server.ask("POST /v1/attributes HTTP/1.1\r\ncontent-type: text/html", b"x").problem(415).contains("image/*")
     );

@@ -13,6 +13,7 @@ use visage_weights::atomic;
 use crate::cli::Overrides;
 use crate::commands::recipe;
 use crate::compute::start_threads;
+use crate::dataset::{open, warn_of_truncated};
 use crate::error::CommandError;
 use crate::output;
 use crate::progress::Progress;
@@ -31,6 +32,9 @@ pub struct PackArgs {
     pub recipe: String,
     #[command(flatten)]
     pub set: Overrides,
+    /// Also use images whose files are cut short, as far as they go; otherwise such an image is an error.
+    #[arg(long)]
+    pub allow_truncated: bool,
     /// Threads for decoding [default: one per processor].
     #[arg(long, value_name = "N")]
     pub threads: Option<NonZeroUsize>,
@@ -42,9 +46,10 @@ pub struct PackArgs {
 pub fn run(args: &PackArgs) -> Result<(), CommandError> {
     start_threads(args.threads)?;
     let recipe = recipe::load(&args.recipe, &args.set.overrides)?;
-    let dataset = Dataset::open_with(&args.path, &args.table.options()?)?;
+    let dataset = open(&args.path, &args.table.options()?, args.allow_truncated)?;
     dataset.require_images(&(0..dataset.samples().len()).collect::<Vec<_>>())?;
     let packed = write(args, &dataset, &recipe.input.preparation())?;
+    warn_of_truncated(&dataset);
     output::result(&summary(args, &dataset, packed)?)
 }
 

@@ -6,14 +6,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
+use visage_data::Split;
 use visage_data::preview::{Preview, page};
-use visage_data::{Dataset, Split};
 use visage_run::shell;
 use visage_weights::atomic;
 
 use crate::cli::Overrides;
 use crate::commands::recipe;
 use crate::compute::start_threads;
+use crate::dataset::{open, warn_of_truncated};
 use crate::error::CommandError;
 use crate::output;
 use crate::table_args::TableArgs;
@@ -38,6 +39,9 @@ pub struct PreviewArgs {
     /// Number of epochs to show of each.
     #[arg(long, value_name = "N", default_value_t = 6)]
     pub epochs: u64,
+    /// Also use images whose files are cut short, as far as they go; otherwise such an image is an error.
+    #[arg(long)]
+    pub allow_truncated: bool,
     /// Threads for decoding [default: one per processor].
     #[arg(long, value_name = "N")]
     pub threads: Option<NonZeroUsize>,
@@ -52,7 +56,7 @@ pub fn run(args: &PreviewArgs) -> Result<(), CommandError> {
     }
     start_threads(args.threads)?;
     let recipe = recipe::load(&args.recipe, &args.set.overrides)?;
-    let dataset = Dataset::open_with(&args.path, &args.table.options()?)?;
+    let dataset = open(&args.path, &args.table.options()?, args.allow_truncated)?;
     let everything = || (0..dataset.samples().len()).collect();
     let training = if dataset.has_splits() { dataset.indices(Split::Train) } else { everything() };
     let indices: Vec<usize> = training.into_iter().take(args.images).collect();
@@ -65,7 +69,9 @@ pub fn run(args: &PreviewArgs) -> Result<(), CommandError> {
         augmentation: recipe.augmentation.augmentation(),
         mixing: recipe.augmentation.mixing(),
     };
-    let html = page(&Arc::new(dataset), &preview)?;
+    let dataset = Arc::new(dataset);
+    let html = page(&dataset, &preview)?;
+    warn_of_truncated(&dataset);
     atomic::write(&args.out, |file| file.write_all(html.as_bytes())).map_err(CommandError::write(&args.out))?;
     output::result(&format!(
         "wrote {}: {} as {} of {} see them; open it in a browser\n",

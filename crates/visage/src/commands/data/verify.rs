@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::Args;
+use visage_data::Truncated;
 use visage_data::verify::{self, Finding, Verification};
 
 use crate::compute::start_threads;
@@ -24,6 +25,9 @@ pub struct VerifyArgs {
     /// Print JSON with all findings instead of a summary.
     #[arg(long)]
     pub json: bool,
+    /// Report images that are cut short as remarks, not as errors: they can be used with this option of the other commands.
+    #[arg(long)]
+    pub allow_truncated: bool,
     /// Threads for decoding [default: one per processor].
     #[arg(long, value_name = "N")]
     pub threads: Option<NonZeroUsize>,
@@ -35,7 +39,8 @@ pub struct VerifyArgs {
 pub fn run(args: &VerifyArgs) -> Result<(), CommandError> {
     start_threads(args.threads)?;
     let mut progress: Option<Progress> = None;
-    let verification = verify::verify(&args.path, &args.table.options()?, |done, images| {
+    let (options, truncated) = (args.table.options()?, Truncated::allowed(args.allow_truncated));
+    let verification = verify::verify(&args.path, &options, truncated, |done, images| {
         let progress = progress.get_or_insert_with(|| Progress::new("verifying", "images", images as u64));
         progress.set(done as u64, String::new);
     })?;
