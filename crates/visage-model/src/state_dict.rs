@@ -108,10 +108,11 @@ impl Network {
         self.load_under(None, architecture, file)
     }
 
-    /// [`load`](Self::load), where the file has several fitting networks that with this prefix, or else one whose prefix begins with it.
+    /// [`load`](Self::load) from a file that may hold several networks that fit. `prefix` chooses the one under this prefix, or else the
+    /// one whose prefix begins with it.
     ///
-    /// `prefix` is one or more dotted parts of the names, with or without the last dot; the empty prefix is that of names which are the
-    /// network's own.
+    /// It is one or more dotted parts of the names, with or without the last dot. The empty prefix chooses the network whose names have
+    /// none.
     ///
     /// # Errors
     ///

@@ -4,7 +4,7 @@
 //! are appended to row by row; a resumed run first removes the rows that it is about to write again.
 
 use std::fs;
-use std::io::{ErrorKind, Write};
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -201,8 +201,9 @@ impl RunFolder {
     ///
     /// When it cannot be written; the old record stays.
     pub fn write_record(&self, record: &RunRecord) -> Result<(), RunError> {
-        let unwritable = RunError::io("write", &self.file(Self::RECORD));
-        let mut text = serde_json::to_vec_pretty(record).map_err(|error| unwritable(error.into()))?;
+        let path = self.file(Self::RECORD);
+        let mut text =
+            serde_json::to_vec_pretty(record).map_err(io::Error::from).map_err(RunError::io("write", &path))?;
         text.push(b'\n');
         self.replace(Self::RECORD, &text)
     }

@@ -47,7 +47,8 @@ fn expected(key: &str, shape: &[usize]) -> Tensor {
 const ROUNDING: f32 = 2.0 * f32::EPSILON;
 
 /// The tensors in Lightning's checkpoint that are not the network's.
-const LIGHTNING: [&str; 1] = ["state_dict.loss.pos_weight"];
+const LIGHTNING: [&str; 2] =
+    ["callbacks.EarlyStopping{'monitor': 'nothing', 'mode': 'min'}.best_score", "state_dict.loss.pos_weight"];
 
 const KEYS: [(&str, &[usize]); 8] = [
     ("bn.bias", &[4]),

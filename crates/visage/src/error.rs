@@ -71,7 +71,7 @@ pub enum CommandError {
     #[error(transparent)]
     Model(#[from] ModelError),
     /// A damaged checkpoint of a run whose other checkpoint is whole.
-    #[error(transparent)]
+    #[error("{error}")]
     #[diagnostic(help("the other checkpoint of the run, of epoch {epoch}, is whole; use it instead: {}", shell::path(instead)))]
     DamagedCheckpoint {
         /// What is wrong with it.

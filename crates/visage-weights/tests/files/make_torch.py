@@ -1,7 +1,7 @@
 """Writes the checkpoints `torch_*` in this folder with PyTorch and Lightning, as people's training programs do.
 
-The network is that of `tests/golden/tiny_state_dict.pth`, with the values of the same formula. Made with PyTorch 1.13.1 and
-pytorch-lightning 1.9.5. Run manually:
+The network is that of `tests/golden/tiny_state_dict.pth`, with the values of the same formula. Made with Debian's PyTorch
+1.13.1 for CPUs and pytorch-lightning 1.9.5. Run manually:
     python3 make_torch.py
 """
 
