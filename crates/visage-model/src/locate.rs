@@ -146,12 +146,12 @@ impl<'a> Search<'a> {
 
     /// The names at a location that are neither the network's nor of another whole network below, which has a longer prefix.
     fn surplus(&self, at: &Location, complete: &[&Location]) -> Vec<String> {
-        let keys: HashSet<String> = self.shapes.iter().map(|(path, _)| self.architecture.key(at.naming, path)).collect();
+        let keys: HashSet<String> =
+            self.shapes.iter().map(|(path, _)| self.architecture.key(at.naming, path)).collect();
         let replaces_classifier = !self.has_classifier(at);
         let below = |name: &str| {
-            let longer = |other: &&&Location| {
-                other.prefix.len() > at.prefix.len() && other.prefix.starts_with(&at.prefix)
-            };
+            let longer =
+                |other: &&&Location| other.prefix.len() > at.prefix.len() && other.prefix.starts_with(&at.prefix);
             complete.iter().filter(longer).any(|other| name.starts_with(&other.prefix))
         };
         let is_surplus = |name: &&&str| {

@@ -156,7 +156,9 @@ fn choose(found: Vec<Location>, prefix: Option<&str>, architecture: Architecture
         }
     };
     match chosen.len() {
-        0 => Err(LoadError::NoSuchPrefix { architecture, prefix: prefix.unwrap_or_default().to_owned(), prefixes: all }),
+        0 => {
+            Err(LoadError::NoSuchPrefix { architecture, prefix: prefix.unwrap_or_default().to_owned(), prefixes: all })
+        }
         1 => Ok(chosen.remove(0)),
         _ => {
             let prefixes = chosen.iter().map(|at| at.shown_prefix().to_owned()).collect();

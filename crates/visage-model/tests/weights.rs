@@ -117,8 +117,7 @@ fn a_network_is_found_under_any_prefix() {
             // Of a Lightning module and of an average: neither is the network's.
             file.tensors.insert("state_dict.loss.pos_weight".to_owned(), FileTensor::new([3], vec![1.0f32; 3]));
             file.tensors.insert("n_averaged".to_owned(), FileTensor::new([], vec![9i64]));
-            file.tensors
-                .insert(format!("{prefix}.bn1.num_batches_tracked"), FileTensor::new([], vec![7i64]));
+            file.tensors.insert(format!("{prefix}.bn1.num_batches_tracked"), FileTensor::new([], vec![7i64]));
             let (loaded, report) = network(architecture, 3, 2).load(architecture, &file).expect(prefix);
             assert_eq!((report.naming, report.prefix.as_str(), report.unused), (naming, prefix, 1));
             assert!(!report.classifier_replaced && logits(&loaded) == logits(&source), "{prefix}");
@@ -163,9 +162,9 @@ fn of_several_networks_that_fit_one_must_be_chosen() {
     let architecture = Architecture::EfficientNetLite0;
     let [weights, average] = [1, 2].map(|seed| state_dict(&network(architecture, 3, seed), architecture, Naming::Timm));
     let load = |prefix: Option<&str>, file: &TensorFile| {
-        network(architecture, 3, 3).load_under(prefix, architecture, file).map(|(network, report)| {
-            (logits(&network), report.prefix)
-        })
+        network(architecture, 3, 3)
+            .load_under(prefix, architecture, file)
+            .map(|(network, report)| (logits(&network), report.prefix))
     };
     let [of_weights, of_average] = [1, 2].map(|seed| logits(&network(architecture, 3, seed)));
     // In a checkpoint, and with the average inside of the network's own state dict.
@@ -217,11 +216,11 @@ fn what_does_not_fit_is_one_short_message() {
         larger.tensors.insert(format!("model.layer1.{block}.conv1.weight"), FileTensor::new([1], vec![0.0f32]));
     }
     let other = state_dict(&network(Architecture::EfficientNetB0, 4, 1), Architecture::EfficientNetB0, Naming::Timm);
-    for (file, part) in [
-        (&larger, "38 surplus (such as model.layer1.10.conv1.weight)"),
-        (&other, "missing (such as conv1.weight)"),
-    ] {
-        let error = network(Architecture::ResNet18, 4, 2).load(Architecture::ResNet18, file).expect_err("it does not fit");
+    for (file, part) in
+        [(&larger, "38 surplus (such as model.layer1.10.conv1.weight)"), (&other, "missing (such as conv1.weight)")]
+    {
+        let error =
+            network(Architecture::ResNet18, 4, 2).load(Architecture::ResNet18, file).expect_err("it does not fit");
         let text = error.to_string();
         assert!(text.contains(part) && text.len() < 300 && text.lines().count() == 1, "{text}");
     }

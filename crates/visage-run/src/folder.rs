@@ -155,7 +155,9 @@ impl RunFolder {
             let model = Self::model_file(&self.path);
             let remedy = if model.is_file() {
                 let (model, recipe) = (shell::path(&model), shell::path(&path));
-                format!("the model holds a copy of the run's recipe; write it again with: visage recipe show {model} > {recipe}")
+                format!(
+                    "the model holds a copy of the run's recipe; write it again with: visage recipe show {model} > {recipe}"
+                )
             } else {
                 "restore the run's recipe.toml, or start a new run in another folder with --out".to_owned()
             };

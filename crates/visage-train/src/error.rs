@@ -191,7 +191,10 @@ impl fmt::Display for Remedy {
                 )
             }
             Self::StartAgain => {
-                write!(f, "no other checkpoint of the run is whole: restore it, or start a new run in another folder with --out")
+                write!(
+                    f,
+                    "no other checkpoint of the run is whole: restore it, or start a new run in another folder with --out"
+                )
             }
         }
     }

@@ -131,7 +131,9 @@ impl Optimizer {
     /// Whether every state is that of a parameter of `network`, and of its length.
     pub(crate) fn fits(&self, network: &Network) -> bool {
         let mut lengths = BTreeMap::new();
-        network.for_each(|path, _, data| drop(lengths.insert(path.to_owned(), data.num_elements())));
+        network.for_each(|path, _, data| {
+            lengths.insert(path.to_owned(), data.num_elements());
+        });
         self.states.iter().all(|(path, state)| {
             let length = lengths.get(path);
             let fits = |values: &Tensor<1>| length == Some(&values.dims()[0]);

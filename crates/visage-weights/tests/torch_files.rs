@@ -35,7 +35,9 @@ fn every_format_holds_the_same_network() {
         ("zip_training_protocol5.pth", "state_dict."),
     ] {
         let mut expected = TensorFile::default();
-        expected.tensors.extend(network().tensors.into_iter().map(|(name, tensor)| (format!("{prefix}{name}"), tensor)));
+        expected
+            .tensors
+            .extend(network().tensors.into_iter().map(|(name, tensor)| (format!("{prefix}{name}"), tensor)));
         // Nothing of the optimiser: its state is numbered, not named.
         assert_eq!(read(&file(name)).unwrap(), expected, "{name}");
     }

@@ -72,7 +72,10 @@ pub enum CommandError {
     Model(#[from] ModelError),
     /// A damaged checkpoint of a run whose other checkpoint is whole.
     #[error("{error}")]
-    #[diagnostic(help("the other checkpoint of the run, of epoch {epoch}, is whole; use it instead: {}", shell::path(instead)))]
+    #[diagnostic(help(
+        "the other checkpoint of the run, of epoch {epoch}, is whole; use it instead: {}",
+        shell::path(instead)
+    ))]
     DamagedCheckpoint {
         /// What is wrong with it.
         error: Box<ModelError>,

@@ -76,7 +76,8 @@ fn a_checkpoint_of_another_program_starts_a_training() {
         let part = format!("it fits efficientnet-lite0 (timm names under {shown:?}), its classifier has 2 outputs");
         assert!(output.contains(&part) && !output.contains("weights_prefix"), "{output}");
         let ran = started(&format!("run-{name}"), &[&format!("weights={path}"), "epochs=1"]);
-        let part = format!("from {path} (timm names under {shown:?}); its classifier was kept; another tensor of the file");
+        let part =
+            format!("from {path} (timm names under {shown:?}); its classifier was kept; another tensor of the file");
         assert!(ran.stderr.contains(&part), "{}", ran.stderr);
         ran.done();
     }
