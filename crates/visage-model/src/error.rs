@@ -12,20 +12,9 @@ pub enum ModelError {
     #[error(transparent)]
     Weights(#[from] visage_weights::WeightsError),
 
-    /// The tensors of a file do not fit the network.
-    #[error("the weights are not those of {architecture} (read with {naming} names){}", listing(.missing, .misshapen, .surplus))]
-    Mismatch {
-        /// The architecture.
-        architecture: Architecture,
-        /// The naming that most of the keys have.
-        naming: Naming,
-        /// Keys of the network that the file lacks.
-        missing: Vec<String>,
-        /// Tensors of another shape or type, with both shapes.
-        misshapen: Vec<String>,
-        /// Keys of the file that the network lacks.
-        surplus: Vec<String>,
-    },
+    /// The tensors of a file cannot be loaded into the network.
+    #[error(transparent)]
+    Load(#[from] LoadError),
 
     /// A readable tensor file that is not a model of visage.
     #[error(
@@ -58,24 +47,70 @@ pub enum ModelError {
     },
 }
 
-impl ModelError {
-    /// The message in one line. A mismatch is summarised by the number of tensors of each kind and an example.
-    #[must_use]
-    pub fn brief(&self) -> String {
-        let Self::Mismatch { architecture, naming, missing, misshapen, surplus } = self else {
-            return self.to_string();
-        };
-        let parts = [("missing", missing), ("of another shape", misshapen), ("surplus", surplus)];
-        let counts =
-            parts.iter().filter_map(|(what, keys)| Some(format!("{} {what} (such as {})", keys.len(), keys.first()?)));
-        format!("{architecture} (by {naming} names): {}", counts.collect::<Vec<_>>().join(", "))
-    }
+/// Why the tensors of a file cannot be loaded into a network.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// They are those of another network, or of none.
+    #[error("the weights are not those of {architecture} (read with {naming} names): {}", summary(.missing, .misshapen, .surplus))]
+    Mismatch {
+        /// The architecture.
+        architecture: Architecture,
+        /// The naming that most of the names have.
+        naming: Naming,
+        /// Names of the network that the file lacks, with the prefix that most of the names have.
+        missing: Vec<String>,
+        /// Tensors of another shape or type, with both shapes.
+        misshapen: Vec<String>,
+        /// Names in the file that the network lacks.
+        surplus: Vec<String>,
+    },
+    /// The file holds several networks that fit, with different weights.
+    #[error("the file holds different weights of {architecture} under the prefixes {}: choose one, such as --set weights_prefix={}",
+            listing(.prefixes), prefixes.last().map_or("", String::as_str))]
+    Ambiguous {
+        /// The architecture.
+        architecture: Architecture,
+        /// The prefixes of their names, without the last dot; the empty one is that of names without a prefix.
+        prefixes: Vec<String>,
+    },
+    /// The network is not where it was said to be.
+    #[error("the file has no weights of {architecture} under the prefix {prefix:?} of model.weights_prefix; it has them under {}",
+            listing(.prefixes))]
+    NoSuchPrefix {
+        /// The architecture.
+        architecture: Architecture,
+        /// The prefix.
+        prefix: String,
+        /// The prefixes under which there are.
+        prefixes: Vec<String>,
+    },
 }
 
-fn listing(missing: &[String], misshapen: &[String], surplus: &[String]) -> String {
-    [("missing", missing), ("of another shape", misshapen), ("surplus", surplus)]
-        .iter()
-        .filter(|(_, keys)| !keys.is_empty())
-        .map(|(what, keys)| format!("\n  {} {what}:\n    {}", keys.len(), keys.join("\n    ")))
-        .collect()
+/// The number of tensors of each kind, with an example of each, so that the message stays short.
+fn summary(missing: &[String], misshapen: &[String], surplus: &[String]) -> String {
+    let parts = [("missing", missing), ("of another shape", misshapen), ("surplus", surplus)];
+    let counts = parts.iter().filter_map(|(what, names)| {
+        let first = shortened(names.first()?);
+        Some(match names.len() {
+            1 => format!("1 {what} ({first})"),
+            count => format!("{count} {what} (such as {first})"),
+        })
+    });
+    counts.collect::<Vec<_>>().join(", ")
+}
+
+/// A name from a file, which may be hostile.
+fn shortened(name: &str) -> String {
+    const LONGEST: usize = 150;
+    let shown: String = name.chars().take(LONGEST).flat_map(char::escape_debug).collect();
+    if name.chars().nth(LONGEST).is_some() { shown + "..." } else { shown }
+}
+
+/// At most three prefixes.
+fn listing(prefixes: &[String]) -> String {
+    let mut shown: Vec<String> = prefixes.iter().take(3).map(|prefix| format!("\"{}\"", shortened(prefix))).collect();
+    if prefixes.len() > shown.len() {
+        shown.push(format!("{} more", prefixes.len() - shown.len()));
+    }
+    shown.join(", ")
 }

@@ -49,13 +49,12 @@ impl Model {
     /// # Errors
     ///
     /// As [`Model::read`].
-    pub fn from_file(path: &Path, mut file: TensorFile, device: &Device) -> Result<Self, ModelError> {
-        file.tensors.retain(|name, _| !name.starts_with(TRAINING_PREFIX));
+    pub fn from_file(path: &Path, file: TensorFile, device: &Device) -> Result<Self, ModelError> {
         let card = Card::of(path, &file)?;
         let bad = |reason| ModelError::BadCard { path: path.to_owned(), reason };
         let loaded = card.network.zeroed(device).load(card.network.architecture, &file);
         let (network, loaded) =
-            loaded.map_err(|error| bad(format!("it does not match the weights in the file: {}", error.brief())))?;
+            loaded.map_err(|error| bad(format!("it does not match the weights in the file: {error}")))?;
         if loaded.classifier_replaced {
             return Err(bad(format!(
                 "the classifier in the file does not have the card's {} outputs",

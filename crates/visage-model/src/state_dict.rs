@@ -2,27 +2,23 @@
 //!
 //! The network holds filters in the layout of its kernels. A state dict has PyTorch's layout and the names of a [`Naming`].
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Tensor};
-use visage_weights::{Tensor as FileTensor, TensorFile, TensorValues};
+use visage_weights::{Tensor as FileTensor, TensorFile};
 
 use crate::architecture::Architecture;
 use crate::depth::is_classifier;
-use crate::error::ModelError;
+use crate::error::LoadError;
+use crate::locate::{Location, Search};
 use crate::naming::Naming;
 use crate::network::Network;
 use crate::network_config::NetworkConfig;
 use crate::parameters::{Kind, Path, replace};
 
-/// Whether `key` names a tensor of the classifier in one of the programs.
-fn is_foreign_classifier(key: &str) -> bool {
-    ["fc.", "classifier.", "_fc.", "shared_features."].iter().any(|prefix| key.starts_with(prefix))
-}
-
 /// PyTorch's shape of a parameter with the shape `dims` in the network.
-fn file_shape(path: &str, dims: &[usize]) -> Vec<usize> {
+pub(crate) fn file_shape(path: &str, dims: &[usize]) -> Vec<usize> {
     match *dims {
         [output, height, width, input] => vec![output, input, height, width],
         [height, width, channels] => vec![channels, 1, height, width],
@@ -99,104 +95,122 @@ impl Network {
 
     /// Loads every tensor of the network from `file`, whichever program wrote it.
     ///
-    /// The naming is recognised. If the classifier of the file has another shape, the network keeps its own initial classifier,
-    /// and the report says so. All other missing, misshapen and surplus tensors are listed in one error. PyTorch's
-    /// `num_batches_tracked` counters are ignored.
+    /// The naming is recognised, and so is a prefix of all names, such as `model.` or `module.`: the one after which the names are
+    /// the network's. If the classifier there has another shape or other names, the network keeps its own initial classifier, and
+    /// the report says so. Tensors outside of the prefix, counters such as PyTorch's `num_batches_tracked`, and a visage
+    /// checkpoint's state of training are not loaded.
     ///
     /// # Errors
     ///
-    /// [`ModelError::Mismatch`]
-    pub fn load(self, architecture: Architecture, file: &TensorFile) -> Result<(Network, LoadReport), ModelError> {
-        let mut shapes: Vec<(String, Vec<usize>)> = Vec::new();
-        self.for_each(|path, _, data| shapes.push((path.to_owned(), data.shape().to_vec())));
-        let naming = recognise(architecture, &shapes, file);
+    /// [`LoadError::Mismatch`] if the network is nowhere in the file, [`LoadError::Ambiguous`] if it is there more than once, with
+    /// different values.
+    pub fn load(self, architecture: Architecture, file: &TensorFile) -> Result<(Network, LoadReport), LoadError> {
+        self.load_under(None, architecture, file)
+    }
 
-        let fits = |path: &str, dims: &[usize]| {
-            let tensor = file.tensors.get(&architecture.key(naming, path));
-            tensor.is_some_and(|t| t.shape == file_shape(path, dims) && matches!(t.data, TensorValues::F32(_)))
+    /// [`load`](Self::load) from a file that may hold several networks that fit. `prefix` chooses the one under this prefix, or else the
+    /// one whose prefix begins with it.
+    ///
+    /// It is one or more dotted parts of the names, with or without the last dot. The empty prefix chooses the network whose names have
+    /// none.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load), and [`LoadError::NoSuchPrefix`].
+    pub fn load_under(
+        self,
+        prefix: Option<&str>,
+        architecture: Architecture,
+        file: &TensorFile,
+    ) -> Result<(Network, LoadReport), LoadError> {
+        let search = Search::new(&self, architecture, file);
+        let at = choose(search.locations()?, prefix, architecture)?;
+        let classifier_replaced = !search.has_classifier(&at);
+        let loaded = |(path, dims): &(String, Vec<usize>)| {
+            let values = search.values(&at, path, dims)?;
+            let loads = !(classifier_replaced && is_classifier(path));
+            loads.then(|| (path.clone(), from_pytorch_order(dims, values)))
         };
-        let keep_classifier = shapes.iter().any(|(path, dims)| is_classifier(path) && !fits(path, dims));
-
-        let (mut missing, mut misshapen) = (Vec::new(), Vec::new());
-        let mut values = BTreeMap::new();
-        let mut expected = BTreeSet::new();
-        for (path, dims) in &shapes {
-            let key = architecture.key(naming, path);
-            if !(keep_classifier && is_classifier(path)) {
-                match file.tensors.get(&key) {
-                    Some(FileTensor { data: TensorValues::F32(data), .. }) if fits(path, dims) => {
-                        values.insert(path.clone(), from_pytorch_order(dims, data));
-                    }
-                    Some(FileTensor { shape, .. }) => {
-                        let own = file_shape(path, dims);
-                        misshapen.push(format!("{key} is {shape:?}, the network's is {own:?}"));
-                    }
-                    None => missing.push(key.clone()),
-                }
-            }
-            expected.insert(key);
-        }
-        let is_known = |key: &String| {
-            expected.contains(key)
-                || key.ends_with("num_batches_tracked")
-                || (keep_classifier && is_foreign_classifier(key))
+        let values: BTreeMap<_, _> = search.shapes.iter().filter_map(loaded).collect();
+        let report = LoadReport {
+            naming: at.naming,
+            prefix: at.shown_prefix().to_owned(),
+            tensors: values.len(),
+            unused: search.outside(&at),
+            classifier_replaced,
         };
-        let surplus: Vec<String> = file.tensors.keys().filter(|key| !is_known(key)).cloned().collect();
-        if !(missing.is_empty() && misshapen.is_empty() && surplus.is_empty()) {
-            return Err(ModelError::Mismatch { architecture, naming, missing, misshapen, surplus });
-        }
-        let report = LoadReport { naming, tensors: values.len(), classifier_replaced: keep_classifier };
         Ok((self.map(&mut Loader { values, path: Path::default() }), report))
     }
 }
 
-/// The naming under which most of the parameters are in `file`.
-fn recognise(architecture: Architecture, shapes: &[(String, Vec<usize>)], file: &TensorFile) -> Naming {
-    let matches = |naming: &Naming| {
-        shapes.iter().filter(|(path, _)| file.tensors.contains_key(&architecture.key(*naming, path))).count()
+/// The only location, or that with the prefix, or else the only one whose prefix begins with it.
+fn choose(found: Vec<Location>, prefix: Option<&str>, architecture: Architecture) -> Result<Location, LoadError> {
+    let all: Vec<String> = found.iter().map(|at| at.shown_prefix().to_owned()).collect();
+    let mut chosen = match prefix.map(|prefix| prefix.trim_end_matches('.')) {
+        None => found,
+        Some(prefix) => {
+            let exact = found.iter().find(|at| at.shown_prefix() == prefix).cloned();
+            let below = format!("{prefix}.");
+            let inside = || found.into_iter().filter(|at| at.prefix.starts_with(&below)).collect();
+            exact.map_or_else(inside, |exact| vec![exact])
+        }
     };
-    // `max_by_key` takes the last of equals. On a tie the first naming wins, which is the one that visage writes.
-    architecture.namings().iter().rev().copied().max_by_key(matches).unwrap_or(Naming::Torchvision)
+    match chosen.len() {
+        0 => {
+            Err(LoadError::NoSuchPrefix { architecture, prefix: prefix.unwrap_or_default().to_owned(), prefixes: all })
+        }
+        1 => Ok(chosen.remove(0)),
+        _ => {
+            let prefixes = chosen.iter().map(|at| at.shown_prefix().to_owned()).collect();
+            Err(LoadError::Ambiguous { architecture, prefixes })
+        }
+    }
 }
 
 /// What [`Network::load`] did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoadReport {
     /// The naming of the file.
     pub naming: Naming,
+    /// The prefix of the network's names in the file, without its last dot; empty if there is none.
+    pub prefix: String,
     /// The number of tensors that were loaded.
     pub tensors: usize,
+    /// The number of tensors outside of the prefix, counters excepted.
+    pub unused: usize,
     /// Whether the classifier of the file has another shape, so that the network kept its own initial one.
     pub classifier_replaced: bool,
 }
 
 /// An architecture that a state dict can be loaded into.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CompatibleNetwork {
     /// The architecture.
     pub architecture: Architecture,
     /// The naming of the file.
     pub naming: Naming,
+    /// The prefix of the network's names in the file, without its last dot; empty if there is none.
+    pub prefix: String,
     /// The number of outputs of its classifier. `None` if it is not the architecture's kind of classifier.
     pub outputs: Option<usize>,
 }
 
-/// The architectures that `file` can be loaded into, and for each of the others the reason why it cannot.
+/// The architectures that `file` can be loaded into, once for each prefix under which it holds other weights, and for each of the other
+/// architectures the reason why it cannot.
 #[must_use]
-pub fn compatible_networks(file: &TensorFile) -> (Vec<CompatibleNetwork>, Vec<ModelError>) {
+pub fn compatible_networks(file: &TensorFile) -> (Vec<CompatibleNetwork>, Vec<LoadError>) {
     let (mut compatible, mut errors) = (Vec::new(), Vec::new());
     for architecture in Architecture::ALL {
-        let outputs = |naming: &Naming| {
-            let key = architecture.key(*naming, architecture.descriptor().output_weight);
-            file.tensors.get(&key).and_then(|tensor| tensor.shape.first().copied())
-        };
-        let outputs = architecture.namings().iter().find_map(outputs).filter(|&outputs| outputs > 0);
-        let network = NetworkConfig::new(architecture, outputs.unwrap_or(1)).zeroed(&Device::flex());
-        match network.load(architecture, file) {
-            Ok((_, LoadReport { naming, classifier_replaced, .. })) => {
-                let outputs = outputs.filter(|_| !classifier_replaced);
-                compatible.push(CompatibleNetwork { architecture, naming, outputs });
-            }
+        let network = |outputs| NetworkConfig::new(architecture, outputs).zeroed(&Device::flex());
+        let search = Search::new(&network(1), architecture, file);
+        match search.locations() {
+            Ok(locations) => compatible.extend(locations.into_iter().map(|at| {
+                let output = search.tensor(&at, architecture.descriptor().output_weight);
+                let outputs = output.and_then(|tensor| tensor.shape.first().copied()).filter(|&outputs| outputs > 0);
+                let fits = |&outputs: &usize| Search::new(&network(outputs), architecture, file).has_classifier(&at);
+                let prefix = at.shown_prefix().to_owned();
+                CompatibleNetwork { architecture, naming: at.naming, prefix, outputs: outputs.filter(fits) }
+            })),
             Err(error) => errors.push(error),
         }
     }

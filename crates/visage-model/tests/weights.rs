@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Tensor};
 use visage_model::{
-    Architecture, CompatibleNetwork, Model, ModelError, Naming, Network, NetworkConfig, Pass, compatible_networks,
+    Architecture, CompatibleNetwork, LoadError, Model, Naming, Network, NetworkConfig, Pass, compatible_networks,
 };
 use visage_weights::{Tensor as FileTensor, TensorFile};
 
@@ -84,7 +84,7 @@ fn the_network_of_a_file_is_recognised() {
             }
             let (compatible, errors) = compatible_networks(&file);
             let outputs = (!foreign_head).then_some(7);
-            assert_eq!(compatible, [CompatibleNetwork { architecture, naming, outputs }]);
+            assert_eq!(compatible, [CompatibleNetwork { architecture, naming, prefix: String::new(), outputs }]);
             assert_eq!(errors.len(), 2);
         }
     }
@@ -100,17 +100,129 @@ fn replacing_a_classifier_of_another_width_is_reported() {
     assert_eq!(logits(&loaded).len(), 4);
 }
 
+/// Adds the tensors of `part` to `file`, under a prefix.
+fn add(file: &mut TensorFile, prefix: &str, part: &TensorFile) {
+    file.tensors.extend(part.tensors.iter().map(|(name, tensor)| (format!("{prefix}{name}"), tensor.clone())));
+}
+
 #[test]
-fn everything_that_does_not_fit_is_listed_at_once() {
+fn a_network_is_found_under_any_prefix() {
+    let architecture = Architecture::EfficientNetLite0;
+    let source = network(architecture, 3, 1);
+    for naming in [Naming::Timm, Naming::EfficientNetPytorch] {
+        let own = state_dict(&source, architecture, naming);
+        for prefix in ["module", "model.resnet", "_orig_mod.module", "state_dict.model", "0.blocks.0.0", "a b.ü"] {
+            let mut file = TensorFile::default();
+            add(&mut file, &format!("{prefix}."), &own);
+            // Of a Lightning module and of an average: neither is the network's.
+            file.tensors.insert("state_dict.loss.pos_weight".to_owned(), FileTensor::new([3], vec![1.0f32; 3]));
+            file.tensors.insert("n_averaged".to_owned(), FileTensor::new([], vec![9i64]));
+            file.tensors.insert(format!("{prefix}.bn1.num_batches_tracked"), FileTensor::new([], vec![7i64]));
+            let (loaded, report) = network(architecture, 3, 2).load(architecture, &file).expect(prefix);
+            assert_eq!((report.naming, report.prefix.as_str(), report.unused), (naming, prefix, 1));
+            assert!(!report.classifier_replaced && logits(&loaded) == logits(&source), "{prefix}");
+            let (compatible, _) = compatible_networks(&file);
+            assert_eq!(
+                compatible,
+                [CompatibleNetwork { architecture, naming, prefix: prefix.to_owned(), outputs: Some(3) }]
+            );
+        }
+    }
+}
+
+#[test]
+fn a_backbone_with_a_classifier_beside_it_loads_without_the_classifier() {
+    let architecture = Architecture::ResNet18;
+    let mut file = TensorFile::default();
+    let mut backbone = state_dict(&network(architecture, 3, 1), architecture, Naming::Torchvision);
+    backbone.tensors.retain(|name, _| !name.starts_with("fc."));
+    add(&mut file, "model.backbone.", &backbone);
+    file.tensors.insert("model.head.weight".to_owned(), FileTensor::new([3, 512], vec![0.0; 1536]));
+    let (_, report) = network(architecture, 3, 2).load(architecture, &file).expect("it fits");
+    assert_eq!((report.prefix.as_str(), report.classifier_replaced, report.unused), ("model.backbone", true, 1));
+}
+
+/// torchvision's EfficientNet-B0 under `backbone` and the original write-up's model have the same names but for the classifier.
+#[test]
+fn a_prefix_that_is_part_of_a_naming_is_no_second_network() {
+    let architecture = Architecture::EfficientNetB0;
+    let source = network(architecture, 3, 1);
+    let original = state_dict(&source, architecture, Naming::Original);
+    let mut torchvision = TensorFile::default();
+    add(&mut torchvision, "backbone.", &state_dict(&source, architecture, Naming::Torchvision));
+    for (file, naming, prefix) in [(original, Naming::Original, ""), (torchvision, Naming::Torchvision, "backbone")] {
+        let (loaded, report) = network(architecture, 3, 2).load(architecture, &file).expect("it fits");
+        assert_eq!((report.naming, report.prefix.as_str(), report.classifier_replaced), (naming, prefix, false));
+        assert!(logits(&loaded) == logits(&source), "{naming}");
+    }
+}
+
+#[test]
+fn of_several_networks_that_fit_one_must_be_chosen() {
+    let architecture = Architecture::EfficientNetLite0;
+    let [weights, average] = [1, 2].map(|seed| state_dict(&network(architecture, 3, seed), architecture, Naming::Timm));
+    let load = |prefix: Option<&str>, file: &TensorFile| {
+        network(architecture, 3, 3)
+            .load_under(prefix, architecture, file)
+            .map(|(network, report)| (logits(&network), report.prefix))
+    };
+    let [of_weights, of_average] = [1, 2].map(|seed| logits(&network(architecture, 3, seed)));
+    // In a checkpoint, and with the average inside of the network's own state dict.
+    for (first, second) in [("model", "ema.module"), ("", "ema")] {
+        let mut file = TensorFile::default();
+        let dotted = |prefix: &str| if prefix.is_empty() { String::new() } else { format!("{prefix}.") };
+        add(&mut file, &dotted(first), &weights);
+        add(&mut file, &dotted(second), &average);
+        let error = load(None, &file).expect_err("two networks");
+        assert!(matches!(error, LoadError::Ambiguous { .. }), "{error}");
+        let text = error.to_string();
+        assert!(text.contains(&format!("{first:?}, {second:?}")), "{text}");
+        assert!(text.ends_with(&format!("--set weights_prefix={second}")), "{text}");
+        for (prefix, values, found) in
+            [(first, &of_weights, first), (second, &of_average, second), ("ema.", &of_average, second)]
+        {
+            let (loaded, report) = load(Some(prefix), &file).expect(prefix);
+            assert!(loaded == *values && report == found, "{prefix:?}");
+        }
+        let error = load(Some("teacher"), &file).expect_err("not there").to_string();
+        assert!(error.contains("\"teacher\"") && error.contains(&format!("{second:?}")), "{error}");
+        assert_eq!(compatible_networks(&file).0.len(), 2);
+    }
+    // Equal copies are one network.
+    let mut copies = TensorFile::default();
+    add(&mut copies, "state_dict.net.", &weights);
+    add(&mut copies, "best.", &weights);
+    assert_eq!(load(None, &copies).expect("the same weights").1, "best");
+}
+
+#[test]
+fn what_does_not_fit_is_one_short_message() {
     let mut file = state_dict(&network(Architecture::ResNet18, 4, 1), Architecture::ResNet18, Naming::Torchvision);
     file.tensors.remove("layer1.0.conv1.weight");
     file.tensors.insert("layer2.0.bn1.weight".to_owned(), FileTensor::new([3], vec![0.0f32; 3]));
     file.tensors.insert("layer9.extra".to_owned(), FileTensor::new([1], vec![0.0f32]));
     let error = network(Architecture::ResNet18, 4, 2).load(Architecture::ResNet18, &file).expect_err("it does not fit");
-    assert!(matches!(error, ModelError::Mismatch { .. }));
+    assert!(matches!(error, LoadError::Mismatch { .. }));
     let text = error.to_string();
+    assert!(text.lines().count() == 1, "{text}");
     for part in ["layer1.0.conv1.weight", "layer2.0.bn1.weight is [3], the network's is [128]", "layer9.extra"] {
         assert!(text.contains(part), "{text}");
+    }
+    // A larger network of the same kind, after a prefix, and another network.
+    let mut larger = TensorFile::default();
+    let own = state_dict(&network(Architecture::ResNet18, 4, 1), Architecture::ResNet18, Naming::Torchvision);
+    add(&mut larger, "model.", &own);
+    for block in 2..40 {
+        larger.tensors.insert(format!("model.layer1.{block}.conv1.weight"), FileTensor::new([1], vec![0.0f32]));
+    }
+    let other = state_dict(&network(Architecture::EfficientNetB0, 4, 1), Architecture::EfficientNetB0, Naming::Timm);
+    for (file, part) in
+        [(&larger, "38 surplus (such as model.layer1.10.conv1.weight)"), (&other, "missing (such as conv1.weight)")]
+    {
+        let error =
+            network(Architecture::ResNet18, 4, 2).load(Architecture::ResNet18, file).expect_err("it does not fit");
+        let text = error.to_string();
+        assert!(text.contains(part) && text.len() < 300 && text.lines().count() == 1, "{text}");
     }
 }
 

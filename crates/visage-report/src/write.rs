@@ -11,8 +11,8 @@ use visage_weights::atomic;
 use crate::audit::AuditReport;
 use crate::error::ReportError;
 use crate::explanation::Explanation;
-use crate::figure::{distinct, file_part};
 use crate::figures::Figures;
+use crate::file_name::{distinct, file_part};
 use crate::report::{FIGURES, Report};
 use crate::{page, png_file, svg};
 

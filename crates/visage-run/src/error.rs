@@ -45,15 +45,19 @@ pub enum RunError {
         source: io::Error,
     },
     /// `run.json` is damaged.
-    #[error("{}, line {}, column {}: {source}; this is not a run.json that visage wrote", path.display(), source.line(), source.column())]
+    #[error("{}, line {}, column {}: {source}; this is not a run.json that visage wrote: {remedy}", path.display(), source.line(),
+            source.column())]
     Record {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
         source: serde_json::Error,
+        /// What can be done without it.
+        remedy: String,
     },
     /// A table has other columns, or a row that does not fit them.
-    #[error("{}, line {line}: {message}; the table was changed after visage wrote it: restore it, or start a new run", path.display())]
+    #[error("{}, line {line}: {message}; the table was changed after visage wrote it: restore it, or remove \
+            it to go on without its rows", path.display())]
     Table {
         /// The file.
         path: PathBuf,
@@ -62,11 +66,20 @@ pub enum RunError {
         /// What is wrong.
         message: String,
     },
-    /// `recipe.toml` is damaged.
+    /// A recipe.
     #[error(transparent)]
     Recipe(#[from] RecipeError),
+    /// `recipe.toml` is damaged or missing.
+    #[error("{reason}\n{remedy}")]
+    DamagedRecipe {
+        /// The file and what is wrong with it.
+        reason: String,
+        /// What can be done.
+        remedy: String,
+    },
     /// A metrics file that visage did not write.
-    #[error("{}, line {}, column {}: this is not a metrics file that visage wrote", path.display(), source.line(), source.column())]
+    #[error("{}, line {}, column {}: this is not a metrics file that visage wrote; write it again with \
+            visage evaluate", path.display(), source.line(), source.column())]
     Metrics {
         /// The file.
         path: PathBuf,

@@ -4,7 +4,7 @@
 //! are appended to row by row; a resumed run first removes the rows that it is about to write again.
 
 use std::fs;
-use std::io::Write;
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -13,6 +13,7 @@ use visage_weights::atomic;
 use crate::error::RunError;
 use crate::recipe::Recipe;
 use crate::record::RunRecord;
+use crate::shell;
 use crate::table::{self, EpochRow, EpochTable, StepRow, StepTable};
 
 /// The parent of default run folders.
@@ -132,6 +133,17 @@ impl RunFolder {
         if best.is_file() { best } else { folder.join(Self::LAST) }
     }
 
+    /// The other checkpoint of the run that the checkpoint `file` belongs to, if there is one.
+    #[must_use]
+    pub fn other_checkpoint(file: &Path) -> Option<PathBuf> {
+        let other = match file.file_name()?.to_str()? {
+            Self::BEST => Self::LAST,
+            Self::LAST => Self::BEST,
+            _ => return None,
+        };
+        Some(file.with_file_name(other)).filter(|other| other.is_file())
+    }
+
     /// The recipe of the run.
     ///
     /// # Errors
@@ -139,8 +151,26 @@ impl RunFolder {
     /// When `recipe.toml` is missing or damaged.
     pub fn recipe(&self) -> Result<Recipe, RunError> {
         let path = self.file(Self::RECIPE);
-        let text = fs::read_to_string(&path).map_err(RunError::io("read", &path))?;
-        Ok(Recipe::parse(&text, &path.display().to_string(), "")?)
+        let damaged = |reason: String| {
+            let model = Self::model_file(&self.path);
+            let remedy = if model.is_file() {
+                let (model, recipe) = (shell::path(&model), shell::path(&path));
+                format!(
+                    "the model holds a copy of the run's recipe; write it again with: visage recipe show {model} > {recipe}"
+                )
+            } else {
+                "restore the run's recipe.toml, or start a new run in another folder with --out".to_owned()
+            };
+            RunError::DamagedRecipe { reason, remedy }
+        };
+        let bytes = match fs::read(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Err(damaged(format!("{} is missing", path.display())));
+            }
+            bytes => bytes.map_err(RunError::io("read", &path))?,
+        };
+        let text = String::from_utf8(bytes).map_err(|_| damaged(format!("{} is not UTF-8 text", path.display())))?;
+        Recipe::parse(&text, &path.display().to_string(), "").map_err(|error| damaged(error.to_string()))
     }
 
     /// The record of the run.
@@ -151,7 +181,20 @@ impl RunFolder {
     pub fn record(&self) -> Result<RunRecord, RunError> {
         let path = self.file(Self::RECORD);
         let text = fs::read(&path).map_err(RunError::io("read", &path))?;
-        serde_json::from_slice(&text).map_err(|source| RunError::Record { path, source })
+        serde_json::from_slice(&text).map_err(|source| RunError::Record { path, source, remedy: self.without_record() })
+    }
+
+    /// What can be done with the run if its record is lost.
+    fn without_record(&self) -> String {
+        let model = Self::model_file(&self.path);
+        if !model.is_file() {
+            return "restore it, or start a new run in another folder with --out".to_owned();
+        }
+        let model = shell::path(&model);
+        format!(
+            "restore it; without it the run can be neither resumed nor reported, but visage evaluate and predict work with {model}, \
+             and a new run can start from its weights with --set weights={model}"
+        )
     }
 
     /// Replaces the record of the run.
@@ -161,7 +204,8 @@ impl RunFolder {
     /// When it cannot be written; the old record stays.
     pub fn write_record(&self, record: &RunRecord) -> Result<(), RunError> {
         let path = self.file(Self::RECORD);
-        let mut text = serde_json::to_vec_pretty(record).map_err(|source| RunError::Record { path, source })?;
+        let mut text =
+            serde_json::to_vec_pretty(record).map_err(io::Error::from).map_err(RunError::io("write", &path))?;
         text.push(b'\n');
         self.replace(Self::RECORD, &text)
     }

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use visage_data::Split;
 use visage_judge::{Predictions, RunPredictions, ThresholdRule, Thresholds};
-use visage_weights::{Tensor, TensorFile, TensorValues};
+use visage_weights::{Problem, Tensor, TensorFile, TensorValues};
 
 use crate::error::RunError;
 
@@ -112,7 +112,10 @@ impl PredictionsFile {
     /// When it cannot be read, is damaged, or is another kind of file.
     pub fn read(path: &Path) -> Result<Self, RunError> {
         let bad = |reason: String| RunError::Predictions { path: path.to_owned(), reason };
-        let mut file = visage_weights::read(path)?;
+        let mut file = visage_weights::read(path).map_err(|error| match error.problem {
+            Problem::Io(_) => RunError::Tensors(error),
+            problem => bad(problem.to_string()),
+        })?;
         let metadata = file.metadata.get(METADATA).ok_or_else(|| bad("it holds other tensors".to_owned()))?;
         let Metadata { origin, attributes, threshold_rule } =
             serde_json::from_str(metadata).map_err(|error| bad(error.to_string()))?;
@@ -218,6 +221,11 @@ mod tests {
         visage_weights::write_safetensors(&path, &TensorFile::default()).unwrap();
         let error = PredictionsFile::read(&path).unwrap_err().to_string();
         assert!(error.contains("holds other tensors") && error.contains("visage evaluate"), "{error}");
+        file().write(&path).unwrap();
+        let whole = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &whole[..whole.len() - 1]).unwrap();
+        let error = PredictionsFile::read(&path).unwrap_err().to_string();
+        assert!(error.contains("truncated") && error.ends_with("write them again with visage evaluate"), "{error}");
     }
 
     #[test]

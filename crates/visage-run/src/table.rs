@@ -1,7 +1,7 @@
 //! `steps.csv` and `epochs.csv`: rows in order, each written by a single call.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Seek, SeekFrom, Write};
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
@@ -160,7 +160,10 @@ fn kept_length<R: Row>(file: &File, path: &Path, done: u64) -> Result<u64, RunEr
     let mut line = String::new();
     for number in 1.. {
         line.clear();
-        let length = reader.read_line(&mut line).map_err(RunError::io("read", path))?;
+        let length = match reader.read_line(&mut line) {
+            Err(error) if error.kind() == ErrorKind::InvalidData => return Err(not_text(path, number)),
+            length => length.map_err(RunError::io("read", path))?,
+        };
         // The end, or an incomplete line.
         let Some(text) = line.strip_suffix('\n') else { break };
         if number == 1 {
@@ -184,14 +187,28 @@ fn kept_length<R: Row>(file: &File, path: &Path, done: u64) -> Result<u64, RunEr
     Ok(kept)
 }
 
+fn not_text(path: &Path, line: u64) -> RunError {
+    RunError::Table { path: path.to_owned(), line, message: "this is not UTF-8 text".to_owned() }
+}
+
 /// Every row of a table; none if there is no file. An incomplete last row is left out.
 pub(super) fn read<R: Row>(path: &Path) -> Result<Vec<R>, RunError> {
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(RunError::io("read", path)(error)),
     };
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        not_text(path, 1 + before.iter().filter(|&&byte| byte == b'\n').count() as u64)
+    })?;
     let whole = text.rfind('\n').map_or("", |end| &text[..=end]);
+    // Tables of older versions have fewer columns, but the same first one.
+    let first = |header: &str| header.split(',').next().unwrap_or_default().to_owned();
+    if let Some(header) = whole.lines().next().filter(|header| first(header) != first(R::HEADER)) {
+        let message = format!("the columns are {header:?}, not {:?}", R::HEADER);
+        return Err(RunError::Table { path: path.to_owned(), line: 1, message });
+    }
     let rows = csv::Reader::from_reader(whole.as_bytes()).into_deserialize();
     rows.map(|row| {
         row.map_err(|error| RunError::Table {

@@ -10,10 +10,9 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
-use visage_model::TRAINING_PREFIX;
-use visage_model::{Model, Network};
+use visage_model::{Model, ModelError, Network, TRAINING_PREFIX};
 use visage_run::OptimizerRecipe;
-use visage_weights::{Tensor as FileTensor, TensorFile};
+use visage_weights::{Problem, Tensor as FileTensor, TensorFile, WeightsError};
 
 use crate::early_stopping::BestEpoch;
 use crate::error::TrainError;
@@ -85,12 +84,42 @@ pub(crate) struct Checkpoint {
     pub position: Position,
 }
 
+/// Why a checkpoint cannot be read.
+#[derive(Debug)]
+pub(crate) enum Unreadable {
+    /// The file system refused.
+    Io(WeightsError),
+    /// The file is damaged, or is no checkpoint: why.
+    Damaged(String),
+}
+
+impl From<WeightsError> for Unreadable {
+    fn from(error: WeightsError) -> Self {
+        match error.problem {
+            Problem::Io(_) => Self::Io(error),
+            problem => Self::Damaged(problem.to_string()),
+        }
+    }
+}
+
+impl From<ModelError> for Unreadable {
+    fn from(error: ModelError) -> Self {
+        match error {
+            ModelError::Weights(error) => error.into(),
+            ModelError::BadCard { reason, .. } => Self::Damaged(reason),
+            ModelError::NoCard { .. } => Self::Damaged("it has no model card".to_owned()),
+            error => Self::Damaged(error.to_string()),
+        }
+    }
+}
+
 /// Reads a checkpoint that [`write`] wrote, to `device`, without gradients.
-pub(crate) fn read(path: &Path, recipe: OptimizerRecipe, device: &Device) -> Result<Checkpoint, TrainError> {
-    let damaged = |reason: &str| TrainError::Checkpoint { path: path.to_owned(), reason: reason.to_owned() };
+pub(crate) fn read(path: &Path, recipe: OptimizerRecipe, device: &Device) -> Result<Checkpoint, Unreadable> {
+    let damaged = |reason: &str| Unreadable::Damaged(reason.to_owned());
     let file = visage_weights::read(path)?;
     let position = file.metadata.get(POSITION).ok_or_else(|| damaged("it is a model without the state of training"))?;
-    let position = serde_json::from_str(position).map_err(|error| damaged(&error.to_string()))?;
+    let position = serde_json::from_str(position)
+        .map_err(|error| damaged(&format!("the position of the run in it is damaged: {error}")))?;
     let optimizer = Optimizer::load(recipe, &file, TRAINING_PREFIX, device);
     let prefix = format!("{TRAINING_PREFIX}{WEIGHTS}");
     let named = |(name, tensor): (&String, &FileTensor)| Some((name.strip_prefix(&prefix)?.to_owned(), tensor.clone()));
@@ -101,14 +130,14 @@ pub(crate) fn read(path: &Path, recipe: OptimizerRecipe, device: &Device) -> Res
     } else {
         let file = TensorFile { tensors: weights, ..TensorFile::default() };
         let architecture = model.card.network.architecture;
-        Some(model.card.network.init(0, device).load(architecture, &file)?.0)
+        let loaded = model.card.network.init(0, device).load(architecture, &file);
+        Some(loaded.map_err(|error| damaged(&format!("the weights in training: {error}")))?.0)
     };
     Ok(Checkpoint { model, weights, optimizer, position })
 }
 
-/// The step of the checkpoint at `path`, if there is a valid one.
-pub(crate) fn step_of(path: &Path) -> Option<u64> {
+/// The position of the checkpoint at `path`, if there is a valid one.
+pub(crate) fn position_of(path: &Path) -> Option<Position> {
     let file = visage_weights::read(path).ok()?;
-    let position: Position = serde_json::from_str(file.metadata.get(POSITION)?).ok()?;
-    Some(position.step)
+    serde_json::from_str(file.metadata.get(POSITION)?).ok()
 }

@@ -4,8 +4,10 @@ use std::fmt;
 use std::path::PathBuf;
 
 use thiserror::Error;
+use visage_model::LoadError;
 use visage_run::predict::PredictError;
-use visage_run::{RecipeError, RunError};
+use visage_run::{RecipeError, RunError, shell};
+use visage_weights::{Problem, WeightsError};
 
 use crate::loss::LossError;
 
@@ -32,7 +34,7 @@ pub enum TrainError {
     Model(#[from] visage_model::ModelError),
     /// A weight file or checkpoint.
     #[error(transparent)]
-    Weights(#[from] visage_weights::WeightsError),
+    Weights(#[from] WeightsError),
     /// Weights by name.
     #[error(transparent)]
     Hub(#[from] visage_weights::hub::HubError),
@@ -43,9 +45,28 @@ pub enum TrainError {
     #[error(transparent)]
     Device(#[from] visage_model::device::DeviceError),
 
+    /// Pretrained weights that the network cannot start from.
+    #[error("{}: {source}; visage weights {} shows what the file holds", path.display(), shell::path(path))]
+    InitialWeights {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: LoadError,
+    },
     /// A checkpoint that training cannot resume from.
-    #[error("{}: cannot resume from this checkpoint: {reason}", path.display())]
+    #[error("{}: cannot resume from this checkpoint: {reason}; {remedy}", path.display())]
     Checkpoint {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        reason: String,
+        /// What can be done.
+        remedy: Remedy,
+    },
+    /// A best checkpoint that is damaged.
+    #[error("{}: the best checkpoint of the run is damaged: {reason}; remove it and resume the run: the best of the epochs to come is \
+             saved instead", path.display())]
+    BestCheckpoint {
         /// The file.
         path: PathBuf,
         /// The cause.
@@ -101,7 +122,8 @@ impl TrainError {
         match self {
             Self::Run(error) => matches!(**error, RunError::Io { .. }),
             Self::Predict(error) => matches!(**error, PredictError::Data(_)),
-            Self::Data(_) | Self::Weights(_) => true,
+            Self::Weights(error) => matches!(error.problem, Problem::Io(_)),
+            Self::Data(_) => true,
             _ => false,
         }
     }
@@ -112,9 +134,7 @@ impl TrainError {
         let full = |error: &std::io::Error| error.kind() == std::io::ErrorKind::StorageFull;
         match self {
             Self::Run(error) => matches!(&**error, RunError::Io { source, .. } if full(source)),
-            Self::Weights(visage_weights::WeightsError { problem: visage_weights::Problem::Io(error), .. }) => {
-                full(error)
-            }
+            Self::Weights(WeightsError { problem: Problem::Io(error), .. }) => full(error),
             _ => false,
         }
     }
@@ -129,6 +149,54 @@ impl From<RunError> for TrainError {
 impl From<PredictError> for TrainError {
     fn from(error: PredictError) -> Self {
         Self::Predict(Box::new(error))
+    }
+}
+
+/// How to go on with a run whose last checkpoint cannot be resumed from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Remedy {
+    /// The best checkpoint is whole and holds the state of training.
+    ResumeFromBest {
+        /// The best checkpoint.
+        best: PathBuf,
+        /// The last checkpoint.
+        last: PathBuf,
+        /// The epochs done before the best checkpoint.
+        epoch: u64,
+    },
+    /// A checkpoint can be read as a model.
+    NewRun {
+        /// The model file.
+        weights: PathBuf,
+    },
+    /// The run has no other checkpoint that is whole.
+    StartAgain,
+}
+
+impl fmt::Display for Remedy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ResumeFromBest { best, last, epoch } => write!(
+                f,
+                "the best checkpoint, of epoch {epoch}, is whole: copy it over this one, then resume: cp {} {}",
+                shell::path(best),
+                shell::path(last)
+            ),
+            Self::NewRun { weights } => {
+                let weights = shell::path(weights);
+                write!(
+                    f,
+                    "the model {weights} is whole: predict and evaluate work with it, and a new run in another folder (--out) can start \
+                     from its weights with --set weights={weights}"
+                )
+            }
+            Self::StartAgain => {
+                write!(
+                    f,
+                    "no other checkpoint of the run is whole: restore it, or start a new run in another folder with --out"
+                )
+            }
+        }
     }
 }
 

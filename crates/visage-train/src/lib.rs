@@ -41,7 +41,7 @@ mod tensorboard;
 mod trainer;
 
 pub use cross_validation::{CrossValidation, Fold};
-pub use error::{Divergence, NotANumber, TrainError};
+pub use error::{Divergence, NotANumber, Remedy, TrainError};
 pub use loss::{Loss, LossError};
 pub use lr_finder::{Curve, Point, RangeTest};
 pub use pretrained::locate_weights;

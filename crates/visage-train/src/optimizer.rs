@@ -114,6 +114,9 @@ impl Optimizer {
                 };
                 let (first, second) = (read(FIRST_MOMENT, path)?, read(SECOND_MOMENT, path)?);
                 (path, ParameterState::Moments { first, second, steps: *steps.first()? })
+            } else if let Some(path) = name.strip_prefix(SECOND_MOMENT).or_else(|| name.strip_prefix(STEPS)) {
+                read(FIRST_MOMENT, path)?;
+                continue;
             } else {
                 continue;
             };
@@ -123,6 +126,22 @@ impl Optimizer {
             states.insert(path.to_owned(), state);
         }
         Some(Self { recipe, states })
+    }
+
+    /// Whether every state is that of a parameter of `network`, and of its length.
+    pub(crate) fn fits(&self, network: &Network) -> bool {
+        let mut lengths = BTreeMap::new();
+        network.for_each(|path, _, data| {
+            lengths.insert(path.to_owned(), data.num_elements());
+        });
+        self.states.iter().all(|(path, state)| {
+            let length = lengths.get(path);
+            let fits = |values: &Tensor<1>| length == Some(&values.dims()[0]);
+            match state {
+                ParameterState::Velocity(velocity) => fits(velocity),
+                ParameterState::Moments { first, second, .. } => fits(first) && fits(second),
+            }
+        })
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// A weight file that could not be read or written.
 #[derive(Debug, thiserror::Error)]
-#[error("{}: {problem}", path.display())]
+#[error("{}: {problem}{}", path.display(), problem.remedy())]
 pub struct WeightsError {
     /// The file.
     pub path: PathBuf,
@@ -30,7 +30,7 @@ pub enum Problem {
     #[error("not a weight file: {0}; visage reads safetensors files and PyTorch state dicts (.pth, .pt, .bin)")]
     Foreign(String),
     /// The file ends too early.
-    #[error("truncated: by its header it needs {expected} bytes, but it has {actual}; download or copy it again")]
+    #[error("truncated: by its header it needs {expected} bytes, but it has {actual}")]
     Truncated {
         /// The number of bytes that the whole file has at least.
         expected: u64,
@@ -55,6 +55,16 @@ pub enum Problem {
     /// The tensors cannot be stored.
     #[error("cannot be written: {0}")]
     Unwritable(String),
+}
+
+impl Problem {
+    /// What helps wherever the file came from. A file of a run is not downloaded again, and has other remedies.
+    fn remedy(&self) -> &'static str {
+        match self {
+            Self::Truncated { .. } => "; download or copy it again",
+            _ => "",
+        }
+    }
 }
 
 /// `text` for a message: control characters escaped, and shortened in case a hostile file made it long.

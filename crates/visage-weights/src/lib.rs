@@ -26,7 +26,6 @@ pub mod atomic;
 mod element;
 mod error;
 pub mod hub;
-mod names;
 mod read;
 mod safetensors_read;
 mod safetensors_write;

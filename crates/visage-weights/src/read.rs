@@ -6,15 +6,15 @@ use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use crate::error::{Problem, WeightsError};
-use crate::names::without_wrapper_prefixes;
 use crate::tensor::TensorFile;
 use crate::{safetensors_read, torch};
 
 /// Reads the named tensors of a safetensors file, a PyTorch file, or a PyTorch file of the format before 1.6.
 ///
-/// The content decides the kind, not the name. A PyTorch file may hold a bare state dict or one under the key `state_dict`,
-/// `model_state_dict` or `model`; anything else in it is not read. The prefixes that `DataParallel` (`module.`) and
-/// `torch.compile` (`_orig_mod.`) add to every name are removed.
+/// The content decides the kind, not the name. A PyTorch file may hold a bare state dict, or a checkpoint of dicts and lists within each
+/// other: a name is then made of the keys that lead to the tensor, joined with dots. Names are not changed otherwise: finding the
+/// network in them, after whichever prefix, is left to the network. Entries whose keys are not strings, such as the state of
+/// PyTorch's optimisers, are not read.
 ///
 /// # Errors
 ///
@@ -87,11 +87,9 @@ pub(crate) fn read_from<R: Read + Seek>(mut file: R, length: u64) -> Result<Tens
     let mut start = Vec::new();
     file.by_ref().take(START).read_to_end(&mut start)?;
     file.seek(SeekFrom::Start(0))?;
-    let mut file = match kind_of(&start)? {
-        FileKind::Safetensors => safetensors_read::read(file, length)?,
-        FileKind::TorchZip => torch::read_zip(file, length)?,
-        FileKind::TorchLegacy => torch::read_legacy(file, length)?,
-    };
-    file.tensors = without_wrapper_prefixes(file.tensors);
-    Ok(file)
+    match kind_of(&start)? {
+        FileKind::Safetensors => safetensors_read::read(file, length),
+        FileKind::TorchZip => torch::read_zip(file, length),
+        FileKind::TorchLegacy => torch::read_legacy(file, length),
+    }
 }

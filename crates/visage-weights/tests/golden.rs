@@ -43,6 +43,13 @@ fn expected(key: &str, shape: &[usize]) -> Tensor {
     Tensor::new(shape, values)
 }
 
+/// The formula in f32 arithmetic is reproduced to the last bit or the one before.
+const ROUNDING: f32 = 2.0 * f32::EPSILON;
+
+/// The tensors in Lightning's checkpoint that are not the network's.
+const LIGHTNING: [&str; 2] =
+    ["callbacks.EarlyStopping{'monitor': 'nothing', 'mode': 'min'}.best_score", "state_dict.loss.pos_weight"];
+
 const KEYS: [(&str, &[usize]); 8] = [
     ("bn.bias", &[4]),
     ("bn.num_batches_tracked", &[]),
@@ -54,11 +61,15 @@ const KEYS: [(&str, &[usize]); 8] = [
     ("fc.weight", &[2, 4]),
 ];
 
-fn assert_follows_formula(file: &TensorFile, tolerance: f32) {
-    let names: Vec<_> = file.tensors.keys().map(String::as_str).collect();
-    assert_eq!(names, KEYS.map(|(key, _)| key));
+/// Asserts that the file has the network's tensors under a prefix, and beside them `others`.
+fn assert_follows_formula(file: &TensorFile, prefix: &str, others: &[&str], tolerance: f32) {
+    let named = |key: &str| format!("{prefix}{key}");
+    let mut names: Vec<String> = KEYS.iter().map(|(key, _)| named(key)).collect();
+    names.extend(others.iter().map(ToString::to_string));
+    names.sort();
+    assert_eq!(file.tensors.keys().cloned().collect::<Vec<_>>(), names);
     for (key, shape) in KEYS {
-        let (got, expected) = (&file.tensors[key], expected(key, shape));
+        let (got, expected) = (&file.tensors[&named(key)], expected(key, shape));
         assert_eq!(got.shape, expected.shape, "{key}");
         match (&got.data, &expected.data) {
             (TensorValues::F32(got), TensorValues::F32(expected)) => {
@@ -74,14 +85,34 @@ fn assert_follows_formula(file: &TensorFile, tolerance: f32) {
 
 #[test]
 fn a_plain_state_dict() {
-    // The formula in f32 arithmetic is reproduced to the last bit or the one before.
-    assert_follows_formula(&read(&golden("tiny_state_dict.pth")).unwrap(), 2.0 * f32::EPSILON);
+    assert_follows_formula(&read(&golden("tiny_state_dict.pth")).unwrap(), "", &[], ROUNDING);
 }
 
 #[test]
 fn a_wrapped_state_dict_of_a_parallel_network_in_half_precision() {
     // Half precision keeps eleven bits.
-    assert_follows_formula(&read(&golden("tiny_wrapped_half_dataparallel.pth")).unwrap(), 1.0 / 2048.0);
+    let file = read(&golden("tiny_wrapped_half_dataparallel.pth")).unwrap();
+    assert_follows_formula(&file, "model_state_dict.module.", &[], 1.0 / 2048.0);
+}
+
+/// Checkpoints of PyTorch and Lightning, which `tests/files/make_torch.py` wrote.
+#[test]
+fn checkpoints_with_the_network_under_a_key() {
+    let file = |name: &str| {
+        let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/files"));
+        read(&folder.join(name)).unwrap()
+    };
+    assert_follows_formula(&file("torch_net.pth"), "net.", &[], ROUNDING);
+    assert_follows_formula(&file("torch_averaged.pth"), "module.module.", &["n_averaged"], ROUNDING);
+    let lightning = file("torch_lightning.ckpt");
+    assert_follows_formula(&lightning, "state_dict.model.", &LIGHTNING, ROUNDING);
+
+    let averages = KEYS.map(|(key, _)| format!("ema.{key}"));
+    let mut others: Vec<&str> = averages.iter().map(String::as_str).collect();
+    others.push("step");
+    let both = file("torch_ema_legacy.pth");
+    assert_follows_formula(&both, "model._orig_mod.module.", &others, ROUNDING);
+    assert_ne!(both.tensors["ema.fc.bias"], both.tensors["model._orig_mod.module.fc.bias"]);
 }
 
 #[test]

@@ -4,11 +4,13 @@ mod report;
 
 use std::error::Error;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use miette::Diagnostic;
+use visage_model::{Model, ModelError};
 use visage_run::bulk::BulkError;
+use visage_run::{RunFolder, shell};
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error, Diagnostic)]
@@ -80,7 +82,21 @@ pub enum CommandError {
     Synth(#[from] visage_synth::SynthError),
     /// A model file.
     #[error(transparent)]
-    Model(#[from] visage_model::ModelError),
+    Model(#[from] ModelError),
+    /// A damaged checkpoint of a run whose other checkpoint is whole.
+    #[error("{error}")]
+    #[diagnostic(help(
+        "the other checkpoint of the run, of epoch {epoch}, is whole; use it instead: {}",
+        shell::path(instead)
+    ))]
+    DamagedCheckpoint {
+        /// What is wrong with it.
+        error: Box<ModelError>,
+        /// The other checkpoint.
+        instead: PathBuf,
+        /// The number of epochs after which it was written.
+        epoch: usize,
+    },
     /// A folder without a model.
     #[error("there is no model in {}: it has no best.safetensors and no last.safetensors", folder.display())]
     #[diagnostic(help("name a model file, or the folder of a run that has finished an epoch or saved a checkpoint"))]
@@ -229,6 +245,17 @@ impl CommandError {
     /// A command line that does not make sense.
     pub fn usage(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Usage(error.into())
+    }
+
+    /// The model file `path` cannot be read.
+    pub fn model(path: &Path, error: ModelError) -> Self {
+        let other = RunFolder::other_checkpoint(path).and_then(|other| Some((Model::read_card(&other).ok()?, other)));
+        match other {
+            Some((card, instead)) => {
+                Self::DamagedCheckpoint { error: Box::new(error), instead, epoch: card.origin.epoch }
+            }
+            None => error.into(),
+        }
     }
 
     /// A file that cannot be written.

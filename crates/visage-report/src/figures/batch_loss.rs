@@ -3,7 +3,8 @@
 use super::{numbered, per_run};
 use crate::axis::Axis;
 use crate::drawing::{Dash, Ink, Tooltip};
-use crate::figure::{Figure, file_part};
+use crate::figure::Figure;
+use crate::file_name::file_part;
 use crate::number::{grouped, median, percent, quantile, short};
 use crate::run::Run;
 use crate::sheet::{LegendEntry, NARROW, Sheet, Swatch};

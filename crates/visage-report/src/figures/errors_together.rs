@@ -4,7 +4,8 @@ use visage_judge::{Evaluation, Predictions, is_positive};
 
 use crate::axis::Axis;
 use crate::drawing::{Anchor, Drawing, Frame, Ink, Plot, Tooltip};
-use crate::figure::{Figure, file_part};
+use crate::figure::Figure;
+use crate::file_name::file_part;
 use crate::font;
 use crate::number::{grouped, short};
 use crate::run::Run;

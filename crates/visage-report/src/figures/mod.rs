@@ -18,7 +18,8 @@ use rayon::prelude::*;
 
 use crate::attribute_predictions::AttributePredictions;
 use crate::drawing::{Dash, Ink};
-use crate::figure::{Figure, file_part};
+use crate::figure::Figure;
+use crate::file_name::file_part;
 use crate::run::{Run, attributes};
 use crate::sheet::{LegendEntry, Swatch};
 

@@ -89,7 +89,13 @@ impl Recipe {
     pub fn new(architecture: Architecture, size: Size) -> Self {
         Self {
             name: architecture.name().to_owned(),
-            model: ModelRecipe { architecture, weights: None, dropout: None, stochastic_depth: None },
+            model: ModelRecipe {
+                architecture,
+                weights: None,
+                weights_prefix: None,
+                dropout: None,
+                stochastic_depth: None,
+            },
             input: InputRecipe { size, shorter_side: None, mean: input::half(), std: input::half() },
             augmentation: AugmentationRecipe::default(),
             loss: LossRecipe::default(),

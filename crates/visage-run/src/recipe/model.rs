@@ -16,6 +16,9 @@ pub struct ModelRecipe {
     /// Pretrained weights: a file (`.safetensors` or `.pth`), relative to the working directory, or, if visage was built
     /// with the feature `hub`, `hub:OWNER/NAME[@REVISION]`. Absent: random weights.
     pub weights: Option<PathBuf>,
+    /// The prefix, one or more dotted parts, of the tensors' names in that file. Needed only where the file holds several networks
+    /// that fit, such as `model` and `ema`. Absent: the only one is found.
+    pub weights_prefix: Option<String>,
     /// Dropout rate of the head, in 0..1. Absent: the network's default. ResNet-18 has no dropout.
     pub dropout: Option<f64>,
     /// Stochastic depth rate of the last block, in 0..1. Absent: the network's default. ResNet-18 has none.
@@ -31,6 +34,10 @@ impl ModelRecipe {
     }
 
     pub(super) fn check(&self, checks: &mut Checks) {
+        if let Some(prefix) = &self.weights_prefix {
+            let allowed = "left out without model.weights, whose tensors' names it begins";
+            checks.require(self.weights.is_some(), "model.weights_prefix", format!("{prefix:?}"), allowed);
+        }
         for (key, rate) in [("model.dropout", self.dropout), ("model.stochastic_depth", self.stochastic_depth)] {
             if let Some(rate) = rate {
                 let has_rate = self.architecture != Architecture::ResNet18;

@@ -7,8 +7,9 @@ use super::{Recipe, keys};
 
 /// Keys that decide which other keys of their section apply. Changing one resets those to their defaults: the focal
 /// loss's alpha is not another loss's.
-const CHOICES: [(&str, &[&str]); 6] = [
+const CHOICES: [(&str, &[&str]); 7] = [
     ("model.architecture", &["dropout", "stochastic_depth"]),
+    ("model.weights", &["weights_prefix"]),
     ("loss.kind", &["alpha", "gamma", "gamma_positive", "gamma_negative", "clip"]),
     ("loss.weighting", &["weighting_beta", "weighting_power"]),
     ("optimizer.kind", &["betas", "epsilon", "momentum", "nesterov"]),

@@ -63,7 +63,7 @@ fn a_short_file_takes_the_defaults_and_its_own_name() {
 #[test]
 fn overrides_change_what_they_name() {
     type Check = fn(&Recipe) -> bool;
-    let table: [(&[&str], Check); 29] = [
+    let table: [(&[&str], Check); 31] = [
         (&["training.epochs=3"], |r| r.training.epochs == 3),
         (&["epochs = 3"], |r| r.training.epochs == 3),
         (&["learning_rate=3e-3"], |r| r.optimizer.learning_rate == 3e-3),
@@ -74,6 +74,8 @@ fn overrides_change_what_they_name() {
         (&["name=2026"], |r| r.name == "2026"),
         (&["weights=a b.pth"], |r| r.model.weights.as_deref() == Some(Path::new("a b.pth"))),
         (&["weights=a.pth", "weights=none"], |r| r.model.weights.is_none()),
+        (&["weights=a.pth", "weights_prefix=ema"], |r| r.model.weights_prefix.as_deref() == Some("ema")),
+        (&["weights=a.pth", "weights_prefix="], |r| r.model.weights_prefix.as_deref() == Some("")),
         (&["checkpoint_minutes=none"], |r| r.training.checkpoint_minutes.is_none()),
         (&["size=96", "shorter_side=100"], |r| r.input.preparation().resize == Resize::ShorterSide(100)),
         (&["loss.kind=focal"], |r| r.loss.kind == LossKind::Focal { alpha: 0.5, gamma: 2.0 }),
@@ -124,6 +126,9 @@ fn a_choice_takes_out_the_parameters_of_the_old_one() {
     assert_eq!(recipe, Recipe::load("enhanced").unwrap(), "the same choice changes nothing");
     recipe.set_all(["loss.kind=bce", "schedule.kind=constant", "thresholds=fixed"]).unwrap();
     assert_eq!((recipe.loss.kind, recipe.schedule), (LossKind::Bce, ScheduleRecipe::CONSTANT));
+    recipe.set_all(["weights=a.pth", "weights_prefix=ema"]).unwrap();
+    recipe.set("weights=none").unwrap();
+    assert_eq!(recipe.model.weights_prefix, None);
     recipe.set("dropout=0.5").unwrap();
     recipe.set("architecture=resnet18").unwrap();
     assert_eq!(recipe.model.dropout, None);

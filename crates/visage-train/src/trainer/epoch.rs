@@ -176,7 +176,7 @@ impl Run<'_> {
     /// The last checkpoint and the steps taken before it, if there is one.
     pub(super) fn last_checkpoint(&self) -> Option<(PathBuf, u64)> {
         let path = self.folder.file(RunFolder::LAST);
-        checkpoint::step_of(&path).map(|step| (path, step))
+        checkpoint::position_of(&path).map(|position| (path, position.step))
     }
 }
 

@@ -3,16 +3,15 @@
 use burn::module::Module;
 use burn::tensor::Device;
 use visage_data::{Dataset, LoaderOptions, Split, Statistics};
-use visage_model::LoadReport;
 use visage_model::device::check_precision;
-use visage_model::{Card, Kind, Model, Network, NetworkConfig, TRAINING_PREFIX};
+use visage_model::{Card, Kind, LoadReport, Model, ModelError, Network, NetworkConfig};
 use visage_run::{Recipe, RunFolder, Sampling};
 use visage_weights::TensorFile;
 
 use super::validation::Validated;
 use super::{Run, RunImages, Started, State, Tables, TrainSettings, record, resume};
 use crate::average::WeightAverage;
-use crate::checkpoint::{self, Checkpoint, Position};
+use crate::checkpoint::{Checkpoint, Position};
 use crate::error::TrainError;
 use crate::loss::Loss;
 use crate::optimizer::Optimizer;
@@ -113,14 +112,10 @@ impl State {
         settings: &TrainSettings,
         statistics: &Statistics,
     ) -> Result<(Self, Option<LoadReport>), TrainError> {
-        let Some(path) = existing.map(|folder| folder.file(RunFolder::LAST)).filter(|path| path.is_file()) else {
-            return Self::fresh(config, settings, statistics);
-        };
-        let checkpoint = checkpoint::read(&path, settings.recipe.optimizer, &settings.device)?;
-        if let Some(reason) = contradiction(&checkpoint, config, settings.dataset.attributes()) {
-            return Err(TrainError::Checkpoint { path, reason });
+        match existing.map(|folder| resume::checkpoint(folder, config, settings)).transpose()?.flatten() {
+            Some(checkpoint) => Ok((Self::resumed(checkpoint, config, settings, statistics)?, None)),
+            None => Self::fresh(config, settings, statistics),
         }
-        Ok((Self::resumed(checkpoint, config, settings, statistics)?, None))
     }
 
     fn fresh(
@@ -154,7 +149,8 @@ impl State {
             }
             let tensors = network.tensors(config.architecture);
             let file = TensorFile { tensors, ..TensorFile::default() };
-            Ok(config.init(0, device).load(config.architecture, &file)?.0)
+            let loaded = config.init(0, device).load(config.architecture, &file);
+            Ok(loaded.map_err(ModelError::from)?.0)
         };
         let network = with_rates(network)?;
         let average = recipe.training.ema_decay.map(|decay| WeightAverage::new(decay, network.clone()));
@@ -178,25 +174,12 @@ pub(crate) fn initial_network(
 ) -> Result<(Network, Option<LoadReport>), TrainError> {
     let network = config.init(recipe.training.seed, &tracking(&recipe.training, device));
     let Some(weights) = &recipe.model.weights else { return Ok((network, None)) };
-    let mut file = visage_weights::read(&locate_weights(weights)?)?;
-    // A checkpoint holds the optimiser's tensors beside the network's.
-    file.tensors.retain(|name, _| !name.starts_with(TRAINING_PREFIX));
-    let (network, loaded) = network.load(config.architecture, &file)?;
+    let path = locate_weights(weights)?;
+    let file = visage_weights::read(&path)?;
+    let prefix = recipe.model.weights_prefix.as_deref();
+    let loaded = network.load_under(prefix, config.architecture, &file);
+    let (network, loaded) = loaded.map_err(|source| TrainError::InitialWeights { path, source })?;
     Ok((network, Some(loaded)))
-}
-
-/// How a checkpoint contradicts the recipe or the dataset, if it does.
-fn contradiction(checkpoint: &Checkpoint, network: &NetworkConfig, attributes: &[String]) -> Option<String> {
-    let card = &checkpoint.model.card;
-    if card.network.architecture != network.architecture {
-        let (found, expected) = (card.network.architecture, network.architecture);
-        return Some(format!("its network is {found}, the recipe's is {expected}"));
-    }
-    if card.attributes != attributes {
-        let (found, expected) = (card.attributes.join(", "), attributes.join(", "));
-        return Some(format!("its attributes are {found}, the dataset's are {expected}"));
-    }
-    checkpoint.optimizer.is_none().then(|| "its optimiser is of another kind".to_owned())
 }
 
 fn parameters(network: &Network) -> u64 {

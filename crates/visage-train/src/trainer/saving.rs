@@ -5,7 +5,7 @@ use visage_model::{Card, Model, Origin, USES_TO_AVOID, card_format};
 use visage_run::RunFolder;
 
 use super::validation::Validated;
-use super::{Run, State};
+use super::{Run, State, resume};
 use crate::checkpoint::{self, Position};
 use crate::error::TrainError;
 
@@ -54,7 +54,7 @@ impl Run<'_> {
     pub(super) fn strip_best(&self) -> Result<(), TrainError> {
         let path = self.folder.file(RunFolder::BEST);
         if path.is_file() {
-            Model::read(&path, &self.settings.device)?.write(&path)?;
+            resume::read_best(&path, self.settings)?.write(&path)?;
         }
         Ok(())
     }

@@ -60,6 +60,19 @@ fn inert(module: &str, name: &str) -> Option<Global> {
             | ("numpy", "dtype" | "ndarray")
             | ("numpy.core.multiarray" | "numpy._core.multiarray", "scalar" | "_reconstruct")
             | ("numpy.core.numeric" | "numpy._core.numeric", "_frombuffer")
+            // The hyperparameters that Lightning keeps.
+            | (
+                "lightning_fabric.utilities.data"
+                    | "lightning.fabric.utilities.data"
+                    | "pytorch_lightning.utilities.parsing"
+                    | "lightning.pytorch.utilities.parsing",
+                "AttributeDict"
+            )
+            | (
+                "pathlib" | "pathlib._local",
+                "PosixPath" | "WindowsPath" | "PurePosixPath" | "PureWindowsPath" | "Path" | "PurePath"
+            )
+            | ("datetime", "datetime" | "date" | "time" | "timedelta")
     );
     known.then_some(Global::Inert)
 }

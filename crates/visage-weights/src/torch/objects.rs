@@ -18,7 +18,7 @@ pub(super) enum Value {
 }
 
 /// The index of an object in its [`Objects`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct ObjectId(usize);
 
 /// An object that several values may refer to.

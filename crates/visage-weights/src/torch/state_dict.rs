@@ -1,61 +1,102 @@
-//! Finding the state dict in a saved object.
+//! The named tensors of a saved object.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
-use super::objects::{Object, Objects, Value};
+use super::objects::{Object, ObjectId, Objects, Value};
 use super::views::TensorView;
-use crate::error::{Problem, quoted};
+use crate::error::Problem;
 
-/// The keys under which training programs store a network's state dict, beside the epoch and other state.
-const WRAPPERS: [&str; 3] = ["state_dict", "model_state_dict", "model"];
-/// The deepest nesting of such wrappers.
-const MAX_DEPTH: usize = 4;
+/// The deepest nesting of containers that is searched.
+const MAX_DEPTH: usize = 8;
+/// The longest name in bytes. The modules of a network have shorter ones, and a hostile file cannot multiply longer ones.
+const MAX_NAME: usize = 300;
 
-/// The tensors of the state dict that `saved` is or wraps, by name.
+/// Every tensor in `saved` under the keys that lead to it, joined with dots: `fc.bias` of a state dict, `model.fc.bias` of a state dict
+/// under the key `model`, `0.fc.bias` of the first item of a list.
+///
+/// Only strings are names. Entries with other keys are left out, such as the tensors of PyTorch's optimisers, whose keys are numbers.
 ///
 /// # Errors
 ///
-/// [`Problem::Unsupported`] when there is none.
+/// [`Problem::Unsupported`] when there are no named tensors.
 pub(super) fn tensors(objects: &Objects, saved: Value) -> Result<BTreeMap<String, TensorView>, Problem> {
-    let mut state_dict = saved;
-    for _ in 0..MAX_DEPTH {
-        match wrapped(objects, state_dict) {
-            Some(inner) => state_dict = inner,
-            None => break,
-        }
-    }
-    let Some(entries) = objects.dict(state_dict) else {
-        let what = objects.describe(state_dict);
+    let mut search = Search { objects, visited: HashSet::new(), tensors: BTreeMap::new() };
+    if !search.container("", saved, 0) {
+        let what = objects.describe(saved);
         return Err(Problem::Unsupported(format!("it holds {what} where a state dict (names and tensors) is needed")));
-    };
-
-    let mut tensors = BTreeMap::new();
-    for &(key, value) in entries {
-        let Some(name) = objects.text(key) else {
-            let what = objects.describe(key);
-            return Err(Problem::Unsupported(format!("a key of its state dict is {what}, not the name of a tensor")));
-        };
-        let Some(Object::Tensor(view)) = objects.get(value) else {
-            let (name, what) = (quoted(name), objects.describe(value));
-            return Err(Problem::Unsupported(format!(
-                "{name} is {what}, not a tensor, and there is no state dict under {}",
-                WRAPPERS.join(", ")
-            )));
-        };
-        tensors.insert(name.to_owned(), TensorView::clone(view));
     }
-    if tensors.is_empty() {
-        return Err(Problem::Unsupported("it holds no tensors".to_owned()));
+    if search.tensors.is_empty() {
+        return Err(Problem::Unsupported("it holds no tensors with names".to_owned()));
     }
-    Ok(tensors)
+    Ok(search.tensors)
 }
 
-/// The dict under a wrapper's key, if `outer` has one.
-fn wrapped(objects: &Objects, outer: Value) -> Option<Value> {
-    let entries = objects.dict(outer)?;
-    WRAPPERS.iter().find_map(|&wrapper| {
-        // As in Python, the last of equal keys counts.
-        let &(_, value) = entries.iter().rev().find(|&&(key, _)| objects.text(key) == Some(wrapper))?;
-        objects.dict(value).map(|_| value)
-    })
+struct Search<'a> {
+    objects: &'a Objects,
+    /// A container may hold itself, or occur many times: it is searched where it occurs first.
+    visited: HashSet<ObjectId>,
+    tensors: BTreeMap<String, TensorView>,
+}
+
+impl Search<'_> {
+    /// Searches the container called `name`. False if `value` is not a container.
+    fn container(&mut self, name: &str, value: Value, depth: usize) -> bool {
+        let Value::Object(id) = value else { return false };
+        let objects = self.objects;
+        match objects.get(value) {
+            Some(Object::Dict(entries)) if self.enter(id, depth) => {
+                for &(key, value) in entries {
+                    if let Some(key) = objects.text(key) {
+                        self.entry(name, key, value, depth);
+                    }
+                }
+                true
+            }
+            Some(Object::List(items) | Object::Tuple(items)) if self.enter(id, depth) => {
+                for (number, &item) in items.iter().enumerate() {
+                    self.entry(name, &number.to_string(), item, depth);
+                }
+                true
+            }
+            found => matches!(found, Some(Object::Dict(_) | Object::List(_) | Object::Tuple(_))),
+        }
+    }
+
+    fn enter(&mut self, id: ObjectId, depth: usize) -> bool {
+        depth < MAX_DEPTH && self.visited.insert(id)
+    }
+
+    fn entry(&mut self, container: &str, key: &str, value: Value, depth: usize) {
+        let Some(object) = self.objects.get(value) else { return };
+        if container.len() + key.len() >= MAX_NAME {
+            return;
+        }
+        let name = if container.is_empty() { key.to_owned() } else { format!("{container}.{key}") };
+        if let Object::Tensor(view) = object {
+            self.tensors.insert(name, TensorView::clone(view));
+        } else {
+            self.container(&name, value, depth + 1);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::torch::pickle;
+
+    #[test]
+    fn containers_within_each_other_are_searched_once() {
+        // A list that holds itself, and lists of a hundred times the list before.
+        let mut code = b"\x80\x02]q\0h\0a".to_vec();
+        for level in 1..=20 {
+            code.extend_from_slice(&[b']', b'q', level, b'(']);
+            code.extend([b'h', level - 1].repeat(100));
+            code.push(b'e');
+        }
+        code.push(b'.');
+        let (saved, objects) = pickle::read(code.as_slice()).unwrap();
+        let problem = tensors(&objects, saved).unwrap_err();
+        assert!(problem.to_string().contains("no tensors with names"), "{problem}");
+    }
 }

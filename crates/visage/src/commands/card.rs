@@ -41,7 +41,8 @@ pub fn run(args: &CardArgs) -> Result<(), CommandError> {
         return Err(CompareError::NotEvaluated { runs, split: Some(args.split) }.into());
     }
     let metrics = MetricsFile::read(&metrics)?;
-    let card = Model::read_card(&model_file(&args.run)?)?;
+    let file = model_file(&args.run)?;
+    let card = Model::read_card(&file).map_err(|error| CommandError::model(&file, error))?;
     let text = model_card(&card, Some(&record), &metrics);
     let path = args.out.clone().unwrap_or_else(|| folder.file(NAME));
     atomic::write(&path, |file| file.write_all(text.as_bytes())).map_err(CommandError::write(&path))?;

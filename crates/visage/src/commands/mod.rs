@@ -73,7 +73,10 @@ pub fn run(command: Command) -> Result<(), CommandError> {
 /// Reads a model file, or the best checkpoint of a run folder. Also returns the file's path.
 fn read_model(model: &Path, compute: &Compute) -> Result<(Model, PathBuf), CommandError> {
     let file = model_file(model)?;
-    Ok((Model::read(&file, &compute.device)?, file))
+    match Model::read(&file, &compute.device) {
+        Ok(model) => Ok((model, file)),
+        Err(error) => Err(CommandError::model(&file, error)),
+    }
 }
 
 /// Reads the same, compiled for inference.

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use clap::{Args, Subcommand};
+use visage_model::Model;
 use visage_run::{Recipe, RecipeError, RunFolder};
 
 use crate::cli::Overrides;
@@ -22,7 +23,8 @@ pub enum RecipeCommand {
 /// Options of `visage recipe show`.
 #[derive(Debug, Args)]
 pub struct ShowArgs {
-    /// A built-in recipe (baseline, original, enhanced), a TOML file, or a run folder.
+    /// A built-in recipe (baseline, original, enhanced), a TOML file, a run folder, or a model file, which holds the recipe it was
+    /// trained by.
     pub recipe: String,
     #[command(flatten)]
     pub set: Overrides,
@@ -77,10 +79,18 @@ pub fn load(name: &str, overrides: &[String]) -> Result<Recipe, CommandError> {
     changed(recipe, overrides)
 }
 
-/// The same; `name` may also be a run folder.
+/// The same; `name` may also be a run folder or a model file.
 pub fn load_or_run(name: &str, overrides: &[String]) -> Result<Recipe, CommandError> {
-    let run = Path::new(name);
-    if RunFolder::holds_run(run) { of_run(run, overrides) } else { load(name, overrides) }
+    let path = Path::new(name);
+    if RunFolder::holds_run(path) {
+        of_run(path, overrides)
+    } else if path.extension().is_some_and(|extension| extension == "safetensors") {
+        let card = Model::read_card(path).map_err(|error| CommandError::model(path, error))?;
+        let recipe = Recipe::parse(&card.origin.recipe, &format!("the recipe in {name}"), "")?;
+        changed(recipe, overrides)
+    } else {
+        load(name, overrides)
+    }
 }
 
 /// The recipe of a run, with changes.

@@ -8,7 +8,7 @@ use std::{env, fs};
 use clap::Args;
 use visage_data::Truncated;
 use visage_run::RunFolder;
-use visage_serve::{Addresses, Batching, Limits, Options, Source, Token};
+use visage_serve::{Addresses, Batching, Limits, Options, ServeError, Source, Token};
 
 use super::model_file;
 use crate::compute::{Compute, InferenceArgs};
@@ -95,7 +95,18 @@ pub fn run(args: &ServeArgs) -> Result<(), CommandError> {
         // The server works whether or not anybody reads this.
         let _ = output::result(&format!("serving {}: {grpc}http://{}\n", names.join(", "), addresses.http));
     };
-    Ok(visage_serve::serve(sources, &options, &compute.device, stop.flag(), &mut ready)?)
+    visage_serve::serve(sources.clone(), &options, &compute.device, stop.flag(), &mut ready)
+        .map_err(|error| unserved(error, &sources))
+}
+
+/// Why nothing was served. For a damaged checkpoint of a run that is the error with the other checkpoint.
+fn unserved(error: ServeError, sources: &[Source]) -> CommandError {
+    let ServeError::Model { name, source } = error else { return error.into() };
+    let damaged = sources.iter().find(|source| source.name == name).map(|served| served.path.as_path());
+    match CommandError::model(damaged.unwrap_or(Path::new("")), *source) {
+        CommandError::Model(source) => ServeError::Model { name, source: Box::new(source) }.into(),
+        damaged => damaged,
+    }
 }
 
 fn options(args: &ServeArgs, compute: &Compute) -> Result<Options, CommandError> {

@@ -18,6 +18,7 @@ use crate::error::CommandError;
 use crate::interrupt::StopOnInterrupt;
 use crate::output;
 use crate::progress::Progress;
+use crate::tables::weights::names;
 use crate::tables::{count, counted, duration, score};
 use crate::tensorboard::TensorBoardWriter;
 
@@ -117,13 +118,18 @@ fn summary(Outcome { status, result }: &Outcome, folder: &Path, data: &Path) -> 
         0 => String::new(),
         steps => format!("skipped {} whose gradients overflowed f16\n", counted(steps, "step")),
     };
+    let best = match result.best_epoch {
+        0 => String::new(),
+        epoch => format!("; the best was epoch {epoch}"),
+    };
+    let model = RunFolder::model_file(folder);
     format!(
-        "{skipped}{} in {}{reason}; the best was epoch {}\n\
-         wrote {run}: best.safetensors is the model, epochs.csv and steps.csv record its training\n\
+        "{skipped}{} in {}{reason}{best}\n\
+         wrote {run}: {} is the model, epochs.csv and steps.csv record its training\n\
          next: visage evaluate {run} --data {}\n",
         counted(u64::from(result.epochs), "epoch"),
         duration(result.seconds),
-        result.best_epoch,
+        model.file_name().unwrap_or_default().display(),
         shell::path(data)
     )
 }
@@ -207,11 +213,16 @@ impl<'a> TrainingPrinter<'a> {
                 } else {
                     "; its classifier was kept"
                 };
+                let unused = match pretrained.unused {
+                    0 => String::new(),
+                    1 => "; another tensor of the file is not used".to_owned(),
+                    unused => format!("; {} other tensors of the file are not used", count(unused as u64)),
+                };
                 output::note(&format!(
-                    "initial weights: {} tensors from {} ({} names){classifier}",
+                    "initial weights: {} tensors from {} ({}){classifier}{unused}",
                     pretrained.tensors,
                     weights.display(),
-                    pretrained.naming,
+                    names(pretrained.naming, &pretrained.prefix),
                 ));
             }
             _ if started.resumed_at > 0 => output::note(&format!("resuming after step {}", count(started.resumed_at))),

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Args;
-use serde::Serialize;
-use visage_model::{CompatibleNetwork, compatible_networks};
+use serde::{Serialize, Serializer};
+use visage_model::{CompatibleNetwork, Naming, compatible_networks};
 use visage_train::{TrainError, locate_weights};
 use visage_weights::{TensorFile, TensorValues};
 
@@ -58,9 +58,16 @@ pub struct ListedFit {
     /// The network.
     pub network: &'static str,
     /// The convention of its tensors' names.
-    pub naming: String,
+    #[serde(serialize_with = "as_text")]
+    pub naming: Naming,
+    /// What its tensors' names begin with in the file, without the last dot.
+    pub prefix: String,
     /// Outputs of its classifier; `None` if it has another kind of classifier, which training replaces.
     pub outputs: Option<usize>,
+}
+
+fn as_text<S: Serializer>(value: &impl ToString, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&value.to_string())
 }
 
 /// Lists the contents of a weight file.
@@ -84,7 +91,8 @@ fn contents(path: PathBuf, kind: String, file: &TensorFile) -> Contents {
     };
     let fit = |fit: CompatibleNetwork| ListedFit {
         network: fit.architecture.name(),
-        naming: fit.naming.to_string(),
+        naming: fit.naming,
+        prefix: fit.prefix,
         outputs: fit.outputs,
     };
     Contents {
@@ -94,6 +102,6 @@ fn contents(path: PathBuf, kind: String, file: &TensorFile) -> Contents {
         floats: file.tensors.values().filter_map(|tensor| tensor.data.as_f32()).map(|v| v.len() as u64).sum(),
         metadata: file.metadata.clone(),
         fits: fits.into_iter().map(fit).collect(),
-        misfits: misfits.into_iter().map(|error| error.brief()).collect(),
+        misfits: misfits.iter().map(ToString::to_string).collect(),
     }
 }

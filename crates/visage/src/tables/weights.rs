@@ -1,7 +1,16 @@
 //! The tensors of a weight file.
 
 use super::{Table, count, counted};
+use visage_model::Naming;
+use visage_run::shell;
+
 use crate::commands::weights::{Contents, ListedFit, ListedTensor};
+
+/// Whose names a network has in a file, and after which prefix.
+pub fn names(naming: Naming, prefix: &str) -> String {
+    let under = if prefix.is_empty() { String::new() } else { format!(" under {prefix:?}") };
+    format!("{naming} names{under}")
+}
 
 /// The tensors, and the networks they fit.
 pub fn text(contents: &Contents) -> String {
@@ -22,16 +31,18 @@ pub fn text(contents: &Contents) -> String {
         let keys: Vec<&str> = metadata.keys().map(String::as_str).collect();
         text += &format!("metadata: {}\n", keys.join(", "));
     }
-    for ListedFit { network, naming, outputs } in fits {
+    for ListedFit { network, naming, prefix, outputs } in fits {
         let classifier = match outputs {
             Some(outputs) => format!("its classifier has {}", counted(*outputs as u64, "output")),
             None => "without a usable classifier: training starts with a new one".to_owned(),
         };
-        text += &format!("it fits {network} ({naming} names), {classifier}\n");
-        text += &format!(
-            "next: visage train RECIPE --data PATH --set architecture={network} --set weights={}\n",
-            path.display()
-        );
+        text += &format!("it fits {network} ({}), {classifier}\n", names(*naming, prefix));
+        let weights = shell::word(&format!("weights={}", path.display()));
+        text += &format!("next: visage train RECIPE --data PATH --set architecture={network} --set {weights}");
+        if fits.iter().filter(|fit| fit.network == *network).count() > 1 {
+            text += &format!(" --set {}", shell::word(&format!("weights_prefix={prefix}")));
+        }
+        text += "\n";
     }
     if fits.is_empty() {
         text += "it fits no network of visage:\n";

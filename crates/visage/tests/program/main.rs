@@ -5,6 +5,7 @@ mod bench;
 mod calibrate;
 mod card;
 mod compare;
+mod damage;
 mod data;
 mod demo;
 mod devices;

@@ -45,7 +45,7 @@ fn table(path: &Path) -> Vec<Vec<String>> {
     lines.map(|line| kept.iter().map(|&column| line[column].clone()).collect()).collect()
 }
 
-fn assert_same_run(found: &Path, expected: &Path) {
+pub fn assert_same_run(found: &Path, expected: &Path) {
     for name in ["last.safetensors", "best.safetensors"] {
         let ((found, bytes), (expected, expected_bytes)) =
             (contents(&found.join(name)), contents(&expected.join(name)));
@@ -57,12 +57,12 @@ fn assert_same_run(found: &Path, expected: &Path) {
     }
 }
 
-fn start(arguments: &[String]) -> Child {
+pub fn start(arguments: &[String]) -> Child {
     Command::new(PROGRAM).args(arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
 /// Waits until `done`, or until the process has ended.
-fn wait_for(child: &mut Child, done: impl Fn() -> bool) {
+pub fn wait_for(child: &mut Child, done: impl Fn() -> bool) {
     let began = Instant::now();
     while !done() && child.try_wait().unwrap().is_none() {
         assert!(began.elapsed() < TIMEOUT);
@@ -181,7 +181,7 @@ fn an_image_missing_during_training_loses_no_progress() {
     assert_same_run(&broken, &run().0);
 }
 
-fn copy(from: &Path, to: &Path) {
+pub fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap().map(|entry| entry.unwrap()) {
         let to = to.join(entry.file_name());

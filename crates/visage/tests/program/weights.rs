@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use visage_weights::{Tensor, TensorFile, TensorValues};
+
 use crate::fixture::{folder, line, run, training_with, visage};
 
 #[test]
@@ -20,11 +22,12 @@ fn a_weight_file_is_described_with_the_networks_it_fits() {
     let tiny = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/tiny_wrapped_half_dataparallel.pth");
     let json = line(&format!("weights {} --json", tiny.display())).json();
     assert_eq!(json["kind"], "PyTorch (zip)");
-    assert!(json["tensors"].as_array().unwrap().iter().any(|tensor| tensor["name"] == "conv.weight"));
+    let named = |tensor: &serde_json::Value| tensor["name"] == "model_state_dict.module.conv.weight";
+    assert!(json["tensors"].as_array().unwrap().iter().any(named));
     assert_eq!((json["fits"].as_array().unwrap().len(), json["misfits"].as_array().unwrap().len()), (0, 3));
     let output = line(&format!("weights {}", tiny.display())).done();
     assert!(
-        output.contains("it fits no network of visage") && output.contains("resnet18 (by torchvision names)"),
+        output.contains("it fits no network of visage") && output.contains("not those of resnet18 (read with"),
         "{output}"
     );
     let error = line("weights /nowhere.pth").failed(1);
@@ -41,6 +44,59 @@ fn training_starts_from_a_model_or_a_checkpoint() {
         assert!(ran.stderr.contains("its classifier was kept"), "{}", ran.stderr);
         ran.done();
     }
+}
+
+/// As PyTorch's users keep them: the network in a module, in a checkpoint with other entries, and beside an average.
+#[test]
+fn a_checkpoint_of_another_program_starts_a_training() {
+    let folder = folder();
+    let own = visage_weights::read(&run().0.join("best.safetensors")).unwrap();
+    let write = |name: &str, prefixes: &[&str]| {
+        let mut file = TensorFile::default();
+        for (number, prefix) in prefixes.iter().enumerate() {
+            let mut tensors = own.tensors.clone();
+            if let Some(TensorValues::F32(values)) = tensors.get_mut("classifier.bias").map(|tensor| &mut tensor.data) {
+                values[0] += number as f32;
+            }
+            file.tensors.extend(tensors.into_iter().map(|(key, tensor)| (format!("{prefix}{key}"), tensor)));
+        }
+        file.tensors.insert("n_averaged".to_owned(), Tensor::new([], vec![9i64]));
+        file.tensors.insert("loss.pos_weight".to_owned(), Tensor::new([2], vec![1.0f32, 2.0]));
+        let path = folder.path().join(name);
+        let write = if name.ends_with("pth") { visage_weights::write_torch } else { visage_weights::write_safetensors };
+        write(&path, &file).unwrap();
+        path.display().to_string()
+    };
+    let started = |out: &str, changes: &[&str]| visage(training_with(&folder.path().join(out), changes));
+
+    for (name, prefix) in [("a.pth", "model.net."), ("b.safetensors", "_orig_mod.module.")] {
+        let path = write(name, &[prefix]);
+        let shown = prefix.trim_end_matches('.');
+        let output = line(&format!("weights {path}")).done();
+        let part = format!("it fits efficientnet-lite0 (timm names under {shown:?}), its classifier has 2 outputs");
+        assert!(output.contains(&part) && !output.contains("weights_prefix"), "{output}");
+        let ran = started(&format!("run-{name}"), &[&format!("weights={path}"), "epochs=1"]);
+        let part =
+            format!("from {path} (timm names under {shown:?}); its classifier was kept; another tensor of the file");
+        assert!(ran.stderr.contains(&part), "{}", ran.stderr);
+        ran.done();
+    }
+
+    let path = write("both.pth", &["model.", "ema.module."]);
+    let output = line(&format!("weights {path}")).done();
+    assert!(output.contains("--set weights_prefix=ema.module\n") && output.contains("--set weights_prefix=model\n"));
+    let weights = format!("weights={path}");
+    let error = started("refused", &[&weights, "epochs=1"]).failed(1);
+    for part in ["both.pth", "under the prefixes \"model\", \"ema.module\"", "--set weights_prefix="] {
+        assert!(error.contains(part), "{part} in\n{error}");
+    }
+    let ran = started("chosen", &[&weights, "weights_prefix=ema", "epochs=1"]);
+    assert!(ran.stderr.contains("under \"ema.module\""), "{}", ran.stderr);
+    ran.done();
+
+    // Of another network: one short line with the file and the nearest names.
+    let error = started("other", &[&format!("weights={path}"), "architecture=resnet18"]).failed(1);
+    assert!(error.contains("both.pth: the weights are not those of resnet18") && error.len() < 600, "{error}");
 }
 
 #[test]
