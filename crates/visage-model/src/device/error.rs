@@ -4,47 +4,23 @@ use super::backend::Backend;
 
 /// Why a device cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages explain the variants and their fields")]
 pub enum DeviceError {
-    /// The program was built without the backend.
     #[error(
         "this visage was built without {0}: build it with `cargo build --release --features {0}`, or leave out --device"
     )]
     NotCompiledIn(Backend),
-    /// The machine has no device of the backend.
     #[error("found no {backend} device; {backend} needs {}", backend.requirement())]
-    None {
-        /// The backend.
-        backend: Backend,
-    },
-    /// The machine has fewer devices of the backend.
+    None { backend: Backend },
     #[error("there is no {backend}:{index}; {backend} has {}, counted from 0", count(*.devices))]
-    NoSuch {
-        /// The backend.
-        backend: Backend,
-        /// The selected index.
-        index: usize,
-        /// The number of devices.
-        devices: usize,
-    },
-    /// The device does not support a type.
+    NoSuch { backend: Backend, index: usize, devices: usize },
     #[error(
         "{device} does not compute in {precision}: use f32 (visage train --set training.precision=f32, other commands --precision f32) \
          or another device; `visage devices` lists the types of each"
     )]
-    Precision {
-        /// The device.
-        device: String,
-        /// The type.
-        precision: &'static str,
-    },
-    /// The device fails in a small test multiplication.
+    Precision { device: String, precision: &'static str },
     #[error("{device} was found but does not compute: {reason}")]
-    Broken {
-        /// The device.
-        device: String,
-        /// What went wrong.
-        reason: String,
-    },
+    Broken { device: String, reason: String },
 }
 
 fn count(devices: usize) -> String {
