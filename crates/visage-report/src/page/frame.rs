@@ -10,18 +10,14 @@ use crate::svg::escaped;
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
 
-/// A section of a page.
 pub struct Section {
-    /// Its anchor.
     pub id: &'static str,
-    /// Its heading.
     pub heading: &'static str,
     /// Its content, as HTML; an empty section is left out.
     pub body: String,
 }
 
 impl Section {
-    /// A section.
     pub fn new(id: &'static str, heading: &'static str, body: String) -> Self {
         Self { id, heading, body }
     }
@@ -57,11 +53,6 @@ pub fn html(title: &str, made: &str, sections: Vec<Section>, footer: &str) -> St
          <div id=\"tip\" role=\"status\" hidden></div>\n<script>{SCRIPT}</script>\n</body></html>\n"
     );
     page
-}
-
-/// Highlighted paragraphs.
-pub fn remarks(remarks: &[String]) -> String {
-    remarks.iter().map(|text| format!("<p class=\"remark\">{}</p>\n", escaped(text))).collect()
 }
 
 /// The fonts of the figures, embedded so that text has the measured width on any machine.
