@@ -2,7 +2,9 @@
 
 use std::fmt::Write;
 
-use super::base64::base64;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+
 use super::frame::{self, Section};
 use super::paragraphs;
 use crate::explanation::Explanation;
@@ -38,6 +40,6 @@ fn figure(html: &mut String, png: &[u8], heading: &str, caption: &str) {
         html,
         "<figure style=\"--w:320px\"><figcaption>{heading}</figcaption><img style=\"display:block;max-width:100%\" \
          src=\"data:image/png;base64,{}\" alt=\"{heading}: {caption}\"><p>{caption}</p></figure>",
-        base64(png)
+        BASE64_STANDARD.encode(png)
     );
 }

@@ -2,7 +2,9 @@
 
 use std::fmt::Write;
 
-use super::base64::base64;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+
 use crate::font;
 use crate::palette::{DARK, LIGHT};
 use crate::svg::escaped;
@@ -60,7 +62,7 @@ fn font_faces() -> String {
     let face = |weight: u32, file: &[u8]| {
         format!(
             "@font-face{{font-family:Figures;font-weight:{weight};src:url(data:font/ttf;base64,{}) format('truetype')}}\n",
-            base64(file)
+            BASE64_STANDARD.encode(file)
         )
     };
     face(400, font::REGULAR_FILE) + &face(500, font::MEDIUM_FILE)

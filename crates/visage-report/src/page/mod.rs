@@ -1,7 +1,6 @@
 //! The pages.
 
 mod audit;
-mod base64;
 mod comparison;
 mod explanation;
 mod frame;
@@ -14,9 +13,10 @@ mod sortable;
 
 use std::fmt::Write;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use visage_judge::Interval;
 
-use self::base64::base64;
 use self::frame::Section;
 use crate::figure::Figure;
 use crate::figures::Figures;
@@ -143,6 +143,6 @@ fn picture(html: &mut String, jpeg: &[u8], name: &str, description: &str, captio
         html,
         "<figure><img loading=\"lazy\" src=\"data:image/jpeg;base64,{}\" alt=\"{name}: {description}\">\
          <figcaption>{caption}<br><span class=\"m\">{name}</span></figcaption></figure>",
-        base64(jpeg)
+        BASE64_STANDARD.encode(jpeg)
     );
 }
