@@ -210,9 +210,11 @@ pub(crate) fn polygon(points: &[Pt]) -> Path {
     finish(builder)
 }
 
-pub(crate) fn ellipse(centre: Pt, radii: Pt) -> Path {
+pub(crate) fn ellipse((x, y): Pt, (rx, ry): Pt) -> Path {
     let mut builder = PathBuilder::new();
-    push_ellipse(&mut builder, centre, radii);
+    if let Some(rect) = tiny_skia::Rect::from_ltrb(x - rx, y - ry, x + rx, y + ry) {
+        builder.push_oval(rect);
+    }
     finish(builder)
 }
 
@@ -234,12 +236,6 @@ pub(crate) fn specks(specks: impl IntoIterator<Item = (Pt, f32)>) -> Path {
         builder.close();
     }
     finish(builder)
-}
-
-fn push_ellipse(builder: &mut PathBuilder, (x, y): Pt, (rx, ry): Pt) {
-    if let Some(rect) = tiny_skia::Rect::from_ltrb(x - rx, y - ry, x + rx, y + ry) {
-        builder.push_oval(rect);
-    }
 }
 
 fn push_curve(builder: &mut PathBuilder, points: &[Pt], closed: bool) {
