@@ -25,10 +25,6 @@ pub struct Agreement {
 
 impl Agreement {
     /// Accepts differences within [`TOLERANCE`].
-    ///
-    /// # Errors
-    ///
-    /// [`ExportError::Disagrees`] for the file `path` if a probability differs by more.
     pub(crate) fn accepted(self, path: &Path) -> Result<Self, ExportError> {
         // Also false for NaN.
         if self.probability <= TOLERANCE {

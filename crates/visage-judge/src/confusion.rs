@@ -18,7 +18,6 @@ pub struct Confusion {
 }
 
 impl Confusion {
-    /// Counts one decision.
     pub(crate) fn add(&mut self, decision: bool, present: bool) {
         let cell = match (decision, present) {
             (true, true) => &mut self.true_positives,
@@ -30,25 +29,21 @@ impl Confusion {
     }
 
     /// Number of decisions, which is the number of known labels.
-    #[must_use]
     pub fn support(&self) -> u64 {
         self.positives() + self.negatives()
     }
 
     /// Number of labels that are present.
-    #[must_use]
     pub fn positives(&self) -> u64 {
         self.true_positives + self.false_negatives
     }
 
     /// Number of labels that are absent.
-    #[must_use]
     pub fn negatives(&self) -> u64 {
         self.true_negatives + self.false_positives
     }
 
     /// Number of positive decisions.
-    #[must_use]
     pub fn predicted_positives(&self) -> u64 {
         self.true_positives + self.false_positives
     }

@@ -59,7 +59,6 @@ impl OriginalMeans {
     }
 
     /// The same four values as [`Scores`], all others undefined: a row like any other.
-    #[must_use]
     pub fn scores(&self) -> Scores {
         Scores {
             accuracy: Some(self.accuracy),
@@ -93,7 +92,6 @@ pub struct Evaluation {
 
 impl Evaluation {
     /// The thresholds the decisions were made with.
-    #[must_use]
     pub fn thresholds(&self) -> Thresholds {
         let values = self.attributes.iter().map(|attribute| attribute.threshold).collect();
         Thresholds { rule: self.threshold_rule, values }
@@ -157,57 +155,4 @@ fn subset_accuracy(predictions: &Predictions, thresholds: &Thresholds) -> Option
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn predictions() -> Predictions {
-        // Three images, two attributes; the second attribute of the first image and all of the third are unknown.
-        let labels = vec![Some(true), None, Some(false), Some(true), None, None];
-        Predictions::new(vec!["a".into(), "b".into()], labels, vec![0.9, 0.1, 0.6, 0.7, 0.5, 0.5]).unwrap()
-    }
-
-    #[test]
-    fn unknown_labels_are_masked() {
-        let evaluation = evaluate(&predictions(), &Thresholds::fixed(0.5, 2)).unwrap();
-        assert_eq!(evaluation.images, 3);
-        assert_eq!(
-            evaluation.attributes.iter().map(|a| (a.support, a.positives)).collect::<Vec<_>>(),
-            [(2, 1), (1, 1)]
-        );
-        assert_eq!(evaluation.attributes[0].scores.accuracy, Some(0.5));
-        assert_eq!(evaluation.attributes[1].scores.accuracy, Some(1.0));
-        assert_eq!(evaluation.attributes[1].scores.roc_auc, None);
-        assert_eq!(evaluation.macro_average.accuracy, Some(0.75));
-        assert_eq!(evaluation.macro_average.roc_auc, Some(1.0));
-        assert_eq!(evaluation.micro_average.accuracy, Some(2.0 / 3.0));
-        assert_eq!(evaluation.micro_average.commoner_class_accuracy, Some(2.0 / 3.0));
-        assert_eq!(evaluation.subset_accuracy, Some(0.5));
-    }
-
-    #[test]
-    fn no_image_leaves_everything_undefined() {
-        let none = Predictions::new(vec!["a".into()], vec![], vec![]).unwrap();
-        let evaluation = evaluate(&none, &Thresholds::best_f1(&none)).unwrap();
-        assert_eq!(evaluation.macro_average, Scores::default());
-        assert_eq!(evaluation.micro_average, Scores::default());
-        assert_eq!(evaluation.subset_accuracy, None);
-    }
-
-    #[test]
-    fn json_says_null_for_undefined_and_reads_back() {
-        let evaluation = evaluate(&predictions(), &Thresholds::above(0.5, 2)).unwrap();
-        let json = serde_json::to_value(&evaluation).unwrap();
-        assert!(json["attributes"][1]["roc_auc"].is_null());
-        assert_eq!(json["attributes"][0]["false_positives"], 1);
-        assert_eq!(json["threshold_rule"], "fixed");
-        let read: Evaluation = serde_json::from_str(&json.to_string()).unwrap();
-        assert_eq!(read, evaluation);
-        assert_eq!(read.thresholds(), Thresholds::above(0.5, 2));
-    }
-
-    #[test]
-    fn thresholds_must_fit() {
-        let error = evaluate(&predictions(), &Thresholds::fixed(0.5, 1)).unwrap_err();
-        assert_eq!(error, Error::ThresholdCount { thresholds: 1, attributes: 2 });
-    }
-}
+mod tests;

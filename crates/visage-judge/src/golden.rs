@@ -1,4 +1,4 @@
-//! Numbers of other programs, from the golden folder, for unit tests.
+//! For unit tests: numbers of other programs, from the golden folder, and pseudo-random draws.
 
 use serde_json::Value;
 
@@ -10,10 +10,17 @@ macro_rules! golden {
     };
 }
 
+fn json(path: &str) -> Value {
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
 /// A part of `statistics.json`, which scikit-learn, SciPy, statsmodels and cleanlab computed.
 pub fn statistics(part: &str) -> Value {
-    let text = std::fs::read_to_string(golden!("statistics.json")).unwrap();
-    serde_json::from_str::<Value>(&text).unwrap()[part].take()
+    json(golden!("statistics.json"))[part].take()
+}
+
+pub fn metrics() -> Value {
+    json(golden!("metrics.json"))
 }
 
 /// The stream of numbers in 0 to 1 that the golden folder's README defines.
@@ -28,7 +35,6 @@ pub fn uniform(name: &str) -> impl Iterator<Item = f64> {
     })
 }
 
-/// The golden predictions of eight attributes.
 pub fn predictions() -> Predictions {
     let table = |path: &str| -> Vec<Vec<f64>> {
         let mut reader = csv::ReaderBuilder::new().has_headers(false).from_path(path).unwrap();
@@ -41,8 +47,30 @@ pub fn predictions() -> Predictions {
     Predictions::new(attributes, labels, probabilities).unwrap()
 }
 
+/// Numbers in 0 to 1, from a multiplicative congruential generator (Park and Miller, 1988).
+pub fn park_miller() -> impl FnMut() -> f64 {
+    let mut state = 1_u64;
+    move || {
+        state = state * 16_807 % 2_147_483_647;
+        state as f64 / 2_147_483_647.0
+    }
+}
+
+pub fn draw(number: u64, weights: &mut [u16]) {
+    let mut state = (number + 1) * 16_807 % 2_147_483_647;
+    for _ in 0..weights.len() {
+        state = state * 16_807 % 2_147_483_647;
+        weights[state as usize % weights.len()] += 1;
+    }
+}
+
 #[track_caller]
-pub fn assert_close(found: f64, golden: &Value, tolerance: f64, what: &str) {
-    let golden = golden.as_f64().unwrap();
-    assert!((found - golden).abs() <= tolerance, "{what}: {found}, golden {golden}");
+pub fn assert_close(found: impl Into<Option<f64>>, golden: &Value, tolerance: f64, what: &str) {
+    match (found.into(), golden.as_f64()) {
+        (Some(found), Some(golden)) => {
+            assert!((found - golden).abs() <= tolerance, "{what}: {found}, golden {golden}");
+        }
+        (None, None) if golden.is_null() => {}
+        (found, _) => panic!("{what}: {found:?}, golden {golden}"),
+    }
 }

@@ -46,25 +46,21 @@ impl Predictions {
     }
 
     /// Names of the attributes, in column order.
-    #[must_use]
     pub fn attributes(&self) -> &[String] {
         &self.attributes
     }
 
     /// Number of images.
-    #[must_use]
     pub fn images(&self) -> usize {
         self.labels.len() / self.attributes.len()
     }
 
     /// Labels, row-major, `images x attributes`.
-    #[must_use]
     pub fn labels(&self) -> &[Option<bool>] {
         &self.labels
     }
 
     /// Probabilities of presence, row-major, `images x attributes`.
-    #[must_use]
     pub fn probabilities(&self) -> &[f32] {
         &self.probabilities
     }
@@ -100,14 +96,11 @@ impl Predictions {
         }
         let columns: Vec<usize> = attributes.iter().map(|name| position[name]).collect();
         let width = self.attributes.len();
+        let cells = || (0..self.images()).flat_map(|row| columns.iter().map(move |column| row * width + column));
         Ok(Self {
             attributes: attributes.iter().map(ToString::to_string).collect(),
-            labels: self.labels.chunks_exact(width).flat_map(|row| columns.iter().map(|&c| row[c])).collect(),
-            probabilities: self
-                .probabilities
-                .chunks_exact(width)
-                .flat_map(|row| columns.iter().map(|&c| row[c]))
-                .collect(),
+            labels: cells().map(|cell| self.labels[cell]).collect(),
+            probabilities: cells().map(|cell| self.probabilities[cell]).collect(),
         })
     }
 
@@ -133,7 +126,6 @@ impl Predictions {
     }
 }
 
-/// Refuses a name that occurs twice.
 pub(crate) fn refuse_duplicates<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<(), Error> {
     let mut seen = HashSet::new();
     match names.into_iter().find(|name| !seen.insert(*name)) {

@@ -43,7 +43,6 @@ pub struct ReliabilityBin {
 
 /// The non-empty bins of a reliability diagram of (probability, label) pairs, from the lowest probability up. The bins
 /// are those of [`crate::Scores::ece`]: 15 of equal width.
-#[must_use]
 pub fn reliability_bins(pairs: &[(f32, bool)]) -> Vec<ReliabilityBin> {
     let mut sums = [(0_u64, 0.0, 0_u64); ECE_BINS];
     for &(probability, present) in pairs {
@@ -54,13 +53,12 @@ pub fn reliability_bins(pairs: &[(f32, bool)]) -> Vec<ReliabilityBin> {
         *positives += u64::from(present);
     }
     let filled = sums.into_iter().filter(|(images, ..)| *images > 0);
-    filled
-        .map(|(images, total, positives)| ReliabilityBin {
-            images,
-            probability: total / images as f64,
-            frequency: positives as f64 / images as f64,
-        })
-        .collect()
+    let bin = |(images, total, positives)| ReliabilityBin {
+        images,
+        probability: total / images as f64,
+        frequency: positives as f64 / images as f64,
+    };
+    filled.map(bin).collect()
 }
 
 #[cfg(test)]

@@ -16,7 +16,6 @@ pub struct Ranking {
     negatives: u64,
 }
 
-/// The metrics of a ranking.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RankScores {
     pub average_precision: Option<f64>,
@@ -36,7 +35,6 @@ pub struct Cut {
 
 impl Ranking {
     /// Ranks (probability, label) pairs; probabilities from 0 to 1, none NaN.
-    #[must_use]
     pub fn new(mut pairs: Vec<(f32, bool)>) -> Self {
         pairs.sort_unstable_by(|a, b| b.0.total_cmp(&a.0));
         let ties: Vec<Tie> = pairs
@@ -52,13 +50,11 @@ impl Ranking {
     }
 
     /// Number of positives.
-    #[must_use]
     pub fn positives(&self) -> u64 {
         self.positives
     }
 
     /// Number of negatives.
-    #[must_use]
     pub fn negatives(&self) -> u64 {
         self.negatives
     }

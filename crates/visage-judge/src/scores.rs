@@ -40,7 +40,6 @@ pub struct Scores {
 }
 
 impl Scores {
-    /// The metrics of decisions; those of probabilities are undefined.
     pub(crate) fn of_decisions(confusion: &Confusion) -> Self {
         Self {
             accuracy: confusion.accuracy(),
@@ -68,7 +67,6 @@ impl Scores {
     }
 
     /// The value of a metric.
-    #[must_use]
     pub fn get(&self, metric: Metric) -> Option<f64> {
         let mut scores = *self;
         *scores.slot(metric)
@@ -135,7 +133,6 @@ impl Metric {
     ];
 
     /// Its heading in a table.
-    #[must_use]
     pub fn heading(self) -> &'static str {
         match self {
             Self::Accuracy => "Accuracy",
@@ -156,7 +153,6 @@ impl Metric {
     }
 
     /// Whether higher is better; `None` for metrics that describe rather than rate.
-    #[must_use]
     pub fn higher_is_better(self) -> Option<bool> {
         match self {
             Self::Brier | Self::LogLoss | Self::Ece => Some(false),

@@ -20,7 +20,6 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// Adds one label.
     pub fn add(&mut self, probability: f32, decision: bool, present: bool) {
         self.confusion.add(decision, present);
         let probability = f64::from(probability);

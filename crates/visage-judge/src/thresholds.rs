@@ -12,7 +12,6 @@ use crate::ranking::{Cut, Ranking};
 const DEFAULT: f32 = 0.5;
 
 /// Whether a probability is a positive decision: at or above the threshold.
-#[must_use]
 pub fn is_positive(probability: f32, threshold: f32) -> bool {
     probability >= threshold
 }
@@ -51,7 +50,6 @@ impl fmt::Display for ThresholdRule {
 
 impl ThresholdRule {
     /// The rule in words, with the split the thresholds were chosen on, if they were chosen.
-    #[must_use]
     pub fn on(self, split: &str) -> String {
         match self {
             Self::Fixed => self.to_string(),
@@ -94,7 +92,6 @@ pub struct Thresholds {
 
 impl Thresholds {
     /// The same threshold for `attributes` attributes: a probability of exactly `value` is positive.
-    #[must_use]
     pub fn fixed(value: f32, attributes: usize) -> Self {
         Self { rule: ThresholdRule::Fixed, values: vec![value; attributes] }
     }
@@ -103,7 +100,6 @@ impl Thresholds {
     ///
     /// `above(0.5, n)` decides as `probability > 0.5` and `logit > 0` do, which is what most training code writes; it
     /// stores the next representable number.
-    #[must_use]
     pub fn above(value: f32, attributes: usize) -> Self {
         Self::fixed(value.next_up(), attributes)
     }
@@ -111,7 +107,6 @@ impl Thresholds {
     /// The thresholds of the highest F1, see [`ThresholdRule::BestF1`].
     ///
     /// Choose them on a validation split: on the images they were chosen on, scores are too optimistic.
-    #[must_use]
     pub fn best_f1(predictions: &Predictions) -> Self {
         Self::choose(ThresholdRule::BestF1, predictions).thresholds
     }
@@ -120,7 +115,6 @@ impl Thresholds {
     ///
     /// An attribute without known positives or without known negatives keeps 0.5: any choice would say more about the
     /// split than about the model.
-    #[must_use]
     pub fn choose(rule: ThresholdRule, predictions: &Predictions) -> ChosenThresholds {
         let mut unreached = Vec::new();
         let columns = predictions.attributes().iter().enumerate();

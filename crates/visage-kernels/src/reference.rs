@@ -5,6 +5,10 @@ use proptest::prelude::*;
 use crate::activation::Activation;
 use crate::epilogue::Epilogue;
 use crate::shape::{ConvShape, DepthwiseShape, Padding, Window};
+use crate::squeeze_excite::Excitation;
+
+pub(crate) const ACTIVATIONS: [Activation; 4] =
+    [Activation::Identity, Activation::Relu, Activation::Relu6, Activation::Silu];
 
 /// The configuration of a property test: as many cases as the environment variable `PROPTEST_CASES` says, or else `default`.
 pub(crate) fn cases(default: u32) -> ProptestConfig {
@@ -154,13 +158,39 @@ pub(crate) fn finished(sums: &[f64], epilogue: &Epilogue) -> Vec<f64> {
     let bias = |index: usize| epilogue.bias.map_or(0.0, |bias| f64::from(bias[index % bias.len()]));
     let residual = |index: usize| epilogue.residual.map_or(0.0, |residual| f64::from(residual[index]));
     let values = sums.iter().enumerate().map(|(index, sum)| {
-        let z = sum + bias(index) + residual(index);
-        match epilogue.activation {
-            Activation::Identity => z,
-            Activation::Relu => z.max(0.0),
-            Activation::Relu6 => z.clamp(0.0, 6.0),
-            Activation::Silu => z / (1.0 + (-z).exp()),
-        }
+        let [value, _] = activate(epilogue.activation, sum + bias(index) + residual(index));
+        value
     });
     values.collect()
+}
+
+/// An activation at `z`: its value and its slope.
+pub(crate) fn activate(activation: Activation, z: f64) -> [f64; 2] {
+    let sigmoid = 1.0 / (1.0 + (-z).exp());
+    match activation {
+        Activation::Identity => [z, 1.0],
+        Activation::Relu => [z.max(0.0), f64::from(z > 0.0)],
+        Activation::Relu6 => [z.clamp(0.0, 6.0), f64::from(z > 0.0 && z < 6.0)],
+        Activation::Silu => [z * sigmoid, sigmoid * (1.0 + z * (1.0 - sigmoid))],
+    }
+}
+
+/// The layers of a squeeze and excitation.
+pub(crate) struct Layers {
+    pub(crate) reduce: Vec<f32>,
+    pub(crate) reduce_bias: Vec<f32>,
+    pub(crate) expand: Vec<f32>,
+    pub(crate) expand_bias: Vec<f32>,
+}
+
+impl Layers {
+    pub(crate) fn new(channels: usize, hidden: usize) -> Self {
+        let [reduce, expand] = [2, 3].map(|seed| values(seed, hidden * channels));
+        Self { reduce, expand, reduce_bias: values(4, hidden), expand_bias: values(5, channels) }
+    }
+
+    pub(crate) fn excitation(&self) -> Excitation<'_> {
+        let Self { reduce, reduce_bias, expand, expand_bias } = self;
+        Excitation { reduce, reduce_bias, expand, expand_bias }
+    }
 }

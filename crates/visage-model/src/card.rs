@@ -11,7 +11,6 @@ use visage_weights::TensorFile;
 use crate::error::ModelError;
 use crate::network_config::NetworkConfig;
 
-/// The metadata key of the card.
 pub(crate) const CARD: &str = "visage";
 
 /// The newest card format that this version reads.
@@ -51,7 +50,7 @@ pub struct Card {
 }
 
 /// Where a model came from.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Origin {
     /// The version of visage that trained it.
@@ -129,9 +128,7 @@ impl Card {
         self.preparation.validate().map_err(|error| error.to_string())
     }
 
-    /// The card in the metadata of `file`, which was read from `path`.
     pub(crate) fn of(path: &Path, file: &TensorFile) -> Result<Self, ModelError> {
-        /// The field that every format has.
         #[derive(Deserialize)]
         struct Format {
             format: u32,
@@ -152,7 +149,6 @@ impl Card {
 }
 
 /// The format number of a new card without a calibration.
-#[must_use]
 pub fn card_format() -> u32 {
     UNCALIBRATED_FORMAT
 }

@@ -12,7 +12,6 @@ pub struct Depths {
 
 impl Depths {
     /// The layers of `network`.
-    #[must_use]
     pub fn of(network: &Network) -> Self {
         let mut layers: Vec<String> = Vec::new();
         network.for_each(|path, _, _| {
@@ -25,13 +24,11 @@ impl Depths {
     }
 
     /// The number of layers.
-    #[must_use]
     pub fn count(&self) -> usize {
         self.layers.len()
     }
 
     /// The layer, counted from 0, of the parameter at `path` of the module tree.
-    #[must_use]
     pub fn at(&self, path: &str) -> usize {
         self.layers.iter().position(|known| known == layer(path)).unwrap_or_default()
     }

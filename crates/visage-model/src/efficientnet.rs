@@ -7,8 +7,8 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
 use crate::layers::{
-    BatchNorm, Conv2d, ConvNorm, DepthwiseConv2d, DepthwiseNorm, Linear, NormConfig, PaddingRule, Pass, Regularisation,
-    SqueezeExcite, dropout, stochastic_depth,
+    BatchNorm, ConvNorm, DepthwiseNorm, Linear, NormConfig, PaddingRule, Pass, Regularisation, SqueezeExcite, dropout,
+    stochastic_depth,
 };
 use crate::ops::Activation;
 use crate::plan::{Node, Planner};
@@ -54,7 +54,6 @@ pub(crate) struct Variant {
     pub(crate) activation: Activation,
     pub(crate) norm: NormConfig,
     pub(crate) padding: PaddingRule,
-    /// Whether blocks have squeeze and excitation.
     pub(crate) squeeze_excite: bool,
     /// Whether the classifier is the two-stage head. Otherwise it is linear.
     pub(crate) two_stage_head: bool,
@@ -142,7 +141,6 @@ impl EfficientNet {
         self.classifier.forward(features, self.variant.dropout, pass)
     }
 
-    /// Adds the forward pass to a plan.
     pub(crate) fn plan(&self, planner: &mut Planner, images: Node) {
         let activation = self.variant.activation;
         let mut x = self.stem.plan(planner, "stem", images, None, activation);
@@ -157,8 +155,7 @@ impl EfficientNet {
 
 impl Variant {
     fn conv_norm(&self, channels: [usize; 2], kernel: usize, stride: usize, device: &Device) -> ConvNorm {
-        let conv = Conv2d::new(channels, kernel, stride, self.padding, device);
-        ConvNorm::new(conv, BatchNorm::new(channels[1], self.norm, device))
+        ConvNorm::new(channels, kernel, stride, self.padding, self.norm, device)
     }
 }
 
@@ -205,7 +202,6 @@ impl Classifier {
     }
 }
 
-/// Stochastic depth of a block.
 struct DropBlock {
     index: usize,
     rate: f64,
@@ -230,13 +226,8 @@ impl Block {
         let squeezed = input / 4;
         Self {
             expand: (expand != 1).then(|| variant.conv_norm([input, middle], 1, 1, device)),
-            depthwise: DepthwiseNorm::new(
-                DepthwiseConv2d::new(middle, kernel, stride, variant.padding, device),
-                BatchNorm::new(middle, variant.norm, device),
-            ),
-            gate: variant.squeeze_excite.then(|| {
-                SqueezeExcite::new(Linear::new(middle, squeezed, device), Linear::new(squeezed, middle, device))
-            }),
+            depthwise: DepthwiseNorm::new(middle, kernel, stride, variant.padding, variant.norm, device),
+            gate: variant.squeeze_excite.then(|| SqueezeExcite::new(middle, squeezed, device)),
             project: variant.conv_norm([middle, output], 1, 1, device),
             residual: stride == 1 && input == output,
         }

@@ -32,7 +32,6 @@ pub enum HeatMethod {
     LayerCam,
 }
 
-/// Masked images in a batch.
 const MASKED_IMAGES: usize = 32;
 
 /// The contribution of each image region to an attribute. Its resolution is a 32nd of the image's, with [`HeatMethod::LayerCam`] a
@@ -47,7 +46,6 @@ pub struct HeatMap {
 
 impl HeatMap {
     /// The values of the map resized to `size`, row-major: bilinear, as PyTorch's `interpolate` with `align_corners=False`.
-    #[must_use]
     pub fn resized(&self, size: Size) -> Vec<f32> {
         let rows = neighbours(self.size.height, size.height);
         let columns = neighbours(self.size.width, size.width);
@@ -81,7 +79,6 @@ fn neighbours(from: usize, to: usize) -> Vec<(usize, usize, f32)> {
 /// # Panics
 ///
 /// If an attribute is not one of the network's outputs, or `image` is not one image of the size of the engine's preparation.
-#[must_use]
 pub fn heat_maps(
     network: &Network,
     engine: &Engine,

@@ -9,7 +9,6 @@ use crate::ops::{buffers, has_kernels};
 /// `[images, height, width, 3]`.
 ///
 /// A GPU receives bytes and normalises them itself: that is a quarter of the data to transfer.
-#[must_use]
 pub fn image_tensor(preparation: &Preparation, pixels: &[u8], device: &Device) -> Tensor<4> {
     let size = preparation.output_size();
     let shape = [pixels.len() / (size.pixels() * 3), size.height, size.width, 3];

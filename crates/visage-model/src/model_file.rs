@@ -74,7 +74,6 @@ impl Model {
     }
 
     /// The content that [`Model::write`] writes.
-    #[must_use]
     pub fn to_file(&self) -> TensorFile {
         let tensors = self.network.tensors(self.card.network.architecture);
         TensorFile { tensors, metadata: BTreeMap::from([(CARD.to_owned(), self.card.to_json())]) }

@@ -33,13 +33,11 @@ impl Network {
     /// The forward pass: from normalised images `[batch, height, width, 3]` to logits `[batch, outputs]`.
     ///
     /// Height and width are at least 32 and may differ.
-    #[must_use]
     pub fn forward(&self, images: Tensor<4>, pass: Pass<'_>) -> Tensor<2> {
         self.classify(self.features(images, pass), pass)
     }
 
     /// The backbone: from normalised images `[batch, height, width, 3]` to features `[batch, features]`.
-    #[must_use]
     pub fn features(&self, images: Tensor<4>, pass: Pass<'_>) -> Tensor<2> {
         pass.round(ops::global_average_pool(self.feature_map(images, pass)))
     }
@@ -47,32 +45,27 @@ impl Network {
     /// The last feature map: from normalised images `[batch, height, width, 3]` to
     /// `[batch, ceil(height / 32), ceil(width / 32), features]`. Its mean over the positions is the
     /// [`features`](Self::features).
-    #[must_use]
     pub fn feature_map(&self, images: Tensor<4>, pass: Pass<'_>) -> Tensor<4> {
         self.late_map(self.early_map(images, pass), pass)
     }
 
     /// The last map before the resolution is halved for the last time: from normalised images `[batch, height, width, 3]` to
     /// `[batch, ceil(height / 16), ceil(width / 16), channels]`.
-    #[must_use]
     pub fn early_map(&self, images: Tensor<4>, pass: Pass<'_>) -> Tensor<4> {
         with_family!(self, network => network.early_map(images, pass))
     }
 
     /// From the [`early_map`](Self::early_map) to the [`feature_map`](Self::feature_map).
-    #[must_use]
     pub fn late_map(&self, map: Tensor<4>, pass: Pass<'_>) -> Tensor<4> {
         with_family!(self, network => network.late_map(map, pass))
     }
 
     /// The classifier: from features `[batch, features]` to logits `[batch, outputs]`, which are f32 in every precision.
-    #[must_use]
     pub fn classify(&self, features: Tensor<2>, pass: Pass<'_>) -> Tensor<2> {
         ops::float32(with_family!(self, network => network.classify(features, pass)))
     }
 
     /// The forward pass at inference as a list of operations, for images of this height and width, each at least 32.
-    #[must_use]
     pub fn plan(&self, size: [usize; 2]) -> Plan {
         let (mut planner, images) = Planner::new(size);
         with_family!(self, network => network.plan(&mut planner, images));

@@ -30,7 +30,6 @@ pub struct NetworkConfig {
 
 impl NetworkConfig {
     /// `architecture` with its own rates of dropout and stochastic depth.
-    #[must_use]
     pub fn new(architecture: Architecture, outputs: usize) -> Self {
         Self { architecture, outputs, dropout: None, stochastic_depth: None }
     }
@@ -38,7 +37,6 @@ impl NetworkConfig {
     /// The network on `device`, with random parameters from `seed`, distributed as in torchvision: convolutions by Kaiming's
     /// normal distribution over the fan-out (He et al., 2015), linear layers uniformly within `1 / sqrt(inputs)`. Norms are the
     /// identity.
-    #[must_use]
     pub fn init(&self, seed: u64, device: &Device) -> Network {
         let stream = self.architecture.descriptor().stream;
         self.zeroed(device).map(&mut Initialiser { seed, stream, path: Path::default() })
@@ -53,7 +51,6 @@ impl NetworkConfig {
 
 struct Initialiser {
     seed: u64,
-    /// The name of a parameter's random stream, from its path.
     stream: fn(&str) -> String,
     path: Path,
 }

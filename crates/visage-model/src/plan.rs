@@ -77,7 +77,6 @@ pub struct Filters {
 
 impl Operation {
     /// The second input, if the operation has one.
-    #[must_use]
     pub fn other_input(&self) -> Option<Value> {
         match self {
             Operation::Add(value) | Operation::Gate(value) => Some(*value),
@@ -86,14 +85,12 @@ impl Operation {
     }
 }
 
-/// A value of a plan that is being built.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Node {
     value: Value,
     pub(crate) shape: Shape,
 }
 
-/// Builds a plan step by step.
 #[derive(Debug)]
 pub(crate) struct Planner {
     images: Shape,
@@ -107,7 +104,6 @@ impl Planner {
         (Self { images, steps: Vec::new() }, Node { value: Value::Images, shape: images })
     }
 
-    /// The complete plan. Its last step computes the logits.
     pub(crate) fn finish(self) -> Plan {
         Plan { images: self.images, steps: self.steps }
     }
@@ -132,7 +128,6 @@ impl Planner {
         self.step(name.to_owned(), input, Operation::Linear(filters), shape)
     }
 
-    /// `input + other`.
     pub(crate) fn add(&mut self, name: &str, input: Node, other: Node) -> Node {
         self.step(format!("{name}.add"), input, Operation::Add(other.value), input.shape)
     }

@@ -25,20 +25,17 @@ pub struct ModelOutput {
 
 impl Predictor {
     /// Compiles `model` for a device that supports `precision`: see [`Engine::new`].
-    #[must_use]
     pub fn new(model: &Model, device: &Device, precision: Precision) -> Self {
         let engine = Engine::new(&model.network, &model.card.preparation, device, precision);
         Self { card: model.card.clone().into(), engine }
     }
 
     /// The model's card.
-    #[must_use]
     pub fn card(&self) -> &Card {
         &self.card
     }
 
     /// The compiled network.
-    #[must_use]
     pub fn engine(&self) -> &Engine {
         &self.engine
     }
@@ -51,7 +48,6 @@ impl Predictor {
     /// # Panics
     ///
     /// If the pixels are not a whole number of images of the card's size.
-    #[must_use]
     pub fn logits(&self, pixels: &[u8]) -> Vec<f32> {
         self.engine.logits(&[Prepared::Pixels(pixels)])
     }
@@ -61,7 +57,6 @@ impl Predictor {
     /// # Panics
     ///
     /// As [`logits`](Self::logits).
-    #[must_use]
     pub fn probabilities(&self, pixels: &[u8]) -> Vec<f32> {
         self.predict(&[Prepared::Pixels(pixels)]).probabilities
     }
@@ -71,7 +66,6 @@ impl Predictor {
     /// # Panics
     ///
     /// As [`logits`](Self::logits).
-    #[must_use]
     pub fn predict(&self, parts: &[Prepared<'_>]) -> ModelOutput {
         let logits = self.engine.logits(parts);
         let probabilities = visage_judge::probabilities(self.card.calibration.as_ref(), &logits);

@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
-use crate::layers::{BatchNorm, Conv2d, ConvNorm, Linear, NormConfig, PaddingRule, Pass};
+use crate::layers::{ConvNorm, Linear, NormConfig, PaddingRule, Pass};
 use crate::ops::{self, Activation, Window};
 use crate::plan::{Node, Planner};
 
@@ -12,10 +12,8 @@ const NORM: NormConfig = NormConfig { epsilon: 1e-5, momentum: 0.1 };
 /// Channels and stride of each of the four stages.
 const STAGES: [(usize, usize); 4] = [(64, 1), (128, 2), (256, 2), (512, 2)];
 
-/// The pooling after the stem.
 const POOL: Window = Window::square(3, 2, 1);
 
-/// Features that the classifier reads.
 const FEATURES: usize = 512;
 
 /// ResNet-18 with a linear classifier.
@@ -59,7 +57,6 @@ impl ResNet {
         self.fc.forward(features, None, Activation::Identity, pass)
     }
 
-    /// Adds the forward pass to a plan.
     pub(crate) fn plan(&self, planner: &mut Planner, images: Node) {
         let x = self.stem.plan(planner, "stem", images, None, Activation::Relu);
         let mut x = planner.max_pool("maxpool", x, POOL);
@@ -74,11 +71,9 @@ impl ResNet {
 }
 
 fn conv_norm(channels: [usize; 2], kernel: usize, stride: usize, device: &Device) -> ConvNorm {
-    let conv = Conv2d::new(channels, kernel, stride, PaddingRule::Symmetric, device);
-    ConvNorm::new(conv, BatchNorm::new(channels[1], NORM, device))
+    ConvNorm::new(channels, kernel, stride, PaddingRule::Symmetric, NORM, device)
 }
 
-/// Two 3x3 convolutions and a shortcut around them.
 #[derive(Module, Debug)]
 struct BasicBlock {
     first: ConvNorm,

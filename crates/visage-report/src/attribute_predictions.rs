@@ -2,15 +2,13 @@
 
 use visage_judge::{AttributeMetrics, Ranking};
 
-use crate::run::{Judged, Run};
+use crate::run::Run;
 
 /// The predictions of a run for one attribute.
 pub struct AttributePredictions<'a> {
     /// Index of the run, which determines its colour.
     pub run: usize,
-    /// Name of the run.
     pub name: &'a str,
-    /// The metrics of the attribute.
     pub metrics: &'a AttributeMetrics,
     /// Probability and label of each image whose label is known.
     pub pairs: Vec<(f32, bool)>,
@@ -20,18 +18,12 @@ pub struct AttributePredictions<'a> {
     pub before: Vec<(f32, bool)>,
 }
 
-/// The metrics at a threshold.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AtThreshold {
-    /// The threshold.
     pub threshold: f64,
-    /// Share of positive decisions that are right.
     pub precision: f64,
-    /// Share of positives predicted positive.
     pub recall: f64,
-    /// Their harmonic mean.
     pub f1: f64,
-    /// Share of negatives predicted positive.
     pub false_positive_rate: f64,
 }
 
@@ -39,7 +31,7 @@ impl<'a> AttributePredictions<'a> {
     /// The predictions of every run that was evaluated on the attribute and kept them.
     pub fn of(attribute: &str, runs: &'a [Run]) -> Vec<Self> {
         let found = runs.iter().enumerate().filter_map(|(run, each)| {
-            let judged: &Judged = each.judged.as_ref()?;
+            let judged = each.judged.as_ref()?;
             let metrics = judged.evaluation.attributes.iter().find(|metrics| metrics.attribute == attribute)?;
             let pairs = judged.predictions.as_ref()?.column(attribute).ok()?;
             let ranking = Ranking::new(pairs.clone());
@@ -67,7 +59,6 @@ impl<'a> AttributePredictions<'a> {
         cuts.collect()
     }
 
-    /// Whether there are images with the attribute and without.
     pub fn both_classes(&self) -> bool {
         self.ranking.positives() > 0 && self.ranking.negatives() > 0
     }

@@ -2,17 +2,13 @@
 
 use crate::number::short;
 
-/// Approximate number of ticks.
 const TICKS: f64 = 5.0;
 
-/// An axis: label and range.
+/// An axis: label, with the unit, and range, not empty.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Axis {
-    /// Its label, with the unit.
     pub label: String,
-    /// The value at its beginning.
     pub low: f64,
-    /// The value at its end, above `low`.
     pub high: f64,
     /// Whether it is logarithmic; then `low` is above 0.
     pub log: bool,
@@ -21,7 +17,6 @@ pub struct Axis {
 }
 
 impl Axis {
-    /// An axis from `low` to `high`.
     pub fn new(label: impl Into<String>, low: f64, high: f64) -> Self {
         let (low, high) = if low.is_finite() && high.is_finite() { (low, high) } else { (0.0, 1.0) };
         let high = if high > low { high } else { low + if low == 0.0 { 1.0 } else { low.abs() } };
@@ -33,7 +28,6 @@ impl Axis {
         Self { mirrored: true, ..Self::new(label, -end, end) }
     }
 
-    /// An axis from 0 to 1.
     pub fn share(label: impl Into<String>) -> Self {
         Self::new(label, 0.0, 1.0)
     }

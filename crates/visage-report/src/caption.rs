@@ -8,19 +8,15 @@ use crate::font;
 const SIZE: f64 = 0.045;
 /// The smallest font size, in pixels.
 const LEAST_SIZE: f64 = 12.0;
-/// Line height, as a multiple of the font size.
 const LINE: f64 = 1.35;
 /// The smallest width for text; a smaller image is enlarged by a whole factor to at least this width.
 const LEAST_WIDTH: usize = 220;
 
-/// An image with text below it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Captioned {
     /// RGB, one byte a value, row by row.
     pub pixels: Vec<u8>,
-    /// In pixels.
     pub width: usize,
-    /// In pixels.
     pub height: usize,
 }
 
@@ -29,7 +25,6 @@ pub struct Captioned {
 /// # Panics
 ///
 /// If there are not as many bytes as `width` and `height` say.
-#[must_use]
 pub fn captioned(pixels: Vec<u8>, width: usize, height: usize, lines: &[String]) -> Captioned {
     assert_eq!(pixels.len(), width * height * 3, "an image of {width}x{height}");
     let factor = if width == 0 { 1 } else { LEAST_WIDTH.div_ceil(width) };

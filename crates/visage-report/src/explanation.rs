@@ -53,12 +53,10 @@ pub struct Explained {
 }
 
 impl Explanation {
-    /// The prepared image as a PNG file.
     pub(crate) fn picture(&self) -> Vec<u8> {
         picture(&self.pixels, self.width, |pixel, _| pixel, &[])
     }
 
-    /// The heat map of an attribute as a PNG file.
     pub(crate) fn heat_map(&self, explained: &Explained) -> Vec<u8> {
         heat_picture(&self.pixels, self.width, &explained.heat)
     }
@@ -66,7 +64,6 @@ impl Explanation {
 
 /// A heat map over the image in grey, as a PNG file; the maximum has the lightest colour. `pixels` are RGB, row by row and
 /// `width` in a row; `heat` has a value per pixel, at least 0 in any unit.
-#[must_use]
 pub fn heat_picture(pixels: &[u8], width: usize, heat: &[f32]) -> Vec<u8> {
     let most = heat.iter().copied().fold(0.0, f32::max);
     let heated = |[red, green, blue]: [u8; 3], heat: f32| {

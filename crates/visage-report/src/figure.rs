@@ -1,21 +1,32 @@
 //! A figure: a drawing with title and reading.
 
 use crate::drawing::Drawing;
+use crate::file_name::file_part;
+use crate::sheet::Sheet;
 
-/// A drawing with its texts.
 #[derive(Clone, Debug)]
 pub struct Figure {
     /// Name of its files, without extension.
     pub file: String,
-    /// Its title.
     pub title: String,
     /// Its main result in a sentence, computed from the data drawn.
     pub reading: String,
-    /// The drawing.
     pub drawing: Drawing,
 }
 
 impl Figure {
+    pub fn new(file: impl Into<String>, title: impl Into<String>, reading: String, sheet: Sheet) -> Self {
+        Self { file: file.into(), title: title.into(), reading, drawing: sheet.finish() }
+    }
+
+    /// A figure of one run, named after it if the report shows several.
+    pub fn of_run(file: &str, title: &str, run: Option<&str>, reading: String, sheet: Sheet) -> Self {
+        match run {
+            Some(run) => Self::new(format!("{file}-{}", file_part(run)), format!("{title}: {run}"), reading, sheet),
+            None => Self::new(file, title, reading, sheet),
+        }
+    }
+
     /// The alternative text for screen readers.
     pub fn alt(&self) -> String {
         let axes = self.drawing.plots.first().map(|plot| {

@@ -5,9 +5,7 @@ use std::sync::LazyLock;
 use tiny_skia::{Path, PathBuilder, Transform};
 use ttf_parser::{Face, OutlineBuilder};
 
-/// The font of most words, a TrueType file.
 pub const REGULAR_FILE: &[u8] = include_bytes!("../fonts/Roboto-Regular.ttf");
-/// The font of titles, a TrueType file.
 pub const MEDIUM_FILE: &[u8] = include_bytes!("../fonts/Roboto-Medium.ttf");
 
 static REGULAR: LazyLock<Option<Face<'static>>> = LazyLock::new(|| Face::parse(REGULAR_FILE, 0).ok());

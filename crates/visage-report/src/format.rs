@@ -1,19 +1,16 @@
 //! Numbers as text, for tables and sentences.
 
 /// A metric between 0 and 1, or a dash if it is undefined.
-#[must_use]
 pub fn score(value: Option<f64>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| format!("{value:.4}"))
 }
 
 /// A fraction as a percentage, or a dash if it is undefined.
-#[must_use]
 pub fn percent(value: Option<f64>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| format!("{:.2} %", value * 100.0))
 }
 
 /// A whole number in groups of three digits.
-#[must_use]
 pub fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
@@ -27,13 +24,11 @@ pub fn count(number: u64) -> String {
 }
 
 /// A number and a noun, in the plural if needed.
-#[must_use]
 pub fn counted(number: u64, noun: &str) -> String {
     format!("{} {noun}{}", count(number), if number == 1 { "" } else { "s" })
 }
 
 /// A duration, rounded to the units that matter.
-#[must_use]
 pub fn duration(seconds: f64) -> String {
     let whole = seconds.max(0.0).round() as u64;
     match whole {

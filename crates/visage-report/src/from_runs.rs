@@ -5,15 +5,14 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 use visage_data::{Dataset, Split};
-use visage_judge::ScoreIntervals;
 use visage_run::comparison::{EvaluatedRun, SPLITS, evaluate_command, run_names};
-use visage_run::{EpochRow, MetricsFile, PredictionsFile, Recipe, RunFolder, RunStatus, StepRow};
+use visage_run::{MetricsFile, PredictionsFile, Recipe, RunFolder, RunStatus};
 
 use crate::error::ReportError;
 use crate::format::{count, counted, duration};
 use crate::gallery::{Picture, pick};
 use crate::report::Report;
-use crate::run::{Epoch, Judged, MetricIntervals, Run, Step};
+use crate::run::{Judged, Run};
 use crate::thumbnail::thumbnail;
 
 /// Pictures in each part of a run's gallery.
@@ -77,7 +76,6 @@ pub fn read_runs(settings: &ReportSettings<'_>) -> Result<ReadRuns, ReportError>
 }
 
 /// When and by which version a page is made, in words.
-#[must_use]
 pub fn made() -> String {
     format!("made {} by visage {}", Timestamp::now().strftime("%Y-%m-%d %H:%M UTC"), env!("CARGO_PKG_VERSION"))
 }
@@ -100,27 +98,12 @@ fn run(
     gallery: Vec<Picture>,
 ) -> Result<Run, ReportError> {
     let recipe = folder.recipe()?;
-    let epoch = |row: &EpochRow| Epoch {
-        epoch: row.epoch,
-        train_loss: row.train_loss,
-        validation_loss: row.validation_loss,
-        seconds: row.seconds,
-        images_per_second: row.images_per_second,
-        best: row.best,
-    };
-    let step = |row: &StepRow| Step {
-        step: row.step,
-        epoch: row.epoch,
-        loss: row.loss,
-        learning_rate: row.learning_rate,
-        gradient_norm: row.gradient_norm,
-    };
     Ok(Run {
         name,
         facts: facts(folder, &recipe)?,
         loss: format!("{:?}", recipe.loss),
-        epochs: folder.read_epochs()?.iter().map(epoch).collect(),
-        steps: folder.read_steps()?.iter().map(step).collect(),
+        epochs: folder.read_epochs()?,
+        steps: folder.read_steps()?,
         judged: found.map(judged),
         gallery,
     })
@@ -163,13 +146,6 @@ fn facts(folder: &RunFolder, recipe: &Recipe) -> Result<Vec<(String, String)>, R
 
 fn judged(found: &EvaluatedRun) -> Judged {
     let EvaluatedRun { metrics, predictions, .. } = found;
-    let intervals = |intervals: &ScoreIntervals| -> MetricIntervals {
-        intervals.iter().map(|(metric, interval)| (*metric, [interval.low, interval.high])).collect()
-    };
-    let (macro_intervals, attribute_intervals) = match &metrics.intervals {
-        Some(all) => (intervals(&all.macro_average), all.attributes.iter().map(intervals).collect()),
-        None => (HashMap::new(), Vec::new()),
-    };
     Judged {
         on: format!(
             "{} of the {} split of {}",
@@ -179,8 +155,7 @@ fn judged(found: &EvaluatedRun) -> Judged {
         ),
         thresholds: metrics.thresholds.clone(),
         evaluation: metrics.evaluation.clone(),
-        macro_intervals,
-        attribute_intervals,
+        intervals: metrics.intervals.clone(),
         predictions: predictions.as_ref().map(|file| file.predictions.clone()),
         uncalibrated: predictions.as_ref().and_then(|file| file.uncalibrated.clone()),
         groups: metrics.groups.clone(),

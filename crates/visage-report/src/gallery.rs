@@ -43,16 +43,10 @@ pub struct Picture {
 ///
 /// Mistakes are ordered by the probability of the label. Uncertainty is the distance between probability and threshold in
 /// logits, in which 0.01 and 0.02 are as far apart as 0.33 and 0.5.
-#[must_use]
 pub fn pick(evaluation: &Evaluation, predictions: &Predictions, count: usize) -> Vec<Pick> {
     let width = predictions.attributes().len();
-    let thresholds: Vec<Option<f32>> = predictions
-        .attributes()
-        .iter()
-        .map(|name| {
-            evaluation.attributes.iter().find(|metrics| metrics.attribute == *name).map(|metrics| metrics.threshold)
-        })
-        .collect();
+    let threshold = |name: &String| Some(evaluation.attributes.iter().find(|of| of.attribute == *name)?.threshold);
+    let thresholds: Vec<Option<f32>> = predictions.attributes().iter().map(threshold).collect();
     let cells = predictions.probabilities().iter().zip(predictions.labels()).enumerate();
     let (mut mistakes, mut uncertain) = (Vec::new(), Vec::new());
     for (at, (&probability, &label)) in cells {
@@ -68,19 +62,17 @@ pub fn pick(evaluation: &Evaluation, predictions: &Predictions, count: usize) ->
         ranked.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
         let mut seen = std::collections::HashSet::new();
         let chosen = ranked.into_iter().filter(|(_, at)| seen.insert(at / width)).take(count);
-        let chosen: Vec<Pick> = chosen
-            .filter_map(|(_, at)| {
-                Some(Pick {
-                    picked,
-                    row: at / width,
-                    attribute: predictions.attributes()[at % width].clone(),
-                    label: predictions.labels()[at],
-                    probability: predictions.probabilities()[at],
-                    threshold: thresholds[at % width]?,
-                })
+        let pick = |(_, at): (f64, usize)| {
+            Some(Pick {
+                picked,
+                row: at / width,
+                attribute: predictions.attributes()[at % width].clone(),
+                label: predictions.labels()[at],
+                probability: predictions.probabilities()[at],
+                threshold: thresholds[at % width]?,
             })
-            .collect();
-        chosen
+        };
+        chosen.filter_map(pick).collect::<Vec<_>>()
     };
     let mut picks = first(mistakes, Picked::ConfidentMistake);
     picks.extend(first(uncertain, Picked::Uncertain));

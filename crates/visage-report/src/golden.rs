@@ -8,7 +8,6 @@ pub fn of_figures(name: &str) -> Value {
     serde_json::from_str::<Value>(text).unwrap()["figures"][name].take()
 }
 
-/// A list of numbers.
 pub fn numbers(value: &Value) -> Vec<f64> {
     serde_json::from_value(value.clone()).unwrap()
 }

@@ -8,22 +8,24 @@
 //! card in Markdown.
 //!
 //! ```
-//! use visage_report::{Epoch, Report, Run, write};
+//! use visage_report::{Report, Run, write};
+//! use visage_run::StepRow;
 //!
-//! let epoch = |epoch: u64| Epoch {
-//!     epoch,
-//!     train_loss: 1.0 / epoch as f64,
-//!     validation_loss: 1.1 / epoch as f64,
-//!     seconds: 60.0,
+//! let step = |step: u64| StepRow {
+//!     step,
+//!     epoch: 1,
+//!     loss: 1.0 / step as f64,
+//!     learning_rate: 0.1,
+//!     gradient_norm: 1.0,
 //!     images_per_second: 300.0,
-//!     best: true,
+//!     waiting: 0.0,
 //! };
 //! let run = Run {
 //!     name: "baseline".into(),
 //!     facts: vec![("Network".into(), "resnet18".into())],
 //!     loss: "bce".into(),
-//!     epochs: (1..=10).map(epoch).collect(),
-//!     steps: Vec::new(),
+//!     epochs: Vec::new(),
+//!     steps: (1..=10).map(step).collect(),
 //!     judged: None,
 //!     gallery: Vec::new(),
 //! };
@@ -32,13 +34,12 @@
 //! let folder = tempfile::tempdir()?;
 //! let written = write(&report, folder.path())?;
 //! assert!(written.page.ends_with("report.html"));
-//! assert!(written.figures.join("loss.svg").is_file());
+//! assert!(written.figures.join("learning-rate.svg").is_file());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 mod annotated;
 mod attribute_predictions;
-mod audit;
 mod audit_files;
 mod axis;
 mod caption;
@@ -73,8 +74,8 @@ pub use audit_files::AuditFiles;
 pub use error::ReportError;
 pub use explanation::{Explained, Explanation, heat_picture};
 pub use from_runs::{ReadRuns, ReportSettings, made, read_runs};
-pub use gallery::{Pick, Picked, Picture, pick};
+pub use gallery::{Pick, Picked, Picture};
 pub use model_card::model_card;
 pub use report::Report;
-pub use run::{Epoch, Judged, MetricIntervals, Run, Step};
+pub use run::{Judged, Run};
 pub use write::{Written, WrittenExplanation, write, write_explanation};

@@ -1,14 +1,11 @@
 //! A model card in Markdown (Mitchell et al., "Model Cards for Model Reporting", 2019): what one should know before using a model.
 
-use std::fmt::Write;
-
 use visage_judge::{AttributeMetrics, Interval, Metric, SMALL_GROUP, ScoreIntervals, Scores, widest_gaps};
 use visage_model::Card;
 use visage_run::{MetricsFile, RunRecord};
 
 use crate::format::{count, duration, percent, score};
 
-/// The metrics a card shows.
 const METRICS: [Metric; 6] = [
     Metric::Accuracy,
     Metric::BalancedAccuracy,
@@ -21,35 +18,17 @@ const METRICS: [Metric; 6] = [
 /// With fewer positives than this, the 95 % interval of an attribute's recall is up to 20 points wide.
 const FEW_POSITIVES: u64 = 100;
 
-/// How many gaps between groups are listed.
 const NAMED_GAPS: usize = 10;
 
 /// The model card of a model file with this `card`, trained by the run of `record` if there is one, and evaluated with `metrics`.
-#[must_use]
 pub fn model_card(card: &Card, record: Option<&RunRecord>, metrics: &MetricsFile) -> String {
-    let mut text = String::new();
-    about(&mut text, card, record);
-    uses(&mut text, card);
-    results(&mut text, metrics);
-    groups(&mut text, metrics);
-    limits(&mut text, metrics);
-    let recipe = card.origin.recipe.trim_end();
-    add(&mut text, &format!("## Recipe\n\n```toml\n{recipe}\n```"));
-    text
+    let recipe = format!("## Recipe\n\n```toml\n{}\n```\n", card.origin.recipe.trim_end());
+    [about(card, record), uses(card), results(metrics), groups(metrics), limits(metrics), recipe].join("\n\n")
 }
 
-fn add(text: &mut String, paragraph: &str) {
-    if !text.is_empty() {
-        text.push('\n');
-    }
-    // Writing to a string cannot fail.
-    let _ = writeln!(text, "{paragraph}");
-}
-
-fn about(text: &mut String, card: &Card, record: Option<&RunRecord>) {
+fn about(card: &Card, record: Option<&RunRecord>) -> String {
     let origin = &card.origin;
     let title = record.map_or_else(|| card.network.architecture.to_string(), |record| record.recipe.clone());
-    add(text, &format!("# Model card: {} on {}", cell(&title), cell(&origin.dataset)));
     let mut lines = vec![
         format!(
             "- **Output**: for one image, the probabilities of {} attributes: {}",
@@ -91,21 +70,18 @@ fn about(text: &mut String, card: &Card, record: Option<&RunRecord>) {
     let calibration =
         card.calibration.as_ref().map_or("none".to_owned(), |calibration| calibration.method().to_string());
     lines.push(format!("- **Thresholds**: {}; **calibration**: {calibration}", card.threshold_rule));
-    add(text, &lines.join("\n"));
+    format!("# Model card: {} on {}\n\n{}", cell(&title), cell(&origin.dataset), lines.join("\n"))
 }
 
-fn uses(text: &mut String, card: &Card) {
-    add(
-        text,
-        &format!(
-            "## Uses\n\nStudying the data and the method, and sorting images like the training images, where errors do no harm and a \
-             person reviews what matters.\n\n### Uses to avoid\n\n{}",
-            card.uses_to_avoid
-        ),
-    );
+fn uses(card: &Card) -> String {
+    format!(
+        "## Uses\n\nStudying the data and the method, and sorting images like the training images, where errors do no harm and a \
+         person reviews what matters.\n\n### Uses to avoid\n\n{}",
+        card.uses_to_avoid
+    )
 }
 
-fn results(text: &mut String, metrics: &MetricsFile) {
+fn results(metrics: &MetricsFile) -> String {
     let evaluation = &metrics.evaluation;
     let confidence = metrics.intervals.as_ref().map_or(String::new(), |intervals| {
         format!(
@@ -114,46 +90,32 @@ fn results(text: &mut String, metrics: &MetricsFile) {
             count(intervals.replicates as u64)
         )
     });
-    add(
-        text,
-        &format!(
-            "## Results\n\nOn {} images of the {} split of {}{confidence}. A metric that is undefined has a dash.",
-            count(evaluation.images as u64),
-            metrics.split,
-            cell(&metrics.dataset)
-        ),
-    );
     let none = ScoreIntervals::new();
-    let mut rows = Vec::new();
-    let averages = metrics.intervals.as_ref();
-    rows.push(row(
-        "**macro average**",
-        &evaluation.macro_average,
-        averages.map_or(&none, |all| &all.macro_average),
-        None,
-    ));
-    rows.push(row(
-        "**micro average**",
-        &evaluation.micro_average,
-        averages.map_or(&none, |all| &all.micro_average),
-        None,
-    ));
+    let intervals = metrics.intervals.as_ref();
+    let (means, pooled) = (&evaluation.macro_average, &evaluation.micro_average);
+    let mut rows = vec![
+        row("**macro average**", means, intervals.map_or(&none, |all| &all.macro_average), None),
+        row("**micro average**", pooled, intervals.map_or(&none, |all| &all.micro_average), None),
+    ];
     for (number, attribute) in evaluation.attributes.iter().enumerate() {
-        let intervals = averages.and_then(|all| all.attributes.get(number)).unwrap_or(&none);
+        let intervals = intervals.and_then(|all| all.attributes.get(number)).unwrap_or(&none);
         rows.push(row(&cell(&attribute.attribute), &attribute.scores, intervals, Some(attribute.positives)));
     }
-    let headings: Vec<&str> =
-        ["Attribute", "Prevalence", "Positives"].into_iter().chain(METRICS.map(Metric::heading)).collect();
-    add(text, &table(&headings, &rows));
-    let commoner = evaluation.macro_average.commoner_class_accuracy;
-    add(
-        text,
-        &format!(
-            "Always predicting the majority class of each attribute has a mean accuracy of {}; the model has {}.",
-            score(commoner),
-            score(evaluation.macro_average.accuracy)
-        ),
-    );
+    format!(
+        "## Results\n\nOn {} images of the {} split of {}{confidence}. A metric that is undefined has a dash.\n\n{}\n\n\
+         Always predicting the majority class of each attribute has a mean accuracy of {}; the model has {}.",
+        count(evaluation.images as u64),
+        metrics.split,
+        cell(&metrics.dataset),
+        table(&with_metrics(["Attribute", "Prevalence", "Positives"]), &rows),
+        score(means.commoner_class_accuracy),
+        score(means.accuracy)
+    )
+}
+
+/// These headings, then those of the metrics.
+fn with_metrics(headings: [&'static str; 3]) -> Vec<&'static str> {
+    headings.into_iter().chain(METRICS.map(Metric::heading)).collect()
 }
 
 fn row(name: &str, scores: &Scores, intervals: &ScoreIntervals, positives: Option<u64>) -> Vec<String> {
@@ -167,16 +129,12 @@ fn row(name: &str, scores: &Scores, intervals: &ScoreIntervals, positives: Optio
     first.into_iter().chain(METRICS.map(value)).collect()
 }
 
-fn groups(text: &mut String, metrics: &MetricsFile) {
+fn groups(metrics: &MetricsFile) -> String {
     if metrics.groups.is_empty() {
-        add(
-            text,
-            &format!(
-                "## Groups\n\nNot evaluated by group. Do so before any use: `visage evaluate RUN --data {} --group-by ATTRIBUTE`.",
-                metrics.data.display()
-            ),
+        return format!(
+            "## Groups\n\nNot evaluated by group. Do so before any use: `visage evaluate RUN --data {} --group-by ATTRIBUTE`.",
+            metrics.data.display()
         );
-        return;
     }
     let rows: Vec<Vec<String>> = metrics
         .groups
@@ -188,14 +146,14 @@ fn groups(text: &mut String, metrics: &MetricsFile) {
             row
         })
         .collect();
-    let headings: Vec<&str> =
-        ["Group", "Prevalence", "Images"].into_iter().chain(METRICS.map(Metric::heading)).collect();
-    add(text, &format!("## Groups\n\nMeans over the attributes.\n\n{}", table(&headings, &rows)));
+    let table = table(&with_metrics(["Group", "Prevalence", "Images"]), &rows);
+    format!("## Groups\n\nMeans over the attributes.\n\n{table}\n\n{}", gaps(metrics))
+}
 
+fn gaps(metrics: &MetricsFile) -> String {
     let gaps = widest_gaps(&metrics.gaps);
     if gaps.is_empty() {
-        add(text, &format!("No gap between groups of at least {SMALL_GROUP} cases is significant."));
-        return;
+        return format!("No gap between groups of at least {SMALL_GROUP} cases is significant.");
     }
     let rows: Vec<Vec<String>> = gaps
         .iter()
@@ -214,17 +172,11 @@ fn groups(text: &mut String, metrics: &MetricsFile) {
         })
         .collect();
     let headings = ["Attribute", "Metric", "Group", "Other", "In it", "In the other", "Gap"];
-    add(
-        text,
-        &format!(
-            "Significant gaps in recall and precision ({}), the widest first:\n\n{}",
-            count(gaps.len() as u64),
-            table(&headings, &rows)
-        ),
-    );
+    let table = table(&headings, &rows);
+    format!("Significant gaps in recall and precision ({}), the widest first:\n\n{table}", count(gaps.len() as u64))
 }
 
-fn limits(text: &mut String, metrics: &MetricsFile) {
+fn limits(metrics: &MetricsFile) -> String {
     let attributes = &metrics.evaluation.attributes;
     let named = |which: &dyn Fn(&AttributeMetrics) -> bool| -> Vec<String> {
         attributes.iter().filter(|attribute| which(attribute)).map(|attribute| attribute.attribute.clone()).collect()
@@ -263,7 +215,7 @@ fn limits(text: &mut String, metrics: &MetricsFile) {
             count(consistency.labels)
         ));
     }
-    add(text, &format!("## Limits\n\n{}", lines.join("\n")));
+    format!("## Limits\n\n{}", lines.join("\n"))
 }
 
 /// A Markdown table with a column of names and columns of numbers.

@@ -1,4 +1,6 @@
-//! Numbers as text.
+//! Numbers as text, in figures.
+
+use crate::format::count;
 
 /// A number to about three significant digits.
 pub fn short(value: f64) -> String {
@@ -23,14 +25,7 @@ pub fn percent(share: f64) -> String {
 
 /// A whole number in groups of three digits.
 pub fn grouped(value: f64) -> String {
-    let digits = format!("{:.0}", value.abs());
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
+    let text = count(value.abs().round_ties_even() as u64);
     if value < 0.0 { format!("\u{2212}{text}") } else { text }
 }
 

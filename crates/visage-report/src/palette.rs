@@ -9,7 +9,6 @@ pub const SERIES: usize = 6;
 
 /// A set of colours for a background.
 pub struct Palette {
-    /// The background.
     pub surface: &'static str,
     text: &'static str,
     muted: &'static str,
@@ -18,7 +17,6 @@ pub struct Palette {
     series: [&'static str; SERIES],
 }
 
-/// On white.
 pub const LIGHT: Palette = Palette {
     surface: "#ffffff",
     text: "#1b1f24",
@@ -28,7 +26,6 @@ pub const LIGHT: Palette = Palette {
     series: ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00"],
 };
 
-/// On nearly black.
 pub const DARK: Palette = Palette {
     surface: "#1b1f24",
     text: "#eceff2",
@@ -69,7 +66,6 @@ pub fn class(ink: Ink) -> String {
     }
 }
 
-/// Red, green and blue of `#rrggbb`.
 pub fn rgb(colour: &str) -> [u8; 3] {
     let channel = |at: usize| colour.get(at..at + 2).and_then(|hex| u8::from_str_radix(hex, 16).ok()).unwrap_or(0);
     [channel(1), channel(3), channel(5)]

@@ -10,13 +10,11 @@ const TOLERANCE: f64 = 0.3;
 const THIRD_VALUE: f64 = 60.0;
 
 impl Plot {
-    /// The pixel position of a point in axis values.
     pub fn at(&self, [x, y]: Point) -> Point {
         let Frame { left, top, right, bottom } = self.frame;
         [left + self.x.position(x) * (right - left), bottom - self.y.position(y) * (bottom - top)]
     }
 
-    /// Adds a mark given in pixels.
     pub fn mark(&mut self, shape: Shape, ink: Ink, opacity: f64, tooltip: Tooltip) {
         self.marks.push(Mark { shape, ink, opacity, tooltip });
     }
@@ -62,7 +60,6 @@ impl Plot {
         }
     }
 
-    /// A bar between two corners in axis values.
     pub fn bar(&mut self, from: Point, to: Point, ink: Ink, opacity: f64, tooltip: Tooltip) {
         let ([x1, y1], [x2, y2]) = (self.at(from), self.at(to));
         let bar = Frame { left: x1.min(x2), top: y1.min(y2), right: x1.max(x2), bottom: y1.max(y2) };
@@ -71,7 +68,6 @@ impl Plot {
         }
     }
 
-    /// A dot at a point in axis values.
     pub fn dot(&mut self, at: Point, radius: f64, hollow: bool, ink: Ink, tooltip: Tooltip) {
         if at.iter().all(|value| value.is_finite()) {
             let at = self.at(at);
@@ -79,7 +75,6 @@ impl Plot {
         }
     }
 
-    /// A thin reference line between two points in axis values.
     pub fn reference(&mut self, from: Point, to: Point) {
         let points = vec![self.at(from), self.at(to)];
         self.mark(Shape::Line { points, width: 1.0, dash: Dash::Dashed }, Ink::Axis, 1.0, Tooltip::Nothing);

@@ -90,7 +90,6 @@ fn polygon(points: &[Point], closed: bool) -> Option<Path> {
     path.finish()
 }
 
-/// The opaque pixels, without the alpha channel.
 fn encoded(pixmap: &Pixmap) -> Vec<u8> {
     let pixels: Vec<u8> = pixmap.data().chunks_exact(4).flat_map(|pixel| [pixel[0], pixel[1], pixel[2]]).collect();
     of_pixels(&pixels, pixmap.width() as usize, pixmap.height() as usize)

@@ -4,7 +4,6 @@ use visage_judge::Comparison;
 
 use crate::run::Run;
 
-/// Name of the folder of figures beside the page.
 pub(crate) const FIGURES: &str = "figures";
 
 /// The contents of a report.

@@ -4,15 +4,10 @@ use crate::axis::Axis;
 use crate::drawing::{Anchor, Dash, Drawing, Frame, Ink, Mark, Plot, Point, Shape, Tooltip};
 use crate::font;
 
-/// Font size of tick labels.
 const TICK: f64 = 11.0;
-/// Font size of other text.
 const LABEL: f64 = 12.0;
-/// Line height of a legend.
 const LINE: f64 = 18.0;
-/// Width of a swatch in a legend.
 const SWATCH: f64 = 22.0;
-/// Gap between text and what it labels.
 const GAP: f64 = 5.0;
 
 /// Room for text wider than measured: an SVG file is shown in the reader's font.
@@ -26,17 +21,13 @@ pub const WIDE: f64 = 460.0;
 /// The sample before the text of a legend entry.
 #[derive(Clone, Copy, Debug)]
 pub enum Swatch {
-    /// A line.
     Line(Dash),
-    /// A disc.
     Dot,
-    /// A ring.
     Ring,
     /// A filled rectangle of this opacity.
     Fill(f64),
 }
 
-/// An entry of a legend.
 #[derive(Clone, Debug)]
 pub struct LegendEntry {
     name: String,
@@ -45,7 +36,6 @@ pub struct LegendEntry {
 }
 
 impl LegendEntry {
-    /// An entry that shows `swatch` in `ink`.
     pub fn new(name: impl Into<String>, ink: Ink, swatch: Swatch) -> Self {
         Self { name: name.into(), ink, swatch }
     }
@@ -54,14 +44,12 @@ impl LegendEntry {
 /// A figure being laid out from the top.
 pub struct Sheet {
     width: f64,
-    /// The top of the next part.
     top: f64,
     marks: Vec<Mark>,
     plots: Vec<Plot>,
 }
 
 impl Sheet {
-    /// An empty figure with a legend.
     pub fn new(width: f64, legend: &[LegendEntry]) -> Self {
         let mut sheet = Self { width, top: 4.0, marks: Vec::new(), plots: Vec::new() };
         sheet.legend(legend);
@@ -180,18 +168,15 @@ impl Sheet {
         &mut self.plots[at]
     }
 
-    /// The top of the next part.
     pub fn top(&self) -> f64 {
         self.top
     }
 
-    /// Adds text anywhere.
     pub fn words(&mut self, text: &str, at: Point, size: f64, anchor: Anchor, turned: bool) {
         let shape = Shape::Text { at, text: text.to_owned(), size, anchor, turned, bold: false };
         self.mark(shape, Ink::Muted, 1.0);
     }
 
-    /// The figure.
     pub fn finish(self) -> Drawing {
         Drawing { width: self.width, height: self.top.ceil(), marks: self.marks, plots: self.plots }
     }

@@ -8,14 +8,11 @@ use crate::figure::Figure;
 use crate::palette::{LIGHT, class};
 use crate::sheet::WIDE;
 
-/// Height of the title above a drawing in a file.
 pub const TITLE: f64 = 26.0;
-/// Font size of the title.
 pub const TITLE_SIZE: f64 = 14.0;
 /// The fonts, preferably that of the PNG files.
 const FONTS: &str = "Roboto,system-ui,-apple-system,'Segoe UI',sans-serif";
 
-/// How colours are written.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Colours {
     /// Values for a white background.
@@ -187,12 +184,10 @@ fn path(points: &[Point]) -> String {
     format!("M{}", pairs.join(" "))
 }
 
-/// A length to a tenth of a pixel.
 fn number(value: f64) -> String {
     trimmed(format!("{value:.1}"))
 }
 
-/// A share to three digits.
 fn number2(value: f64) -> String {
     trimmed(format!("{value:.3}"))
 }

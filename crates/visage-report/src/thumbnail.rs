@@ -6,7 +6,6 @@ use visage_data::{DataError, Dataset, Truncated, decode};
 
 use crate::error::ReportError;
 
-/// Longer side in pixels.
 const SIDE: u32 = 128;
 /// JPEG quality, of 100.
 const QUALITY: u8 = 80;

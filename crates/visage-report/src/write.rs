@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 use visage_weights::atomic;
 
-use crate::audit::AuditReport;
 use crate::error::ReportError;
 use crate::explanation::Explanation;
 use crate::figures::Figures;
@@ -16,9 +15,7 @@ use crate::file_name::{distinct, file_part};
 use crate::report::{FIGURES, Report};
 use crate::{page, png_file, svg};
 
-/// Name of the page of a report.
 const REPORT_PAGE: &str = "report.html";
-/// Name of the page of an explanation.
 const EXPLANATION_PAGE: &str = "explanation.html";
 
 /// The files of a report.
@@ -32,17 +29,6 @@ pub struct Written {
     pub figures: PathBuf,
     /// Number of figures, two files each.
     pub count: usize,
-}
-
-/// Writes the page of an audit to `path`, and returns its size in bytes. An existing file is replaced.
-///
-/// # Errors
-///
-/// [`ReportError::Write`].
-pub fn write_audit(audit: &AuditReport, path: &Path) -> Result<usize, ReportError> {
-    let html = page::audit(audit);
-    write_file(path, html.as_bytes())?;
-    Ok(html.len())
 }
 
 /// Writes a report to the folder `out`, which is created if necessary. Files of an earlier report are replaced.
@@ -101,15 +87,15 @@ pub fn write_explanation(explanation: &Explanation, out: &Path) -> Result<Writte
     Ok(WrittenExplanation { page, pictures })
 }
 
-fn create_folder(path: &Path) -> Result<(), ReportError> {
+pub(crate) fn create_folder(path: &Path) -> Result<(), ReportError> {
     fs::create_dir_all(path).map_err(failed(path))
 }
 
-fn write_file(path: &Path, contents: &[u8]) -> Result<(), ReportError> {
+pub(crate) fn write_file(path: &Path, contents: &[u8]) -> Result<(), ReportError> {
     atomic::write(path, |file| file.write_all(contents)).map_err(failed(path))
 }
 
-fn failed(path: &Path) -> impl FnOnce(io::Error) -> ReportError {
+pub(crate) fn failed(path: &Path) -> impl FnOnce(io::Error) -> ReportError {
     move |source| ReportError::Write { path: path.to_owned(), source }
 }
 

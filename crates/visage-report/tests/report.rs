@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use visage_judge::{Predictions, Thresholds, evaluate};
-use visage_report::{Epoch, Judged, Report, ReportError, Run, Step, write};
+use visage_report::{Judged, Report, ReportError, Run, write};
+use visage_run::{EpochRow, StepRow};
 
 /// The part of a page between its style and its script.
 fn body(page: &Path) -> String {
@@ -36,30 +37,39 @@ fn run(number: u64, images: u64, attributes: u64) -> Run {
         facts: vec![("Recipe".to_owned(), "enhanced".to_owned())],
         loss: "bce".to_owned(),
         epochs: (1..=30)
-            .map(|epoch| Epoch {
+            .map(|epoch| EpochRow {
                 epoch,
+                step: 300 * epoch,
                 train_loss: loss(epoch as f64),
                 validation_loss: loss(epoch as f64) + 0.01,
+                accuracy: None,
+                balanced_accuracy: None,
+                precision: None,
+                recall: None,
+                f1: None,
+                average_precision: None,
+                learning_rate: 1e-3,
                 seconds: 60.0,
                 images_per_second: 300.0,
                 best: true,
             })
             .collect(),
         steps: (1..=9000)
-            .map(|step| Step {
+            .map(|step| StepRow {
                 step,
                 epoch: (step - 1) / 300 + 1,
                 loss: loss(step as f64 / 300.0) + 0.1 * noise(step),
                 learning_rate: 1e-3 / step as f64,
                 gradient_norm: 1.0 + noise(step + number),
+                images_per_second: 300.0,
+                waiting: 0.0,
             })
             .collect(),
         judged: Some(Judged {
             on: "some images".to_owned(),
             thresholds: "best F1".to_owned(),
             evaluation,
-            macro_intervals: Default::default(),
-            attribute_intervals: Vec::new(),
+            intervals: None,
             predictions: Some(predictions),
             uncalibrated: None,
             groups: Vec::new(),

@@ -22,7 +22,6 @@ pub(crate) struct BufferedBody {
     _memory: Option<OwnedSemaphorePermit>,
 }
 
-/// Reads bodies for all requests of a server.
 #[derive(Debug)]
 pub(crate) struct BodyReader {
     max_bytes: usize,

@@ -33,20 +33,17 @@ const MAX_HEAD_BYTES: usize = 16 << 10;
 /// Time that a client has to read the last response on a connection.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Concurrent requests on an HTTP/2 connection.
 #[cfg(feature = "grpc")]
 const MAX_STREAMS: u32 = 64;
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum HttpVersion {
-    /// HTTP/1.1.
     Http1,
     /// HTTP/2 without an upgrade, for gRPC.
     #[cfg(feature = "grpc")]
     Http2,
 }
 
-/// Accepts and serves connections.
 pub(crate) struct Acceptor {
     pub(crate) router: Router,
     pub(crate) limits: Limits,

@@ -9,11 +9,9 @@ use axum::http::request::Parts;
 use crate::models::{Models, ServedModel};
 use crate::problem::Problem;
 
-/// What a URL selects.
 pub(crate) struct Selection {
     /// The model in the path or in `?model=`; the first model if there is neither.
     pub(crate) model: Arc<ServedModel>,
-    /// The value of `?attribute=`.
     pub(crate) attribute: Option<String>,
 }
 

@@ -32,7 +32,6 @@ mod models;
 mod openapi;
 mod options;
 mod page;
-mod pipeline;
 mod problem;
 mod protocol;
 mod readiness;

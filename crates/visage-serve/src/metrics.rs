@@ -15,12 +15,10 @@ use prometheus_client::registry::{Registry, Unit};
 
 use crate::openapi::TokenErrors;
 
-/// Media type of [`Metrics::text`].
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
 
-/// All metrics of the server.
 #[derive(Debug)]
 pub(crate) struct Metrics {
     registry: Registry,
@@ -33,7 +31,6 @@ pub(crate) struct Metrics {
     loads: Family<LoadLabels, Counter>,
     /// Images accepted and not yet answered.
     pub(crate) queue: Gauge,
-    /// Open connections.
     pub(crate) connections: Gauge,
 }
 
@@ -111,7 +108,6 @@ impl Metrics {
         Self { registry, ..metrics }
     }
 
-    /// Records a response.
     pub(crate) fn answered(&self, route: &str, status: u16, took: Duration) {
         let route = route.to_owned();
         self.latency.get_or_create(&RouteLabel { route: route.clone() }).observe(took.as_secs_f64());
@@ -123,7 +119,6 @@ impl Metrics {
         self.decoding.observe(took.as_secs_f64());
     }
 
-    /// Records a batch.
     pub(crate) fn inferred(&self, model: &str, images: usize, took: Duration) {
         let label = ModelLabel { model: model.to_owned() };
         self.images.get_or_create(&label).inc_by(images as u64);
@@ -137,7 +132,6 @@ impl Metrics {
         self.loads.get_or_create(&LoadLabels { model: model.to_owned(), result }).inc();
     }
 
-    /// All metrics as OpenMetrics text.
     pub(crate) fn text(&self) -> String {
         let mut text = String::new();
         // Writing to a string cannot fail.

@@ -33,7 +33,6 @@ const HEADERS: [(HeaderName, HeaderValue); 6] = [
     (HeaderName::from_static("x-frame-options"), HeaderValue::from_static("DENY")),
 ];
 
-/// State of the middleware.
 #[derive(Debug)]
 pub(crate) struct Middleware {
     token: Option<Token>,

@@ -26,7 +26,6 @@ impl ServedModel {
         Self { name, model, predictor }
     }
 
-    /// Reads a model and tries it on a black image.
     fn load(source: &Source, device: &Device, precision: Precision) -> Result<Self, ServeError> {
         let name = source.name.clone();
         let model = Model::read(&source.path, device)
@@ -50,12 +49,10 @@ impl ServedModel {
         &self.model.card
     }
 
-    /// Height and width of a prepared image.
     pub(crate) fn input_size(&self) -> Size {
         self.card().preparation.output_size()
     }
 
-    /// Index of an attribute.
     pub(crate) fn attribute(&self, name: &str) -> Result<usize, Problem> {
         let attributes = &self.card().attributes;
         attributes.iter().position(|known| known == name).ok_or_else(|| {
@@ -64,7 +61,6 @@ impl ServedModel {
         })
     }
 
-    /// Runs the network on all images of `parts`; `None` if it panics.
     pub(crate) fn predict(&self, parts: &[Prepared<'_>]) -> Option<ModelOutput> {
         catch_panic(|| self.predictor.predict(parts))
     }
@@ -94,13 +90,11 @@ impl Slot {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Uses `model` for all requests from now on.
     pub(crate) fn replace(&self, model: ServedModel) {
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(model);
     }
 }
 
-/// All models, in the order of the sources.
 #[derive(Debug)]
 pub(crate) struct Models {
     slots: Vec<Slot>,
@@ -109,7 +103,6 @@ pub(crate) struct Models {
 }
 
 impl Models {
-    /// Checks the names and loads every model.
     pub(crate) fn load(sources: Vec<Source>, device: &Device, precision: Precision) -> Result<Self, ServeError> {
         check_names(&sources)?;
         let slot = |source: Source| {
@@ -124,7 +117,6 @@ impl Models {
         &self.slots
     }
 
-    /// The current model of every name.
     pub(crate) fn current(&self) -> Vec<Arc<ServedModel>> {
         self.slots.iter().map(Slot::current).collect()
     }

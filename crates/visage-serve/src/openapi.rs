@@ -13,7 +13,6 @@ use utoipa_axum::router::UtoipaMethodRouter;
 
 use crate::problem::{self, ProblemDetails};
 
-/// The document without its paths.
 #[derive(utoipa::OpenApi)]
 #[openapi(
     info(
@@ -79,12 +78,10 @@ pub(crate) fn with_model_in_path<S>((schemas, mut paths, handler): UtoipaMethodR
     (schemas, paths, handler)
 }
 
-/// A flag that is always true.
 pub(crate) fn always() -> Object {
     ObjectBuilder::new().schema_type(Type::Boolean).enum_values(Some([true])).build()
 }
 
-/// A number from 0 to 1 for each attribute.
 pub(crate) fn probabilities() -> Array {
     let one = ObjectBuilder::new().schema_type(Type::Number).minimum(Some(0)).maximum(Some(1));
     ArrayBuilder::new().items(one).build()

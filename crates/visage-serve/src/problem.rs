@@ -10,10 +10,8 @@ use utoipa::ToSchema;
 /// Seconds after which a client may retry.
 const RETRY_AFTER: u64 = 1;
 
-/// Media type of the body.
 pub(crate) const CONTENT_TYPE: &str = "application/problem+json";
 
-/// Why a request fails.
 #[derive(Clone, Debug)]
 pub(crate) struct Problem {
     status: StatusCode,
@@ -30,22 +28,18 @@ impl Problem {
         Self { status, kind, detail: detail.into(), may_retry: false }
     }
 
-    /// An invalid request.
     pub(crate) fn malformed(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "malformed", detail)
     }
 
-    /// A missing or wrong token.
     pub(crate) fn unauthorized() -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "this needs the header `Authorization: Bearer TOKEN`")
     }
 
-    /// An unknown endpoint, model or attribute.
     pub(crate) fn not_found(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not-found", detail)
     }
 
-    /// A method that the endpoint does not have.
     pub(crate) fn method_not_allowed() -> Self {
         let detail = "this endpoint does not support the method: see /openapi.json";
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail)
@@ -57,17 +51,14 @@ impl Problem {
         Self::new(StatusCode::REQUEST_TIMEOUT, "too-slow", detail)
     }
 
-    /// Too many bytes, pixels or images.
     pub(crate) fn too_large(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail)
     }
 
-    /// A body of an unsupported media type.
     pub(crate) fn unsupported(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", detail)
     }
 
-    /// An image that cannot be decoded or classified.
     pub(crate) fn unusable(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "unusable-image", detail)
     }
@@ -78,13 +69,11 @@ impl Problem {
         Self { may_retry: true, ..Self::new(StatusCode::TOO_MANY_REQUESTS, "busy", detail) }
     }
 
-    /// The server is shutting down.
     pub(crate) fn shutting_down() -> Self {
         let detail = "the server is shutting down: use another one, or try again";
         Self { may_retry: true, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "leaving", detail) }
     }
 
-    /// A bug in visage.
     pub(crate) fn bug() -> Self {
         let detail =
             "this is a bug in visage: the server keeps running, and its log has details under this request's id";
@@ -106,7 +95,6 @@ impl Problem {
         self
     }
 
-    /// The body of the response.
     pub(crate) fn json(&self) -> String {
         let body = ProblemDetails {
             r#type: format!("urn:visage:{}", self.kind),

@@ -10,7 +10,6 @@ pub(crate) struct Readiness {
 }
 
 impl Readiness {
-    /// Reports from now on that the server is not ready.
     pub(crate) fn shut_down(&self) {
         self.is_shutting_down.store(true, Ordering::Relaxed);
     }

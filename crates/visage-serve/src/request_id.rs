@@ -8,7 +8,6 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 /// The header that carries the id in requests and responses.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Longest id that is accepted from a client.
 const MAX_LENGTH: usize = 64;
 
 /// Generates ids with a prefix that two servers are unlikely to share.

@@ -30,7 +30,6 @@ pub(crate) fn router(state: AppState, middleware: Arc<Middleware>) -> Router {
         .with_state(state)
 }
 
-/// The endpoints in the OpenAPI document.
 fn endpoints() -> OpenApiRouter<AppState> {
     OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(page::page))

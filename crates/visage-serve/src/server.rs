@@ -18,11 +18,11 @@ use crate::metrics::Metrics;
 use crate::middleware::Middleware;
 use crate::models::Models;
 use crate::options::Options;
-use crate::pipeline::Pipeline;
 use crate::reload;
 use crate::router::router;
 use crate::source::Source;
 use crate::state::AppState;
+use crate::state::Pipeline;
 
 /// The addresses that a server listens on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,7 +80,6 @@ pub fn serve(
 
 type Listeners = Vec<(TcpListener, HttpVersion)>;
 
-/// Binds the ports.
 fn listen(options: &Options) -> Result<(Listeners, Addresses), ServeError> {
     let bind = |port| {
         let failed = |source| ServeError::Listen { address: format!("{}:{port}", options.host), source };
@@ -133,7 +132,6 @@ fn accept(runtime: Runtime, acceptor: &Acceptor, listeners: Listeners, stop: &At
     runtime.shutdown_timeout(acceptor.grace);
 }
 
-/// Ends the other threads when dropped.
 struct EndOnDrop<'a> {
     queue: &'a Queue,
     stopped: &'a AtomicBool,

@@ -13,7 +13,6 @@ pub struct Source {
 
 impl Source {
     /// Parses `NAME=PATH`, or a path alone, which is named as by [`Source::of`].
-    #[must_use]
     pub fn parse(text: &str) -> Self {
         if let Some((name, path)) = text.split_once('=')
             && !name.contains(['/', '\\'])
@@ -26,7 +25,6 @@ impl Source {
 
     /// Names a path after the folder, or after the file without its extension. `best` and `last`, the names of every run's
     /// checkpoints, are replaced by the name of the run's folder.
-    #[must_use]
     pub fn of(path: PathBuf) -> Self {
         let own = if path.is_dir() {
             path.canonicalize().ok().as_deref().and_then(file_name)

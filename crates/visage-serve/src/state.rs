@@ -2,12 +2,33 @@
 
 use std::sync::Arc;
 
-use axum::extract::FromRef;
+use axum::extract::{FromRef, Request};
 
+use crate::body::{BodyReader, BufferedBody};
+use crate::decode::DecodePool;
+use crate::engine::Queue;
 use crate::metrics::Metrics;
 use crate::models::Models;
-use crate::pipeline::Pipeline;
+use crate::problem::Problem;
 use crate::readiness::Readiness;
+
+/// The steps of a request with images: body, decoding, inference in batches.
+#[derive(Debug)]
+pub(crate) struct Pipeline {
+    pub(crate) bodies: BodyReader,
+    pub(crate) decoding: DecodePool,
+    pub(crate) queue: Arc<Queue>,
+    /// Largest number of images in a request.
+    pub(crate) max_images: usize,
+}
+
+impl Pipeline {
+    /// Reads a body, unless the queue is full already.
+    pub(crate) async fn read(&self, request: Request) -> Result<BufferedBody, Problem> {
+        self.queue.check_room()?;
+        self.bodies.read(request).await
+    }
+}
 
 #[derive(Clone, Debug)]
 pub(crate) struct AppState {

@@ -25,13 +25,13 @@ impl PartialSchema for Form {
 
 impl ToSchema for Form {}
 
-/// How a body holds image files.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum UploadFormat {
-    /// The body is the file of one image.
     File,
     /// The body is `multipart/form-data` with a file in each part.
-    Form { boundary: String },
+    Form {
+        boundary: String,
+    },
 }
 
 impl UploadFormat {

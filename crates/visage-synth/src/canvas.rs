@@ -18,6 +18,18 @@ impl Colour {
         Self(r as f32 / 255.0, g as f32 / 255.0, b as f32 / 255.0)
     }
 
+    /// Colours written as `0xRRGGBB`.
+    pub(crate) const fn list<const N: usize>(codes: [u32; N]) -> [Self; N] {
+        let mut colours = [BLACK; N];
+        let mut index = 0;
+        while index < N {
+            let [_, r, g, b] = codes[index].to_be_bytes();
+            colours[index] = Self::rgb(r, g, b);
+            index += 1;
+        }
+        colours
+    }
+
     /// The point `t` of the way from this colour to `other`.
     pub(crate) fn mix(self, other: Self, t: f32) -> Self {
         let lerp = |a: f32, b: f32| a + (b - a) * t;
@@ -41,7 +53,6 @@ impl Colour {
         colours[((at * colours.len() as f32) as usize).min(colours.len() - 1)]
     }
 
-    /// Rec. 601 luma.
     pub(crate) fn luma(self) -> f32 {
         0.299 * self.0 + 0.587 * self.1 + 0.114 * self.2
     }
@@ -52,9 +63,7 @@ impl Colour {
     }
 }
 
-/// White.
 pub(crate) const WHITE: Colour = Colour(1.0, 1.0, 1.0);
-/// Black.
 pub(crate) const BLACK: Colour = Colour(0.0, 0.0, 0.0);
 
 /// The image being painted. Coordinates are those of the current frame.
@@ -64,7 +73,6 @@ pub(crate) struct Canvas {
 }
 
 impl Canvas {
-    /// A transparent image; `None` if the size is zero or too large.
     pub(crate) fn new(width: u32, height: u32) -> Option<Self> {
         Some(Self { pixmap: Pixmap::new(width, height)?, frame: Transform::identity() })
     }
@@ -74,12 +82,10 @@ impl Canvas {
         self.frame = frame;
     }
 
-    /// The RGBA bytes of all pixels, row by row.
     pub(crate) fn rgba(&self) -> &[u8] {
         self.pixmap.data()
     }
 
-    /// Fills `path` with one colour.
     pub(crate) fn fill(&mut self, path: &Path, colour: Colour, alpha: f32, mask: Option<&Mask>) {
         self.fill_shader(path, Shader::SolidColor(colour.with_alpha(alpha)), mask);
     }
@@ -115,7 +121,6 @@ impl Canvas {
         }
     }
 
-    /// Strokes `path` with round caps.
     pub(crate) fn stroke(&mut self, path: &Path, width: f32, colour: Colour, alpha: f32, mask: Option<&Mask>) {
         let paint = Paint { shader: Shader::SolidColor(colour.with_alpha(alpha)), ..Paint::default() };
         let stroke = Stroke { width, line_cap: LineCap::Round, line_join: LineJoin::Round, ..Stroke::default() };
@@ -141,7 +146,6 @@ impl Canvas {
         }
     }
 
-    /// A mask that clips painting to `path`.
     pub(crate) fn mask(&self, path: &Path) -> Option<Mask> {
         let mut mask = Mask::new(self.pixmap.width(), self.pixmap.height())?;
         mask.fill_path(path, FillRule::Winding, true, self.frame);
@@ -166,7 +170,6 @@ pub(crate) fn curve(points: &[Pt]) -> Path {
     curves(&[points])
 }
 
-/// Several smooth open curves as one path.
 pub(crate) fn curves<P: AsRef<[Pt]>>(lines: &[P]) -> Path {
     let mut builder = PathBuilder::new();
     for points in lines {
@@ -198,7 +201,6 @@ pub(crate) fn ribbons<P: AsRef<[Pt]>>(lines: &[P], width: f32) -> Path {
     finish(builder)
 }
 
-/// A polygon with straight sides.
 pub(crate) fn polygon(points: &[Pt]) -> Path {
     let mut builder = PathBuilder::new();
     for (i, &(x, y)) in points.iter().enumerate() {
@@ -208,14 +210,14 @@ pub(crate) fn polygon(points: &[Pt]) -> Path {
     finish(builder)
 }
 
-/// An ellipse.
-pub(crate) fn ellipse(centre: Pt, radii: Pt) -> Path {
+pub(crate) fn ellipse((x, y): Pt, (rx, ry): Pt) -> Path {
     let mut builder = PathBuilder::new();
-    push_ellipse(&mut builder, centre, radii);
+    if let Some(rect) = tiny_skia::Rect::from_ltrb(x - rx, y - ry, x + rx, y + ry) {
+        builder.push_oval(rect);
+    }
     finish(builder)
 }
 
-/// Many discs, `(centre, radius)`, as one path.
 pub(crate) fn discs(discs: impl IntoIterator<Item = (Pt, f32)>) -> Path {
     let mut builder = PathBuilder::new();
     discs.into_iter().for_each(|((x, y), radius)| builder.push_circle(x, y, radius));
@@ -234,12 +236,6 @@ pub(crate) fn specks(specks: impl IntoIterator<Item = (Pt, f32)>) -> Path {
         builder.close();
     }
     finish(builder)
-}
-
-fn push_ellipse(builder: &mut PathBuilder, (x, y): Pt, (rx, ry): Pt) {
-    if let Some(rect) = tiny_skia::Rect::from_ltrb(x - rx, y - ry, x + rx, y + ry) {
-        builder.push_oval(rect);
-    }
 }
 
 fn push_curve(builder: &mut PathBuilder, points: &[Pt], closed: bool) {

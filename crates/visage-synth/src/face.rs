@@ -25,7 +25,6 @@ pub struct Face {
 
 impl Face {
     /// Face number `index` of the population with this `seed`.
-    #[must_use]
     pub fn sample(seed: u64, index: u64) -> Self {
         let identity = index / IMAGES_PER_IDENTITY;
         let mut of_person = stream(seed, "synth-person", 0, identity);
@@ -71,38 +70,32 @@ pub(crate) struct Person {
     pub hair_length: f32,
     /// In [0, 1): volume of the hair.
     pub hair_volume: f32,
-    /// The position of the parting.
     pub parting: f32,
-    /// The seed of the blemishes.
     pub marks: u64,
 }
 
 impl Person {
+    // The fields are drawn in this order.
     fn sample(rng: &mut ChaCha8Rng) -> Self {
-        let mut signed = || rng.random_range(-1.0f32..1.0);
-        let [undertone, face_width, face_length, eye_spacing, eye_size, eye_tilt] = std::array::from_fn(|_| signed());
-        let [brow_height, nose_length, mouth_width, mouth_height, neck_width, skew] = std::array::from_fn(|_| signed());
-        let parting = signed();
-        let [skin, eye_colour, hair_shade, hair_length, hair_volume]: [f32; 5] = std::array::from_fn(|_| rng.random());
         Self {
-            skin,
-            undertone,
-            face_width,
-            face_length,
-            eye_spacing,
-            eye_size,
-            eye_tilt,
-            eye_colour,
-            brow_height,
-            nose_length,
-            mouth_width,
-            mouth_height,
-            neck_width,
-            skew,
-            hair_shade,
-            hair_length,
-            hair_volume,
-            parting,
+            undertone: signed(rng),
+            face_width: signed(rng),
+            face_length: signed(rng),
+            eye_spacing: signed(rng),
+            eye_size: signed(rng),
+            eye_tilt: signed(rng),
+            brow_height: signed(rng),
+            nose_length: signed(rng),
+            mouth_width: signed(rng),
+            mouth_height: signed(rng),
+            neck_width: signed(rng),
+            skew: signed(rng),
+            parting: signed(rng),
+            skin: rng.random(),
+            eye_colour: rng.random(),
+            hair_shade: rng.random(),
+            hair_length: rng.random(),
+            hair_volume: rng.random(),
             marks: rng.random(),
         }
     }
@@ -149,42 +142,40 @@ pub(crate) struct Shot {
 }
 
 impl Shot {
+    // The fields are drawn in this order.
     fn sample(rng: &mut ChaCha8Rng) -> Self {
-        let mut signed = || rng.random_range(-1.0f32..1.0);
-        let [shift_x, shift_y, scale, roll, yaw, gaze] = std::array::from_fn(|_| signed());
-        let [light_side, exposure, contrast, warmth] = std::array::from_fn(|_| signed());
-        let [light_contrast, expression, smile, noise, defocus]: [f32; 5] = std::array::from_fn(|_| rng.random());
-        let [background, clothes, clothes_colour, glasses, hat, hat_colour]: [f32; 6] =
-            std::array::from_fn(|_| rng.random());
-        let [earrings, necklace, tie, lips, shadow, bangs]: [f32; 6] = std::array::from_fn(|_| rng.random());
         Self {
-            shift: (shift_x, shift_y),
-            scale,
-            roll,
-            yaw,
-            gaze,
-            light_side,
-            light_contrast,
-            exposure,
-            contrast,
-            warmth,
-            expression,
-            smile,
-            noise,
-            defocus,
-            background,
-            clothes,
-            clothes_colour,
-            glasses,
-            hat,
-            hat_colour,
-            earrings,
-            necklace,
-            tie,
-            lips,
-            shadow,
-            bangs,
+            shift: (signed(rng), signed(rng)),
+            scale: signed(rng),
+            roll: signed(rng),
+            yaw: signed(rng),
+            gaze: signed(rng),
+            light_side: signed(rng),
+            exposure: signed(rng),
+            contrast: signed(rng),
+            warmth: signed(rng),
+            light_contrast: rng.random(),
+            expression: rng.random(),
+            smile: rng.random(),
+            noise: rng.random(),
+            defocus: rng.random(),
+            background: rng.random(),
+            clothes: rng.random(),
+            clothes_colour: rng.random(),
+            glasses: rng.random(),
+            hat: rng.random(),
+            hat_colour: rng.random(),
+            earrings: rng.random(),
+            necklace: rng.random(),
+            tie: rng.random(),
+            lips: rng.random(),
+            shadow: rng.random(),
+            bangs: rng.random(),
             detail: rng.random(),
         }
     }
+}
+
+fn signed(rng: &mut ChaCha8Rng) -> f32 {
+    rng.random_range(-1.0..1.0)
 }

@@ -16,14 +16,10 @@ pub const HEIGHT: u32 = 218;
 /// The position of the point between the eyes, before the pose.
 const ORIGIN: Pt = (89.0, 98.0);
 
-/// A kind of hat.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Hat {
-    /// A knitted cap with a turned-up edge and a bobble.
     Knitted,
-    /// A cap with a peak.
     Peaked,
-    /// A hat with a brim and a band.
     Brimmed,
 }
 
@@ -37,7 +33,6 @@ pub(crate) struct Geometry {
     /// Half the width of the face at the cheekbones, and at the jaw.
     pub cheek: f32,
     pub jaw: f32,
-    /// The lowest point of the face, and the highest of the skull.
     pub chin: f32,
     pub crown: f32,
     pub eye_x: f32,

@@ -29,7 +29,6 @@ const FLIP_RATE: [(Attribute, f32); 15] = [
 ];
 
 /// The labels written for `face`, which has the index `index` in the population of `seed`: its attributes, some of them flipped.
-#[must_use]
 pub fn written_labels(face: &Face, seed: u64, index: u64) -> Attributes {
     let mut rng = stream(seed, "synth-label-noise", 0, index);
     let mut written = face.attributes;

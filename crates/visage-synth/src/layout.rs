@@ -38,7 +38,6 @@ pub struct Options {
 
 impl Options {
     /// CelebA's image size and about CelebA's splits, with label noise.
-    #[must_use]
     pub fn new(images: usize, seed: u64) -> Self {
         Self { images, seed, width: WIDTH, height: HEIGHT, splits: [0.8, 0.1, 0.1], label_noise: true }
     }
@@ -85,7 +84,6 @@ pub struct Summary {
     pub flipped_labels: usize,
 }
 
-/// One image's lines in the tables.
 struct Row {
     identity: u64,
     truth: Attributes,
@@ -233,7 +231,6 @@ fn partition_table(options: &Options) -> String {
         .collect()
 }
 
-/// The table of flipped labels, and their number.
 fn noise_table(rows: &[Row]) -> (String, usize) {
     let mut text = String::from("image,attribute,true,written\n");
     let mut count = 0;

@@ -26,12 +26,11 @@ mod layout;
 mod population;
 mod regions;
 
-pub use attribute::{Attribute, Attributes};
+pub use attribute::{Attribute, Attributes, CELEBA_PREVALENCE};
 pub use draw::draw;
 pub use error::SynthError;
 pub use face::{Face, IMAGES_PER_IDENTITY};
 pub use geometry::{HEIGHT, WIDTH};
 pub use label_noise::written_labels;
 pub use layout::{Options, Summary, write};
-pub use population::CELEBA_PREVALENCE;
 pub use regions::Region;

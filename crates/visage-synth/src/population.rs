@@ -10,54 +10,6 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 
-/// The prevalence of each attribute on CelebA's test split, in CelebA's order.
-///
-/// From an accuracy `a`, precision `p` and recall `r` on that split the prevalence is
-/// `(1 - a) / ((1 - r) + r (1/p - 1))`; these come from the published per-attribute results of a ResNet-18
-/// (C. Garusinghe, "Optimizing Facial Attribute Classification Models", 2024).
-pub const CELEBA_PREVALENCE: [f32; 40] = [
-    0.0999, // 5_o_Clock_Shadow
-    0.2844, // Arched_Eyebrows
-    0.4958, // Attractive
-    0.2026, // Bags_Under_Eyes
-    0.0212, // Bald
-    0.1558, // Bangs
-    0.3270, // Big_Lips
-    0.2120, // Big_Nose
-    0.2716, // Black_Hair
-    0.1333, // Blond_Hair
-    0.0506, // Blurry
-    0.1797, // Brown_Hair
-    0.1295, // Bushy_Eyebrows
-    0.0530, // Chubby
-    0.0457, // Double_Chin
-    0.0646, // Eyeglasses
-    0.0458, // Goatee
-    0.0319, // Gray_Hair
-    0.4050, // Heavy_Makeup
-    0.4818, // High_Cheekbones
-    0.3864, // Male
-    0.4951, // Mouth_Slightly_Open
-    0.0387, // Mustache
-    0.1487, // Narrow_Eyes
-    0.8537, // No_Beard
-    0.2956, // Oval_Face
-    0.0421, // Pale_Skin
-    0.2857, // Pointy_Nose
-    0.0849, // Receding_Hairline
-    0.0717, // Rosy_Cheeks
-    0.0464, // Sideburns
-    0.5003, // Smiling
-    0.2099, // Straight_Hair
-    0.3640, // Wavy_Hair
-    0.2066, // Wearing_Earrings
-    0.0420, // Wearing_Hat
-    0.5219, // Wearing_Lipstick
-    0.1379, // Wearing_Necklace
-    0.0701, // Wearing_Necktie
-    0.7571, // Young
-];
-
 /// The rate of an attribute in each of the four groups: young women, older women, young men, older men.
 type Rates = [f32; 4];
 
@@ -70,13 +22,11 @@ const FACTORS: usize = 3;
 const MOOD: usize = 0;
 /// The person's interest in make-up and accessories.
 const GLAMOUR: usize = 1;
-/// The person's weight.
 const WEIGHT: usize = 2;
 
-/// The distribution of one attribute.
 struct Trait {
     attribute: Attribute,
-    /// Its rate in each group. The overall rate is [`CELEBA_PREVALENCE`].
+    /// Its rate in each group. The overall rate is in [`crate::CELEBA_PREVALENCE`].
     rates: Rates,
     /// Its correlation with each common factor.
     loads: [f32; FACTORS],
@@ -120,7 +70,6 @@ const TRAITS: [Trait; 23] = [
 /// none of them.
 struct Choice {
     options: &'static [(&'static [Attribute], Rates)],
-    /// As [`Trait::lasting`].
     lasting: f32,
 }
 
@@ -178,7 +127,6 @@ const FACIAL_HAIR: Choice = {
     }
 };
 
-/// The attributes that No_Beard excludes.
 pub(crate) const BEARD: [Attribute; 4] =
     [Attribute::FiveOClockShadow, Attribute::Goatee, Attribute::Mustache, Attribute::Sideburns];
 

@@ -21,7 +21,6 @@ pub struct Region {
 
 impl Region {
     /// Whether the point `x`, `y` is inside.
-    #[must_use]
     pub fn contains(&self, x: f32, y: f32) -> bool {
         (self.left..self.right).contains(&x) && (self.top..self.bottom).contains(&y)
     }
@@ -30,7 +29,6 @@ impl Region {
 impl Face {
     /// The rectangles with the pixels of `attribute` in an image of `width` by `height` pixels; they may overlap. None for an
     /// attribute of the whole face or image.
-    #[must_use]
     pub fn regions(&self, attribute: Attribute, width: u32, height: u32) -> Vec<Region> {
         let geometry = Geometry::of(self);
         let frame = geometry.head_frame(width, height);
@@ -47,7 +45,6 @@ impl Face {
     }
 }
 
-/// The regions in the head's frame.
 fn boxes(geometry: &Geometry, attribute: Attribute) -> Vec<Bounds> {
     use Attribute::*;
     let side = geometry.cheek + 16.0;
@@ -77,7 +74,6 @@ fn boxes(geometry: &Geometry, attribute: Attribute) -> Vec<Bounds> {
     vec![(left + geometry.yaw, top, right + geometry.yaw, bottom)]
 }
 
-/// The crown of a hat with its edge or peak, and its brim.
 fn hat_boxes(geometry: &Geometry) -> Vec<Bounds> {
     let (half, rim, top) = (geometry.hat_half_width, geometry.hat_rim, geometry.hat_top);
     let at = geometry.turned((0.0, 0.0), HAT_DEPTH);

@@ -17,13 +17,11 @@ pub struct WeightAverage {
 
 impl WeightAverage {
     /// An average that starts at `network`, which must be without gradients.
-    #[must_use]
     pub fn new(decay: f64, network: Network) -> Self {
         Self { decay, network: Some(network) }
     }
 
     /// The averaged network.
-    #[must_use]
     pub fn network(&self) -> &Network {
         self.network.as_ref().expect("put back after every update")
     }
@@ -92,7 +90,6 @@ mod tests {
 
     use super::*;
 
-    /// One weight and one running statistic of `network`.
     fn values(network: &Network) -> [f64; 2] {
         let mut found = [0.0; 2];
         network.for_each(|path, _, data| {

@@ -1,18 +1,7 @@
 //! Early stopping, and the choice of the best epoch.
 
 use serde::{Deserialize, Serialize};
-use visage_run::{Monitor, TrainingRecipe};
-
-/// When training stops early.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct EarlyStopping {
-    /// The monitored metric.
-    pub monitor: Monitor,
-    /// Epochs in a row without an improvement after which training stops; `None` trains every epoch.
-    pub patience: Option<u32>,
-    /// Smallest improvement that counts, in the unit of the metric.
-    pub min_delta: f64,
-}
+use visage_run::TrainingRecipe;
 
 /// The best epoch so far. Part of a checkpoint.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -25,55 +14,44 @@ pub struct BestEpoch {
     pub stale: u32,
 }
 
-/// The consequence of an epoch's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Verdict {
-    /// The epoch is the best so far.
     pub improved: bool,
-    /// Patience has run out.
     pub stop: bool,
 }
 
-impl EarlyStopping {
-    /// The recipe's early stopping.
-    #[must_use]
-    pub fn of_recipe(recipe: &TrainingRecipe) -> Self {
-        Self { monitor: recipe.monitor, patience: recipe.patience, min_delta: recipe.min_delta }
-    }
-
-    /// Whether `value` beats `best` by more than the smallest improvement that counts.
-    fn improves(&self, value: f64, best: f64) -> bool {
-        if self.monitor.lower_is_better() { value < best - self.min_delta } else { value > best + self.min_delta }
-    }
-
+impl BestEpoch {
     /// Takes the value of an epoch, counted from 1, into account.
     ///
     /// A value that is undefined or NaN is no improvement, so that a diverging run stops too.
-    pub fn observe(&self, best: &mut BestEpoch, epoch: u32, value: Option<f64>) -> Verdict {
-        let improved = match (value.filter(|value| !value.is_nan()), best.value) {
-            (Some(value), Some(so_far)) => self.improves(value, so_far),
-            (Some(_), None) => true,
-            (None, _) => false,
+    pub fn observe(&mut self, recipe: &TrainingRecipe, epoch: u32, value: Option<f64>) -> Verdict {
+        let improved = match (value.filter(|value| !value.is_nan()), self.value) {
+            (Some(value), Some(best)) if recipe.monitor.lower_is_better() => value < best - recipe.min_delta,
+            (Some(value), Some(best)) => value > best + recipe.min_delta,
+            (value, None) => value.is_some(),
+            (None, Some(_)) => false,
         };
         if improved {
-            *best = BestEpoch { value, epoch, stale: 0 };
+            *self = Self { value, epoch, stale: 0 };
         } else {
-            best.stale += 1;
+            self.stale += 1;
         }
-        Verdict { improved, stop: self.patience.is_some_and(|patience| best.stale >= patience) }
+        Verdict { improved, stop: recipe.patience.is_some_and(|patience| self.stale >= patience) }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use visage_run::Monitor;
+
     use super::*;
 
     /// The epochs that improved, and the epoch after which training stopped.
-    fn run(stopping: EarlyStopping, values: &[Option<f64>]) -> (Vec<u32>, Option<u32>) {
+    fn run(recipe: &TrainingRecipe, values: &[Option<f64>]) -> (Vec<u32>, Option<u32>) {
         let mut best = BestEpoch::default();
         let mut improved = Vec::new();
         for (epoch, &value) in (1..).zip(values) {
-            let verdict = stopping.observe(&mut best, epoch, value);
+            let verdict = best.observe(recipe, epoch, value);
             if verdict.improved {
                 improved.push(epoch);
                 assert_eq!((best.epoch, best.value), (epoch, value));
@@ -103,8 +81,8 @@ mod tests {
             (F1, Some(2), 0.0, vec![None, Some(0.1), None, None], vec![2], Some(4)),
         ];
         for (monitor, patience, min_delta, values, improved, stopped) in table {
-            let stopping = EarlyStopping { monitor, patience, min_delta };
-            assert_eq!(run(stopping, &values), (improved, stopped), "{stopping:?} on {values:?}");
+            let recipe = TrainingRecipe { monitor, patience, min_delta, ..TrainingRecipe::default() };
+            assert_eq!(run(&recipe, &values), (improved, stopped), "{monitor:?}, {patience:?} on {values:?}");
         }
     }
 }

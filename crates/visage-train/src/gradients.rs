@@ -36,7 +36,6 @@ impl Gradients {
         self
     }
 
-    /// The gradients on another device.
     pub(crate) fn moved_to(self, device: &Device) -> Self {
         Self(self.0.into_iter().map(|(path, gradient)| (path, gradient.to_device(device))).collect())
     }
@@ -51,7 +50,6 @@ impl Gradients {
     }
 
     /// The sum of squares of each gradient, on its device; `None` without gradients.
-    #[must_use]
     pub fn squares(&self) -> Option<Tensor<1>> {
         let squares: Vec<_> = self.0.values().map(|gradient| ops::sum_of_squares(gradient.clone())).collect();
         (!squares.is_empty()).then(|| Tensor::cat(squares, 0))
@@ -69,7 +67,6 @@ impl Gradients {
         Self(self.0.into_iter().map(|(path, gradient)| (path, gradient * factor.clone())).collect())
     }
 
-    /// Removes and returns the gradient of the parameter at `path`.
     pub(crate) fn remove(&mut self, path: &str) -> Option<Tensor<1>> {
         self.0.remove(path)
     }

@@ -25,11 +25,12 @@ mod checkpoint;
 mod cross_validation;
 mod early_stopping;
 mod error;
+#[cfg(test)]
+mod golden;
 mod gradients;
 mod loss;
 mod loss_scale;
 mod lr_finder;
-mod mixing;
 mod optimizer;
 mod plateau;
 mod pretrained;
@@ -41,7 +42,7 @@ mod tensorboard;
 mod trainer;
 
 pub use cross_validation::{CrossValidation, Fold};
-pub use error::{Divergence, NotANumber, Remedy, TrainError};
+pub use error::{Remedy, TrainError};
 pub use loss::{Loss, LossError};
 pub use lr_finder::{Curve, Point, RangeTest};
 pub use pretrained::locate_weights;

@@ -19,26 +19,14 @@ const ASYMMETRIC_PROBABILITY_FLOOR: f64 = 1e-8;
 
 /// Why weights cannot be used.
 #[derive(Clone, Debug, Error, PartialEq)]
+#[expect(missing_docs, reason = "the messages explain the variants and their fields")]
 pub enum LossError {
-    /// Present and absent labels have weights of different numbers of attributes.
     #[error(
         "the loss has weights for {positive} present and {negative} absent attributes; it needs one of each for every attribute"
     )]
-    Length {
-        /// Number of weights of present labels.
-        positive: usize,
-        /// Number of weights of absent labels.
-        negative: usize,
-    },
-    /// A weight is zero, negative, infinite or not a number.
+    Length { positive: usize, negative: usize },
     #[error("the loss weight of attribute {attribute} is {weight}; every weight must be finite and above 0")]
-    Degenerate {
-        /// Position of the attribute, from 0.
-        attribute: usize,
-        /// The offending weight.
-        weight: f32,
-    },
-    /// The labels give no usable weights.
+    Degenerate { attribute: usize, weight: f32 },
     #[error(transparent)]
     Weights(#[from] WeightError),
 }
@@ -49,15 +37,15 @@ pub struct Loss {
     kind: LossKind,
     /// Weights of present and of absent labels, `[1, attributes]` each, without gradients.
     weights: Option<[Tensor<2>; 2]>,
-    /// Label smoothing.
     smoothing: f64,
+    /// Whether targets are probabilities.
+    is_soft: bool,
 }
 
 impl Loss {
     /// A loss without weights.
-    #[must_use]
     pub fn new(kind: LossKind) -> Self {
-        Self { kind, weights: None, smoothing: 0.0 }
+        Self { kind, weights: None, smoothing: 0.0, is_soft: false }
     }
 
     /// The recipe's loss for a training split with these statistics, without label smoothing.
@@ -99,7 +87,7 @@ impl Loss {
             let shape = [1, side.len()];
             Tensor::<2>::from_data(TensorData::new(side, shape), device).without_autodiff()
         };
-        Ok(Self { kind, weights: Some([row(positive), row(negative)]), smoothing: 0.0 })
+        Ok(Self { kind, weights: Some([row(positive), row(negative)]), smoothing: 0.0, is_soft: false })
     }
 
     /// The loss with label smoothing, in 0..1: the other answer's loss gets a share of `smoothing / 2`. For cross-entropy this
@@ -109,25 +97,46 @@ impl Loss {
         Self { smoothing, ..self }
     }
 
-    /// The kind of the loss.
-    #[must_use]
-    pub fn kind(&self) -> LossKind {
-        self.kind
+    /// The loss for these targets. A label whose target is a probability counts as present and as absent in its proportions; for
+    /// cross-entropy that is PyTorch's loss with soft targets.
+    pub(crate) fn for_targets(&self, targets: &[f32]) -> Self {
+        Self { is_soft: targets.iter().any(|target| *target > 0.0 && *target < 1.0), ..self.clone() }
     }
 
     /// The mean over the known labels, shape `[1]`; 0 when no label is known.
     ///
     /// `logits`, `targets` (0 absent, 1 present) and `mask` (1 known, 0 unknown) have shape `[batch, attributes]`. The
     /// target of an unknown label must be finite and is otherwise ignored.
-    #[must_use]
     pub fn mean(&self, logits: Tensor<2>, targets: Tensor<2>, mask: Tensor<2>) -> Tensor<1> {
         let known = mask.clone().sum().clamp_min(1.0);
         (self.elements(logits, targets) * mask).sum() / known
     }
 
+    /// The mean loss of mixed images: that of their `own` targets and mask, weighted by `share`, and that of their `partners`',
+    /// weighted by the rest. This is how mixup's authors compute it; unlike mixed targets, it holds for every loss and for
+    /// unknown labels.
+    pub(crate) fn mixed(
+        &self,
+        logits: Tensor<2>,
+        own: (Tensor<2>, Tensor<2>),
+        partners: (Tensor<2>, Tensor<2>),
+        share: f32,
+    ) -> Tensor<1> {
+        self.mean(
+            Tensor::cat(vec![logits.clone(), logits], 0),
+            Tensor::cat(vec![own.0, partners.0], 0),
+            Tensor::cat(vec![own.1 * share, partners.1 * (1.0 - share)], 0),
+        )
+    }
+
     /// The loss of every label, shape `[batch, attributes]`, whether known or not.
-    #[must_use]
-    pub fn elements(&self, logits: Tensor<2>, targets: Tensor<2>) -> Tensor<2> {
+    fn elements(&self, logits: Tensor<2>, targets: Tensor<2>) -> Tensor<2> {
+        if self.is_soft {
+            let hard = Self { is_soft: false, ..self.clone() };
+            let (present, absent) = (targets.ones_like(), targets.zeros_like());
+            return hard.elements(logits.clone(), present) * targets.clone()
+                + hard.elements(logits, absent) * (-targets + 1.0);
+        }
         if self.smoothing == 0.0 {
             return self.unsmoothed(logits, targets);
         }
@@ -135,7 +144,6 @@ impl Loss {
         self.unsmoothed(logits, targets) * (1.0 - self.smoothing / 2.0) + other * (self.smoothing / 2.0)
     }
 
-    /// The loss without label smoothing.
     fn unsmoothed(&self, logits: Tensor<2>, targets: Tensor<2>) -> Tensor<2> {
         let [one, zero] = [targets.clone(), -targets + 1.0];
         let loss = match self.kind {

@@ -29,7 +29,6 @@ impl Default for LossScale {
 }
 
 impl LossScale {
-    /// Counts a step whose gradient was finite.
     pub(crate) fn taken(&mut self) {
         self.clean += 1;
         if self.clean == GROWTH_INTERVAL {

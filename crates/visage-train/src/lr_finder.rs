@@ -117,7 +117,6 @@ impl RangeTest {
     }
 }
 
-/// The losses so far.
 #[derive(Debug, Default)]
 struct Losses {
     points: Vec<Point>,
@@ -125,7 +124,6 @@ struct Losses {
 }
 
 impl Losses {
-    /// Adds a loss. Returns false if it has exploded.
     fn add(&mut self, learning_rate: f64, loss: f64) -> bool {
         self.mean = SMOOTHING * self.mean + (1.0 - SMOOTHING) * loss;
         // The divisor corrects the bias of the mean's initial value, 0.

@@ -23,7 +23,6 @@ const STEPS: &str = "steps.";
 #[allow(clippy::large_enum_variant, reason = "a network has a few hundred, and every tensor lies on the heap anyway")]
 #[derive(Clone, Debug)]
 enum ParameterState {
-    /// SGD's velocity.
     Velocity(Tensor<1>),
     /// Adam's running means of the gradient and of its square.
     Moments {
@@ -59,7 +58,6 @@ pub struct Optimizer {
 
 impl Optimizer {
     /// An optimiser in its initial state.
-    #[must_use]
     pub fn new(recipe: OptimizerRecipe) -> Self {
         Self { recipe, states: BTreeMap::new() }
     }
@@ -75,22 +73,21 @@ impl Optimizer {
 
     /// Adds the state to `file` under names that begin with `prefix`.
     pub(crate) fn save(&self, file: &mut TensorFile, prefix: &str) {
-        let mut keep = |name: &str, path: &str, values: &Tensor<1>| {
-            let values = values.to_data().try_into_vec::<f32>().expect("moments are f32");
-            file.tensors.insert(format!("{prefix}{name}{path}"), FileTensor::new([values.len()], values));
+        let mut keep = |name: &str, path: &str, tensor| file.tensors.insert(format!("{prefix}{name}{path}"), tensor);
+        let values = |tensor: &Tensor<1>| {
+            let values = tensor.to_data().try_into_vec::<f32>().expect("moments are f32");
+            FileTensor::new([values.len()], values)
         };
         for (path, state) in &self.states {
             match state {
-                ParameterState::Velocity(velocity) => keep(VELOCITY, path, velocity),
-                ParameterState::Moments { first, second, .. } => {
-                    keep(FIRST_MOMENT, path, first);
-                    keep(SECOND_MOMENT, path, second);
+                ParameterState::Velocity(velocity) => {
+                    keep(VELOCITY, path, values(velocity));
                 }
-            }
-        }
-        for (path, state) in &self.states {
-            if let ParameterState::Moments { steps, .. } = state {
-                file.tensors.insert(format!("{prefix}{STEPS}{path}"), FileTensor::new([], vec![*steps]));
+                ParameterState::Moments { first, second, steps } => {
+                    keep(FIRST_MOMENT, path, values(first));
+                    keep(SECOND_MOMENT, path, values(second));
+                    keep(STEPS, path, FileTensor::new([], vec![*steps]));
+                }
             }
         }
     }
@@ -199,7 +196,6 @@ impl ModuleMapper for Update<'_> {
     }
 }
 
-/// A parameter and its state after a step.
 fn stepped(
     kind: OptimizerKind,
     Rates { learning_rate, momentum }: Rates,
@@ -238,9 +234,8 @@ mod tests {
     /// A quadratic bowl that is not centred at 0, as in `training.py`.
     #[test]
     fn descent_takes_pytorchs_path() {
-        const GOLDEN: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/training.json"));
-        let file: serde_json::Value = serde_json::from_str(GOLDEN).unwrap();
-        let cases = file["descent"].as_array().unwrap();
+        let golden = crate::golden::training("descent");
+        let cases = golden.as_array().unwrap();
         assert_eq!(cases.len(), 3);
         for case in cases {
             let number = |key: &str| case[key].as_f64().unwrap();

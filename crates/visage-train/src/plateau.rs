@@ -27,15 +27,10 @@ impl PlateauState {
     /// Takes the value of an epoch into account. A value that is undefined or NaN is no improvement.
     pub fn observe(&mut self, plateau: &Plateau, monitor: Monitor, value: Option<f64>) {
         let improved = match (value.filter(|value| !value.is_nan()), self.best) {
-            (None, _) => false,
-            (Some(_), None) => true,
-            (Some(value), Some(best)) => {
-                if monitor.lower_is_better() {
-                    value < best * (1.0 - plateau.threshold)
-                } else {
-                    value > best * (1.0 + plateau.threshold)
-                }
-            }
+            (Some(value), Some(best)) if monitor.lower_is_better() => value < best * (1.0 - plateau.threshold),
+            (Some(value), Some(best)) => value > best * (1.0 + plateau.threshold),
+            (value, None) => value.is_some(),
+            (None, Some(_)) => false,
         };
         if improved {
             self.best = value;
@@ -61,8 +56,7 @@ mod tests {
 
     #[test]
     fn rates_fall_when_pytorchs_do() {
-        const GOLDEN: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/training.json"));
-        let file: serde_json::Value = serde_json::from_str(GOLDEN).unwrap();
+        let golden = crate::golden::training("plateaus");
         let shape = |factor, patience, threshold, cooldown, min_factor| Plateau {
             factor,
             patience,
@@ -75,8 +69,7 @@ mod tests {
             ("losses with a cooldown and a floor", Monitor::ValidationLoss, shape(0.1, 0, 0.05, 2, 0.05)),
             ("scores", Monitor::F1, shape(0.1, 2, 1e-4, 1, 0.0)),
         ];
-        let golden = file["plateaus"].as_object().unwrap();
-        assert_eq!(table.len(), golden.len(), "every golden case is tested");
+        assert_eq!(table.len(), golden.as_object().unwrap().len(), "every golden case is tested");
         for (name, monitor, plateau) in table {
             let case = &golden[name];
             let (values, rates) = (case["values"].as_array().unwrap(), case["rates"].as_array().unwrap());

@@ -2,7 +2,7 @@
 
 use rand::RngExt;
 use visage_data::random::stream;
-use visage_data::{Dataset, Label, Statistics};
+use visage_data::{AttributeStatistics, Dataset, Label, Statistics};
 
 /// Class-aware sampling (Shen, Lin and Huang, ECCV 2016) for multi-label data: every draw takes an attribute, then one of
 /// its two answers, then an image with that answer, each uniformly. Images with rare answers are drawn several times in an
@@ -19,16 +19,12 @@ pub struct BalancedSampler {
 impl BalancedSampler {
     /// A sampler of the images `images` of `dataset`, whose counts are `statistics`. Attributes with only one answer are
     /// ignored; if all are, the draw is uniform.
-    #[must_use]
     pub fn new(dataset: &Dataset, images: &[usize], statistics: &Statistics) -> Self {
-        let weights: Vec<Option<[f64; 2]>> = statistics
-            .attributes
-            .iter()
-            .map(|counts| {
-                let both = counts.present > 0 && counts.absent > 0;
-                both.then(|| [1.0 / counts.absent as f64, 1.0 / counts.present as f64])
-            })
-            .collect();
+        let weight = |counts: &AttributeStatistics| {
+            let both = counts.present > 0 && counts.absent > 0;
+            both.then(|| [1.0 / counts.absent as f64, 1.0 / counts.present as f64])
+        };
+        let weights: Vec<Option<[f64; 2]>> = statistics.attributes.iter().map(weight).collect();
         let answered = weights.iter().any(Option::is_some);
         let mut sum = 0.0;
         let cumulative = images.iter().map(|&image| {
@@ -43,7 +39,6 @@ impl BalancedSampler {
     }
 
     /// The images of an epoch, counted from 0, in the order of the draws.
-    #[must_use]
     pub fn epoch(&self, seed: u64, epoch: u64) -> Vec<usize> {
         let total = self.cumulative.last().copied().unwrap_or_default();
         let mut random = stream(seed, "balanced sampling", epoch, 0);

@@ -48,17 +48,10 @@ pub enum Decay {
     None,
     /// Along half a cosine from the end of the warm-up to the end of the run (Loshchilov and Hutter, 2017), as PyTorch's
     /// `CosineAnnealingLR` after a `LinearLR`.
-    Cosine {
-        /// The last rate as a fraction of the full one.
-        end: f64,
-    },
-    /// By a factor at regular intervals from the beginning of the run, as PyTorch's `StepLR`.
-    Steps {
-        /// Optimiser steps between two falls, at least 1.
-        every: u64,
-        /// The factor.
-        factor: f64,
-    },
+    /// `end` is the last rate as a fraction of the full one.
+    Cosine { end: f64 },
+    /// By `factor` at intervals of `every` steps, at least 1, from the beginning of the run, as PyTorch's `StepLR`.
+    Steps { every: u64, factor: f64 },
 }
 
 impl Decay {
@@ -82,30 +75,13 @@ impl Decay {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Schedule {
     /// A warm-up to the peak and a decay from it, at constant momentum.
-    Decay {
-        /// The full learning rate, and the momentum.
-        peak: Rates,
-        /// The warm-up.
-        warmup: Warmup,
-        /// How the rate falls.
-        decay: Decay,
-        /// Number of optimiser steps in the whole run.
-        total_steps: u64,
-    },
-    /// One rise and one fall over `total_steps`.
-    OneCycle {
-        /// The peak learning rate, and the momentum used when it is not cycled.
-        peak: Rates,
-        /// The shape of the cycle.
-        shape: OneCycle,
-        /// Number of optimiser steps in the whole run.
-        total_steps: u64,
-    },
+    Decay { peak: Rates, warmup: Warmup, decay: Decay, total_steps: u64 },
+    /// One rise and one fall over `total_steps`; the momentum of `peak` is used when it is not cycled.
+    OneCycle { peak: Rates, shape: OneCycle, total_steps: u64 },
 }
 
 impl Schedule {
     /// The recipe's schedule for a run of `total_steps` optimiser steps, `steps_per_epoch` of them in an epoch.
-    #[must_use]
     pub fn of_recipe(
         recipe: &ScheduleRecipe,
         optimizer: &OptimizerRecipe,
@@ -130,7 +106,6 @@ impl Schedule {
     }
 
     /// The rates of a step, counted from 0. Steps after the last keep its rates.
-    #[must_use]
     pub fn at(&self, step: u64) -> Rates {
         match *self {
             Schedule::Decay { peak, warmup, decay, total_steps } => {

@@ -10,7 +10,6 @@ use visage_run::{Recipe, TrainingRecipe};
 use crate::gradients::{Gradients, norm_of};
 use crate::loss::{Loss, LossError};
 use crate::loss_scale::LossScale;
-use crate::mixing::mixed_loss;
 use crate::optimizer::Optimizer;
 use crate::schedule::Rates;
 use crate::shard::Shard;
@@ -34,7 +33,6 @@ pub struct Stepper {
     accumulated: Accumulated,
 }
 
-/// A device that passes batches, or shards of them, through the network.
 #[derive(Debug)]
 struct Replica {
     /// Without gradients.
@@ -44,7 +42,6 @@ struct Replica {
     loss: Loss,
 }
 
-/// What the backward pass of a shard computed.
 #[derive(Debug)]
 struct ShardGradients {
     gradients: Gradients,
@@ -53,7 +50,6 @@ struct ShardGradients {
     labels: u64,
 }
 
-/// The batches of the step under way.
 #[derive(Debug, Default)]
 struct Accumulated {
     /// The network on each of the other devices, from the first batch until the step.
@@ -97,12 +93,8 @@ impl PendingStep {
         let loss = sum.sum::<f64>() / (labels as f64).max(1.0);
         let gradient_norm = self.squares.map_or(0.0, norm_of);
         let finite = loss.is_finite() && gradient_norm.is_finite();
-        StepOutput {
-            loss,
-            labels,
-            gradient_norm,
-            outcome: if finite { StepOutcome::Taken } else { StepOutcome::Diverged },
-        }
+        let outcome = if finite { StepOutcome::Taken } else { StepOutcome::Diverged };
+        StepOutput { loss, labels, gradient_norm, outcome }
     }
 }
 
@@ -165,7 +157,6 @@ impl Stepper {
     }
 
     /// The network, with gradients.
-    #[must_use]
     pub fn network(&self) -> &Network {
         self.network.as_ref().expect("put back after every step")
     }
@@ -180,7 +171,6 @@ impl Stepper {
 
     /// Whether steps are returned [pending](Step::Pending): a GPU computes asynchronously, unless the loss scale of f16
     /// depends on each result.
-    #[must_use]
     pub fn runs_ahead(&self) -> bool {
         !ops::has_kernels(&self.home.device) && self.training.precision != Precision::F16
     }
@@ -247,19 +237,20 @@ impl Stepper {
             network.features(images, Pass::Training(&backbone))
         };
         let logits = network.classify(features, Pass::Training(&head));
+        let (own, partners) = (shard.targets, shard.partners.map_or(&[][..], |(targets, _)| targets));
+        let loss = replica.loss.for_targets(&[own, partners].concat());
         let loss = match shard.partners {
             Some((partners, share)) => {
                 let (partner_targets, partner_mask, _) = tensors(partners);
-                mixed_loss(&replica.loss, logits, (targets, mask), (partner_targets, partner_mask), share)
+                loss.mixed(logits, (targets, mask), (partner_targets, partner_mask), share)
             }
-            None => replica.loss.mean(logits, targets, mask),
+            None => loss.mean(logits, targets, mask),
         };
         let mut tape = (loss.clone() * self.scale()).backward();
         let gradients = Gradients::take(network, &mut tape);
         ShardGradients { gradients, loss: loss.inner(), labels }
     }
 
-    /// The factor of the loss in the backward pass.
     fn scale(&self) -> f64 {
         if self.training.precision == Precision::F16 { self.loss_scale.scale } else { 1.0 }
     }

@@ -42,7 +42,6 @@ impl EventFile {
     }
 
     /// The path of the file.
-    #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -52,7 +51,6 @@ impl EventFile {
     }
 }
 
-/// A field in the wire format of protocol buffers.
 enum Field<'a> {
     Integer(u64),
     Double(f64),
@@ -116,7 +114,6 @@ fn scalars_event(seconds: f64, step: u64, values: &[(&str, f64)]) -> Vec<u8> {
     message(&[(1, Field::Double(seconds)), (2, Field::Integer(step)), (5, Field::Bytes(&summary))])
 }
 
-/// `data` as a TFRecord.
 fn record(data: &[u8]) -> Vec<u8> {
     let length = (data.len() as u64).to_le_bytes();
     [&length[..], &masked_checksum(&length).to_le_bytes(), data, &masked_checksum(data).to_le_bytes()].concat()

@@ -5,7 +5,6 @@ use super::schema::{
     TensorType, TypeProto, ValueInfoProto,
 };
 
-/// The nodes and constants so far.
 #[derive(Debug, Default)]
 pub(super) struct Builder {
     pub(super) nodes: Vec<NodeProto>,
@@ -14,7 +13,11 @@ pub(super) struct Builder {
 
 impl Builder {
     /// Adds a node with the output `output`, which is also the node's name. Returns the name.
-    pub(super) fn node(
+    pub(super) fn node(&mut self, operator: &str, inputs: &[&str], output: impl Into<String>) -> String {
+        self.node_with(operator, inputs, output, Vec::new())
+    }
+
+    pub(super) fn node_with(
         &mut self,
         operator: &str,
         inputs: &[&str],
@@ -32,13 +35,11 @@ impl Builder {
         output
     }
 
-    /// Adds a constant of floats. Returns its name.
     pub(super) fn floats(&mut self, name: impl Into<String>, dims: &[usize], values: &[f32]) -> String {
         let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
         self.constant(name.into(), DataType::Float, dims, bytes)
     }
 
-    /// Adds a constant of 64-bit integers. Returns its name.
     pub(super) fn integers(&mut self, name: impl Into<String>, dims: &[usize], values: &[i64]) -> String {
         let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
         self.constant(name.into(), DataType::Int64, dims, bytes)
@@ -58,7 +59,6 @@ impl Builder {
     }
 }
 
-/// An integer attribute.
 pub(super) fn int(name: &str, value: i64) -> AttributeProto {
     AttributeProto {
         name: Some(name.to_owned()),
@@ -68,7 +68,6 @@ pub(super) fn int(name: &str, value: i64) -> AttributeProto {
     }
 }
 
-/// An attribute that is a list of integers.
 pub(super) fn ints(name: &str, values: impl IntoIterator<Item = usize>) -> AttributeProto {
     AttributeProto {
         name: Some(name.to_owned()),

@@ -9,12 +9,12 @@ use super::schema::DataType;
 pub(super) fn add(builder: &mut Builder, calibration: Option<&Calibration>, logits: &str, output: &str) {
     match calibration {
         None => {
-            builder.node("Sigmoid", &[logits], output, Vec::new());
+            builder.node("Sigmoid", &[logits], output);
         }
         Some(Calibration::Temperature { temperatures }) => {
             let temperatures = builder.floats("calibration.temperatures", &[1, temperatures.len()], temperatures);
-            let cooled = builder.node("Div", &[logits, &temperatures], "calibration.cooled", Vec::new());
-            builder.node("Sigmoid", &[&cooled], output, Vec::new());
+            let cooled = builder.node("Div", &[logits, &temperatures], "calibration.cooled");
+            builder.node("Sigmoid", &[&cooled], output);
         }
         Some(Calibration::Isotonic { curves }) => add_isotonic(builder, curves, logits, output),
     }
@@ -49,18 +49,18 @@ fn add_isotonic(builder: &mut Builder, curves: &[Curve], logits: &str, output: &
     let (zero, one) = (builder.floats("zero", &[], &[0.0]), builder.floats("one", &[], &[1.0]));
     let last = builder.integers("calibration.last_axis", &[1], &[2]);
 
-    let spread = builder.node("Unsqueeze", &[logits, &last], "calibration.spread", Vec::new());
-    let past = builder.node("Sub", &[&spread, &starts], "calibration.past", Vec::new());
-    let part = builder.node("Div", &[&past, &lengths], "calibration.part", Vec::new());
-    let part = builder.node("Clip", &[&part, &zero, &one], "calibration.passed", Vec::new());
-    let gained = builder.node("Mul", &[&part, &gains], "calibration.gained", Vec::new());
+    let spread = builder.node("Unsqueeze", &[logits, &last], "calibration.spread");
+    let past = builder.node("Sub", &[&spread, &starts], "calibration.past");
+    let part = builder.node("Div", &[&past, &lengths], "calibration.part");
+    let part = builder.node("Clip", &[&part, &zero, &one], "calibration.passed");
+    let gained = builder.node("Mul", &[&part, &gains], "calibration.gained");
     let keep = vec![int("keepdims", 0)];
-    let gained = builder.node("ReduceSum", &[&gained, &last], "calibration.height", keep);
-    let height = builder.node("Add", &[&gained, &firsts], "calibration.curve", Vec::new());
+    let gained = builder.node_with("ReduceSum", &[&gained, &last], "calibration.height", keep);
+    let height = builder.node("Add", &[&gained, &firsts], "calibration.curve");
     // Rounding must not move the sum out of [0, 1].
-    let curve = builder.node("Clip", &[&height, &zero, &one], "calibration.probability", Vec::new());
+    let curve = builder.node("Clip", &[&height, &zero, &one], "calibration.probability");
     // An attribute without a curve has the sigmoid.
-    let plain = builder.node("Sigmoid", &[logits], "calibration.sigmoid", Vec::new());
+    let plain = builder.node("Sigmoid", &[logits], "calibration.sigmoid");
     let fitted = builder.constant("calibration.fitted".to_owned(), DataType::Bool, &[1, count], fitted);
-    builder.node("Where", &[&fitted, &curve, &plain], output, Vec::new());
+    builder.node("Where", &[&fitted, &curve, &plain], output);
 }

@@ -33,10 +33,6 @@ pub(super) fn graph_input(preparation: &Preparation, input: PixelInput, pixels: 
 }
 
 /// The outputs of a graph for prepared pixels: probabilities and logits, each `[images, attributes]`, row-major.
-///
-/// # Errors
-///
-/// [`GraphError`] if the graph cannot be computed.
 pub(super) fn graph_outputs(
     session: &Session,
     preparation: &Preparation,
@@ -57,10 +53,6 @@ pub(super) fn graph_outputs(
 ///
 /// The graph's probabilities are compared with the model's calibration of the graph's own logits: where an isotonic curve is steep,
 /// two logits that differ by rounding may have probabilities that differ by more.
-///
-/// # Errors
-///
-/// [`GraphError`] if the graph cannot be computed.
 pub(super) fn compare_graph(
     model: &Model,
     session: &Session,

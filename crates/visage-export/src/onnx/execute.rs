@@ -60,10 +60,6 @@ impl Session {
     }
 
     /// [`run`](Self::run), which also calls `observe` with the name and value of the images and of every node's output.
-    ///
-    /// # Errors
-    ///
-    /// As [`Session::run`].
     pub(super) fn run_observed(
         &self,
         images: Array,
@@ -91,7 +87,6 @@ impl Session {
     }
 }
 
-/// The names of the input and the outputs.
 fn ends(graph: &GraphProto) -> Result<(String, Vec<String>), GraphError> {
     match &graph.input[..] {
         [input] => Ok((input.name().to_owned(), graph.output.iter().map(|output| output.name().to_owned()).collect())),

@@ -14,7 +14,6 @@ const OPERATOR_SET: i64 = 17;
 /// The version of the file format for this operator set.
 const IR_VERSION: i64 = 8;
 
-/// The name of the input.
 const IMAGES: &str = "images";
 /// The name of the output of logits, `[batch, attributes]`.
 pub(super) const LOGITS: &str = "logits";
@@ -76,14 +75,12 @@ pub(super) fn model_proto(model: &Model, input: PixelInput) -> ModelProto {
         ir_version: Some(IR_VERSION),
         producer_name: Some("visage".to_owned()),
         producer_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
-        domain: None,
         model_version: Some(1),
         doc_string: Some(format!("{} with {count} attributes. {}", card.network.architecture, card.uses_to_avoid)),
         graph: Some(GraphProto {
             node: builder.nodes,
             name: Some(card.network.architecture.name().to_owned()),
             initializer: builder.constants,
-            doc_string: None,
             input: vec![batched(IMAGES, kind, &shape, doc.to_owned())],
             output: vec![
                 batched(PROBABILITIES, DataType::Float, &[count], "of the `attributes`, in their order".to_owned()),
@@ -114,14 +111,13 @@ fn normalise(builder: &mut Builder, mean: [f32; 3], std: [f32; 3]) -> String {
     let full = builder.floats("preparation.full", &[], &[255.0]);
     let mean = builder.floats("preparation.mean", &[1, 3, 1, 1], &mean);
     let std = builder.floats("preparation.std", &[1, 3, 1, 1], &std);
-    let numbers = builder.node("Cast", &[IMAGES], "preparation.numbers", vec![int("to", DataType::Float as i64)]);
-    let planes = builder.node("Transpose", &[&numbers], "preparation.planes", vec![ints("perm", [0, 3, 1, 2])]);
-    let scaled = builder.node("Div", &[&planes, &full], "preparation.scaled", Vec::new());
-    let centred = builder.node("Sub", &[&scaled, &mean], "preparation.centred", Vec::new());
-    builder.node("Div", &[&centred, &std], "preparation.normalised", Vec::new())
+    let numbers = builder.node_with("Cast", &[IMAGES], "preparation.numbers", vec![int("to", DataType::Float as i64)]);
+    let planes = builder.node_with("Transpose", &[&numbers], "preparation.planes", vec![ints("perm", [0, 3, 1, 2])]);
+    let scaled = builder.node("Div", &[&planes, &full], "preparation.scaled");
+    let centred = builder.node("Sub", &[&scaled, &mean], "preparation.centred");
+    builder.node("Div", &[&centred, &std], "preparation.normalised")
 }
 
-/// The first input of a step.
 struct Input<'a> {
     name: &'a str,
     channels: usize,
@@ -137,17 +133,17 @@ fn add_step(builder: &mut Builder, step: &Step, input: Input<'_>, other: Option<
         Operation::Linear(Filters { weights, bias, .. }) => {
             let weight = builder.floats(format!("{}.weight", step.name), &[bias.len(), channels], weights);
             let bias = builder.floats(format!("{}.bias", step.name), &[bias.len()], bias);
-            builder.node("Gemm", &[input, &weight, &bias], output, vec![int("transB", 1)])
+            builder.node_with("Gemm", &[input, &weight, &bias], output, vec![int("transB", 1)])
         }
-        Operation::Add(_) => builder.node("Add", &[input, other], output, Vec::new()),
+        Operation::Add(_) => builder.node("Add", &[input, other], output),
         Operation::Activation(activation) => add_activation(builder, *activation, input, output),
-        Operation::MaxPool(window) => builder.node("MaxPool", &[input], output, window_attributes(*window)),
-        Operation::GlobalAveragePool => builder.node("GlobalAveragePool", &[input], output, Vec::new()),
+        Operation::MaxPool(window) => builder.node_with("MaxPool", &[input], output, window_attributes(*window)),
+        Operation::GlobalAveragePool => builder.node("GlobalAveragePool", &[input], output),
         Operation::Gate(_) => {
-            let gate = builder.node("Sigmoid", &[other], format!("{}.sigmoid", step.name), Vec::new());
-            builder.node("Mul", &[input, &gate], output, Vec::new())
+            let gate = builder.node("Sigmoid", &[other], format!("{}.sigmoid", step.name));
+            builder.node("Mul", &[input, &gate], output)
         }
-        Operation::Flatten => builder.node("Flatten", &[input], output, vec![int("axis", 1)]),
+        Operation::Flatten => builder.node_with("Flatten", &[input], output, vec![int("axis", 1)]),
     }
 }
 
@@ -168,21 +164,20 @@ fn conv(
     let bias = builder.floats(format!("{}.bias", step.name), &[outputs], &filters.bias);
     let mut attributes = window_attributes(filters.window);
     attributes.push(int("group", groups as i64));
-    builder.node("Conv", &[input, &weight, &bias], output, attributes)
+    builder.node_with("Conv", &[input, &weight, &bias], output, attributes)
 }
 
-/// Adds an activation from `input` to `output`.
 fn add_activation(builder: &mut Builder, activation: Activation, input: &str, output: &str) -> String {
     match activation {
-        Activation::Identity => builder.node("Identity", &[input], output, Vec::new()),
-        Activation::Relu => builder.node("Relu", &[input], output, Vec::new()),
+        Activation::Identity => builder.node("Identity", &[input], output),
+        Activation::Relu => builder.node("Relu", &[input], output),
         Activation::Relu6 => {
             let (zero, six) = (builder.floats("zero", &[], &[0.0]), builder.floats("six", &[], &[6.0]));
-            builder.node("Clip", &[input, &zero, &six], output, Vec::new())
+            builder.node("Clip", &[input, &zero, &six], output)
         }
         Activation::Silu => {
-            let gate = builder.node("Sigmoid", &[input], format!("{output}.sigmoid"), Vec::new());
-            builder.node("Mul", &[input, &gate], output, Vec::new())
+            let gate = builder.node("Sigmoid", &[input], format!("{output}.sigmoid"));
+            builder.node("Mul", &[input, &gate], output)
         }
     }
 }

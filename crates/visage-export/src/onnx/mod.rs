@@ -6,7 +6,6 @@ mod check;
 mod execute;
 mod graph;
 mod int8;
-mod int8_cost;
 mod operators;
 mod quantise;
 mod ranges;
@@ -15,8 +14,7 @@ mod tensor;
 
 pub use execute::Session;
 pub use graph::PixelInput;
-pub use int8::Int8;
-pub use int8_cost::Int8Cost;
+pub use int8::{Int8, Int8Cost};
 pub use tensor::{Array, Values};
 
 use std::io::Write;
@@ -31,11 +29,6 @@ use self::check::compare_graph;
 use self::graph::model_proto;
 use crate::check::Agreement;
 use crate::error::{ExportError, GraphError};
-
-/// The bytes of an ONNX file.
-fn encode(model: &ModelProto) -> Vec<u8> {
-    model.encode_to_vec()
-}
 
 /// Decodes the bytes of an ONNX file. Fields that visage does not write are ignored.
 ///
@@ -52,14 +45,13 @@ pub fn decode(bytes: &[u8]) -> Result<ModelProto, GraphError> {
 ///
 /// [`ExportError::Disagrees`], with nothing written; errors of the file system.
 pub fn write(model: &Model, input: PixelInput, path: &Path, device: &Device) -> Result<Agreement, ExportError> {
-    let bytes = encode(&model_proto(model, input));
+    let bytes = model_proto(model, input).encode_to_vec();
     let session = Session::new(&decode(&bytes)?)?;
     let agreement = compare_graph(model, &session, input, device)?.accepted(path)?;
     write_bytes(path, &bytes)?;
     Ok(agreement)
 }
 
-/// Writes a file atomically.
 fn write_bytes(path: &Path, bytes: &[u8]) -> Result<(), ExportError> {
     visage_weights::atomic::write(path, |file| file.write_all(bytes))
         .map_err(|source| ExportError::Write { path: path.to_owned(), source })

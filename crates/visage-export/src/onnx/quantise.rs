@@ -22,7 +22,6 @@ const STEPS: f32 = 255.0;
 /// The largest quantised bias: less than the largest int32, so that sums do not overflow.
 const BIAS_STEPS: f32 = (1 << 30) as f32;
 
-/// The scale and the zero point of an activation.
 #[derive(Clone, Copy, Debug)]
 struct Affine {
     scale: f32,
@@ -39,10 +38,6 @@ impl Affine {
 }
 
 /// Quantises the network in a graph that visage wrote in f32. `ranges` are those of its tensors.
-///
-/// # Errors
-///
-/// [`GraphError`] if visage did not write the graph, or a tensor has no range.
 pub(super) fn quantised(model: &ModelProto, ranges: &Ranges) -> Result<ModelProto, GraphError> {
     let graph = model.graph.as_ref().ok_or_else(|| GraphError::NotOnnx("it has no graph".to_owned()))?;
     let graph = Quantiser::new(graph, ranges)?.graph()?;
@@ -54,7 +49,6 @@ struct Quantiser<'a> {
     constants: HashMap<&'a str, &'a TensorProto>,
     /// The nodes of the network: after the normalisation, up to the logits.
     network: Vec<&'a NodeProto>,
-    /// The activations that are quantised.
     affine: HashMap<&'a str, Affine>,
     builder: Builder,
     /// Constants of which the network uses the quantised form.
@@ -136,9 +130,8 @@ impl<'a> Quantiser<'a> {
         let Some(&Affine { scale, zero_point }) = self.affine.get(name) else { return };
         let scale = self.builder.floats(format!("{name}.scale"), &[], &[scale]);
         let zero = self.builder.constant(format!("{name}.zero_point"), DataType::Uint8, &[], vec![zero_point]);
-        let quantised =
-            self.builder.node("QuantizeLinear", &[name, &scale, &zero], format!("{name}.quantised"), Vec::new());
-        self.builder.node("DequantizeLinear", &[&quantised, &scale, &zero], dequantised(name), Vec::new());
+        let quantised = self.builder.node("QuantizeLinear", &[name, &scale, &zero], format!("{name}.quantised"));
+        self.builder.node("DequantizeLinear", &[&quantised, &scale, &zero], dequantised(name));
     }
 
     /// Replaces the inputs of a node by their quantised forms.
@@ -198,11 +191,10 @@ impl<'a> Quantiser<'a> {
         let quantised = self.builder.constant(format!("{name}.quantised"), kind, shape, steps);
         let scale = self.builder.floats(format!("{name}.scale"), &[count], scales);
         let zero = self.builder.constant(format!("{name}.zero_point"), kind, &[count], vec![0; count * width]);
-        self.builder.node("DequantizeLinear", &[&quantised, &scale, &zero], name, vec![int("axis", 0)]);
+        self.builder.node_with("DequantizeLinear", &[&quantised, &scale, &zero], name, vec![int("axis", 0)]);
     }
 }
 
-/// The name of a dequantised activation.
 fn dequantised(name: &str) -> String {
     format!("{name}.dequantised")
 }
@@ -223,14 +215,14 @@ mod tests {
         let weight = builder.floats("conv.weight", &[3, 1, 1, 1], &FILTERS);
         let bias = builder.floats("conv.bias", &[3], &BIASES);
         let window = vec![ints("kernel_shape", [1, 1]), ints("strides", [1, 1]), ints("pads", [0, 0, 0, 0])];
-        builder.node("Conv", &["images", &weight, &bias], "conv", window);
-        builder.node("Relu", &["conv"], "active", Vec::new());
-        builder.node("GlobalAveragePool", &["active"], "pool", Vec::new());
-        builder.node("Flatten", &["pool"], "features", vec![int("axis", 1)]);
+        builder.node_with("Conv", &["images", &weight, &bias], "conv", window);
+        builder.node("Relu", &["conv"], "active");
+        builder.node("GlobalAveragePool", &["active"], "pool");
+        builder.node_with("Flatten", &["pool"], "features", vec![int("axis", 1)]);
         let weight = builder.floats("fc.weight", &[1, 3], &[1.0, 0.5, -0.1]);
         let bias = builder.floats("fc.bias", &[1], &[0.125]);
-        builder.node("Gemm", &["features", &weight, &bias], LOGITS, vec![int("transB", 1)]);
-        builder.node("Sigmoid", &[LOGITS], PROBABILITIES, Vec::new());
+        builder.node_with("Gemm", &["features", &weight, &bias], LOGITS, vec![int("transB", 1)]);
+        builder.node("Sigmoid", &[LOGITS], PROBABILITIES);
         let output = |name| batched(name, DataType::Float, &[1], String::new());
         let graph = GraphProto {
             node: builder.nodes,

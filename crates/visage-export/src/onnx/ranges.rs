@@ -6,7 +6,6 @@ use super::execute::Session;
 use super::tensor::Array;
 use crate::error::GraphError;
 
-/// The number of bins of a histogram.
 const BINS: usize = 2048;
 
 /// The fraction of a tensor's values that are clipped at each end: one in 100,000. Of the rules that were tried (no clipping; this
@@ -17,7 +16,6 @@ const CLIPPED: f64 = 1e-5;
 #[derive(Clone, Debug)]
 pub(super) struct Ranges(HashMap<String, [f32; 2]>);
 
-/// A histogram of the values of a tensor.
 #[derive(Clone, Debug)]
 struct Histogram {
     low: f32,
@@ -29,10 +27,6 @@ struct Histogram {
 
 impl Ranges {
     /// Runs the graph on `batches` twice: first for the extremes, then for the histograms between them.
-    ///
-    /// # Errors
-    ///
-    /// [`GraphError`] if the graph cannot be computed.
     pub(super) fn observe(graph: &Session, batches: &[Array]) -> Result<Self, GraphError> {
         let mut histograms: HashMap<String, Histogram> = HashMap::new();
         for batch in batches {
@@ -56,7 +50,6 @@ impl Ranges {
         Ok(Self(histograms.into_iter().map(|(name, histogram)| (name, histogram.range())).collect()))
     }
 
-    /// The range of a tensor.
     pub(super) fn of(&self, name: &str) -> Option<[f32; 2]> {
         self.0.get(name).copied()
     }

@@ -44,13 +44,11 @@ impl Values {
 
 impl Array {
     /// An array of floats.
-    #[must_use]
     pub fn floats(shape: impl Into<Vec<usize>>, values: Vec<f32>) -> Self {
         Self { shape: shape.into(), values: Values::Float(values) }
     }
 
     /// The values, if they are floats.
-    #[must_use]
     pub fn as_floats(&self) -> Option<&[f32]> {
         match &self.values {
             Values::Float(values) => Some(values),
@@ -58,7 +56,6 @@ impl Array {
         }
     }
 
-    /// Whether the number of values is that of the shape.
     pub(super) fn is_consistent(&self) -> bool {
         product(&self.shape) == Some(self.values.len())
     }

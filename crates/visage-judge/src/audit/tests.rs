@@ -5,11 +5,8 @@ use crate::golden;
 fn planted_errors_rank_first_and_random_labels_are_detected() {
     // Of 1,000 images one in five is positive and the model knows it well; 22 labels are flipped. The labels of the second
     // attribute are independent of the probabilities. The third is rare.
-    let mut state = 1_u64;
-    let mut draw = move || {
-        state = state * 16_807 % 2_147_483_647;
-        state as f32 / 2_147_483_647.0
-    };
+    let mut random = golden::park_miller();
+    let mut draw = || random() as f32;
     let (mut labels, mut probabilities) = (Vec::new(), Vec::new());
     for image in 0..1000 {
         let truth = image % 5 == 0;

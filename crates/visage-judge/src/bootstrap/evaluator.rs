@@ -61,12 +61,10 @@ impl WeightedEvaluator {
         Ok(Self { images: predictions.images(), columns, pooled })
     }
 
-    /// Number of images, members or not.
     pub(super) fn images(&self) -> usize {
         self.images
     }
 
-    /// The metrics with every image counted once.
     pub fn unweighted(&self) -> Replicate {
         let [unweighted, ..] = self.weighted(&vec![[1.0; LANES]; self.images]);
         unweighted

@@ -58,34 +58,22 @@ impl Interval {
         Some(Self { low: mirrored(high).min(estimate).max(lowest), high: mirrored(low).max(estimate) })
     }
 
-    /// The interval of a metric. That of the expected calibration error is the basic one: sampling noise biases the error
-    /// upwards, and replicates once more, so that the percentile interval lies above the estimate and the estimate above the
-    /// truth (Kumar, Liang and Ma, 2019, arXiv 1909.10155).
+    /// The interval of a metric whose smallest value is `lowest`, or of a difference between two of its values. That of the
+    /// expected calibration error is the basic one: sampling noise biases the error upwards, and replicates once more, so that the
+    /// percentile interval lies above the estimate and the estimate above the truth (Kumar, Liang and Ma, 2019, arXiv 1909.10155).
     pub(crate) fn of_metric(
         metric: Metric,
+        lowest: f64,
         estimate: Option<f64>,
         replicates: impl Iterator<Item = Option<f64>>,
     ) -> Option<Self> {
         match (metric, estimate) {
-            (Metric::Ece, Some(estimate)) => Self::basic(estimate, 0.0, replicates),
-            _ => Self::percentile(replicates),
-        }
-    }
-
-    /// The interval of the difference between two values of a metric, chosen as in [`Self::of_metric`].
-    pub(crate) fn of_difference(
-        metric: Metric,
-        estimate: Option<f64>,
-        replicates: impl Iterator<Item = Option<f64>>,
-    ) -> Option<Self> {
-        match (metric, estimate) {
-            (Metric::Ece, Some(estimate)) => Self::basic(estimate, f64::NEG_INFINITY, replicates),
+            (Metric::Ece, Some(estimate)) => Self::basic(estimate, lowest, replicates),
             _ => Self::percentile(replicates),
         }
     }
 
     /// Whether `value` lies inside.
-    #[must_use]
     pub fn contains(&self, value: f64) -> bool {
         (self.low..=self.high).contains(&value)
     }

@@ -32,7 +32,6 @@ pub struct Resampling<'a> {
     pub draw: &'a (dyn Fn(u64, &mut [u16]) + Sync),
 }
 
-/// The metrics of one replicate.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Replicate {
     /// The attributes, in the order of the predictions.
@@ -44,10 +43,6 @@ pub(crate) struct Replicate {
 }
 
 /// Evaluates every item on the same draws, which pairs them. Returns the replicates of each item.
-///
-/// # Errors
-///
-/// The items have different numbers of images.
 pub(crate) fn resample(items: &[WeightedEvaluator], resampling: &Resampling<'_>) -> Result<Vec<Vec<Replicate>>, Error> {
     let images = items.first().map_or(0, |item| item.images());
     if let Some(other) = items.iter().find(|item| item.images() != images) {
@@ -78,6 +73,19 @@ pub(crate) fn resample(items: &[WeightedEvaluator], resampling: &Resampling<'_>)
 /// The interval of each metric; a metric defined in less than half of the replicates has none.
 pub type ScoreIntervals = BTreeMap<Metric, Interval>;
 
+/// The intervals of scores with this estimate, `of` taking them from a replicate.
+pub(crate) fn score_intervals(
+    estimate: &Scores,
+    replicates: &[Replicate],
+    of: impl Fn(&Replicate) -> Scores,
+) -> ScoreIntervals {
+    let interval = |metric: Metric| {
+        let drawn = replicates.iter().map(|replicate| of(replicate).get(metric));
+        Some((metric, Interval::of_metric(metric, 0.0, estimate.get(metric), drawn)?))
+    };
+    Metric::ALL.into_iter().filter_map(interval).collect()
+}
+
 /// The confidence intervals of an [`crate::Evaluation`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Intervals {
@@ -103,13 +111,7 @@ impl Intervals {
         let items = [WeightedEvaluator::new(predictions, thresholds, |_| true)?];
         let replicates = resample(&items, resampling)?.swap_remove(0);
         let estimates = items[0].unweighted();
-        let of = |scores: &(dyn Fn(&Replicate) -> Scores + Sync)| -> ScoreIntervals {
-            let interval = |metric| {
-                let drawn = replicates.iter().map(|replicate| scores(replicate).get(metric));
-                Interval::of_metric(metric, scores(&estimates).get(metric), drawn)
-            };
-            Metric::ALL.into_iter().filter_map(|metric| Some((metric, interval(metric)?))).collect()
-        };
+        let of = |scores: &dyn Fn(&Replicate) -> Scores| score_intervals(&scores(&estimates), &replicates, scores);
         let columns = 0..predictions.attributes().len();
         Ok(Self {
             confidence: CONFIDENCE,

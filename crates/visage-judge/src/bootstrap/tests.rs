@@ -77,11 +77,7 @@ fn intervals_are_percentiles_where_the_metric_is_mostly_defined() {
 fn the_interval_of_a_biased_metric_holds_estimate_and_truth() {
     // Every probability is 0.05 too low, so the true error is 0.05. 200 tables of 300 images.
     const TRUTH: f64 = 0.05;
-    let mut state = 1_u64;
-    let mut random = move || {
-        state = state * 16_807 % 2_147_483_647;
-        state as f64 / 2_147_483_647.0
-    };
+    let mut random = golden::park_miller();
     let draw = |number: u64, weights: &mut [u16]| {
         let mut state = (number + 1) * 48_271 % 2_147_483_647;
         for _ in 0..weights.len() {

@@ -58,7 +58,6 @@ impl Curve {
         curve
     }
 
-    /// The probability at a logit.
     pub(super) fn at(&self, logit: f32) -> f32 {
         let above = self.logits.partition_point(|&point| point < logit);
         let (Some(&first), Some(&last)) = (self.probabilities.first(), self.probabilities.last()) else {

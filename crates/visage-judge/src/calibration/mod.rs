@@ -14,7 +14,6 @@ use serde::{Deserialize, Serialize};
 
 pub use self::isotonic::Curve;
 
-/// Number of folds of [`Calibration::cross_fitted`].
 const FOLDS: usize = 5;
 
 /// A map from logit to probability for each attribute, in the order of the attributes.
@@ -68,14 +67,12 @@ impl FromStr for CalibrationMethod {
 impl Calibration {
     /// Fits a map per attribute to labels and logits, both row-major, `images x attributes`. An attribute without known
     /// positives or without known negatives keeps the sigmoid.
-    #[must_use]
     pub fn fit(method: CalibrationMethod, attributes: usize, labels: &[Option<bool>], logits: &[f32]) -> Self {
         Self::fit_rows(method, attributes, labels, logits, |_| true)
     }
 
     /// Probabilities of the images by 5-fold cross-fitting: each fold's by a calibration fitted on the other four. They
     /// estimate what a calibration fitted on all the images does on unseen ones.
-    #[must_use]
     pub fn cross_fitted(
         method: CalibrationMethod,
         attributes: usize,
@@ -96,9 +93,9 @@ impl Calibration {
         used: impl Fn(usize) -> bool + Sync,
     ) -> Self {
         let column = |column: usize| -> Vec<(f32, bool)> {
-            let cells =
-                (column..labels.len().min(logits.len())).step_by(attributes).filter(|cell| used(cell / attributes));
-            cells.filter_map(|cell| Some((logits[cell], labels[cell]?))).collect()
+            let cells = (column..labels.len().min(logits.len())).step_by(attributes);
+            let used = cells.filter(|cell| used(cell / attributes));
+            used.filter_map(|cell| Some((logits[cell], labels[cell]?))).collect()
         };
         let columns = (0..attributes).into_par_iter().map(column);
         match method {
@@ -110,7 +107,6 @@ impl Calibration {
     }
 
     /// The method it was fitted by.
-    #[must_use]
     pub fn method(&self) -> CalibrationMethod {
         match self {
             Self::Temperature { .. } => CalibrationMethod::Temperature,
@@ -118,7 +114,6 @@ impl Calibration {
         }
     }
 
-    /// The number of attributes it maps.
     fn attributes(&self) -> usize {
         match self {
             Self::Temperature { temperatures } => temperatures.len(),
@@ -126,9 +121,7 @@ impl Calibration {
         }
     }
 
-    /// The probability that the attribute of index `attribute` is present.
-    #[must_use]
-    pub fn probability(&self, attribute: usize, logit: f32) -> f32 {
+    fn probability(&self, attribute: usize, logit: f32) -> f32 {
         match self {
             Self::Temperature { temperatures } => sigmoid(logit / temperatures[attribute]),
             Self::Isotonic { curves } => curves[attribute].at(logit),
@@ -157,7 +150,6 @@ impl Calibration {
 
 /// Converts logits, row-major `images x attributes`, to probabilities: through `calibration`, which must be of the same
 /// attributes, or through the sigmoid if there is none.
-#[must_use]
 pub fn probabilities(calibration: Option<&Calibration>, logits: &[f32]) -> Vec<f32> {
     let Some(calibration) = calibration else {
         return logits.iter().map(|&logit| sigmoid(logit)).collect();
@@ -168,7 +160,6 @@ pub fn probabilities(calibration: Option<&Calibration>, logits: &[f32]) -> Vec<f
 
 /// The logistic function, by the formula of Burn's CPU backend: equal bits wherever it is computed, so that a threshold equal
 /// to an image's probability decides that image alike.
-#[must_use]
 pub fn sigmoid(logit: f32) -> f32 {
     if logit >= 0.0 {
         1.0 / (1.0 + (-logit).exp())

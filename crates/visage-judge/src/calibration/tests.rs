@@ -72,11 +72,11 @@ fn calibrations_are_scipys_and_scikit_learns() {
     let fit = |method| Calibration::fit(method, 1, &labels, &logits);
     let (temperature, isotonic) = (fit(CalibrationMethod::Temperature), fit(CalibrationMethod::Isotonic));
     let Calibration::Temperature { temperatures } = &temperature else { panic!("{temperature:?}") };
-    golden::assert_close(temperatures[0].into(), &golden["temperature"], 1e-5, "temperature");
+    golden::assert_close(f64::from(temperatures[0]), &golden["temperature"], 1e-5, "temperature");
     for point in golden["isotonic"].as_array().unwrap() {
         let logit = point[0].as_f64().unwrap() as f32;
         let found = probabilities(Some(&isotonic), &[logit])[0];
-        golden::assert_close(found.into(), &point[1], 2e-6, &format!("isotonic at {logit}"));
+        golden::assert_close(f64::from(found), &point[1], 2e-6, &format!("isotonic at {logit}"));
     }
     let ece = |calibration| {
         let probabilities = probabilities(calibration, &logits);

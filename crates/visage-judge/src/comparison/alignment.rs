@@ -62,22 +62,13 @@ impl RunPredictions {
         let (images, attributes) = (images?, attributes?);
         let labels = common_labels(&runs, &images, &attributes)?;
 
-        let cells = || {
-            images
-                .names
-                .iter()
-                .enumerate()
-                .flat_map(|(row, _)| (0..attributes.names.len()).map(move |column| (row, column)))
-        };
         let mut aligned = Aligned { runs: Vec::with_capacity(runs.len()), unmatched: Vec::with_capacity(runs.len()) };
         for (number, run) in runs.iter().enumerate() {
-            let probabilities = run.predictions.probabilities();
-            let probabilities = cells()
-                .map(|(row, column)| {
-                    probabilities[cell(run, images.indices[number][row], attributes.indices[number][column])]
-                })
-                .collect();
-            let values = attributes.indices[number].iter().map(|&column| run.thresholds.values[column]).collect();
+            let columns = &attributes.indices[number];
+            let cells = images.indices[number].iter().flat_map(|&row| columns.iter().map(move |&column| (row, column)));
+            let probabilities =
+                cells.map(|(row, column)| run.predictions.probabilities()[cell(run, row, column)]).collect();
+            let values = columns.iter().map(|&column| run.thresholds.values[column]).collect();
             aligned.runs.push(Self {
                 name: run.name.clone(),
                 images: images.names.clone(),
@@ -121,7 +112,6 @@ impl Shared {
     }
 }
 
-/// The index of an image's attribute in a run's row-major tables.
 fn cell(run: &RunPredictions, row: usize, column: usize) -> usize {
     row * run.predictions.attributes().len() + column
 }

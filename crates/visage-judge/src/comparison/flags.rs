@@ -14,7 +14,6 @@ const F1_LOSS_MARGIN: f64 = 0.01;
 
 impl Scores {
     /// The predicted-positive rate and the prevalence, if the rate is less than half of the prevalence.
-    #[must_use]
     pub fn collapse(&self) -> Option<(f64, f64)> {
         self.predicted_positive_rate
             .zip(self.prevalence)

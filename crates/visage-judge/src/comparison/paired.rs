@@ -95,8 +95,7 @@ impl Comparison {
                 };
                 let accuracy = sign(row.accuracy.differences[other - 1], Some(accuracy_p));
                 let f1 = sign(row.f1.differences[other - 1], f1_p);
-                let [only_first_right, only_this_right] = discordant;
-                let verdict = Verdict::new(accuracy, f1);
+                let ([only_first_right, only_this_right], verdict) = (discordant, Verdict::new(accuracy, f1));
                 row.changes.push(Change {
                     evaluation: other,
                     only_first_right,
@@ -139,7 +138,7 @@ impl Paired {
     /// The interval of the difference of run `other` from the first.
     fn interval(&self, other: usize, metric: Metric, of: ScoresOf<'_>) -> Option<Interval> {
         let estimate = difference(&self.estimates[0], &self.estimates[other], metric, of);
-        Interval::of_difference(metric, estimate, self.differences(other, metric, of).into_iter())
+        Interval::of_metric(metric, f64::NEG_INFINITY, estimate, self.differences(other, metric, of).into_iter())
     }
 }
 
@@ -159,10 +158,8 @@ fn accuracy_p_values(first: &RunPredictions, other: &RunPredictions, attributes:
 fn discordant(first: &RunPredictions, other: &RunPredictions, column: usize) -> [u64; 2] {
     let correct = |run: &RunPredictions| -> Vec<bool> {
         let threshold = run.thresholds.values[column];
-        run.predictions
-            .known(column)
-            .map(|(probability, present)| is_positive(probability, threshold) == present)
-            .collect()
+        let known = run.predictions.known(column);
+        known.map(|(probability, present)| is_positive(probability, threshold) == present).collect()
     };
     let (first, other) = (correct(first), correct(other));
     let only =

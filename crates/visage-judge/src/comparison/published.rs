@@ -28,7 +28,6 @@ pub struct PublishedMean {
 }
 
 /// The published means.
-#[must_use]
 pub fn published_means() -> Vec<PublishedMean> {
     let row = |line: &str| {
         let mut fields = line.splitn(4, ',');

@@ -55,7 +55,6 @@ impl ComparedRow {
     ];
 
     /// The values of one of [`Self::METRICS`]; `None` for any other.
-    #[must_use]
     pub fn get(&self, metric: Metric) -> Option<&Compared> {
         match metric {
             Metric::Accuracy => Some(&self.accuracy),
@@ -80,7 +79,6 @@ impl ComparedRow {
         ]
     }
 
-    /// Sets the interval of every difference.
     pub(super) fn set_intervals(&mut self, interval: impl Fn(usize, Metric) -> Option<Interval>) {
         for (metric, compared) in Self::METRICS.into_iter().zip(self.metrics_mut()) {
             let differences = compared.differences.iter().enumerate();
@@ -109,7 +107,6 @@ impl ComparedRow {
         self.flags.extend(gains_with_losses(&self.accuracy.differences, &self.f1.differences, before));
     }
 
-    /// A row of one entry of `scores` per evaluation.
     pub(super) fn new(name: &str, scores: &[Scores]) -> Self {
         let compared = |metric| Compared::new(scores.iter().map(|scores| scores.get(metric)).collect());
         let (accuracy, f1) = (compared(Metric::Accuracy), compared(Metric::F1));

@@ -20,7 +20,6 @@ pub(super) fn mcnemar(only_first: u64, only_second: u64) -> f64 {
     (2.0 * tail).min(1.0)
 }
 
-/// The two-sided p-value of a standard normal `z`.
 pub(super) fn normal_p(z: f64) -> f64 {
     libm::erfc(z.abs() / std::f64::consts::SQRT_2)
 }

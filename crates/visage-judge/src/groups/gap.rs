@@ -26,7 +26,6 @@ impl Criterion {
     pub const ALL: [Self; 3] = [Self::EqualOpportunity, Self::PredictiveParity, Self::DemographicParity];
 
     /// The metric that has to be equal.
-    #[must_use]
     pub fn metric(self) -> Metric {
         match self {
             Self::EqualOpportunity => Metric::Recall,
@@ -36,7 +35,6 @@ impl Criterion {
     }
 
     /// Its name in a table.
-    #[must_use]
     pub fn heading(self) -> &'static str {
         match self {
             Self::EqualOpportunity => "equal opportunity",
@@ -82,13 +80,11 @@ pub struct Gap {
 
 impl Gap {
     /// Whether there are enough cases and the interval excludes 0.
-    #[must_use]
     pub fn is_significant(&self) -> bool {
         !self.too_small && self.interval.is_some_and(|interval| !interval.contains(0.0))
     }
 
     /// Names of both groups: `Male: present`, `absent`.
-    #[must_use]
     pub fn sides(&self) -> [String; 2] {
         [format!("{}: {}", self.group, self.value), self.other.clone()]
     }
@@ -96,7 +92,6 @@ impl Gap {
 
 /// The significant gaps in recall and precision of attributes, the widest first. Demographic parity is left out, because groups
 /// may truly differ in prevalence.
-#[must_use]
 pub fn widest_gaps(gaps: &[Gap]) -> Vec<&Gap> {
     let included =
         |gap: &&Gap| gap.attribute.is_some() && gap.criterion != Criterion::DemographicParity && gap.is_significant();
@@ -106,7 +101,6 @@ pub fn widest_gaps(gaps: &[Gap]) -> Vec<&Gap> {
     widest
 }
 
-/// One side of a comparison, evaluated.
 pub(super) struct Side {
     pub name: String,
     pub evaluation: Evaluation,

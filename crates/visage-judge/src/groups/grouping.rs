@@ -13,7 +13,6 @@ pub struct Grouping {
 
 impl Grouping {
     /// Images with the attribute (`present`) and without it (`absent`).
-    #[must_use]
     pub fn by_attribute(name: &str, labels: impl Iterator<Item = Option<bool>>) -> Self {
         Self {
             name: name.to_owned(),
@@ -23,7 +22,6 @@ impl Grouping {
     }
 
     /// Images by value; groups in the order of their names.
-    #[must_use]
     pub fn by_value<'a>(name: &str, values: impl Iterator<Item = Option<&'a str>>) -> Self {
         let of: Vec<Option<&str>> = values.collect();
         let mut names: Vec<&str> = of.iter().copied().flatten().collect();

@@ -9,11 +9,11 @@ pub use self::gap::{Criterion, Gap, SMALL_GROUP, widest_gaps};
 use self::gap::{Side, gaps_between};
 pub use self::grouping::Grouping;
 use self::grouping::Part;
-use crate::bootstrap::{Interval, Resampling, ScoreIntervals, WeightedEvaluator, resample};
+use crate::bootstrap::{Resampling, ScoreIntervals, WeightedEvaluator, resample, score_intervals};
 use crate::error::Error;
 use crate::evaluation::{Evaluation, evaluate};
 use crate::predictions::Predictions;
-use crate::scores::{Metric, Scores};
+use crate::scores::Scores;
 use crate::thresholds::Thresholds;
 
 /// The metrics of one group.
@@ -81,16 +81,12 @@ fn sides(
 
 fn group(grouping: &Grouping, side: &Side) -> Group {
     let Evaluation { images, macro_average, .. } = side.evaluation;
-    let interval = |metric| {
-        let drawn = side.replicates.iter().map(|replicate| replicate.macro_average.get(metric));
-        Interval::of_metric(metric, macro_average.get(metric), drawn)
-    };
     Group {
         group: grouping.name.clone(),
         value: side.name.clone(),
         images,
         macro_average,
-        intervals: Metric::ALL.into_iter().filter_map(|metric| Some((metric, interval(metric)?))).collect(),
+        intervals: score_intervals(&macro_average, &side.replicates, |replicate| replicate.macro_average),
         too_small: (images as u64) < SMALL_GROUP,
     }
 }

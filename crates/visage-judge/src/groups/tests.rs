@@ -1,4 +1,5 @@
 use super::*;
+use crate::golden;
 
 #[test]
 fn gaps_are_differences_between_images_with_and_without_the_attribute() {
@@ -14,14 +15,7 @@ fn gaps_are_differences_between_images_with_and_without_the_attribute() {
     )
     .unwrap();
     let by = [Grouping::by_attribute("group", (0..200).map(|image| (image != 7).then_some(image < 100)))];
-    let draw = |number: u64, weights: &mut [u16]| {
-        let mut state = (number + 1) * 16_807 % 2_147_483_647;
-        for _ in 0..weights.len() {
-            state = state * 16_807 % 2_147_483_647;
-            weights[state as usize % weights.len()] += 1;
-        }
-    };
-    let resampling = Resampling { replicates: 200, draw: &draw };
+    let resampling = Resampling { replicates: 200, draw: &golden::draw };
     let (groups, gaps) = judge_groups(&predictions, &Thresholds::fixed(0.5, 3), &by, &resampling).unwrap();
     assert_eq!(
         groups.iter().map(|group| (group.value.as_str(), group.images)).collect::<Vec<_>>(),

@@ -70,7 +70,6 @@ impl Component {
     }
 }
 
-/// The decisions at the thresholds.
 pub(super) fn decisions(probabilities: &[f32], thresholds: &[f32]) -> Vec<bool> {
     probabilities.iter().zip(thresholds).map(|(&probability, &threshold)| is_positive(probability, threshold)).collect()
 }

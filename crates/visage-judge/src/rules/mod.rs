@@ -18,46 +18,22 @@ use self::rule::Rule;
 use crate::predictions::Predictions;
 use crate::thresholds::Thresholds;
 
-/// The rules of CelebA's attributes, in TOML.
 const CELEBA: &str = include_str!("../../rules/celeba.toml");
 
 /// Invalid rules.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages explain the variants and their fields")]
 pub enum RuleError {
-    /// The file is not TOML with a list of strings `rules`.
     #[error("not a file of rules: {reason}; write rules = [\"Goatee => not No_Beard\", ...]")]
-    File {
-        /// The reason.
-        reason: String,
-    },
-    /// A rule has a syntax error.
+    File { reason: String },
     #[error("rule {rule:?} cannot be read: {reason}; write \"A and not B => C or D\" or \"at most one of A, B, C\"")]
-    Syntax {
-        /// The rule.
-        rule: String,
-        /// The reason.
-        reason: String,
-    },
-    /// A rule names an unknown attribute.
+    Syntax { rule: String, reason: String },
     #[error("rule {rule:?} names {attribute:?}, which is not an attribute of the model")]
-    UnknownAttribute {
-        /// The rule.
-        rule: String,
-        /// The attribute.
-        attribute: String,
-    },
-    /// No assignment satisfies all rules.
+    UnknownAttribute { rule: String, attribute: String },
     #[error("the rules about {} contradict each other: no assignment satisfies them all", attributes.join(", "))]
-    Contradiction {
-        /// The attributes.
-        attributes: Vec<String>,
-    },
-    /// Too many assignments satisfy the rules to compare them all.
+    Contradiction { attributes: Vec<String> },
     #[error("the rules connect {} attributes but allow more than {MAX_ASSIGNMENTS} assignments of them: leave out some rules", attributes.len())]
-    TooLoose {
-        /// The attributes.
-        attributes: Vec<String>,
-    },
+    TooLoose { attributes: Vec<String> },
 }
 
 /// Rules as written, before they are bound to the attributes of a model.
@@ -101,7 +77,7 @@ impl RuleSet {
                 Err(error) => return Err(error),
             }
         }
-        Rules::new(rules, attributes)
+        Ok(Rules { components: Component::of(&rules, attributes)?, rules })
     }
 }
 
@@ -113,12 +89,7 @@ pub struct Rules {
 }
 
 impl Rules {
-    fn new(rules: Vec<Rule>, attributes: &[String]) -> Result<Self, RuleError> {
-        Ok(Self { components: Component::of(&rules, attributes)?, rules })
-    }
-
     /// Whether there are no rules.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.rules.is_empty()
     }
@@ -129,7 +100,6 @@ impl Rules {
     /// lowest total cost are taken. With thresholds of one half and attributes independent these are the most probable ones.
     /// Decisions that violate no rule stay. The search is exact: all consistent assignments of connected attributes are
     /// compared. `probabilities` and `thresholds` hold one value per attribute.
-    #[must_use]
     pub fn consistent(&self, probabilities: &[f32], thresholds: &[f32]) -> Vec<bool> {
         let mut decisions = decisions(probabilities, thresholds);
         for component in &self.components {
@@ -139,7 +109,6 @@ impl Rules {
     }
 
     /// Counts the images whose labels and whose decisions violate each rule.
-    #[must_use]
     pub fn count(&self, predictions: &Predictions, thresholds: &Thresholds) -> Consistency {
         let width = predictions.attributes().len();
         let none = |rule: &Rule| RuleViolations { rule: rule.text.clone(), labels: 0, predictions: 0 };

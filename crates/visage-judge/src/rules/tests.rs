@@ -1,4 +1,5 @@
 use super::*;
+use crate::golden;
 
 fn names(text: &str) -> Vec<String> {
     text.split_whitespace().map(str::to_owned).collect()
@@ -14,11 +15,8 @@ fn the_decisions_are_the_most_probable_of_all_consistent_ones() {
     let attributes = "A B C D E F";
     let texts = ["A and not B => C or not D", "at most one of D, E, F", "F => not A", "B => E"];
     let rules = rules(attributes, &texts).unwrap();
-    let mut state = 1_u64;
-    let mut draw = || {
-        state = state * 16_807 % 2_147_483_647;
-        (state % 999 + 1) as f32 / 1000.0
-    };
+    let mut random = golden::park_miller();
+    let mut draw = || (random() * 999.0 + 1.0).floor() as f32 / 1000.0;
     let holds = |a: &[bool]| {
         (!a[0] || a[1] || a[2] || !a[3])
             && a[3..].iter().filter(|&&present| present).count() <= 1

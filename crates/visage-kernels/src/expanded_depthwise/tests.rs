@@ -1,9 +1,9 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::reference::{assert_finished, assert_same_on_any_threads, cases, depthwise_sums, finished, values};
-
-const ACTIVATIONS: [Activation; 4] = [Activation::Identity, Activation::Relu, Activation::Relu6, Activation::Silu];
+use crate::reference::{
+    ACTIVATIONS, assert_finished, assert_same_on_any_threads, cases, depthwise_sums, finished, values,
+};
 
 /// The definition: the depthwise sums, in f64.
 fn sums(shape: DepthwiseShape, depth: usize, activation: Activation, operands: [&[f32]; 4]) -> Vec<f64> {

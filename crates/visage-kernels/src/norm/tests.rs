@@ -1,19 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::reference::{assert_close, assert_same_on_any_threads, cases, values};
-
-const ACTIVATIONS: [Activation; 4] = [Activation::Identity, Activation::Relu, Activation::Relu6, Activation::Silu];
-
-fn activate(activation: Activation, z: f64) -> [f64; 2] {
-    let sigmoid = 1.0 / (1.0 + (-z).exp());
-    match activation {
-        Activation::Identity => [z, 1.0],
-        Activation::Relu => [z.max(0.0), f64::from(z > 0.0)],
-        Activation::Relu6 => [z.clamp(0.0, 6.0), f64::from(z > 0.0 && z < 6.0)],
-        Activation::Silu => [z * sigmoid, sigmoid * (1.0 + z * (1.0 - sigmoid))],
-    }
-}
+use crate::reference::{ACTIVATIONS, activate, assert_close, assert_same_on_any_threads, cases, values};
 
 /// The operands of a case. An empty residual stands for none.
 struct Case {
@@ -52,32 +40,39 @@ impl Case {
             .collect()
     }
 
-    /// The output and the gradient at z, given `[a, b]` of `z = x * a + b` for each channel.
-    fn at_z(&self, activation: Activation, affine: &[[f64; 2]]) -> (Vec<f64>, Vec<f64>) {
-        (0..self.input.len())
-            .map(|i| {
-                let [a, b] = affine[i % self.channels];
-                let residual = self.residual.get(i).map_or(0.0, |r| f64::from(*r));
-                let [value, slope] = activate(activation, f64::from(self.input[i]) * a + b + residual);
-                (value, slope * f64::from(self.gradient[i]))
-            })
-            .unzip()
+    /// `z = x * a + b + residual`, given `[a, b]` for each channel.
+    fn z(&self, affine: &[[f64; 2]]) -> Vec<f64> {
+        let at = |i: usize| {
+            let [a, b] = affine[i % self.channels];
+            f64::from(self.input[i]) * a + b + self.residual.get(i).map_or(0.0, |r| f64::from(*r))
+        };
+        (0..self.input.len()).map(at).collect()
+    }
+
+    /// The output and the gradient at z.
+    fn at_z(&self, activation: Activation, z: &[f64]) -> (Vec<f64>, Vec<f64>) {
+        let at = |(z, gradient): (&f64, &f32)| {
+            let [value, slope] = activate(activation, *z);
+            (value, slope * f64::from(*gradient))
+        };
+        z.iter().zip(&self.gradient).map(at).unzip()
+    }
+
+    /// The sum of a term of each value, by channel.
+    fn sums(&self, term: impl Fn(usize) -> f64) -> Vec<f64> {
+        let sum = |c: usize| (c..self.input.len()).step_by(self.channels).map(&term).sum();
+        (0..self.channels).map(sum).collect()
     }
 }
 
 /// Whether some z is so near a kink of the activation that rounding to f32 may change its derivative.
-fn near_a_kink(case: &Case, activation: Activation, affine: &[[f64; 2]]) -> bool {
+fn near_a_kink(activation: Activation, z: &[f64]) -> bool {
     let kinks: &[f64] = match activation {
         Activation::Identity | Activation::Silu => &[],
         Activation::Relu => &[0.0],
         Activation::Relu6 => &[0.0, 6.0],
     };
-    (0..case.input.len()).any(|i| {
-        let [a, b] = affine[i % case.channels];
-        let residual = case.residual.get(i).map_or(0.0, |r| f64::from(*r));
-        let z = f64::from(case.input[i]) * a + b + residual;
-        kinks.iter().any(|kink| (z - kink).abs() < 1e-5)
-    })
+    z.iter().any(|z| kinks.iter().any(|kink| (z - kink).abs() < 1e-5))
 }
 
 proptest! {
@@ -97,8 +92,9 @@ proptest! {
             let a = f64::from(case.gamma[c]) / (variance + epsilon).sqrt();
             [a, f64::from(case.beta[c]) - mean * a]
         }).collect();
-        prop_assume!(!near_a_kink(&case, activation, &affine));
-        let (output, dz) = case.at_z(activation, &affine);
+        let z = case.z(&affine);
+        prop_assume!(!near_a_kink(activation, &z));
+        let (output, dz) = case.at_z(activation, &z);
 
         let mut actual = vec![f32::NAN; len];
         let operands = case.operands(&case.gamma, activation);
@@ -111,9 +107,8 @@ proptest! {
             let [mean, variance] = moments[i % channels];
             (f64::from(case.input[i]) - mean) / (variance + epsilon).sqrt()
         };
-        let sum = |c: usize, term: &dyn Fn(usize) -> f64| (c..len).step_by(channels).map(term).sum::<f64>();
-        let beta_gradient: Vec<f64> = (0..channels).map(|c| sum(c, &|i| dz[i])).collect();
-        let gamma_gradient: Vec<f64> = (0..channels).map(|c| sum(c, &|i| dz[i] * normalised(i))).collect();
+        let beta_gradient = case.sums(|i| dz[i]);
+        let gamma_gradient = case.sums(|i| dz[i] * normalised(i));
         let input_gradient: Vec<f64> = (0..len).map(|i| {
             let c = i % channels;
             affine[c][0] * (dz[i] - (beta_gradient[c] + normalised(i) * gamma_gradient[c]) / rows as f64)
@@ -143,17 +138,16 @@ proptest! {
         let affine: Vec<[f64; 2]> =
             (0..channels).map(|c| [f64::from(case.gamma[c]) / (c + 1) as f64, f64::from(case.beta[c])]).collect();
         let scale: Vec<f32> = affine.iter().map(|a| a[0] as f32).collect();
-        prop_assume!(!near_a_kink(&case, activation, &affine));
-        let (output, dz) = case.at_z(activation, &affine);
+        let z = case.z(&affine);
+        prop_assume!(!near_a_kink(activation, &z));
+        let (output, dz) = case.at_z(activation, &z);
         let mut actual = vec![f32::NAN; len];
         let operands = case.operands(&scale, activation);
         scale_shift(operands, &mut actual);
         assert_close("output", &actual, &output, 5e-6);
 
-        let sum = |c: usize, term: &dyn Fn(usize) -> f64| (c..len).step_by(channels).map(term).sum::<f64>();
-        let shift_gradient: Vec<f64> = (0..channels).map(|c| sum(c, &|i| dz[i])).collect();
-        let scale_gradient: Vec<f64> =
-            (0..channels).map(|c| sum(c, &|i| dz[i] * f64::from(case.input[i]))).collect();
+        let shift_gradient = case.sums(|i| dz[i]);
+        let scale_gradient = case.sums(|i| dz[i] * f64::from(case.input[i]));
         let input_gradient: Vec<f64> = (0..len).map(|i| dz[i] * affine[i % channels][0]).collect();
         let (mut dx, mut dr) = (vec![f32::NAN; len], vec![f32::NAN; len]);
         let (mut ds, mut dt) = (vec![f32::NAN; channels], vec![f32::NAN; channels]);

@@ -11,17 +11,12 @@ proptest! {
         let c = shape.channels;
         // PyTorch allows at most half a kernel of padding.
         let [height, width] = shape.window.kernel.map(|kernel| kernel / 2);
-        let padding = shape.window.padding;
+        let Padding { top, left, bottom, right } = shape.window.padding;
         let padding = Padding {
-            top: padding.top.min(height),
-            bottom: padding.bottom.min(height),
-            left: padding.left.min(width),
-            right: padding.right.min(width),
+            top: top.min(height), left: left.min(width), bottom: bottom.min(height), right: right.min(width),
         };
         let window = Window { padding, ..shape.window };
-        let shape = DepthwiseShape {
-            batch: shape.batch, in_height: shape.in_height, in_width: shape.in_width, channels: c, window,
-        };
+        let shape = DepthwiseShape { window, ..shape };
         // Few distinct values, so that there are ties.
         let input: Vec<f32> = values(1, shape.input_len()).iter().map(|x| (x * 4.0).round()).collect();
         let gradient = values(2, shape.output_len());

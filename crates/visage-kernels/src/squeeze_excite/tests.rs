@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::reference::{assert_close, assert_same_on_any_threads, cases, values};
+use crate::reference::{Layers, assert_close, assert_same_on_any_threads, cases, values};
 
 proptest! {
     #![proptest_config(cases(100))]
@@ -10,8 +10,8 @@ proptest! {
         batch in 1usize..4, pixels in 1usize..200, channels in 1usize..300, hidden in 1usize..9,
     ) {
         let images = values(1, batch * pixels * channels);
-        let [reduce, expand] = [2, 3].map(|seed| values(seed, hidden * channels));
-        let (reduce_bias, expand_bias) = (values(4, hidden), values(5, channels));
+        let layers = Layers::new(channels, hidden);
+        let Layers { reduce, reduce_bias, expand, expand_bias } = &layers;
         let mut expected = Vec::new();
         for image in images.chunks(pixels * channels) {
             let mean = |c: usize| image.chunks(channels).map(|pixel| f64::from(pixel[c])).sum::<f64>() / pixels as f64;
@@ -28,9 +28,7 @@ proptest! {
                 expected.push(f64::from(*value) / (1.0 + (-z).exp()));
             }
         }
-        let excitation = Excitation {
-            reduce: &reduce, reduce_bias: &reduce_bias, expand: &expand, expand_bias: &expand_bias,
-        };
+        let excitation = layers.excitation();
         simd::for_each_level(|_| {
             let mut actual = images.clone();
             squeeze_excite(batch, pixels, excitation, &mut actual);
@@ -45,13 +43,10 @@ proptest! {
 #[test]
 fn threads_do_not_change_a_bit() {
     let (batch, pixels, channels, hidden) = (3, 300, 150, 7);
-    let [reduce, expand] = [2, 3].map(|seed| values(seed, hidden * channels));
-    let (reduce_bias, expand_bias) = (values(4, hidden), values(5, channels));
-    let excitation =
-        Excitation { reduce: &reduce, reduce_bias: &reduce_bias, expand: &expand, expand_bias: &expand_bias };
+    let layers = Layers::new(channels, hidden);
     assert_same_on_any_threads(|| {
         let mut images = values(1, batch * pixels * channels);
-        squeeze_excite(batch, pixels, excitation, &mut images);
+        squeeze_excite(batch, pixels, layers.excitation(), &mut images);
         images
     });
 }

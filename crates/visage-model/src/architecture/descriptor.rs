@@ -6,13 +6,10 @@ use crate::layers::Regularisation;
 use crate::naming::Naming;
 use crate::network::Network;
 
-/// Everything that is specific to an architecture.
 pub(crate) struct Descriptor {
-    /// The name in recipes, model files and on the command line.
     pub(crate) name: &'static str,
     /// Makes the network with this number of outputs. All filters are zero.
     pub(crate) zeroed: fn(usize, Regularisation, &Device) -> Network,
-    /// Whether the network has dropout and stochastic depth.
     pub(crate) is_regularised: bool,
     /// The namings in which its weights are published. visage writes the first.
     pub(crate) namings: &'static [Naming],
@@ -23,14 +20,8 @@ pub(crate) struct Descriptor {
     pub(crate) stream: fn(&str) -> String,
     /// The path of the last layer's weight, `[outputs, features]`.
     pub(crate) output_weight: &'static str,
-    /// The same network in Python.
-    pub(crate) python: PythonNetwork,
-}
-
-/// The network of a Python library that loads visage's state dict.
-pub(crate) struct PythonNetwork {
-    /// The library's naming.
-    pub(crate) naming: Naming,
-    /// The Python statements that make the network with this number of outputs.
-    pub(crate) code: fn(usize) -> String,
+    /// The Python statements that make the network with this number of outputs. It loads visage's state dict.
+    pub(crate) python: fn(usize) -> String,
+    /// The naming of the network in Python.
+    pub(crate) python_naming: Naming,
 }

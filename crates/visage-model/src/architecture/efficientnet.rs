@@ -1,13 +1,12 @@
 //! The EfficientNets and the names of their published weights.
 
-use super::descriptor::{Descriptor, PythonNetwork};
+use super::descriptor::Descriptor;
 use crate::efficientnet::{EfficientNet, Variant, block_position};
 use crate::layers::{NormConfig, PaddingRule};
 use crate::naming::Naming;
 use crate::network::Network;
 use crate::ops::Activation;
 
-/// EfficientNet-B0 with the two-stage head.
 pub(crate) static B0: Descriptor = Descriptor {
     name: "efficientnet-b0",
     zeroed: |outputs, regularisation, device| {
@@ -18,20 +17,17 @@ pub(crate) static B0: Descriptor = Descriptor {
     key,
     stream: |path| path.replace("classifier.", "classifier.TwoStage."),
     output_weight: "classifier.output.weight",
-    python: PythonNetwork {
-        naming: Naming::Torchvision,
-        // The two-stage head replaces torchvision's classifier.
-        code: |outputs| {
-            format!(
-                "model = torchvision.models.efficientnet_b0()\nmodel.classifier = nn.Sequential(nn.Linear(1280, 512), \
-                 nn.BatchNorm1d(512), nn.ReLU(), nn.Dropout(0.3), nn.Linear(512, 256), nn.ReLU(), nn.Dropout(0.2), \
-                 nn.Linear(256, {outputs}))"
-            )
-        },
+    // The two-stage head replaces torchvision's classifier.
+    python: |outputs| {
+        format!(
+            "model = torchvision.models.efficientnet_b0()\nmodel.classifier = nn.Sequential(nn.Linear(1280, 512), \
+             nn.BatchNorm1d(512), nn.ReLU(), nn.Dropout(0.3), nn.Linear(512, 256), nn.ReLU(), nn.Dropout(0.2), \
+             nn.Linear(256, {outputs}))"
+        )
     },
+    python_naming: Naming::Torchvision,
 };
 
-/// EfficientNet-Lite0 with a linear classifier.
 pub(crate) static LITE0: Descriptor = Descriptor {
     name: "efficientnet-lite0",
     zeroed: |outputs, regularisation, device| {
@@ -42,10 +38,8 @@ pub(crate) static LITE0: Descriptor = Descriptor {
     key,
     stream: |path| path.replace("classifier.output.", "classifier.Linear."),
     output_weight: "classifier.output.weight",
-    python: PythonNetwork {
-        naming: Naming::Timm,
-        code: |outputs| format!("model = timm.create_model(\"tf_efficientnet_lite0\", num_classes={outputs})"),
-    },
+    python: |outputs| format!("model = timm.create_model(\"tf_efficientnet_lite0\", num_classes={outputs})"),
+    python_naming: Naming::Timm,
 };
 
 const B0_VARIANT: Variant = Variant {
@@ -69,7 +63,6 @@ const LITE0_VARIANT: Variant = Variant {
     stochastic_depth: 0.2,
 };
 
-/// The key in a naming of the parameter at `path` of the module tree.
 fn key(naming: Naming, path: &str) -> String {
     match naming {
         Naming::Original => original_key(path),
@@ -106,7 +99,6 @@ fn original_key(path: &str) -> String {
     if path.starts_with("classifier.") { renamed(path, &HEAD) } else { format!("backbone.{}", torchvision_key(path)) }
 }
 
-/// torchvision's keys.
 fn torchvision_key(path: &str) -> String {
     let Some((index, rest)) = block_path(path) else {
         return renamed(

@@ -45,39 +45,33 @@ architectures! {
 
 impl Architecture {
     /// The name in recipes, model files and on the command line.
-    #[must_use]
     pub fn name(self) -> &'static str {
         self.descriptor().name
     }
 
     /// Whether the network has dropout and stochastic depth, so that a recipe may set their rates.
-    #[must_use]
     pub fn is_regularised(self) -> bool {
         self.descriptor().is_regularised
     }
 
     /// The namings in which its weights are published. visage writes the first.
-    #[must_use]
     pub fn namings(self) -> &'static [Naming] {
         self.descriptor().namings
     }
 
     /// The key, in one of its namings, of the parameter at `path` of the module tree.
-    #[must_use]
     pub fn key(self, naming: Naming, path: &str) -> String {
         (self.descriptor().key)(naming, path)
     }
 
     /// The naming of the Python network that [`python`](Self::python) makes.
-    #[must_use]
     pub fn python_naming(self) -> Naming {
-        self.descriptor().python.naming
+        self.descriptor().python_naming
     }
 
     /// Python statements that make the network with this number of outputs. An exported state dict loads into it.
-    #[must_use]
     pub fn python(self, outputs: usize) -> String {
-        (self.descriptor().python.code)(outputs)
+        (self.descriptor().python)(outputs)
     }
 }
 

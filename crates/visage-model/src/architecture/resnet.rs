@@ -1,11 +1,10 @@
 //! The residual networks and the names of their published weights.
 
-use super::descriptor::{Descriptor, PythonNetwork};
+use super::descriptor::Descriptor;
 use crate::naming::Naming;
 use crate::network::Network;
 use crate::resnet::ResNet;
 
-/// ResNet-18: every stage has two basic blocks.
 pub(crate) static RESNET18: Descriptor = Descriptor {
     name: "resnet18",
     zeroed: |outputs, _, device| Network::ResNet(ResNet::new(outputs, device)),
@@ -15,10 +14,8 @@ pub(crate) static RESNET18: Descriptor = Descriptor {
     key: |_, path| torchvision_key(path),
     stream: str::to_owned,
     output_weight: "fc.weight",
-    python: PythonNetwork {
-        naming: Naming::Torchvision,
-        code: |outputs| format!("model = torchvision.models.resnet18(num_classes={outputs})"),
-    },
+    python: |outputs| format!("model = torchvision.models.resnet18(num_classes={outputs})"),
+    python_naming: Naming::Torchvision,
 };
 
 /// The key in torchvision and timm of the parameter at `path` of the module tree.

@@ -27,7 +27,6 @@ impl Backend {
     pub const ALL: [Backend; 4] = [Backend::Cuda, Backend::Metal, Backend::Vulkan, Backend::Cpu];
 
     /// The name on the command line. For GPUs it is also the Cargo feature.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Backend::Cpu => "cpu",
@@ -38,7 +37,6 @@ impl Backend {
     }
 
     /// Whether this build has the backend.
-    #[must_use]
     pub fn is_compiled_in(self) -> bool {
         match self {
             Backend::Cpu => true,
@@ -48,7 +46,6 @@ impl Backend {
         }
     }
 
-    /// What a machine needs for the backend.
     pub(super) fn requirement(self) -> &'static str {
         match self {
             Backend::Cpu => "a CPU",
@@ -63,7 +60,6 @@ impl Backend {
         }
     }
 
-    /// The devices of the machine, in the driver's order.
     pub(super) fn devices(self) -> Vec<Device> {
         let found = || match self {
             Backend::Cpu => vec![Device::flex()],

@@ -96,7 +96,6 @@ fn best() -> OpenDevice {
 }
 
 /// All devices of the machine.
-#[must_use]
 pub fn list() -> Vec<DeviceInfo> {
     let mut devices = Vec::new();
     for backend in Backend::ALL {

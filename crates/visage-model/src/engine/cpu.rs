@@ -17,7 +17,6 @@ use crate::ops::Precision;
 use crate::plan::{Filters, Shape, Value};
 use crate::threads;
 
-/// A network as sections of kernels with packed filters.
 #[derive(Debug)]
 pub(super) struct CpuExecutor {
     preparation: Preparation,
@@ -62,7 +61,6 @@ impl Executor for CpuExecutor {
     }
 }
 
-/// The input of a section.
 #[derive(Clone, Copy)]
 enum Input<'a> {
     /// The values of all images.
@@ -71,7 +69,6 @@ enum Input<'a> {
     Computed(&'a (dyn Fn(Range<usize>, &mut Vec<f32>) + Sync)),
 }
 
-/// A section with packed weights.
 #[derive(Debug)]
 struct PackedSection {
     steps: Vec<PackedStep>,
@@ -84,7 +81,6 @@ struct PackedSection {
     arenas: Mutex<Vec<Arena>>,
 }
 
-/// The memory of one run through a section.
 #[derive(Debug, Default)]
 struct Arena {
     images: Vec<f32>,
@@ -163,7 +159,6 @@ impl PackedSection {
     }
 }
 
-/// A value that a step reads or writes.
 #[derive(Clone, Copy, Debug)]
 struct Operand {
     place: Place,
@@ -216,7 +211,6 @@ enum Kernel {
     GlobalAveragePool(MapShape),
 }
 
-/// The two linear layers of a squeeze and excitation.
 #[derive(Debug)]
 struct Layers {
     /// `[hidden, channels]`

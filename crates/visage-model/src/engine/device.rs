@@ -10,7 +10,6 @@ use crate::input::image_tensor;
 use crate::ops::{Precision, composed, float32};
 use crate::plan::{Filters, Shape, Value};
 
-/// A network as operations on the tensors of a device.
 #[derive(Debug)]
 pub(super) struct DeviceExecutor {
     preparation: Preparation,
@@ -103,7 +102,6 @@ impl Executor for DeviceExecutor {
     }
 }
 
-/// Converts operations to a device's tensors.
 struct Upload<'a> {
     device: &'a Device,
     precision: Precision,

@@ -15,7 +15,6 @@ use visage_kernels::{Activation, Window};
 use crate::ops::POINT;
 use crate::plan::{self, Filters, Plan, Shape, Value};
 
-/// A fused step.
 #[derive(Clone, Debug)]
 pub(super) struct Step {
     pub(super) input: Value,
@@ -27,25 +26,40 @@ pub(super) struct Step {
 #[derive(Clone, Debug)]
 pub(super) enum Operation {
     /// `activation(convolution + residual)`
-    Conv { filters: Filters, residual: Option<Value>, activation: Activation },
+    Conv {
+        filters: Filters,
+        residual: Option<Value>,
+        activation: Activation,
+    },
     /// `activation(depthwise convolution)`
-    DepthwiseConv { filters: Filters, activation: Activation },
+    DepthwiseConv {
+        filters: Filters,
+        activation: Activation,
+    },
     /// A 1x1 convolution and its activation, then a depthwise convolution and its activation.
-    ExpandedDepthwiseConv { expand: (Filters, Activation), depthwise: (Filters, Activation) },
+    ExpandedDepthwiseConv {
+        expand: (Filters, Activation),
+        depthwise: (Filters, Activation),
+    },
     /// `input * sigmoid(expand(silu(reduce(mean of input))))` (Hu et al., 2018)
-    SqueezeExcite { reduce: Filters, expand: Filters },
+    SqueezeExcite {
+        reduce: Filters,
+        expand: Filters,
+    },
     /// `activation(input + residual)` that follows no convolution.
-    Elementwise { residual: Option<Value>, activation: Activation },
+    Elementwise {
+        residual: Option<Value>,
+        activation: Activation,
+    },
     /// `input * sigmoid(gate)` that is not part of squeeze and excitation.
-    Gate { gate: Value },
-    /// The maximum of each window.
+    Gate {
+        gate: Value,
+    },
     MaxPool(Window),
-    /// The mean over height and width.
     GlobalAveragePool,
 }
 
 impl Operation {
-    /// The second input, if the operation has one.
     pub(super) fn other_input(&self) -> Option<Value> {
         match self {
             Operation::Conv { residual, .. } | Operation::Elementwise { residual, .. } => *residual,
@@ -124,20 +138,21 @@ impl Fusion {
         (self.readers[index] == 1).then_some((fused, step))
     }
 
+    /// Removes that step, to be part of a later one, if it `fits`.
+    fn take_sole(&mut self, value: Value, fits: impl FnOnce(&Operation) -> bool) -> Option<Step> {
+        let (index, _) = self.sole(value).filter(|(_, step)| fits(&step.operation))?;
+        self.steps[index].take()
+    }
+
     fn push(&mut self, input: Value, operation: Operation, shape: Shape) -> Value {
         self.steps.push(Some(Step { input, operation, shape }));
         Value::Of(self.steps.len() - 1)
     }
 
-    fn take(&mut self, index: usize) -> Option<Step> {
-        self.steps[index].take()
-    }
-
     fn depthwise(&mut self, input: Value, filters: Filters, shape: Shape) -> Value {
-        let is_pointwise = |step: &Step| matches!(&step.operation, Operation::Conv { filters, residual: None, .. } if filters.window == POINT);
-        if let Some(index) = self.sole(input).filter(|(_, step)| is_pointwise(step)).map(|(index, _)| index)
-            && let Some(Step { input, operation: Operation::Conv { filters: expand, activation, .. }, .. }) =
-                self.take(index)
+        let is_pointwise = |operation: &Operation| matches!(operation, Operation::Conv { filters, residual: None, .. } if filters.window == POINT);
+        if let Some(Step { input, operation: Operation::Conv { filters: expand, activation, .. }, .. }) =
+            self.take_sole(input, is_pointwise)
         {
             let (expand, depthwise) = ((expand, activation), (filters, Activation::Identity));
             return self.push(input, Operation::ExpandedDepthwiseConv { expand, depthwise }, shape);
@@ -147,13 +162,12 @@ impl Fusion {
     }
 
     fn sum(&mut self, input: Value, other: Value, shape: Shape) -> Value {
-        let takes_sum = |step: &Step| {
-            matches!(step.operation, Operation::Conv { residual: None, activation: Activation::Identity, .. })
+        let takes_sum = |operation: &Operation| {
+            matches!(operation, Operation::Conv { residual: None, activation: Activation::Identity, .. })
         };
         for (input, other) in [(input, other), (other, input)] {
-            if let Some(index) = self.sole(input).filter(|(_, step)| takes_sum(step)).map(|(index, _)| index)
-                && let Some(Step { input, operation: Operation::Conv { filters, activation, .. }, .. }) =
-                    self.take(index)
+            if let Some(Step { input, operation: Operation::Conv { filters, activation, .. }, .. }) =
+                self.take_sole(input, takes_sum)
             {
                 let residual = Some(self.fused(other));
                 return self.push(input, Operation::Conv { filters, residual, activation }, shape);
@@ -185,9 +199,10 @@ impl Fusion {
             let gate = self.fused(gate);
             return self.push(from, Operation::Gate { gate }, shape);
         };
-        self.take(pool);
-        let layers = [reduce, expand].map(|index| self.take(index).map(|step| step.operation));
-        let [Some(Operation::Conv { filters: reduce, .. }), Some(Operation::Conv { filters: expand, .. })] = layers
+        let [_, reduce, expand] =
+            [pool, reduce, expand].map(|index| self.steps[index].take().map(|step| step.operation));
+        let (Some(Operation::Conv { filters: reduce, .. }), Some(Operation::Conv { filters: expand, .. })) =
+            (reduce, expand)
         else {
             unreachable!("`excitation` found two convolutions")
         };
@@ -213,7 +228,6 @@ impl Fusion {
         self.sole(Value::Of(last))
     }
 
-    /// The remaining steps, renumbered.
     fn finish(self) -> Vec<Step> {
         let mut numbers = vec![usize::MAX; self.steps.len()];
         for (number, index) in (0..self.steps.len()).filter(|&index| self.steps[index].is_some()).enumerate() {

@@ -3,18 +3,13 @@
 use super::fuse::{Operation, Step};
 use crate::plan::Value;
 
-/// The memory of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
-    /// The section's input.
     Input,
-    /// The buffer with this index.
     Buffer(usize),
-    /// The section's output.
     Output,
 }
 
-/// The memory plan of a section.
 #[derive(Debug)]
 pub(super) struct Memory {
     /// The place of each step's result. The last step writes the output.
@@ -51,7 +46,6 @@ impl Memory {
         memory
     }
 
-    /// The place of a value.
     pub(super) fn place(&self, value: Value) -> Place {
         match value {
             Value::Images => Place::Input,

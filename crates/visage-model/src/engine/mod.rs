@@ -95,14 +95,12 @@ impl Engine {
     /// A GPU computes convolutions in `precision`, which it must support
     /// ([`check_precision`](crate::device::check_precision)), and everything else in f32. The CPU computes in f32, with filters
     /// rounded to `precision`.
-    #[must_use]
     pub fn new(network: &Network, preparation: &Preparation, device: &Device, precision: Precision) -> Self {
         let size = preparation.output_size();
         Self::compile(network.plan([size.height, size.width]), preparation, device, precision)
     }
 
     /// Compiles a plan for images of the size of `preparation`: see [`new`](Self::new).
-    #[must_use]
     pub fn compile(plan: Plan, preparation: &Preparation, device: &Device, precision: Precision) -> Self {
         let (images, steps) = (plan.images, fuse::fuse(plan));
         let preparation = preparation.clone();
@@ -114,7 +112,6 @@ impl Engine {
         Self { preparation, executor }
     }
 
-    /// All images of `parts`, normalised.
     pub(crate) fn normalised(&self, parts: &[Prepared<'_>]) -> Vec<f32> {
         let mut values = vec![0.0; parts.iter().map(Prepared::len).sum()];
         normalise(&self.preparation, parts, 0, &mut values);
@@ -122,7 +119,6 @@ impl Engine {
     }
 
     /// The preparation of the engine's images.
-    #[must_use]
     pub fn preparation(&self) -> &Preparation {
         &self.preparation
     }
@@ -133,7 +129,6 @@ impl Engine {
     /// # Panics
     ///
     /// If a part is not a whole number of images of the preparation's size.
-    #[must_use]
     pub fn logits(&self, parts: &[Prepared<'_>]) -> Vec<f32> {
         self.start(parts).read()
     }

@@ -20,7 +20,6 @@ const DENSE: usize = 256;
 /// Images in a group in the last layers.
 const LATE_IMAGES: usize = 8;
 
-/// How the images of a batch run through a section.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Spread {
     /// The whole batch at once. Threads share every operation.
@@ -37,7 +36,6 @@ pub(super) struct Section {
     pub(super) spread: Spread,
 }
 
-/// Divides the steps of a network into sections.
 pub(super) fn sections(images: Shape, mut steps: Vec<Step>) -> Vec<Section> {
     if is_dense(images, &steps) {
         return vec![Section { steps, spread: Spread::WholeBatch }];

@@ -24,7 +24,6 @@ fn random(name: &str, count: usize) -> Vec<f32> {
     (0..count).map(|_| random.random_range(-0.5..0.5)).collect()
 }
 
-/// Random filters of a convolution.
 fn filters(name: &str, window: Window, inputs: usize, outputs: usize) -> Filters {
     let [height, width] = window.kernel;
     let weights = random(name, height * width * inputs * outputs);

@@ -3,11 +3,10 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 
-use super::{BatchNorm, Pass};
+use super::{BatchNorm, NormConfig, Pass};
 use crate::ops::{self, Activation, Padding, Window};
 use crate::plan::{Filters, Node, Planner};
 
-/// How a convolution pads its input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PaddingRule {
     /// `(kernel - 1) / 2` on every side, as in PyTorch.
@@ -33,7 +32,7 @@ impl PaddingRule {
 
 /// Convolution without bias. The weight is `[out_channels, kernel_height, kernel_width, in_channels]`.
 #[derive(Module, Debug)]
-pub(crate) struct Conv2d {
+struct Conv2d {
     weight: Param<Tensor<4>>,
     stride: usize,
     #[module(skip)]
@@ -41,20 +40,8 @@ pub(crate) struct Conv2d {
 }
 
 impl Conv2d {
-    /// A convolution whose weight is zero. `channels` are those of the input and of the output.
-    pub(crate) fn new(
-        channels: [usize; 2],
-        kernel: usize,
-        stride: usize,
-        padding: PaddingRule,
-        device: &Device,
-    ) -> Self {
-        let [input, output] = channels;
-        Self { weight: Param::from_tensor(Tensor::zeros([output, kernel, kernel, input], device)), stride, padding }
-    }
-
     /// `[batch, height, width, in_channels]` to `[batch, out_height, out_width, out_channels]`.
-    pub(crate) fn forward(&self, input: Tensor<4>, pass: Pass<'_>) -> Tensor<4> {
+    fn forward(&self, input: Tensor<4>, pass: Pass<'_>) -> Tensor<4> {
         let [_, height, width, _] = input.dims();
         pass.round(ops::conv2d(input, pass.round(self.weight.val()), self.window([height, width])))
     }
@@ -67,7 +54,7 @@ impl Conv2d {
 
 /// Depthwise convolution without bias. The weight is `[kernel_height, kernel_width, channels]`.
 #[derive(Module, Debug)]
-pub(crate) struct DepthwiseConv2d {
+struct DepthwiseConv2d {
     weight: Param<Tensor<3>>,
     stride: usize,
     #[module(skip)]
@@ -75,13 +62,8 @@ pub(crate) struct DepthwiseConv2d {
 }
 
 impl DepthwiseConv2d {
-    /// A convolution whose weight is zero.
-    pub(crate) fn new(channels: usize, kernel: usize, stride: usize, padding: PaddingRule, device: &Device) -> Self {
-        Self { weight: Param::from_tensor(Tensor::zeros([kernel, kernel, channels], device)), stride, padding }
-    }
-
     /// `[batch, height, width, channels]` to `[batch, out_height, out_width, channels]`.
-    pub(crate) fn forward(&self, input: Tensor<4>, pass: Pass<'_>) -> Tensor<4> {
+    fn forward(&self, input: Tensor<4>, pass: Pass<'_>) -> Tensor<4> {
         let [_, height, width, _] = input.dims();
         pass.round(ops::depthwise_conv2d(input, pass.round(self.weight.val()), self.window([height, width])))
     }
@@ -92,7 +74,6 @@ impl DepthwiseConv2d {
     }
 }
 
-/// A convolution and the batch norm after it.
 #[derive(Module, Debug)]
 pub(crate) struct ConvNorm {
     conv: Conv2d,
@@ -100,8 +81,18 @@ pub(crate) struct ConvNorm {
 }
 
 impl ConvNorm {
-    pub(crate) fn new(conv: Conv2d, norm: BatchNorm) -> Self {
-        Self { conv, norm }
+    /// Zero filters and the identity as norm. `channels` are those of the input and of the output.
+    pub(crate) fn new(
+        channels: [usize; 2],
+        kernel: usize,
+        stride: usize,
+        padding: PaddingRule,
+        norm: NormConfig,
+        device: &Device,
+    ) -> Self {
+        let [input, output] = channels;
+        let weight = Param::from_tensor(Tensor::zeros([output, kernel, kernel, input], device));
+        Self { conv: Conv2d { weight, stride, padding }, norm: BatchNorm::new(output, norm, device) }
     }
 
     /// `activation(norm(conv(input)) + residual)`, with the shapes of [`Conv2d::forward`].
@@ -137,7 +128,6 @@ impl ConvNorm {
     }
 }
 
-/// A depthwise convolution and the batch norm after it.
 #[derive(Module, Debug)]
 pub(crate) struct DepthwiseNorm {
     conv: DepthwiseConv2d,
@@ -145,8 +135,17 @@ pub(crate) struct DepthwiseNorm {
 }
 
 impl DepthwiseNorm {
-    pub(crate) fn new(conv: DepthwiseConv2d, norm: BatchNorm) -> Self {
-        Self { conv, norm }
+    /// Zero filters and the identity as norm.
+    pub(crate) fn new(
+        channels: usize,
+        kernel: usize,
+        stride: usize,
+        padding: PaddingRule,
+        norm: NormConfig,
+        device: &Device,
+    ) -> Self {
+        let weight = Param::from_tensor(Tensor::zeros([kernel, kernel, channels], device));
+        Self { conv: DepthwiseConv2d { weight, stride, padding }, norm: BatchNorm::new(channels, norm, device) }
     }
 
     /// `activation(norm(conv(input)))`, with the shapes of [`DepthwiseConv2d::forward`].

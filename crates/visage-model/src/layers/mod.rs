@@ -10,7 +10,7 @@ mod pass;
 mod regularisation;
 mod squeeze_excite;
 
-pub(crate) use conv::{Conv2d, ConvNorm, DepthwiseConv2d, DepthwiseNorm, PaddingRule};
+pub(crate) use conv::{ConvNorm, DepthwiseNorm, PaddingRule};
 pub(crate) use linear::Linear;
 pub(crate) use norm::{BatchNorm, NormConfig};
 pub use pass::{Draws, Norms, Pass, Training};

@@ -22,7 +22,6 @@ pub(crate) struct BatchNorm {
     momentum: f64,
 }
 
-/// Epsilon and momentum of a network's batch norms.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NormConfig {
     /// Is added to the variance.

@@ -14,7 +14,6 @@ pub enum Pass<'a> {
 }
 
 impl<'a> Pass<'a> {
-    /// The random streams of the random layers, in training.
     pub(super) fn draws(self) -> Option<&'a Draws<'a>> {
         match self {
             Pass::Inference => None,

@@ -1,7 +1,7 @@
 //! Squeeze and excitation.
 
 use burn::module::Module;
-use burn::tensor::{Tensor, activation};
+use burn::tensor::{Device, Tensor, activation};
 
 use super::{Linear, Pass};
 use crate::ops::{self, Activation, Precision};
@@ -10,15 +10,13 @@ use crate::plan::{Node, Planner};
 /// Squeeze and excitation (Hu et al., 2018): every channel is multiplied by a weight computed from the means of all channels.
 #[derive(Module, Debug)]
 pub(crate) struct SqueezeExcite {
-    /// From all channels to the squeezed ones.
     reduce: Linear,
-    /// From the squeezed channels to all.
     expand: Linear,
 }
 
 impl SqueezeExcite {
-    pub(crate) fn new(reduce: Linear, expand: Linear) -> Self {
-        Self { reduce, expand }
+    pub(crate) fn new(channels: usize, squeezed: usize, device: &Device) -> Self {
+        Self { reduce: Linear::new(channels, squeezed, device), expand: Linear::new(squeezed, channels, device) }
     }
 
     /// `[batch, height, width, channels]` to the same shape.

@@ -15,7 +15,6 @@ const LARGE: usize = 4 * 1024;
 /// A buffer is at most this many times larger than the tensor that takes it.
 const SLACK: usize = 4;
 
-/// The memory that no tensor uses.
 struct Pool {
     buffers: Vec<Vec<f32>>,
     /// Values in all buffers.
@@ -35,7 +34,6 @@ pub(crate) struct Buffer {
 }
 
 impl Buffer {
-    /// The values as a tensor of this shape.
     pub(crate) fn into_tensor(self, shape: impl Into<Shape>) -> FlexTensor {
         let shape = shape.into();
         assert_eq!(shape.num_elements(), self.len, "{shape:?} is another number of values");
@@ -43,7 +41,6 @@ impl Buffer {
         FlexTensor::from_data(TensorData::new(self.memory, [length])).with_layout(Layout::contiguous(shape))
     }
 
-    /// The values as data for a tensor on any device.
     pub(crate) fn into_data<const D: usize>(mut self, shape: [usize; D]) -> TensorData {
         self.memory.truncate(self.len);
         TensorData::new(self.memory, shape)

@@ -177,7 +177,6 @@ operations! {
 pub const POINT: Window = Window::square(1, 1, 0);
 
 /// Whether the operations on `device` are visage's kernels, which run on the CPU.
-#[must_use]
 pub fn has_kernels(device: &Device) -> bool {
     *device == Device::flex()
 }
@@ -207,7 +206,6 @@ pub struct BatchNormOutput {
 ///
 /// - `input`, `residual`: `[batch, height, width, channels]`
 /// - `gamma`, `beta`: `[channels]`
-#[must_use]
 pub fn batch_norm_train(
     input: Tensor<4>,
     gamma: Tensor<1>,
@@ -286,7 +284,6 @@ pub fn sgd_step<const D: usize>(
 }
 
 /// The sum of the squares of all values, `[1]`, without a gradient.
-#[must_use]
 pub fn sum_of_squares<const D: usize>(input: Tensor<D>) -> Tensor<1> {
     if !has_kernels(&input.device()) {
         return composed::sum_of_squares(input);

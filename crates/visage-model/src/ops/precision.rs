@@ -30,7 +30,6 @@ impl Precision {
     /// All types, the widest first.
     pub const ALL: [Precision; 3] = [Precision::F32, Precision::Bf16, Precision::F16];
 
-    /// Burn's name of the type.
     pub(crate) fn dtype(self) -> FloatDType {
         match self {
             Precision::F32 => FloatDType::F32,
@@ -40,7 +39,6 @@ impl Precision {
     }
 
     /// The name in recipes and on the command line.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Precision::F32 => "f32",

@@ -1,15 +1,13 @@
 //! Distributions of the losses of batches: over the whole run, and by epoch.
 
-use super::{numbered, per_run};
+use super::{numbered, reading_of_runs};
 use crate::axis::Axis;
 use crate::drawing::{Dash, Ink, Tooltip};
 use crate::figure::Figure;
-use crate::file_name::file_part;
 use crate::number::{grouped, median, percent, quantile, short};
 use crate::run::Run;
 use crate::sheet::{LegendEntry, NARROW, Sheet, Swatch};
 
-/// Number of bars of a histogram.
 const BARS: usize = 32;
 /// Maximum number of columns of the histogram over epochs: of more epochs, neighbours share a column.
 const COLUMNS: usize = 30;
@@ -23,7 +21,6 @@ struct Bins {
 }
 
 impl Bins {
-    /// Bins that cover the losses.
     fn of(losses: impl Iterator<Item = f64> + Clone) -> Option<Self> {
         let high = quantile(losses.clone(), SHOWN)?;
         let axis = Axis::around("", losses.filter(|&loss| loss <= high));
@@ -34,7 +31,6 @@ impl Bins {
         self.low + (self.high - self.low) * bar as f64 / BARS as f64
     }
 
-    /// The share of the losses in each bin.
     fn shares(&self, losses: impl Iterator<Item = f64>) -> Vec<f64> {
         let mut counts = vec![0.0; BARS];
         let mut all = 0.0;
@@ -44,6 +40,11 @@ impl Bins {
             all += 1.0;
         }
         counts.iter().map(|count| count / f64::max(all, 1.0)).collect()
+    }
+
+    fn tooltip(&self, of: &str, bar: usize, share: f64) -> Tooltip {
+        let [from, to] = [bar, bar + 1].map(|bar| short(self.edge(bar)));
+        Tooltip::Text(format!("{of}: {} of batches from {from} to {to}", percent(share)))
     }
 }
 
@@ -62,13 +63,7 @@ pub fn overall(runs: &[Run]) -> Option<Figure> {
         let y = Axis::from_zero("Share of batches", [tallest].into_iter());
         let plot = sheet.plot(caption, if with.len() > 1 { 90.0 } else { 180.0 }, x, y);
         for (bar, &share) in shares.iter().enumerate() {
-            let tooltip = Tooltip::Text(format!(
-                "{}: {} of batches from {} to {}",
-                run.name,
-                percent(share),
-                short(bins.edge(bar)),
-                short(bins.edge(bar + 1))
-            ));
+            let tooltip = bins.tooltip(&run.name, bar, share);
             plot.bar([bins.edge(bar), 0.0], [bins.edge(bar + 1), share], Ink::Series(*number), 0.85, tooltip);
         }
     }
@@ -82,15 +77,8 @@ pub fn overall(runs: &[Run]) -> Option<Figure> {
         };
         format!("{} to {}{above}", at(0.25), at(0.75))
     };
-    Some(Figure {
-        file: "batch-loss".to_owned(),
-        title: "Losses of batches".to_owned(),
-        reading: per_run(
-            "The central half of the batches had losses from",
-            with.iter().map(|(_, run)| (run.name.as_str(), in_words(run))),
-        ),
-        drawing: sheet.finish(),
-    })
+    let reading = reading_of_runs("The central half of the batches had losses from", &with, in_words);
+    Some(Figure::new("batch-loss", "Losses of batches", reading, sheet))
 }
 
 /// The distribution by epoch, a figure per run.
@@ -101,7 +89,6 @@ pub fn by_epoch(runs: &[Run]) -> Vec<Figure> {
         .collect()
 }
 
-/// The distribution of one run by epoch.
 fn of_run(number: usize, run: &Run, several: bool) -> Option<Figure> {
     let last = run.steps.last()?.epoch.max(1);
     let each = last.div_ceil(COLUMNS as u64);
@@ -126,20 +113,9 @@ fn of_run(number: usize, run: &Run, several: bool) -> Option<Figure> {
     for (from, to, shares) in &columns {
         let epochs = if from == to { format!("epoch {from}") } else { format!("epochs {from} to {to}") };
         for (bar, &share) in shares.iter().enumerate().filter(|(_, share)| **share > 0.0) {
-            let tooltip = Tooltip::Text(format!(
-                "{epochs}: {} of batches from {} to {}",
-                percent(share),
-                short(bins.edge(bar)),
-                short(bins.edge(bar + 1))
-            ));
-            let (left, right) = (*from as f64 - 0.5, *to as f64 + 0.5);
-            plot.bar(
-                [left, bins.edge(bar)],
-                [right, bins.edge(bar + 1)],
-                Ink::Series(number),
-                0.08 + 0.92 * share / densest,
-                tooltip,
-            );
+            let corners = ([*from as f64 - 0.5, bins.edge(bar)], [*to as f64 + 0.5, bins.edge(bar + 1)]);
+            let opacity = 0.08 + 0.92 * share / densest;
+            plot.bar(corners.0, corners.1, Ink::Series(number), opacity, bins.tooltip(&epochs, bar, share));
         }
     }
     let medians: Vec<[f64; 2]> = columns
@@ -147,13 +123,8 @@ fn of_run(number: usize, run: &Run, several: bool) -> Option<Figure> {
         .filter_map(|(from, to, _)| Some([(from + to) as f64 / 2.0, median(losses(*from, *to))?]))
         .collect();
     plot.line(&medians, Ink::Text, 1.6, Dash::Solid, Tooltip::Values("median".to_owned()));
-    let reading = reading(run, last);
-    let (file, title) = if several {
-        (format!("batch-loss-by-epoch-{}", file_part(&run.name)), format!("Losses of batches by epoch: {}", run.name))
-    } else {
-        ("batch-loss-by-epoch".to_owned(), "Losses of batches by epoch".to_owned())
-    };
-    Some(Figure { file, title, reading, drawing: sheet.finish() })
+    let name = several.then_some(run.name.as_str());
+    Some(Figure::of_run("batch-loss-by-epoch", "Losses of batches by epoch", name, reading(run, last), sheet))
 }
 
 /// The change of median and spread from the first epoch to the last.

@@ -3,12 +3,11 @@
 use visage_judge::{Evaluation, Predictions, evaluate, reliability_bins};
 
 use super::per_run;
-use super::reliability::wilson;
+use super::reliability::draw_bins;
 use crate::axis::Axis;
 use crate::drawing::{Dash, Ink, Tooltip};
 use crate::figure::Figure;
-use crate::file_name::file_part;
-use crate::number::{grouped, percent, short};
+use crate::number::short;
 use crate::run::{Judged, Run};
 use crate::sheet::{LegendEntry, NARROW, Sheet, Swatch, WIDE};
 
@@ -36,7 +35,6 @@ impl<'a> Both<'a> {
         both.collect()
     }
 
-    /// The calibration errors of each attribute.
     fn errors(&self) -> Vec<Errors<'_>> {
         let pairs = self.before.attributes.iter().zip(&self.judged.evaluation.attributes);
         pairs
@@ -56,12 +54,8 @@ fn errors(both: &[Both<'_>]) -> Option<Figure> {
     let errors: Vec<(&Both<'_>, Vec<Errors<'_>>)> = both.iter().map(|each| (each, each.errors())).collect();
     let all = || errors.iter().flat_map(|(_, errors)| errors.iter().flat_map(|(pair, _)| *pair));
     all().next()?;
-    let keys: Vec<LegendEntry> = match both {
-        [_] => Vec::new(),
-        several => {
-            several.iter().map(|each| LegendEntry::new(each.name, Ink::Series(each.number), Swatch::Dot)).collect()
-        }
-    };
+    let key = |each: &Both<'_>| LegendEntry::new(each.name, Ink::Series(each.number), Swatch::Dot);
+    let keys: Vec<LegendEntry> = if both.len() > 1 { both.iter().map(key).collect() } else { Vec::new() };
     let mut sheet = Sheet::new(WIDE, &keys);
     let x = Axis::from_zero("Error before calibration (ECE)", all());
     let y = Axis { label: "Error after (ECE)".to_owned(), ..x.clone() };
@@ -87,12 +81,8 @@ fn errors(both: &[Both<'_>]) -> Option<Figure> {
         "Calibration lowered the expected calibration error",
         errors.iter().map(|(each, errors)| (each.name, in_words(each, errors))),
     );
-    Some(Figure {
-        file: "calibration-error".to_owned(),
-        title: "Calibration error before and after".to_owned(),
-        reading: reading + " Dots below the dashed line improved.",
-        drawing: sheet.finish(),
-    })
+    let reading = reading + " Dots below the dashed line improved.";
+    Some(Figure::new("calibration-error", "Calibration error before and after", reading, sheet))
 }
 
 /// The reliability diagram of all known labels of a run.
@@ -110,41 +100,17 @@ fn reliability(each: &Both<'_>, several: bool) -> Figure {
         let cells = predictions.probabilities().iter().zip(predictions.labels());
         let pairs: Vec<(f32, bool)> =
             cells.filter_map(|(&probability, label)| Some((probability, (*label)?))).collect();
-        let bins = reliability_bins(&pairs);
-        for bin in &bins {
-            let [low, high] = wilson(bin.frequency, bin.images as f64);
-            plot.line(&[[bin.probability, low], [bin.probability, high]], ink, 1.0, Dash::Solid, Tooltip::Nothing);
-        }
-        let points: Vec<[f64; 2]> = bins.iter().map(|bin| [bin.probability, bin.frequency]).collect();
-        plot.line(&points, ink, 1.4, dash, Tooltip::Nothing);
-        for bin in &bins {
-            let words = format!(
-                "{name}: of {} labels predicted with probability {}, {} are positive",
-                grouped(bin.images as f64),
-                percent(bin.probability),
-                percent(bin.frequency)
-            );
-            plot.dot([bin.probability, bin.frequency], 3.5, false, ink, Tooltip::Text(words));
-        }
+        draw_bins(plot, &reliability_bins(&pairs), ink, dash, |labels, probability, share| {
+            format!("{name}: of {labels} labels predicted with probability {probability}, {share} are positive")
+        });
     }
     let error = |evaluation: &Evaluation| evaluation.micro_average.ece.map_or_else(|| "undefined".to_owned(), short);
-    let (file, title) = if several {
-        (
-            format!("calibration-reliability-{}", file_part(each.name)),
-            format!("Reliability over all attributes: {}", each.name),
-        )
-    } else {
-        ("calibration-reliability".to_owned(), "Reliability over all attributes".to_owned())
-    };
-    Figure {
-        file,
-        title,
-        reading: format!(
-            "Over all attributes the expected calibration error was {} before calibration and is {} after. On the dashed \
-             line probabilities match observed frequencies; below it they are too high.",
-            error(&each.before),
-            error(&each.judged.evaluation)
-        ),
-        drawing: sheet.finish(),
-    }
+    let reading = format!(
+        "Over all attributes the expected calibration error was {} before calibration and is {} after. On the dashed \
+         line probabilities match observed frequencies; below it they are too high.",
+        error(&each.before),
+        error(&each.judged.evaluation)
+    );
+    let name = several.then_some(each.name);
+    Figure::of_run("calibration-reliability", "Reliability over all attributes", name, reading, sheet)
 }

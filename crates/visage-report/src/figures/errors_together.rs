@@ -3,9 +3,8 @@
 use visage_judge::{Evaluation, Predictions, is_positive};
 
 use crate::axis::Axis;
-use crate::drawing::{Anchor, Drawing, Frame, Ink, Plot, Tooltip};
+use crate::drawing::{Anchor, Frame, Ink, Plot, Tooltip};
 use crate::figure::Figure;
-use crate::file_name::file_part;
 use crate::font;
 use crate::number::{grouped, short};
 use crate::run::Run;
@@ -13,9 +12,7 @@ use crate::sheet::{LegendEntry, Sheet, Swatch};
 
 /// Maximum number of attributes; of more, those with the most errors are shown.
 const ROOM: usize = 60;
-/// Font size of attribute names.
 const NAME: f64 = 9.0;
-/// Side of a cell.
 const SQUARE: f64 = 12.0;
 /// The correlation of full opacity.
 const FULL: f64 = 0.5;
@@ -96,7 +93,7 @@ fn figure(run: &Run, evaluation: &Evaluation, predictions: &Predictions, several
         shown.retain(|(_, errors)| errors.count() >= counts[ROOM - 1]);
         shown.truncate(ROOM);
     }
-    let (drawing, highest) = matrix(&shown);
+    let (sheet, highest) = matrix(&shown);
     let mut reading = match highest {
         Some((pair, row, column)) => format!(
             "Errors on {} and {} have the highest correlation ({}): both are wrong on {} images, where {} are expected if independent.",
@@ -111,17 +108,13 @@ fn figure(run: &Run, evaluation: &Evaluation, predictions: &Predictions, several
     if all > shown.len() {
         reading += &format!(" Shown are the {} of {all} attributes with the most errors.", shown.len());
     }
-    let (file, title) = if several {
-        (format!("errors-together-{}", file_part(&run.name)), format!("Correlated errors: {}", run.name))
-    } else {
-        ("errors-together".to_owned(), "Correlated errors".to_owned())
-    };
-    Some(Figure { file, title, reading, drawing })
+    let name = several.then_some(run.name.as_str());
+    Some(Figure::of_run("errors-together", "Correlated errors", name, reading, sheet))
 }
 
 /// The lower triangle of the matrix, a row for each attribute but the first and a column for each but the last; and the pair of
 /// the highest correlation with its row and column.
-fn matrix(shown: &[(&str, Errors)]) -> (Drawing, Option<(Pair, usize, usize)>) {
+fn matrix(shown: &[(&str, Errors)]) -> (Sheet, Option<(Pair, usize, usize)>) {
     let margin =
         shown.iter().map(|(name, _)| font::width(name, NAME, false)).fold(0.0, f64::max).min(150.0) * 1.12 + 8.0;
     let side = SQUARE * (shown.len() - 1) as f64;
@@ -165,7 +158,7 @@ fn matrix(shown: &[(&str, Errors)]) -> (Drawing, Option<(Pair, usize, usize)>) {
             }
         }
     }
-    (sheet.finish(), highest)
+    (sheet, highest)
 }
 
 #[cfg(test)]

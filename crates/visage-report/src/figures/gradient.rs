@@ -1,29 +1,26 @@
 //! The norm of the gradient.
 
-use super::{numbered, per_run, run_keys};
+use super::{numbered, reading_of_runs, sheet_of_runs};
 use crate::axis::Axis;
 use crate::drawing::{Dash, Ink, Tooltip};
 use crate::figure::Figure;
 use crate::number::{grouped, median, short};
 use crate::run::Run;
-use crate::sheet::{NARROW, Sheet};
 
 /// Number of windows that a run is cut into, each shown by its median, minimum and maximum: as many as the eye can separate.
 const WINDOWS: usize = 120;
 
-/// L2 norm of the gradient over the steps.
 pub fn figure(runs: &[Run]) -> Option<Figure> {
     let with = numbered(runs, |run| &run.steps);
     let last = with.iter().filter_map(|(_, run)| run.steps.last()).map(|step| step.step).max()?;
-    let mut sheet = Sheet::new(NARROW, &run_keys(with.iter().map(|(number, run)| (*number, run.name.as_str()))));
+    let mut sheet = sheet_of_runs(&with);
     let norms = with.iter().flat_map(|(_, run)| run.steps.iter().map(|step| step.gradient_norm));
     let y = Axis::ratios("Gradient norm (L2, all weights)", norms);
     let plot = sheet.plot("", 180.0, Axis::new("Optimiser step", 0.0, last as f64), y);
     for (number, run) in &with {
         let size = run.steps.len().div_ceil(WINDOWS);
-        let windows = run.steps.chunks(size);
         let (mut middle, mut band) = (Vec::new(), Vec::new());
-        for window in windows {
+        for window in run.steps.chunks(size) {
             let at = window[window.len() / 2].step as f64;
             let norms = || window.iter().map(|step| step.gradient_norm).filter(|norm| norm.is_finite());
             let (low, high) = norms().fold((f64::INFINITY, 0.0f64), |(low, high), v| (low.min(v), high.max(v)));
@@ -33,19 +30,12 @@ pub fn figure(runs: &[Run]) -> Option<Figure> {
             }
         }
         plot.band(&band, Ink::Series(*number), 0.2);
-        let tooltip = Tooltip::Values(format!(
-            "{}{}",
-            run.name,
-            if size > 1 { format!(", median of {size} steps") } else { String::new() }
-        ));
+        let medians = if size > 1 { format!(", median of {size} steps") } else { String::new() };
+        let tooltip = Tooltip::Values(format!("{}{medians}", run.name));
         plot.line(&middle, Ink::Series(*number), 1.6, Dash::of_run(*number), tooltip);
     }
-    Some(Figure {
-        file: "gradient-norm".to_owned(),
-        title: "Gradient norm".to_owned(),
-        reading: per_run("The gradient norm", with.iter().map(|(_, run)| (run.name.as_str(), in_words(run)))),
-        drawing: sheet.finish(),
-    })
+    let reading = reading_of_runs("The gradient norm", &with, in_words);
+    Some(Figure::new("gradient-norm", "Gradient norm", reading, sheet))
 }
 
 fn in_words(run: &Run) -> String {

@@ -1,6 +1,6 @@
 //! Histograms of probabilities by class.
 
-use super::per_run;
+use super::reading_of_predictions;
 use crate::attribute_predictions::AttributePredictions;
 use crate::axis::Axis;
 use crate::drawing::{Ink, Tooltip};
@@ -8,7 +8,6 @@ use crate::figure::Figure;
 use crate::number::{median, percent, short};
 use crate::sheet::{LegendEntry, NARROW, Sheet, Swatch};
 
-/// Bars of a histogram.
 const BARS: usize = 25;
 
 /// Histograms by class, a row per run: images with the attribute upwards, images without it downwards.
@@ -34,20 +33,13 @@ pub fn figure(attribute: &str, predictions: &[AttributePredictions<'_>]) -> Figu
             let (sign, opacity, what) = if class == 0 { (1.0, 0.85, "with it") } else { (-1.0, 0.35, "without it") };
             for (bar, &share) in shares.iter().enumerate() {
                 let edges = [bar, bar + 1].map(|edge| edge as f64 / BARS as f64);
-                let words = format!(
-                    "{}: {} of the images {what}, from {} to {}",
-                    each.name,
-                    percent(share),
-                    short(edges[0]),
-                    short(edges[1])
-                );
+                let [from, to] = edges.map(short);
+                let words = format!("{}: {} of the images {what}, from {from} to {to}", each.name, percent(share));
                 plot.bar([edges[0], 0.0], [edges[1], sign * share], ink(each.run), opacity, Tooltip::Text(words));
             }
         }
-        plot.reference(
-            [f64::from(each.metrics.threshold), plot.y.low],
-            [f64::from(each.metrics.threshold), plot.y.high],
-        );
+        let chosen = f64::from(each.metrics.threshold);
+        plot.reference([chosen, plot.y.low], [chosen, plot.y.high]);
     }
     let in_words = |each: &AttributePredictions<'_>| {
         let middle =
@@ -57,17 +49,11 @@ pub fn figure(attribute: &str, predictions: &[AttributePredictions<'_>]) -> Figu
             _ => "unknown, as only one class occurs,".to_owned(),
         }
     };
-    let mut reading = per_run("The median probability is", predictions.iter().map(|each| (each.name, in_words(each))));
+    let mut reading = reading_of_predictions("The median probability is", predictions, in_words);
     reading += " The further apart the two histograms, the better the model separates the classes; the dashed line is the chosen threshold.";
-    Figure {
-        file: "probabilities".to_owned(),
-        title: format!("{attribute}: probabilities by class"),
-        reading,
-        drawing: sheet.finish(),
-    }
+    Figure::new("probabilities", format!("{attribute}: probabilities by class"), reading, sheet)
 }
 
-/// The share of the images of a class in each bar.
 fn shares(pairs: &[(f32, bool)], class: bool) -> Vec<f64> {
     let mut counts = [0.0; BARS];
     let members = pairs.iter().filter(|pair| pair.1 == class);

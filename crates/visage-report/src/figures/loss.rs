@@ -1,6 +1,8 @@
 //! Training and validation loss.
 
-use super::{numbered, per_run};
+use visage_run::EpochRow;
+
+use super::{numbered, reading_of_runs};
 use crate::axis::Axis;
 use crate::drawing::{Dash, Ink, Tooltip};
 use crate::figure::Figure;
@@ -8,7 +10,6 @@ use crate::number::short;
 use crate::run::Run;
 use crate::sheet::{LegendEntry, Sheet, Swatch, WIDE};
 
-/// Mean loss of each epoch.
 pub fn figure(runs: &[Run]) -> Option<Figure> {
     let with = numbered(runs, |run| &run.epochs);
     let last = with.iter().filter_map(|(_, run)| run.epochs.last()).map(|epoch| epoch.epoch).max()?;
@@ -25,7 +26,7 @@ pub fn figure(runs: &[Run]) -> Option<Figure> {
     let plot = sheet.plot("", 230.0, x, Axis::around("Loss (mean per known label)", values));
     for (number, run) in &with {
         let ink = Ink::Series(*number);
-        let points = |of: fn(&crate::Epoch) -> f64| run.epochs.iter().map(move |e| [e.epoch as f64, of(e)]);
+        let points = |of: fn(&EpochRow) -> f64| run.epochs.iter().map(move |e| [e.epoch as f64, of(e)]);
         let (training, validation): (Vec<_>, Vec<_>) =
             (points(|e| e.train_loss).collect(), points(|e| e.validation_loss).collect());
         let name = |what: &str| Tooltip::Values(format!("{}, {what}", run.name));
@@ -39,17 +40,11 @@ pub fn figure(runs: &[Run]) -> Option<Figure> {
             plot.dot([best.epoch as f64, best.validation_loss], 6.0, true, Ink::Text, Tooltip::Nothing);
         }
     }
-    let mut reading =
-        per_run("Lowest validation loss:", with.iter().map(|(_, run)| (run.name.as_str(), in_words(run))));
+    let mut reading = reading_of_runs("Lowest validation loss:", &with, in_words);
     if with.iter().any(|(_, run)| run.loss != with[0].1.loss) {
         reading += " The runs minimise different losses: compare the shapes of the curves, not their heights.";
     }
-    Some(Figure {
-        file: "loss".to_owned(),
-        title: "Training and validation loss".to_owned(),
-        reading,
-        drawing: sheet.finish(),
-    })
+    Some(Figure::new("loss", "Training and validation loss", reading, sheet))
 }
 
 fn in_words(run: &Run) -> String {

@@ -21,9 +21,8 @@ use crate::drawing::{Dash, Ink};
 use crate::figure::Figure;
 use crate::file_name::file_part;
 use crate::run::{Run, attributes};
-use crate::sheet::{LegendEntry, Swatch};
+use crate::sheet::{LegendEntry, NARROW, Sheet, Swatch};
 
-/// The figures of a report, by section of the page.
 pub struct Figures {
     pub training: Vec<Figure>,
     pub evaluation: Vec<Figure>,
@@ -33,12 +32,11 @@ pub struct Figures {
 }
 
 impl Figures {
-    /// Draws the figures of these runs.
     pub fn of(runs: &[Run]) -> Self {
         Self {
             training: training(runs),
-            evaluation: evaluation(runs),
-            calibration: calibration(runs),
+            evaluation: prevalence::figure(runs).into_iter().chain(errors_together::figures(runs)).collect(),
+            calibration: calibration::figures(runs),
             attributes: attributes(runs)
                 .into_par_iter()
                 .map(|name| (name.to_owned(), attribute(name, runs)))
@@ -47,7 +45,6 @@ impl Figures {
         }
     }
 
-    /// All figures, in the order of the page.
     pub fn all(&self) -> Vec<&Figure> {
         let attributes = self.attributes.iter().flat_map(|(_, figures)| figures);
         self.training.iter().chain(&self.evaluation).chain(&self.calibration).chain(attributes).collect()
@@ -65,16 +62,6 @@ fn training(runs: &[Run]) -> Vec<Figure> {
         batch_loss::overall(runs),
     ];
     one.into_iter().flatten().chain(batch_loss::by_epoch(runs)).collect()
-}
-
-/// Figures of the metrics of all attributes.
-fn evaluation(runs: &[Run]) -> Vec<Figure> {
-    prevalence::figure(runs).into_iter().chain(errors_together::figures(runs)).collect()
-}
-
-/// Figures of calibration; none if no run was calibrated.
-fn calibration(runs: &[Run]) -> Vec<Figure> {
-    calibration::figures(runs)
 }
 
 /// Figures of one attribute; none if no run kept its predictions.
@@ -104,9 +91,33 @@ fn run_keys<'a>(runs: impl Iterator<Item = (usize, &'a str)>) -> Vec<LegendEntry
     if keys.len() > 1 { keys } else { Vec::new() }
 }
 
+/// A narrow sheet with a legend of the runs.
+fn sheet_of_runs(runs: &[(usize, &Run)]) -> Sheet {
+    Sheet::new(NARROW, &run_keys(runs.iter().map(|(number, run)| (*number, run.name.as_str()))))
+}
+
+/// The same of the predictions of an attribute.
+fn sheet_of_predictions(predictions: &[AttributePredictions<'_>]) -> Sheet {
+    Sheet::new(NARROW, &run_keys(predictions.iter().map(|each| (each.run, each.name))))
+}
+
 /// The runs that have data, with their indices.
 fn numbered<T>(runs: &[Run], of: fn(&Run) -> &[T]) -> Vec<(usize, &Run)> {
     runs.iter().enumerate().filter(|(_, run)| !of(run).is_empty()).collect()
+}
+
+/// As [`per_run`], in these words about each run.
+fn reading_of_runs(what: &str, runs: &[(usize, &Run)], words: impl Fn(&Run) -> String) -> String {
+    per_run(what, runs.iter().map(|(_, run)| (run.name.as_str(), words(run))))
+}
+
+/// As [`per_run`], in these words about the predictions of each run.
+fn reading_of_predictions(
+    what: &str,
+    predictions: &[AttributePredictions<'_>],
+    words: impl Fn(&AttributePredictions<'_>) -> String,
+) -> String {
+    per_run(what, predictions.iter().map(|each| (each.name, words(each))))
 }
 
 /// A sentence that begins with `what` and has a part for each run, named if there are several.

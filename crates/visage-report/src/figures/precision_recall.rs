@@ -1,16 +1,15 @@
 //! Precision against recall.
 
-use super::{per_run, run_keys};
+use super::{reading_of_predictions, sheet_of_predictions};
 use crate::attribute_predictions::AttributePredictions;
 use crate::axis::Axis;
 use crate::drawing::{Dash, Ink, Tooltip};
 use crate::figure::Figure;
 use crate::number::{percent, short};
-use crate::sheet::{NARROW, Sheet};
 
 /// The curve of an attribute, with the chosen threshold on it.
 pub fn figure(attribute: &str, predictions: &[AttributePredictions<'_>]) -> Figure {
-    let mut sheet = Sheet::new(NARROW, &run_keys(predictions.iter().map(|each| (each.run, each.name))));
+    let mut sheet = sheet_of_predictions(predictions);
     let x = Axis::share("Recall (share of positives predicted positive)");
     let plot = sheet.plot("", 210.0, x, Axis::share("Precision (share of positive predictions that are right)"));
     if let Some(prevalence) = predictions.first().and_then(|each| each.metrics.scores.prevalence) {
@@ -38,12 +37,7 @@ pub fn figure(attribute: &str, predictions: &[AttributePredictions<'_>]) -> Figu
             plot.dot([recall, precision], 5.0, true, Ink::Series(each.run), Tooltip::Text(tooltip));
         }
     }
-    Figure {
-        file: "precision-recall".to_owned(),
-        title: format!("{attribute}: precision and recall"),
-        reading: reading(predictions),
-        drawing: sheet.finish(),
-    }
+    Figure::new("precision-recall", format!("{attribute}: precision and recall"), reading(predictions), sheet)
 }
 
 fn reading(predictions: &[AttributePredictions<'_>]) -> String {
@@ -62,8 +56,7 @@ fn reading(predictions: &[AttributePredictions<'_>]) -> String {
             _ => "not defined, because no image has the attribute".to_owned(),
         }
     };
-    let mut text =
-        per_run("At the chosen threshold (ring)", predictions.iter().map(|each| (each.name, in_words(each))));
+    let mut text = reading_of_predictions("At the chosen threshold (ring)", predictions, in_words);
     if let Some(prevalence) = predictions.first().and_then(|each| each.metrics.scores.prevalence) {
         text += &format!(" Chance has an average precision of {} (dashed line).", short(prevalence));
     }

@@ -10,7 +10,6 @@ use crate::number::short;
 use crate::run::Run;
 use crate::sheet::{LegendEntry, Sheet, Swatch, WIDE};
 
-/// Number of points of the baseline curve.
 const POINTS: usize = 60;
 
 /// An attribute: its prevalence, its F1, and all its metrics.
@@ -63,15 +62,11 @@ pub fn figure(runs: &[Run]) -> Option<Figure> {
         });
         format!("for {below} of {} attributes{worst}{together}", dots.len())
     };
-    Some(Figure {
-        file: "prevalence-f1".to_owned(),
-        title: "Prevalence and F1".to_owned(),
-        reading: per_run(
-            "F1 is below that of always predicting \u{201c}present\u{201d}",
-            judged.iter().map(|(_, run, dots)| (run.name.as_str(), in_words(dots))),
-        ),
-        drawing: sheet.finish(),
-    })
+    let reading = per_run(
+        "F1 is below that of always predicting \u{201c}present\u{201d}",
+        judged.iter().map(|(_, run, dots)| (run.name.as_str(), in_words(dots))),
+    );
+    Some(Figure::new("prevalence-f1", "Prevalence and F1", reading, sheet))
 }
 
 /// Spearman's rank correlation, ties sharing their mean rank; undefined where one of the two does not vary.

@@ -1,11 +1,11 @@
 //! Reliability diagrams.
 
-use visage_judge::reliability_bins;
+use visage_judge::{ReliabilityBin, reliability_bins};
 
-use super::{per_run, run_keys};
+use super::{reading_of_predictions, run_keys};
 use crate::attribute_predictions::AttributePredictions;
 use crate::axis::Axis;
-use crate::drawing::{Dash, Ink, Tooltip};
+use crate::drawing::{Dash, Ink, Plot, Tooltip};
 use crate::figure::Figure;
 use crate::number::{grouped, percent, short};
 use crate::sheet::{LegendEntry, NARROW, Sheet, Swatch};
@@ -18,11 +18,8 @@ pub fn figure(attribute: &str, predictions: &[AttributePredictions<'_>]) -> Figu
     let mut keys = run_keys(predictions.iter().map(|each| (each.run, each.name)));
     if predictions.iter().any(|each| !each.before.is_empty()) {
         if keys.is_empty() {
-            keys.extend(
-                predictions
-                    .iter()
-                    .map(|each| LegendEntry::new(each.name, Ink::Series(each.run), Swatch::Line(Dash::Solid))),
-            );
+            let solid = Swatch::Line(Dash::Solid);
+            keys.extend(predictions.iter().map(|each| LegendEntry::new(each.name, Ink::Series(each.run), solid)));
         }
         keys.push(LegendEntry::new("before calibration", Ink::Muted, Swatch::Line(Dash::Dotted)));
     }
@@ -36,32 +33,34 @@ pub fn figure(attribute: &str, predictions: &[AttributePredictions<'_>]) -> Figu
         plot.line(&points, Ink::Muted, 1.4, Dash::Dotted, Tooltip::Values(format!("{} before calibration", each.name)));
     }
     for each in predictions {
-        let ink = Ink::Series(each.run);
-        let bins = reliability_bins(&each.pairs);
-        let points: Vec<[f64; 2]> = bins.iter().map(|bin| [bin.probability, bin.frequency]).collect();
-        for bin in &bins {
-            let [low, high] = wilson(bin.frequency, bin.images as f64);
-            plot.line(&[[bin.probability, low], [bin.probability, high]], ink, 1.0, Dash::Solid, Tooltip::Nothing);
-        }
-        plot.line(&points, ink, 1.4, Dash::of_run(each.run), Tooltip::Nothing);
-        for bin in &bins {
-            let tooltip = format!(
-                "{}: of {} images predicted with probability {}, {} have the attribute",
-                each.name,
-                grouped(bin.images as f64),
-                percent(bin.probability),
-                percent(bin.frequency)
-            );
-            plot.dot([bin.probability, bin.frequency], 3.5, false, ink, Tooltip::Text(tooltip));
-        }
+        let (name, bins) = (each.name, reliability_bins(&each.pairs));
+        draw_bins(plot, &bins, Ink::Series(each.run), Dash::of_run(each.run), |images, probability, share| {
+            format!("{name}: of {images} images predicted with probability {probability}, {share} have the attribute")
+        });
     }
-    let mut reading = per_run("Predicted and observed:", predictions.iter().map(|each| (each.name, in_words(each))));
+    let mut reading = reading_of_predictions("Predicted and observed:", predictions, in_words);
     reading += " On the dashed line both agree; below it probabilities are too high.";
-    Figure {
-        file: "reliability".to_owned(),
-        title: format!("{attribute}: reliability"),
-        reading,
-        drawing: sheet.finish(),
+    Figure::new("reliability", format!("{attribute}: reliability"), reading, sheet)
+}
+
+/// Draws the bins of a reliability diagram with their intervals. The words of a tooltip are made of the number of images, the mean
+/// probability and the observed frequency.
+pub fn draw_bins(
+    plot: &mut Plot,
+    bins: &[ReliabilityBin],
+    ink: Ink,
+    dash: Dash,
+    words: impl Fn(String, String, String) -> String,
+) {
+    for bin in bins {
+        let [low, high] = wilson(bin.frequency, bin.images as f64);
+        plot.line(&[[bin.probability, low], [bin.probability, high]], ink, 1.0, Dash::Solid, Tooltip::Nothing);
+    }
+    let points: Vec<[f64; 2]> = bins.iter().map(|bin| [bin.probability, bin.frequency]).collect();
+    plot.line(&points, ink, 1.4, dash, Tooltip::Nothing);
+    for bin in bins {
+        let words = words(grouped(bin.images as f64), percent(bin.probability), percent(bin.frequency));
+        plot.dot([bin.probability, bin.frequency], 3.5, false, ink, Tooltip::Text(words));
     }
 }
 
@@ -82,7 +81,7 @@ fn in_words(each: &AttributePredictions<'_>) -> String {
 
 /// The score interval of a share of `images`: Wilson, "Probable inference, the law of succession, and statistical
 /// inference", Journal of the American Statistical Association 22 (1927).
-pub fn wilson(share: f64, images: f64) -> [f64; 2] {
+fn wilson(share: f64, images: f64) -> [f64; 2] {
     let square = Z * Z / images;
     let middle = (share + square / 2.0) / (1.0 + square);
     let half = Z / (1.0 + square) * (share * (1.0 - share) / images + square / (4.0 * images)).sqrt();

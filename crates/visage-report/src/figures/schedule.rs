@@ -1,18 +1,18 @@
 //! The learning rate.
 
-use super::{numbered, per_run, run_keys};
+use visage_run::StepRow;
+
+use super::{numbered, reading_of_runs, sheet_of_runs};
 use crate::axis::Axis;
 use crate::drawing::{Dash, Ink, Tooltip};
 use crate::figure::Figure;
 use crate::number::{grouped, short};
 use crate::run::Run;
-use crate::sheet::{NARROW, Sheet};
 
-/// Learning rate of each step.
 pub fn figure(runs: &[Run]) -> Option<Figure> {
     let with = numbered(runs, |run| &run.steps);
     let last = with.iter().filter_map(|(_, run)| run.steps.last()).map(|step| step.step).max()?;
-    let mut sheet = Sheet::new(NARROW, &run_keys(with.iter().map(|(number, run)| (*number, run.name.as_str()))));
+    let mut sheet = sheet_of_runs(&with);
     let rates = with.iter().flat_map(|(_, run)| run.steps.iter().map(|step| step.learning_rate));
     let y = Axis::from_zero("Learning rate (per step)", rates);
     let plot = sheet.plot("", 180.0, Axis::new("Optimiser step", 0.0, last as f64), y);
@@ -21,16 +21,11 @@ pub fn figure(runs: &[Run]) -> Option<Figure> {
         let tooltip = Tooltip::Values(run.name.clone());
         plot.line(&points, Ink::Series(*number), 1.8, Dash::of_run(*number), tooltip);
     }
-    Some(Figure {
-        file: "learning-rate".to_owned(),
-        title: "Learning rate".to_owned(),
-        reading: per_run("The learning rate", with.iter().map(|(_, run)| (run.name.as_str(), in_words(run)))),
-        drawing: sheet.finish(),
-    })
+    Some(Figure::new("learning-rate", "Learning rate", reading_of_runs("The learning rate", &with, in_words), sheet))
 }
 
 fn in_words(run: &Run) -> String {
-    let peak = run.steps.iter().fold(None, |peak: Option<&crate::Step>, step| match peak {
+    let peak = run.steps.iter().fold(None, |peak: Option<&StepRow>, step| match peak {
         Some(peak) if peak.learning_rate >= step.learning_rate => Some(peak),
         _ => Some(step),
     });

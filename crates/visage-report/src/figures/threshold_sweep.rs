@@ -1,6 +1,6 @@
 //! Metrics at every threshold.
 
-use super::per_run;
+use super::reading_of_predictions;
 use crate::attribute_predictions::{AtThreshold, AttributePredictions};
 use crate::axis::Axis;
 use crate::drawing::{Dash, Ink, Tooltip};
@@ -11,7 +11,6 @@ use crate::sheet::{LegendEntry, NARROW, Sheet, Swatch};
 /// A metric that depends on the threshold, and its line style.
 type Line = (&'static str, Dash, f64, fn(&AtThreshold) -> f64);
 
-/// The metrics shown.
 const LINES: [Line; 3] = [
     ("F1", Dash::Solid, 2.2, |at| at.f1),
     ("precision", Dash::Dashed, 1.4, |at| at.precision),
@@ -42,12 +41,8 @@ pub fn figure(attribute: &str, predictions: &[AttributePredictions<'_>]) -> Figu
             plot.dot([chosen, f1], 5.0, true, Ink::Text, Tooltip::Text(tooltip));
         }
     }
-    Figure {
-        file: "threshold".to_owned(),
-        title: format!("{attribute}: metrics by threshold"),
-        reading: per_run("The chosen threshold", predictions.iter().map(|each| (each.name, in_words(each)))),
-        drawing: sheet.finish(),
-    }
+    let reading = reading_of_predictions("The chosen threshold", predictions, in_words);
+    Figure::new("threshold", format!("{attribute}: metrics by threshold"), reading, sheet)
 }
 
 fn in_words(each: &AttributePredictions<'_>) -> String {

@@ -1,18 +1,22 @@
 //! The page of an audit: labels that are likely wrong, duplicate images, attributes whose labels look random.
 
-use std::fmt::Write;
-
 use visage_judge::AttributeAudit;
+use visage_run::audit::{DatasetAudit, DuplicatePair};
 
-use super::base64::base64;
 use super::frame::{self, Section};
 use super::sortable::{Column, Sortable};
-use super::value_and_interval;
-use crate::audit::{AuditReport, DoubtfulLabel, DuplicatePair};
+use super::{paragraphs, value_and_interval};
+use crate::audit_files::{self, AuditFiles};
+use crate::error::ReportError;
 use crate::number::{grouped, percent, short};
 use crate::svg::escaped;
+use crate::thumbnail::thumbnail;
 
-/// The remark above pictures.
+/// Rows in each table: what a browser opens at once, and more than anyone reads.
+const ROWS: usize = 2000;
+/// Labels, and pairs of duplicates, with pictures in the gallery.
+const PICTURES: usize = 60;
+
 const REMARK: &str = "<p class=\"remark\">These pictures are from the audited data. Consider the people on them before you \
     share this page.</p>\n";
 
@@ -49,22 +53,29 @@ const DUPLICATES: [Column<'_>; 5] = [
 ];
 
 /// The page.
-pub fn html(audit: &AuditReport) -> String {
-    let about: String = audit.about.iter().map(|text| format!("<p class=\"lead\">{}</p>\n", escaped(text))).collect();
+///
+/// # Errors
+///
+/// If a picture cannot be read.
+pub fn html(files: &AuditFiles<'_>) -> Result<String, ReportError> {
+    let audit = files.audit;
+    // Pairs with contradictory labels first.
+    let mut pairs: Vec<&DuplicatePair> = audit.duplicates.iter().collect();
+    pairs.sort_by_key(|pair| std::cmp::Reverse(pair.contradicting.len()));
+    pairs.truncate(ROWS);
     let sections = vec![
-        Section::new("audit", "Scope", frame::remarks(&audit.remarks) + &about),
-        Section::new("attributes", "Attributes", attributes(&audit.attributes)),
+        Section::new("audit", "Scope", paragraphs("remark", &files.remarks) + &paragraphs("lead", &files.about)),
+        Section::new("attributes", "Attributes", attributes(&audit.labels.attributes)),
         Section::new("labels", "Labels that are likely wrong", labels(audit)),
-        Section::new("duplicates", "Duplicate images", duplicates(audit)),
-        Section::new("gallery", "Gallery", gallery(audit)),
+        Section::new("duplicates", "Duplicate images", duplicates(audit, &pairs)),
+        Section::new("gallery", "Gallery", if files.gallery { gallery(audit, &pairs)? } else { String::new() }),
     ];
-    let [labels, duplicates] = &audit.tables;
     let footer = format!(
         "A doubtful label is not necessarily wrong: look at the image before you change it. {} and {} beside this page hold the same as tables.",
-        escaped(labels),
-        escaped(duplicates)
+        audit_files::LABELS,
+        audit_files::DUPLICATES
     );
-    frame::html(&format!("visage audit: {}", audit.dataset), &audit.made, sections, &footer)
+    Ok(frame::html(&format!("visage audit: {}", audit.dataset.name()), &files.made, sections, &footer))
 }
 
 fn attributes(attributes: &[AttributeAudit]) -> String {
@@ -86,30 +97,31 @@ fn attributes(attributes: &[AttributeAudit]) -> String {
             each.positives.to_string(),
             each.suspects.to_string(),
             format!("{:.2}\u{a0}%", 100.0 * share(each.suspects)),
-            value_and_interval(each.roc_auc, each.interval.map(|interval| [interval.low, interval.high]).as_ref()),
+            value_and_interval(each.roc_auc, each.interval),
             format!("{:.3}", share(each.positives.max(each.labels - each.positives))),
         ]);
     }
     table.finish()
 }
 
-fn labels(audit: &AuditReport) -> String {
-    if audit.doubts.is_empty() {
+fn labels(audit: &DatasetAudit) -> String {
+    let doubts = &audit.labels.doubts;
+    if doubts.is_empty() {
         return String::new();
     }
     let help = format!(
         "The {} most doubtful of {} labels. Words match images, attributes and findings; <code>probability&gt;0.9</code> matches values. Click a \
          heading to sort.",
-        grouped(audit.doubts.len() as f64),
-        grouped(audit.labels as f64)
+        grouped(doubts.len().min(ROWS) as f64),
+        grouped(doubts.len() as f64)
     );
     let mut table = Sortable::new("doubts", &LABELS, "hair suspected confidence<0.1", &help);
-    for (rank, doubt) in audit.doubts.iter().enumerate() {
+    for (rank, doubt) in doubts.iter().take(ROWS).enumerate() {
         let confidence = if doubt.present { doubt.probability } else { 1.0 - doubt.probability };
         table.row([
-            escaped(&doubt.image),
+            escaped(audit.image_name(doubt.image)),
             (rank + 1).to_string(),
-            escaped(&doubt.attribute),
+            escaped(&audit.attributes[doubt.column]),
             in_words(doubt.present).to_owned(),
             format!("{:.3}", doubt.probability),
             format!("{confidence:.3}"),
@@ -123,24 +135,23 @@ fn in_words(present: bool) -> &'static str {
     if present { "present" } else { "absent" }
 }
 
-fn duplicates(audit: &AuditReport) -> String {
-    if audit.duplicates.is_empty() {
+fn duplicates(audit: &DatasetAudit, pairs: &[&DuplicatePair]) -> String {
+    if pairs.is_empty() {
         return "<p class=\"lead\">No duplicate images were found.</p>\n".to_owned();
     }
-    let shown = if audit.duplicates.len() < audit.pairs {
-        format!(
-            "{} of {} pairs, pairs with contradictory labels first.",
-            grouped(audit.duplicates.len() as f64),
-            grouped(audit.pairs as f64)
-        )
+    let all = audit.duplicates.len();
+    let shown = if pairs.len() < all {
+        let (shown, all) = (grouped(pairs.len() as f64), grouped(all as f64));
+        format!("{shown} of {all} pairs, pairs with contradictory labels first.")
     } else {
         "Pairs with contradictory labels first.".to_owned()
     };
     let mut table = Sortable::new("pairs", &DUPLICATES, "contradictions>0", &shown);
-    for DuplicatePair { images: [image, same_as], difference, contradicting, .. } in &audit.duplicates {
+    for DuplicatePair { images, difference, contradicting } in pairs {
+        let [image, same_as] = images.map(|image| escaped(audit.image_name(image)));
         table.row([
-            escaped(image),
-            escaped(same_as),
+            image,
+            same_as,
             short(*difference),
             contradicting.len().to_string(),
             escaped(&contradicting.join(", ")),
@@ -149,36 +160,39 @@ fn duplicates(audit: &AuditReport) -> String {
     table.finish()
 }
 
-/// The pictures; empty if there are none.
-fn gallery(audit: &AuditReport) -> String {
+fn gallery(audit: &DatasetAudit, pairs: &[&DuplicatePair]) -> Result<String, ReportError> {
     let mut doubts = String::new();
-    for doubt in &audit.doubts {
-        let DoubtfulLabel { image, attribute, present, probability, jpeg: Some(jpeg), .. } = doubt else { continue };
-        let caption = format!("labelled {}<br>probability {}", in_words(*present), percent(f64::from(*probability)));
-        picture(&mut doubts, jpeg, image, attribute, &caption);
+    for doubt in audit.labels.doubts.iter().take(PICTURES) {
+        let (label, probability) = (in_words(doubt.present), percent(f64::from(doubt.probability)));
+        let caption = format!("labelled {label}<br>probability {probability}");
+        picture(&mut doubts, audit, doubt.image, &audit.attributes[doubt.column], &caption)?;
     }
-    let mut pairs = String::new();
-    for DuplicatePair { images, contradicting, jpegs, .. } in &audit.duplicates {
-        for (image, jpeg) in images.iter().zip(jpegs.iter().flatten()) {
-            let caption = if contradicting.is_empty() { "same labels" } else { "different labels" };
-            picture(&mut pairs, jpeg, image, &contradicting.join(", "), caption);
+    let mut duplicates = String::new();
+    for DuplicatePair { images, contradicting, .. } in pairs.iter().take(PICTURES) {
+        let caption = if contradicting.is_empty() { "same labels" } else { "different labels" };
+        for image in *images {
+            picture(&mut duplicates, audit, image, &contradicting.join(", "), caption)?;
         }
     }
     let part = |heading: &str, pictures: &str| match pictures {
         "" => String::new(),
         pictures => format!("<h3>{heading}</h3><div class=\"gallery\">{pictures}</div>\n"),
     };
-    let body = part("The most doubtful labels", &doubts) + &part("Duplicate images, pair by pair", &pairs);
-    if body.is_empty() { body } else { format!("{REMARK}{body}") }
+    let body = part("The most doubtful labels", &doubts) + &part("Duplicate images, pair by pair", &duplicates);
+    Ok(if body.is_empty() { body } else { format!("{REMARK}{body}") })
 }
 
-/// One picture; `caption` is HTML.
-fn picture(html: &mut String, jpeg: &[u8], image: &str, heading: &str, caption: &str) {
-    let (image, heading) = (escaped(image), escaped(heading));
-    let _ = write!(
-        html,
-        "<figure><img loading=\"lazy\" src=\"data:image/jpeg;base64,{}\" alt=\"{image}: {heading}\">\
-         <figcaption><b>{heading}</b><br>{caption}<br><span class=\"m\">{image}</span></figcaption></figure>",
-        base64(jpeg)
-    );
+/// Adds one picture; `caption` is HTML.
+fn picture(
+    html: &mut String,
+    audit: &DatasetAudit,
+    image: usize,
+    heading: &str,
+    caption: &str,
+) -> Result<(), ReportError> {
+    let jpeg = thumbnail(&audit.dataset, audit.indices[image])?;
+    let heading = escaped(heading);
+    let caption = format!("<b>{heading}</b><br>{caption}");
+    super::picture(html, &jpeg, audit.image_name(image), &heading, &caption);
+    Ok(())
 }

@@ -4,21 +4,20 @@ use std::fmt::Write;
 
 use visage_judge::{Compared, ComparedRow, Comparison};
 
-use super::{coloured, number_or_dash};
+use super::{number_or_dash, run_name};
 use crate::report::Report;
 use crate::svg::escaped;
 
 /// The table of differences and the findings; empty if there are none.
 pub fn html(report: &Report) -> String {
     let table = report.comparison.as_ref().map_or_else(String::new, differences);
-    let findings: String = report.findings.iter().map(|text| format!("<li>{}</li>\n", escaped(text))).collect();
-    table + &if findings.is_empty() { findings } else { format!("<ul class=\"said\">\n{findings}</ul>\n") }
+    table + &super::findings(&report.findings.iter().map(|text| escaped(text)).collect::<Vec<_>>())
 }
 
 /// A row per metric of the macro average: the value of the first run, then value and difference of each later run.
 fn differences(comparison: &Comparison) -> String {
     let runs: Vec<String> =
-        comparison.evaluations.iter().enumerate().map(|(number, name)| coloured(number, name)).collect();
+        comparison.evaluations.iter().enumerate().map(|(number, name)| run_name(number, name)).collect();
     let row = &comparison.macro_average;
     let intervals = if row.accuracy.intervals.is_empty() {
         ""

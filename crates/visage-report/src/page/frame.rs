@@ -2,7 +2,9 @@
 
 use std::fmt::Write;
 
-use super::base64::base64;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+
 use crate::font;
 use crate::palette::{DARK, LIGHT};
 use crate::svg::escaped;
@@ -10,18 +12,14 @@ use crate::svg::escaped;
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
 
-/// A section of a page.
 pub struct Section {
-    /// Its anchor.
     pub id: &'static str,
-    /// Its heading.
     pub heading: &'static str,
     /// Its content, as HTML; an empty section is left out.
     pub body: String,
 }
 
 impl Section {
-    /// A section.
     pub fn new(id: &'static str, heading: &'static str, body: String) -> Self {
         Self { id, heading, body }
     }
@@ -59,17 +57,12 @@ pub fn html(title: &str, made: &str, sections: Vec<Section>, footer: &str) -> St
     page
 }
 
-/// Highlighted paragraphs.
-pub fn remarks(remarks: &[String]) -> String {
-    remarks.iter().map(|text| format!("<p class=\"remark\">{}</p>\n", escaped(text))).collect()
-}
-
 /// The fonts of the figures, embedded so that text has the measured width on any machine.
 fn font_faces() -> String {
     let face = |weight: u32, file: &[u8]| {
         format!(
             "@font-face{{font-family:Figures;font-weight:{weight};src:url(data:font/ttf;base64,{}) format('truetype')}}\n",
-            base64(file)
+            BASE64_STANDARD.encode(file)
         )
     };
     face(400, font::REGULAR_FILE) + &face(500, font::MEDIUM_FILE)

@@ -2,17 +2,14 @@
 
 use std::fmt::Write;
 
-use super::base64::base64;
 use crate::gallery::{Picked, Picture};
 use crate::number::short;
 use crate::run::Run;
 use crate::svg::escaped;
 
-/// The remark above the pictures.
 const REMARK: &str = "<p class=\"remark\">These pictures are from the evaluation data. Consider the people on them before \
     you share this page.</p>\n";
 
-/// The pictures of each run; empty if there are none.
 pub fn html(runs: &[Run]) -> String {
     let kinds =
         [(Picked::ConfidentMistake, "most confident mistakes"), (Picked::Uncertain, "least certain predictions")];
@@ -34,12 +31,9 @@ fn one(body: &mut String, picture: &Picture) {
         Some(false) => "labelled absent",
         None => "not labelled",
     };
-    let (name, attribute) = (escaped(&picture.name), escaped(&pick.attribute));
+    let attribute = escaped(&pick.attribute);
     let (probability, threshold) = (short(pick.probability.into()), short(pick.threshold.into()));
-    let _ = write!(
-        body,
-        "<figure><img loading=\"lazy\" src=\"data:image/jpeg;base64,{}\" alt=\"{name}: {attribute}, probability {probability}, {label}\">\
-         <figcaption><b>{attribute}</b><br>{probability} at threshold {threshold}<br>{label}<br><span class=\"m\">{name}</span></figcaption></figure>",
-        base64(&picture.jpeg)
-    );
+    let description = format!("{attribute}, probability {probability}, {label}");
+    let caption = format!("<b>{attribute}</b><br>{probability} at threshold {threshold}<br>{label}");
+    super::picture(body, &picture.jpeg, &picture.name, &description, &caption);
 }

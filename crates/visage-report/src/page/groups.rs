@@ -3,12 +3,11 @@
 use visage_judge::{Gap, Metric, SMALL_GROUP};
 
 use super::sortable::{Column, Sortable};
-use super::{number_or_dash, run_name, value_and_interval};
+use super::{judged, number_or_dash, run_name, value_and_interval};
 use crate::number::grouped;
 use crate::run::{Judged, Run};
 use crate::svg::escaped;
 
-/// The metrics shown of a group.
 const METRICS: [Metric; 6] = [
     Metric::Accuracy,
     Metric::Precision,
@@ -33,12 +32,7 @@ const GAPS: [Column<'_>; 9] = [
 
 /// The groups of each run, and the gaps between them; empty if no run was evaluated by group.
 pub fn html(runs: &[Run]) -> String {
-    let with: Vec<(usize, &Run, &Judged)> = runs
-        .iter()
-        .enumerate()
-        .filter_map(|(number, run)| Some((number, run, run.judged.as_ref()?)))
-        .filter(|(_, _, judged)| !judged.groups.is_empty())
-        .collect();
+    let with = judged(runs, |judged| !judged.groups.is_empty());
     if with.is_empty() {
         return String::new();
     }
@@ -62,13 +56,12 @@ fn groups(runs: &[(usize, &Run, &Judged)], several: bool) -> String {
             let few = if group.too_small { " <small>too few images</small>" } else { "" };
             table += &format!("<tr><th scope=\"row\">{}: {}{few}</th>", escaped(&group.group), escaped(&group.value));
             if several {
-                table += &format!("<td class=\"w\">{}</td>", run_name(*number, run));
+                table += &format!("<td class=\"w\">{}</td>", run_name(*number, &run.name));
             }
             table += &format!("<td>{}</td>", grouped(group.images as f64));
             for metric in METRICS {
-                let interval = group.intervals.get(&metric).map(|interval| [interval.low, interval.high]);
-                table +=
-                    &format!("<td>{}</td>", value_and_interval(group.macro_average.get(metric), interval.as_ref()));
+                let interval = group.intervals.get(&metric).copied();
+                table += &format!("<td>{}</td>", value_and_interval(group.macro_average.get(metric), interval));
             }
             table += "</tr>\n";
         }
@@ -76,7 +69,6 @@ fn groups(runs: &[(usize, &Run, &Judged)], several: bool) -> String {
     table + "</tbody></table></div>\n"
 }
 
-/// Whether a gap is significant.
 fn finding(gap: &Gap) -> &'static str {
     match gap {
         Gap { too_small: true, .. } => "too few cases",
@@ -100,14 +92,14 @@ fn gaps(runs: &[(usize, &Run, &Judged)], several: bool) -> String {
         for (gap, attribute) in named {
             let [group, other] = gap.sides();
             let mut cells = vec![escaped(attribute)];
-            cells.extend(several.then(|| run_name(*number, run)));
+            cells.extend(several.then(|| run_name(*number, &run.name)));
             cells.extend([
                 gap.criterion.heading().to_owned(),
                 escaped(&group),
                 escaped(&other),
                 number_or_dash(gap.values[0]),
                 number_or_dash(gap.values[1]),
-                value_and_interval(gap.difference, gap.interval.map(|i| [i.low, i.high]).as_ref()),
+                value_and_interval(gap.difference, gap.interval),
                 number_or_dash(gap.difference.map(f64::abs)),
                 gap.cases[0].min(gap.cases[1]).to_string(),
                 finding(gap).to_owned(),

@@ -7,11 +7,9 @@ use super::{anchor, run_name, value_and_interval};
 use crate::run::{Run, attributes};
 use crate::svg::escaped;
 
-/// The help text above the table.
 const HELP: &str = "Words match attributes and runs; <code>recall&lt;0.5</code> and <code>f1&gt;0.8</code> match values. Click \
     a heading to sort, or an attribute to see its figures. Small numbers are 95 % intervals.";
 
-/// The tooltip of a metric's heading.
 fn meaning(metric: Metric) -> &'static str {
     match metric {
         Metric::Accuracy => "share of correct decisions; compare it with Always commoner",
@@ -31,7 +29,6 @@ fn meaning(metric: Metric) -> &'static str {
     }
 }
 
-/// The table with its filter; empty if no run was evaluated.
 pub fn html(runs: &[Run]) -> String {
     let names = attributes(runs);
     if names.is_empty() {
@@ -65,10 +62,10 @@ fn row(name: &str, number: usize, run: &Run, several: bool) -> Option<Vec<String
     let name = escaped(name);
     let place = anchor(&name);
     let mut cells = vec![if judged.predictions.is_some() { format!("<a href=\"#{place}\">{name}</a>") } else { name }];
-    cells.extend(several.then(|| run_name(number, run)));
+    cells.extend(several.then(|| run_name(number, &run.name)));
     cells.extend([metrics.support.to_string(), metrics.positives.to_string(), format!("{:.3}", metrics.threshold)]);
     cells.extend(Metric::ALL.map(|metric| {
-        let interval = judged.attribute_intervals.get(at).and_then(|intervals| intervals.get(&metric));
+        let interval = judged.intervals.as_ref().and_then(|all| all.attributes.get(at)?.get(&metric).copied());
         value_and_interval(metrics.scores.get(metric), interval)
     }));
     Some(cells)

@@ -1,7 +1,6 @@
 //! The pages.
 
 mod audit;
-mod base64;
 mod comparison;
 mod explanation;
 mod frame;
@@ -14,18 +13,21 @@ mod sortable;
 
 use std::fmt::Write;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use visage_judge::Interval;
+
 use self::frame::Section;
 use crate::figure::Figure;
 use crate::figures::Figures;
 use crate::palette::SERIES;
 use crate::report::{FIGURES, Report};
-use crate::run::Run;
+use crate::run::{Judged, Run};
 use crate::svg::{escaped, inline};
 
 pub use self::audit::html as audit;
 pub use self::explanation::html as explanation;
 
-/// The page of a report.
 pub fn report(report: &Report, figures: &Figures) -> String {
     let names: Vec<&str> = report.runs.iter().map(|run| run.name.as_str()).collect();
     let footer = format!(
@@ -36,7 +38,7 @@ pub fn report(report: &Report, figures: &Figures) -> String {
 }
 
 fn sections(report: &Report, figures: &Figures) -> Vec<Section> {
-    let runs = frame::remarks(&report.remarks) + &runs_table::html(&report.runs);
+    let runs = paragraphs("remark", &report.remarks) + &runs_table::html(&report.runs);
     vec![
         Section::new("runs", "Runs", runs),
         Section::new("comparison", "Comparison", comparison::html(report)),
@@ -51,7 +53,6 @@ fn sections(report: &Report, figures: &Figures) -> Vec<Section> {
     ]
 }
 
-/// Figures side by side where they fit.
 fn side_by_side(figures: &[Figure]) -> String {
     if figures.is_empty() {
         return String::new();
@@ -95,7 +96,6 @@ fn attributes(report: &Report, figures: &Figures) -> String {
     body
 }
 
-/// The anchor of an attribute's figures.
 fn anchor(escaped_name: &str) -> String {
     let letter = |letter: char| if letter.is_whitespace() { '_' } else { letter };
     format!("a-{}", escaped_name.chars().map(letter).collect::<String>())
@@ -107,20 +107,42 @@ fn number_or_dash(value: Option<f64>) -> String {
 }
 
 /// A value followed by its interval in small print.
-fn value_and_interval(value: Option<f64>, interval: Option<&[f64; 2]>) -> String {
-    let interval = interval.map_or_else(String::new, |[low, high]| {
-        let between = if *low < 0.0 { " to " } else { "\u{2013}" };
+fn value_and_interval(value: Option<f64>, interval: Option<Interval>) -> String {
+    let interval = interval.map_or_else(String::new, |Interval { low, high }| {
+        let between = if low < 0.0 { " to " } else { "\u{2013}" };
         format!(" <small>{low:.3}{between}{high:.3}</small>")
     });
     number_or_dash(value) + &interval
 }
 
-/// A run's name with its colour.
-fn run_name(number: usize, run: &Run) -> String {
-    coloured(number, &run.name)
+/// The name of run `number` with its colour.
+fn run_name(number: usize, name: &str) -> String {
+    format!("<span class=\"run s{}\">{}</span>", number % SERIES, escaped(name))
 }
 
-/// The name of run `number` with its colour.
-fn coloured(number: usize, name: &str) -> String {
-    format!("<span class=\"run s{}\">{}</span>", number % SERIES, escaped(name))
+/// The evaluated runs that `shown` selects, with their numbers.
+fn judged(runs: &[Run], shown: impl Fn(&Judged) -> bool) -> Vec<(usize, &Run, &Judged)> {
+    let judged = runs.iter().enumerate().filter_map(|(number, run)| Some((number, run, run.judged.as_ref()?)));
+    judged.filter(|(_, _, judged)| shown(judged)).collect()
+}
+
+fn paragraphs(class: &str, texts: &[String]) -> String {
+    texts.iter().map(|text| format!("<p class=\"{class}\">{}</p>\n", escaped(text))).collect()
+}
+
+/// A list of findings, each HTML; empty if there are none.
+fn findings(items: &[String]) -> String {
+    let items: String = items.iter().map(|text| format!("<li>{text}</li>\n")).collect();
+    if items.is_empty() { items } else { format!("<ul class=\"said\">\n{items}</ul>\n") }
+}
+
+/// A picture of a gallery; `description` and `caption` are HTML.
+fn picture(html: &mut String, jpeg: &[u8], name: &str, description: &str, caption: &str) {
+    let name = escaped(name);
+    let _ = write!(
+        html,
+        "<figure><img loading=\"lazy\" src=\"data:image/jpeg;base64,{}\" alt=\"{name}: {description}\">\
+         <figcaption>{caption}<br><span class=\"m\">{name}</span></figcaption></figure>",
+        BASE64_STANDARD.encode(jpeg)
+    );
 }

@@ -2,29 +2,19 @@
 
 use std::fmt::Write;
 
-use super::run_name;
+use super::{findings, judged, number_or_dash, run_name};
 use crate::number::{grouped, percent};
-use crate::run::{Judged, Run};
+use crate::run::{Judged, Run, first_occurrences};
 use crate::svg::escaped;
 
 /// Each rule, with the images that violate it; empty if no run was evaluated by rules.
 pub fn html(runs: &[Run]) -> String {
-    let with: Vec<(usize, &Run, &Judged)> = runs
-        .iter()
-        .enumerate()
-        .filter_map(|(number, run)| Some((number, run, run.judged.as_ref()?)))
-        .filter(|(_, _, judged)| judged.consistency.is_some())
-        .collect();
-    let rules = with.iter().flat_map(|(_, _, judged)| &judged.consistency).flat_map(|found| &found.rules);
-    let mut names: Vec<&str> = Vec::new();
-    for rule in rules {
-        if !names.contains(&rule.rule.as_str()) {
-            names.push(&rule.rule);
-        }
-    }
+    let with = judged(runs, |judged| judged.consistency.is_some());
     if with.is_empty() {
         return String::new();
     }
+    let rules = with.iter().flat_map(|(_, _, judged)| &judged.consistency).flat_map(|found| &found.rules);
+    let names = first_occurrences(rules.map(|rule| rule.rule.as_str()));
     let mut table = String::from(
         "<p class=\"lead\">Images whose labels, and images whose predictions, violate a rule between attributes. \
          <code>visage predict --consistent</code> predicts without violations.</p>\n\
@@ -32,7 +22,7 @@ pub fn html(runs: &[Run]) -> String {
          <th scope=\"col\">Labels</th>",
     );
     for (number, run, _) in &with {
-        let answers = if runs.len() > 1 { run_name(*number, run) } else { "Predictions".to_owned() };
+        let answers = if runs.len() > 1 { run_name(*number, &run.name) } else { "Predictions".to_owned() };
         let _ = write!(table, "<th scope=\"col\">{answers}</th>");
     }
     table.push_str("</tr></thead><tbody>\n");
@@ -64,26 +54,24 @@ pub fn html(runs: &[Run]) -> String {
 
 /// The metrics of consistent predictions, compared with the plain ones.
 fn consistent_predictions(runs: &[(usize, &Run, &Judged)], several: bool) -> String {
-    let mut said = String::new();
+    let mut items = Vec::new();
     for (number, run, judged) in runs {
         let Some(consistent) = &judged.consistent else { continue };
-        let name = if several { format!("{}: ", run_name(*number, run)) } else { String::new() };
+        let name = if several { format!("{}: ", run_name(*number, &run.name)) } else { String::new() };
         let plain = &judged.evaluation.macro_average;
         let pair = |plain: Option<f64>, consistent: Option<f64>| {
-            let value = super::number_or_dash;
-            format!("{} instead of {}", value(consistent), value(plain))
+            format!("{} instead of {}", number_or_dash(consistent), number_or_dash(plain))
         };
-        let _ = writeln!(
-            said,
-            "<li>{name}consistent predictions change {} decisions on {} images; the macro average accuracy is {}, precision {}, recall {}, \
-             F1 {}</li>",
+        items.push(format!(
+            "{name}consistent predictions change {} decisions on {} images; the macro average accuracy is {}, precision {}, recall {}, \
+             F1 {}",
             grouped(consistent.answers_changed as f64),
             grouped(consistent.images_changed as f64),
             pair(plain.accuracy, consistent.macro_average.accuracy),
             pair(plain.precision, consistent.macro_average.precision),
             pair(plain.recall, consistent.macro_average.recall),
             pair(plain.f1, consistent.macro_average.f1),
-        );
+        ));
     }
-    if said.is_empty() { said } else { format!("<ul class=\"said\">\n{said}</ul>\n") }
+    findings(&items)
 }

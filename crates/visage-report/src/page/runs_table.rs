@@ -5,23 +5,17 @@ use std::fmt::Write;
 use visage_judge::Metric;
 
 use super::{run_name, value_and_interval};
-use crate::run::{Judged, Run};
+use crate::run::{Judged, Run, first_occurrences};
 use crate::svg::escaped;
 
 /// A row per fact and per metric, a column per run.
 pub fn html(runs: &[Run]) -> String {
     let mut table = String::from("<div class=\"scroll\"><table class=\"runs\"><thead><tr><td></td>");
     for (number, run) in runs.iter().enumerate() {
-        let _ = write!(table, "<th scope=\"col\">{}</th>", run_name(number, run));
+        let _ = write!(table, "<th scope=\"col\">{}</th>", run_name(number, &run.name));
     }
     table.push_str("</tr></thead><tbody>\n");
-    let mut headings: Vec<&str> = Vec::new();
-    for (heading, _) in runs.iter().flat_map(|run| &run.facts) {
-        if !headings.contains(&heading.as_str()) {
-            headings.push(heading);
-        }
-    }
-    for heading in headings {
+    for heading in first_occurrences(runs.iter().flat_map(|run| &run.facts).map(|(heading, _)| heading.as_str())) {
         let fact = |run: &Run| run.facts.iter().find(|fact| fact.0 == heading).map(|fact| escaped(&fact.1));
         row(&mut table, &escaped(heading), runs.iter().map(|run| fact(run).unwrap_or_default()));
     }
@@ -51,7 +45,8 @@ fn means(table: &mut String, runs: &[Run]) {
             None => (None, ""),
         };
         let cells = runs.iter().map(|run| {
-            let interval = run.judged.as_ref().and_then(|judged| judged.macro_intervals.get(&metric));
+            let intervals = run.judged.as_ref().and_then(|judged| judged.intervals.as_ref());
+            let interval = intervals.and_then(|all| all.macro_average.get(&metric).copied());
             let text = value_and_interval(value(run), interval);
             // With a single run there is no best.
             if runs.len() > 1 && best.is_some() && value(run) == best { format!("<b>{text}</b>") } else { text }

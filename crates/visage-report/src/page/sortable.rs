@@ -4,30 +4,25 @@ use std::fmt::Write;
 
 use crate::svg::escaped;
 
-/// A column.
 #[derive(Clone, Copy)]
 pub struct Column<'a> {
     /// Its heading; in lower case without spaces it is the column's key in a filter.
     pub name: &'a str,
-    /// The tooltip of the heading.
     pub meaning: &'a str,
     /// Whether it holds words; a column of numbers is sorted in descending order first.
     pub words: bool,
 }
 
 impl<'a> Column<'a> {
-    /// A column of words.
     pub const fn words(name: &'a str, meaning: &'a str) -> Self {
         Self { name, meaning, words: true }
     }
 
-    /// A column of numbers.
     pub const fn numbers(name: &'a str, meaning: &'a str) -> Self {
         Self { name, meaning, words: false }
     }
 }
 
-/// A table being written, row by row.
 pub struct Sortable<'a> {
     columns: &'a [Column<'a>],
     html: String,
@@ -67,7 +62,6 @@ impl<'a> Sortable<'a> {
         self.html.push_str("</tr>\n");
     }
 
-    /// The table.
     pub fn finish(self) -> String {
         self.html + "</tbody></table></div></div>\n"
     }

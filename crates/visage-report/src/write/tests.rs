@@ -1,21 +1,31 @@
 use super::*;
 use crate::Explained;
 
-#[test]
-fn heat_is_coloured_over_a_grey_image() {
-    let explained =
-        |attribute: &str, heat| Explained { attribute: attribute.to_owned(), probability: 0.9, present: true, heat };
-    let heat = [vec![0.0; 160], vec![4.0; 160]].concat();
+/// Writes the heat maps of these attributes of a grey image, `width` wide and two pixels high.
+fn written(width: usize, heats: &[(&str, Vec<f32>)]) -> (tempfile::TempDir, WrittenExplanation) {
+    let explained = |(attribute, heat): &(&str, Vec<f32>)| Explained {
+        attribute: (*attribute).to_owned(),
+        probability: 0.9,
+        present: true,
+        heat: heat.clone(),
+    };
     let explanation = Explanation {
         image: "<a>.png".into(),
         made: "made today".into(),
         about: Vec::new(),
-        pixels: vec![200; 2 * 160 * 3],
-        width: 160,
-        attributes: vec![explained("A/B", heat), explained("C", vec![0.0; 320])],
+        pixels: vec![200; 2 * width * 3],
+        width,
+        attributes: heats.iter().map(explained).collect(),
     };
     let folder = tempfile::tempdir().unwrap();
     let written = write_explanation(&explanation, folder.path()).unwrap();
+    (folder, written)
+}
+
+#[test]
+fn heat_is_coloured_over_a_grey_image() {
+    let heat = [vec![0.0; 160], vec![4.0; 160]].concat();
+    let (folder, written) = written(160, &[("A/B", heat), ("C", vec![0.0; 320])]);
     let mut decoder =
         png::Decoder::new(std::io::Cursor::new(fs::read(&written.pictures[0]).unwrap())).read_info().unwrap();
     let mut pixels = vec![0; decoder.output_buffer_size().unwrap()];
@@ -30,22 +40,8 @@ fn heat_is_coloured_over_a_grey_image() {
 
 #[test]
 fn different_names_have_different_files() {
-    let explained = |attribute: &str, heat| Explained {
-        attribute: attribute.to_owned(),
-        probability: 0.5,
-        present: true,
-        heat: vec![heat, 1.0],
-    };
-    let explanation = Explanation {
-        image: "a.png".into(),
-        made: "made today".into(),
-        about: Vec::new(),
-        pixels: vec![200; 2 * 3],
-        width: 2,
-        attributes: vec![explained("Big Nose", 0.0), explained("Big/Nose", 0.4), explained("big_nose", 0.8)],
-    };
-    let folder = tempfile::tempdir().unwrap();
-    let written = write_explanation(&explanation, folder.path()).unwrap();
+    let heats = [("Big Nose", 0.0), ("Big/Nose", 0.4), ("big_nose", 0.8)];
+    let (_folder, written) = written(1, &heats.map(|(name, heat)| (name, vec![heat, 1.0])));
     let names: Vec<_> = written.pictures.iter().map(|path| path.file_name().unwrap().to_str().unwrap()).collect();
     assert_eq!(names, ["Big_Nose.png", "Big_Nose-2.png", "big_nose-3.png"]);
     let [a, b, c] = [0, 1, 2].map(|each: usize| fs::read(&written.pictures[each]).unwrap());

@@ -18,7 +18,6 @@ use self::task::Task;
 use crate::models::ServedModel;
 use crate::problem::Problem;
 
-/// Computes on the calling thread until the queue is closed and empty.
 pub(crate) fn run(queue: &Queue) {
     while let Some(batch) = queue.next_batch() {
         compute(queue, batch);
@@ -71,7 +70,6 @@ impl Job {
     }
 }
 
-/// Sends each job its rows of the batch's output.
 fn distribute(output: &ModelOutput, attributes: usize, batch: Vec<Job>) {
     let mut start = 0;
     for job in batch {

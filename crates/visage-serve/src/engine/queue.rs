@@ -29,7 +29,6 @@ pub(super) struct State {
     admitted: usize,
     /// Those of them that are still being decoded, and not in `jobs`.
     pub(super) decoding: usize,
-    /// Images in the previous batch.
     pub(super) previous: usize,
     pub(super) is_closed: bool,
 }
@@ -78,7 +77,6 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Fails if there is no room for a single image.
     pub(crate) fn check_room(&self) -> Result<(), Problem> {
         let is_full = self.state().admitted >= self.batching.queue.get();
         if is_full { Err(Problem::busy("the queue is full")) } else { Ok(()) }
@@ -98,7 +96,6 @@ impl Queue {
         Ok(Admission { queue: Arc::clone(self), images, is_decoding: true })
     }
 
-    /// The model's output for admitted images.
     pub(crate) async fn predict(
         &self,
         model: &Arc<ServedModel>,

@@ -32,7 +32,6 @@ pub(super) enum Task {
 }
 
 impl Task {
-    /// The images of a prediction.
     pub(super) fn images(&self) -> Option<Prepared<'_>> {
         match self {
             Self::Predict { images, .. } => Some(images.view()),
@@ -40,7 +39,6 @@ impl Task {
         }
     }
 
-    /// Whether the client has gone.
     pub(super) fn is_abandoned(&self) -> bool {
         match self {
             Self::Predict { reply, .. } => reply.is_closed(),

@@ -18,22 +18,8 @@ const SIZE: usize = 32;
 /// A delay longer than any test runs.
 const FOREVER: Duration = Duration::from_secs(3600);
 
-/// A small untrained network.
 fn model(name: &str) -> Arc<ServedModel> {
     let network = NetworkConfig::new(Architecture::EfficientNetLite0, 2);
-    let origin = Origin {
-        visage_version: String::new(),
-        started: String::new(),
-        recipe: String::new(),
-        dataset: String::new(),
-        dataset_fingerprint: String::new(),
-        table: visage_data::TableOptions::default(),
-        split_seed: None,
-        training_images: 0,
-        epoch: 0,
-        step: 0,
-        validation: Default::default(),
-    };
     let card = Card {
         format: card_format(),
         network,
@@ -42,7 +28,7 @@ fn model(name: &str) -> Arc<ServedModel> {
         calibration: None,
         thresholds: vec![0.5; 2],
         threshold_rule: String::new(),
-        origin,
+        origin: Origin::default(),
         uses_to_avoid: USES_TO_AVOID.to_owned(),
     };
     let device = Device::flex();

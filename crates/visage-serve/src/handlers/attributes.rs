@@ -11,9 +11,9 @@ use visage_judge::is_positive;
 use crate::engine::Images;
 use crate::extract::Selection;
 use crate::openapi::{ImageErrors, ModelName, Octets};
-use crate::pipeline::Pipeline;
 use crate::problem::Problem;
 use crate::response::json;
+use crate::state::Pipeline;
 use crate::upload::{Form, UploadFormat};
 
 #[derive(Serialize, ToSchema)]

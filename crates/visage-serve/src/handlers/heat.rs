@@ -10,8 +10,8 @@ use visage_report::heat_picture;
 
 use crate::extract::Selection;
 use crate::openapi::{AttributeName, ImageErrors, ModelName, Octets};
-use crate::pipeline::Pipeline;
 use crate::problem::Problem;
+use crate::state::Pipeline;
 use crate::upload::UploadFormat;
 
 /// A PNG file.

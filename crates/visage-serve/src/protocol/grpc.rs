@@ -35,7 +35,6 @@ const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 /// Length of the prefix: a byte that says whether the message is compressed, and the message's length.
 const PREFIX: usize = 5;
 
-/// Adds the service to the routes.
 pub(crate) fn add(router: Router<AppState>) -> Router<AppState> {
     router.route("/inference.GRPCInferenceService/{method}", post(call))
 }
@@ -56,7 +55,6 @@ async fn call(State(state): State<AppState>, Path(method): Path<String>, request
     }
 }
 
-/// Runs a method; returns its encoded response.
 async fn answer(state: &AppState, method: &str, request: Request) -> Result<Vec<u8>, Problem> {
     let body = state.pipeline.bodies.read(request).await?;
     let model = |request: ModelRequest| state.models.get(Some(&request.name));
@@ -163,7 +161,6 @@ fn request_input(input: InferInputTensor, raw: Option<Bytes>) -> Result<RequestI
     Ok(RequestInput { name: input.name, shape, datatype: input.datatype, parameters, data, bytes })
 }
 
-/// Decodes the message in a body.
 fn decode<M: Message + Default>(body: &BufferedBody) -> Result<M, Problem> {
     let malformed = |reason: &str| Problem::malformed(format!("the body is not one gRPC message: {reason}"));
     let bytes = &body.bytes;

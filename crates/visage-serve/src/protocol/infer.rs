@@ -16,8 +16,8 @@ use crate::engine::Images;
 use crate::extract::Selection;
 use crate::models::ServedModel;
 use crate::openapi::{ImageErrors, ModelInPath, Octets};
-use crate::pipeline::Pipeline;
 use crate::problem::Problem;
+use crate::state::Pipeline;
 
 /// Open Inference Protocol: inference
 ///
@@ -83,7 +83,6 @@ fn json_length(headers: &HeaderMap) -> Result<Option<usize>, Problem> {
     length.map(Some).ok_or_else(|| Problem::malformed(format!("{JSON_LENGTH} must be a number of bytes")))
 }
 
-/// A valid request for a model.
 pub(crate) struct Inference {
     pub(crate) id: Option<String>,
     pub(crate) outputs: Vec<SelectedOutput>,
@@ -99,7 +98,6 @@ impl Inference {
     }
 }
 
-/// Runs a model. Its outputs are finite.
 pub(crate) async fn run(
     pipeline: &Pipeline,
     model: &Arc<ServedModel>,
@@ -141,7 +139,6 @@ mod tests {
 
     use super::read_request;
 
-    /// Valid requests of each kind.
     const VALID: [(&str, &[u8]); 3] = [
         (
             r#"{"inputs":[{"name":"images","datatype":"BYTES","shape":[1],"parameters":{"binary_data_size":6}}]}"#,

@@ -16,13 +16,14 @@ pub(crate) const PIXELS: &str = "pixels";
 /// The input with normalised values of the model's size: FP32 `[images, height, width, 3]` or `[images, 3, height, width]`.
 pub(crate) const NORMALISED: &str = "normalised";
 
-/// The images of a request.
 #[derive(Debug)]
 pub(crate) enum InputImages {
-    /// Files that need decoding.
     Files(Vec<Bytes>),
     /// `count` images that the client prepared.
-    Prepared { images: Images, count: usize },
+    Prepared {
+        images: Images,
+        count: usize,
+    },
 }
 
 impl InputImages {

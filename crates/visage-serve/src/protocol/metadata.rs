@@ -13,9 +13,7 @@ use crate::response::json;
 
 pub(crate) const SERVER_NAME: &str = "visage";
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
-/// Supported extensions of the protocol.
 pub(crate) const EXTENSIONS: [&str; 1] = ["binary_tensor_data"];
-/// The framework that the models use.
 pub(crate) const PLATFORM: &str = "visage";
 
 #[derive(Serialize, ToSchema)]
@@ -55,7 +53,6 @@ pub(crate) fn inputs(model: &ServedModel) -> [TensorMetadata; 3] {
     ]
 }
 
-/// The outputs of a model.
 pub(crate) fn outputs(model: &ServedModel) -> [TensorMetadata; 2] {
     let attributes = model.card().attributes.len() as i64;
     OutputKind::ALL.map(|kind| TensorMetadata { name: kind.name(), datatype: "FP32", shape: vec![-1, attributes] })

@@ -16,7 +16,6 @@ use crate::response::json;
 pub(crate) enum OutputKind {
     /// Calibrated, if the model has a calibration.
     Probabilities,
-    /// Before calibration.
     Logits,
 }
 
@@ -46,7 +45,6 @@ impl OutputKind {
     }
 }
 
-/// An output that a request selects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SelectedOutput {
     pub(crate) kind: OutputKind,
@@ -99,7 +97,6 @@ struct OutputParameters {
     binary_data_size: usize,
 }
 
-/// The response for `images` images.
 pub(crate) fn response(
     model: &ServedModel,
     id: Option<&str>,

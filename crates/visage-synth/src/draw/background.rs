@@ -6,7 +6,6 @@ use crate::geometry::{HEIGHT, WIDTH, picture_frame};
 use rand::RngExt;
 use visage_data::random::stream;
 
-/// A gradient with a few large shapes.
 pub(super) fn paint(canvas: &mut Canvas, scene: &Scene<'_>, width: u32, height: u32) {
     let (w, h) = (WIDTH as f32, HEIGHT as f32);
     canvas.set_frame(picture_frame(width, height));
@@ -28,18 +27,14 @@ pub(super) fn paint(canvas: &mut Canvas, scene: &Scene<'_>, width: u32, height: 
         match style {
             0 => canvas.glow((x, y), (size, size), 0.0, tint, alpha + 0.3, None),
             1 => canvas.fill(&ellipse((x, y), (size * 0.6, size * 0.6)), tint, alpha, None),
-            2 => canvas.fill(
-                &polygon(&[(x, 0.0), (x + size, 0.0), (x + size * 0.7, h), (x - size * 0.3, h)]),
-                tint,
-                alpha,
-                None,
-            ),
-            _ => canvas.fill(
-                &polygon(&[(x, y), (x + size * 1.6, y), (x + size * 1.6, y + size), (x, y + size)]),
-                tint,
-                alpha,
-                None,
-            ),
+            2 => {
+                let beam = polygon(&[(x, 0.0), (x + size, 0.0), (x + size * 0.7, h), (x - size * 0.3, h)]);
+                canvas.fill(&beam, tint, alpha, None);
+            }
+            _ => {
+                let (right, bottom) = (x + size * 1.6, y + size);
+                canvas.fill(&polygon(&[(x, y), (right, y), (right, bottom), (x, bottom)]), tint, alpha, None);
+            }
         }
     }
 }

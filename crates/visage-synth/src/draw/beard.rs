@@ -6,7 +6,6 @@ use crate::canvas::{BLACK, Canvas, Colour, Pt, blob, ribbons, specks};
 use rand::RngExt;
 use visage_data::random::stream;
 
-/// The parts that are painted before the mouth.
 pub(super) fn paint(canvas: &mut Canvas, scene: &Scene<'_>) {
     if scene.has(Attribute::FiveOClockShadow) {
         paint_shadow(canvas, scene);

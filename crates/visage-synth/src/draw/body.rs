@@ -4,24 +4,9 @@ use super::scene::{SIDES, Scene};
 use crate::attribute::Attribute;
 use crate::canvas::{BLACK, Canvas, Colour, WHITE, blob, curve, polygon};
 
-const CLOTHES: [Colour; 9] = [
-    Colour::rgb(40, 54, 92),
-    Colour::rgb(122, 30, 42),
-    Colour::rgb(42, 92, 76),
-    Colour::rgb(210, 168, 72),
-    Colour::rgb(86, 90, 100),
-    Colour::rgb(232, 226, 216),
-    Colour::rgb(132, 82, 142),
-    Colour::rgb(70, 140, 180),
-    Colour::rgb(30, 30, 34),
-];
-const TIES: [Colour; 5] = [
-    Colour::rgb(160, 20, 34),
-    Colour::rgb(28, 62, 140),
-    Colour::rgb(24, 98, 62),
-    Colour::rgb(210, 150, 30),
-    Colour::rgb(104, 32, 110),
-];
+const CLOTHES: [Colour; 9] =
+    Colour::list([0x28365C, 0x7A1E2A, 0x2A5C4C, 0xD2A848, 0x565A64, 0xE8E2D8, 0x84528E, 0x468CB4, 0x1E1E22]);
+const TIES: [Colour; 5] = Colour::list([0xA01422, 0x1C3E8C, 0x18623E, 0xD2961E, 0x68206E]);
 
 /// The lower end of the shoulders, below the image.
 const BELOW: f32 = 140.0;
@@ -112,18 +97,10 @@ fn paint_collar(canvas: &mut Canvas, colour: Colour, neck: f32, base: f32) {
 
 fn paint_tie(canvas: &mut Canvas, scene: &Scene<'_>, neck: f32, base: f32) {
     let shirt = Colour::rgb(240, 242, 246);
-    canvas.fill(
-        &polygon(&[(-neck - 3.0, base - 6.0), (neck + 3.0, base - 6.0), (20.0, BELOW), (-20.0, BELOW)]),
-        shirt,
-        1.0,
-        None,
-    );
-    canvas.fill(
-        &polygon(&[(-neck + 3.0, base - 8.0), (neck - 3.0, base - 8.0), (0.0, base + 7.0)]),
-        scene.palette.shade,
-        1.0,
-        None,
-    );
+    let front = polygon(&[(-neck - 3.0, base - 6.0), (neck + 3.0, base - 6.0), (20.0, BELOW), (-20.0, BELOW)]);
+    canvas.fill(&front, shirt, 1.0, None);
+    let throat = polygon(&[(-neck + 3.0, base - 8.0), (neck - 3.0, base - 8.0), (0.0, base + 7.0)]);
+    canvas.fill(&throat, scene.palette.shade, 1.0, None);
     let shot = &scene.face.shot;
     let colour = Colour::pick(&TIES, shot.tie);
     let blade = polygon(&[(-6.0, base + 11.0), (6.0, base + 11.0), (14.0, BELOW), (-14.0, BELOW)]);
@@ -134,11 +111,7 @@ fn paint_tie(canvas: &mut Canvas, scene: &Scene<'_>, neck: f32, base: f32) {
             canvas.stroke(&curve(&[(-8.0, y + 4.0), (8.0, y - 4.0)]), 2.2, colour.mix(WHITE, 0.6), 1.0, None);
         }
     }
-    canvas.fill(
-        &polygon(&[(-8.0, base + 1.0), (8.0, base + 1.0), (5.5, base + 12.0), (-5.5, base + 12.0)]),
-        colour.scaled(0.78),
-        1.0,
-        None,
-    );
+    let knot = polygon(&[(-8.0, base + 1.0), (8.0, base + 1.0), (5.5, base + 12.0), (-5.5, base + 12.0)]);
+    canvas.fill(&knot, colour.scaled(0.78), 1.0, None);
     paint_collar(canvas, shirt, neck, base);
 }

@@ -8,7 +8,6 @@ use image::RgbImage;
 use rand::Rng;
 use visage_data::random::stream;
 
-/// Turns the painted image into a photograph.
 pub(super) fn expose(canvas: Canvas, face: &Face, width: u32, height: u32) -> RgbImage {
     let shot = &face.shot;
     let response = [0.05, 0.0, -0.05].map(|tint: f32| {

@@ -4,13 +4,7 @@ use super::scene::{SIDES, Scene};
 use crate::attribute::Attribute;
 use crate::canvas::{BLACK, Canvas, Colour, Pt, WHITE, blob, curve, curves, ellipse};
 
-const EYE_SHADOW: [Colour; 5] = [
-    Colour::rgb(112, 60, 150),
-    Colour::rgb(40, 92, 170),
-    Colour::rgb(160, 40, 90),
-    Colour::rgb(30, 124, 116),
-    Colour::rgb(70, 44, 56),
-];
+const EYE_SHADOW: [Colour; 5] = Colour::list([0x703C96, 0x285CAA, 0xA0285A, 0x1E7C74, 0x462C38]);
 
 pub(super) fn paint(canvas: &mut Canvas, scene: &Scene<'_>) {
     SIDES.into_iter().for_each(|side| paint_eye(canvas, scene, side));
@@ -121,7 +115,6 @@ fn paint_eyeball(canvas: &mut Canvas, scene: &Scene<'_>, eye: &Eye) {
     canvas.stroke(&curve(&[at(-1.0, 1.0), at(0.0, -up + 0.5), at(1.0, -0.6)]), 2.4, BLACK, 0.2, inside);
 }
 
-/// The rims of the lids, the crease above, and the lashes.
 fn paint_lids(canvas: &mut Canvas, scene: &Scene<'_>, eye: &Eye) {
     let (at, up, down) = (|u, dy| eye.at(u, dy), eye.up, eye.down);
     let (made_up, male) = (scene.has(Attribute::HeavyMakeup), scene.has(Attribute::Male));

@@ -9,15 +9,11 @@ use crate::canvas::{BLACK, Canvas, Colour, Pt, WHITE, blob, curve, ellipse, lerp
 use rand::RngExt;
 use visage_data::random::stream;
 
-/// The haircut.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Cut {
     Cropped,
-    /// To the jaw.
     Bob,
-    /// Over the shoulders.
     Long,
-    /// Tied up in a knot.
     Updo,
 }
 
@@ -62,7 +58,6 @@ impl Hair {
     }
 }
 
-/// The outer contour of one side.
 fn outer(scene: &Scene<'_>, cut: Cut, side: f32, wavy: bool, straight: bool) -> Vec<Pt> {
     let geometry = scene.geometry;
     let (cheek, crown) = (geometry.cheek, geometry.crown);
@@ -123,7 +118,6 @@ fn inner(scene: &Scene<'_>, cut: Cut, side: f32) -> Vec<Pt> {
     points.into_iter().map(|(x, y)| geometry.turned((side * x, y), if y < 0.0 { 0.4 } else { 0.0 })).collect()
 }
 
-/// The hair behind the neck.
 pub(super) fn paint_back(canvas: &mut Canvas, scene: &Scene<'_>) {
     let Some(hair) = Hair::of(scene) else { return };
     let dark = scene.palette.hair.scaled(0.62);
@@ -145,7 +139,6 @@ pub(super) fn paint_back(canvas: &mut Canvas, scene: &Scene<'_>) {
     }
 }
 
-/// The hair around the face, and the bangs.
 pub(super) fn paint_front(canvas: &mut Canvas, scene: &Scene<'_>) {
     let Some(hair) = Hair::of(scene) else { return };
     let colour = scene.palette.hair;

@@ -6,17 +6,8 @@ use crate::canvas::{BLACK, Canvas, Colour, Pt, WHITE, blob, curve, curves, ellip
 use crate::geometry::{Geometry, HAT_DEPTH, Hat};
 use tiny_skia::Path;
 
-const HATS: [Colour; 7] = [
-    Colour::rgb(178, 34, 44),
-    Colour::rgb(34, 62, 130),
-    Colour::rgb(46, 110, 70),
-    Colour::rgb(226, 178, 52),
-    Colour::rgb(60, 60, 66),
-    Colour::rgb(196, 150, 100),
-    Colour::rgb(224, 226, 230),
-];
+const HATS: [Colour; 7] = Colour::list([0xB2222C, 0x223E82, 0x2E6E46, 0xE2B234, 0x3C3C42, 0xC49664, 0xE0E2E6]);
 
-/// The measures and colours of a hat.
 struct Shape<'a> {
     geometry: &'a Geometry,
     half: f32,

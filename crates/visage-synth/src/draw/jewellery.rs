@@ -4,8 +4,7 @@ use super::scene::{SIDES, Scene};
 use crate::attribute::Attribute;
 use crate::canvas::{Canvas, Colour, Pt, WHITE, curve, discs, ellipse, resample};
 
-const METALS: [Colour; 4] =
-    [Colour::rgb(244, 196, 48), Colour::rgb(226, 230, 238), Colour::rgb(52, 196, 190), Colour::rgb(222, 54, 84)];
+const METALS: [Colour; 4] = Colour::list([0xF4C430, 0xE2E6EE, 0x34C4BE, 0xDE3654]);
 
 fn metal(choice: f32) -> (Colour, f32) {
     let at = choice * METALS.len() as f32;

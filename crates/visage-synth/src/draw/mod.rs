@@ -26,7 +26,6 @@ use scene::Scene;
 ///
 /// The drawing scales with the image; other proportions than 178 by 218 stretch the face. If the size is zero or too large for
 /// memory, the image is empty.
-#[must_use]
 pub fn draw(face: &Face, width: u32, height: u32) -> RgbImage {
     let Some(mut canvas) = Canvas::new(width, height) else { return RgbImage::default() };
     let geometry = Geometry::of(face);

@@ -5,14 +5,7 @@ use crate::canvas::{Colour, WHITE};
 use crate::face::Face;
 
 /// Skin from light to dark, independent of every attribute except Pale_Skin.
-const SKIN: [Colour; 6] = [
-    Colour::rgb(240, 198, 164),
-    Colour::rgb(228, 178, 138),
-    Colour::rgb(207, 151, 110),
-    Colour::rgb(180, 124, 86),
-    Colour::rgb(148, 97, 66),
-    Colour::rgb(112, 71, 49),
-];
+const SKIN: [Colour; 6] = Colour::list([0xF0C6A4, 0xE4B28A, 0xCF976E, 0xB47C56, 0x946142, 0x704731]);
 const PALE: [Colour; 2] = [Colour::rgb(250, 231, 222), Colour::rgb(241, 220, 212)];
 
 const BLACK_HAIR: [Colour; 2] = [Colour::rgb(16, 14, 18), Colour::rgb(34, 28, 30)];
@@ -20,36 +13,13 @@ const BROWN_HAIR: [Colour; 2] = [Colour::rgb(78, 48, 28), Colour::rgb(122, 80, 4
 const BLOND_HAIR: [Colour; 2] = [Colour::rgb(222, 184, 104), Colour::rgb(246, 222, 150)];
 const GRAY_HAIR: [Colour; 2] = [Colour::rgb(150, 152, 158), Colour::rgb(214, 214, 218)];
 /// Hair of none of the four named colours: red, then dyed.
-const OTHER_HAIR: [Colour; 9] = [
-    Colour::rgb(168, 62, 28),
-    Colour::rgb(190, 84, 34),
-    Colour::rgb(146, 40, 30),
-    Colour::rgb(204, 98, 48),
-    Colour::rgb(128, 30, 44),
-    Colour::rgb(178, 70, 40),
-    Colour::rgb(154, 56, 24),
-    Colour::rgb(112, 74, 150),
-    Colour::rgb(60, 128, 140),
-];
+const OTHER_HAIR: [Colour; 9] =
+    Colour::list([0xA83E1C, 0xBE5422, 0x92281E, 0xCC6230, 0x801E2C, 0xB24628, 0x9A3818, 0x704A96, 0x3C808C]);
 
-const IRIS: [Colour; 6] = [
-    Colour::rgb(58, 34, 20),
-    Colour::rgb(92, 56, 28),
-    Colour::rgb(126, 92, 46),
-    Colour::rgb(84, 116, 70),
-    Colour::rgb(78, 126, 168),
-    Colour::rgb(108, 128, 146),
-];
+const IRIS: [Colour; 6] = Colour::list([0x3A2214, 0x5C381C, 0x7E5C2E, 0x547446, 0x4E7EA8, 0x6C8092]);
 
-const LIPSTICK: [Colour; 5] = [
-    Colour::rgb(200, 18, 44),
-    Colour::rgb(226, 40, 96),
-    Colour::rgb(160, 14, 60),
-    Colour::rgb(232, 62, 62),
-    Colour::rgb(186, 24, 120),
-];
+const LIPSTICK: [Colour; 5] = Colour::list([0xC8122C, 0xE22860, 0xA00E3C, 0xE83E3E, 0xBA1878]);
 
-/// The colours that several parts of the drawing share.
 pub(super) struct Palette {
     pub skin: Colour,
     /// Skin in shade, and its lines.

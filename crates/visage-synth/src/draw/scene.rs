@@ -6,12 +6,10 @@ use crate::face::Face;
 use crate::geometry::Geometry;
 use tiny_skia::Mask;
 
-/// The input of every part of the drawing.
 pub(super) struct Scene<'a> {
     pub(super) face: &'a Face,
     pub(super) geometry: &'a Geometry,
     pub(super) palette: &'a Palette,
-    /// The outline of the face, for clipping.
     pub(super) mask: Option<&'a Mask>,
 }
 

@@ -35,14 +35,8 @@ pub(super) fn paint_face(canvas: &mut Canvas, scene: &Scene<'_>, outline: &Path)
     for side in SIDES {
         let at = |x: f32, y: f32| geometry.turned((side * x, y), 0.8);
         if scene.has(Attribute::HighCheekbones) {
-            canvas.glow(
-                at(geometry.cheek - 12.0, 36.0),
-                (20.0, 7.5),
-                -side * 48.0,
-                palette.shade.scaled(0.8),
-                0.85,
-                mask,
-            );
+            let hollow = palette.shade.scaled(0.8);
+            canvas.glow(at(geometry.cheek - 12.0, 36.0), (20.0, 7.5), -side * 48.0, hollow, 0.85, mask);
             canvas.glow(at(geometry.cheek - 17.0, 15.0), (15.0, 7.0), -side * 24.0, palette.light, 1.0, mask);
         }
         if scene.has(Attribute::RosyCheeks) {
@@ -82,7 +76,6 @@ fn paint_blemishes(canvas: &mut Canvas, scene: &Scene<'_>) {
     canvas.fill(&discs(moles), scene.palette.shade.scaled(0.5), 0.9, scene.mask);
 }
 
-/// The lines of age and of laughter.
 pub(super) fn paint_lines(canvas: &mut Canvas, scene: &Scene<'_>) {
     let (geometry, palette, mask) = (scene.geometry, scene.palette, scene.mask);
     let line = palette.shade.scaled(0.72);

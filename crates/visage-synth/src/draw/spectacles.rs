@@ -4,13 +4,7 @@ use super::scene::{SIDES, Scene};
 use crate::attribute::Attribute;
 use crate::canvas::{BLACK, Canvas, Colour, WHITE, blob, curve, ellipse};
 
-const FRAMES: [Colour; 5] = [
-    Colour::rgb(18, 18, 20),
-    Colour::rgb(92, 48, 24),
-    Colour::rgb(150, 24, 36),
-    Colour::rgb(30, 54, 120),
-    Colour::rgb(20, 20, 24),
-];
+const FRAMES: [Colour; 5] = Colour::list([0x121214, 0x5C3018, 0x961824, 0x1E3678, 0x141418]);
 
 pub(super) fn paint(canvas: &mut Canvas, scene: &Scene<'_>) {
     if !scene.has(Attribute::Eyeglasses) {

@@ -6,17 +6,6 @@ use super::*;
 
 const GOLDEN: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/losses.json"));
 
-struct Golden {
-    logits: Vec<f32>,
-    weights: Vec<f32>,
-    cases: Value,
-}
-
-fn golden() -> Golden {
-    let file: Value = serde_json::from_str(GOLDEN).unwrap();
-    Golden { logits: floats(&file["logits"]), weights: floats(&file["pos_weight"]), cases: file["cases"].clone() }
-}
-
 fn floats(list: &Value) -> Vec<f32> {
     list.as_array().unwrap().iter().map(|value| value.as_f64().unwrap() as f32).collect()
 }
@@ -49,7 +38,8 @@ fn close_but_for(value: f32, expected: f64, absolute: f64) -> bool {
 
 #[test]
 fn values_and_gradients_equal_pytorchs_from_minus_100_to_100() {
-    let Golden { logits, weights, cases } = golden();
+    let file: Value = serde_json::from_str(GOLDEN).unwrap();
+    let (logits, weights, cases) = (floats(&file["logits"]), floats(&file["pos_weight"]), &file["cases"]);
     let columns = logits.len();
     let ones = vec![1.0; columns];
     let positive_only = AttributeWeights { positive: weights.clone(), negative: ones };
@@ -90,9 +80,8 @@ fn values_and_gradients_equal_pytorchs_from_minus_100_to_100() {
 
 #[test]
 fn smoothed_labels_equal_pytorchs() {
-    const GOLDEN: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/training.json"));
-    let file: Value = serde_json::from_str(GOLDEN).unwrap();
-    let cases = file["smoothing"].as_array().unwrap();
+    let golden = crate::golden::training("smoothing");
+    let cases = golden.as_array().unwrap();
     assert_eq!(cases.len(), 3);
     for case in cases {
         let [logits, targets, positive] = ["logits", "targets", "pos_weight"].map(|key| floats(&case[key]));
@@ -168,13 +157,38 @@ fn unknown_labels_count_for_nothing() {
 }
 
 #[test]
+fn each_label_of_a_mixed_batch_is_weighted_by_its_images_share() {
+    let (present, absent, unknown) = (1.0, 0.0, f32::NAN);
+    let logits = rows(&[0.5, -1.0, 2.0, 0.0], 2);
+    let labels = |labels: &[f32]| crate::stepper::label_tensors(labels, 2, &Device::flex());
+    let (own, mask, _) = labels(&[present, absent, absent, unknown]);
+    let (partners, partner_mask, _) = labels(&[absent, unknown, present, absent]);
+    let found: f32 = Loss::new(LossKind::Bce).mixed(logits, (own, mask), (partners, partner_mask), 0.75).into_scalar();
+    let softplus = |x: f32| x.exp().ln_1p();
+    // Row 0: own present, absent; partner absent, unknown. Row 1: own absent, unknown; partner present, absent.
+    let sum = 0.75 * (softplus(-0.5) + softplus(-1.0) + softplus(2.0))
+        + 0.25 * (softplus(0.5) + softplus(-2.0) + softplus(0.0));
+    let expected = sum / (0.75 * 3.0 + 0.25 * 3.0);
+    assert!((found - expected).abs() < 1e-6, "{found} {expected}");
+}
+
+#[test]
+fn a_probability_counts_as_present_and_as_absent_in_its_proportions() {
+    let (logits, targets) = ([0.5, -1.5, 2.0, 1.0], [0.25, 0.9, 1.0, f32::NAN]);
+    let (tensor, mask, known) = crate::stepper::label_tensors(&targets, 2, &Device::flex());
+    assert_eq!(known, 3);
+    let softplus = |x: f32| x.exp().ln_1p();
+    let cross_entropy = |x: f32, t: f32| t * softplus(-x) + (1.0 - t) * softplus(x);
+    let expected = (0..3).map(|i| cross_entropy(logits[i], targets[i])).sum::<f32>() / 3.0;
+    let loss = Loss::new(LossKind::Bce).for_targets(&targets);
+    let found: f32 = loss.mean(rows(&logits, 2), tensor, mask).into_scalar();
+    assert!((found - expected).abs() < 1e-6, "{found} {expected}");
+}
+
+#[test]
 fn works_without_automatic_differentiation() {
-    let loss = Loss::weighted(
-        LossKind::Bce,
-        &AttributeWeights { positive: vec![2.0, 2.0], negative: vec![1.0, 1.0] },
-        1.0,
-        &device(),
-    );
+    let weights = AttributeWeights { positive: vec![2.0, 2.0], negative: vec![1.0, 1.0] };
+    let loss = Loss::weighted(LossKind::Bce, &weights, 1.0, &device());
     let zeros = rows(&[0.0, 0.0], 2);
     let value: f32 = loss.unwrap().mean(zeros, rows(&[1.0, 0.0], 2), rows(&[1.0, 1.0], 2)).into_scalar();
     assert!(close(value, 1.5 * std::f64::consts::LN_2));

@@ -10,7 +10,7 @@ use visage_run::{RunFolder, StepRow};
 
 use super::{Event, Run, State};
 use crate::checkpoint;
-use crate::error::{Divergence, TrainError};
+use crate::error::TrainError;
 use crate::schedule::Rates;
 use crate::stepper::{Step, StepOutcome, StepOutput};
 
@@ -69,7 +69,6 @@ impl Run<'_> {
         }
     }
 
-    /// The batches that are left of an epoch.
     fn loader(&self, epoch: u64) -> Result<Loader, TrainError> {
         let recipe = &self.settings.recipe;
         let training = &recipe.training;
@@ -91,7 +90,6 @@ impl Run<'_> {
         Ok(Loader::new(Arc::clone(&self.settings.dataset), images, self.preparation.clone(), options)?)
     }
 
-    /// Takes the epoch's next step; `None` at its end.
     fn next_step(&mut self, loader: &mut Loader, epoch: u64) -> Result<Option<(TakenStep, Step)>, TrainError> {
         let (mut batches, mut images, mut waited) = (0, Vec::new(), Duration::ZERO);
         while batches < self.settings.recipe.training.accumulate {
@@ -162,15 +160,16 @@ impl Run<'_> {
     }
 
     fn diverged(&self, taken: &TakenStep, output: &StepOutput) -> TrainError {
+        let (TakenStep { number, rates, images, .. }, StepOutput { loss, gradient_norm, .. }) = (taken, output);
         let samples = self.settings.dataset.samples();
-        TrainError::Diverged(Box::new(Divergence {
-            step: taken.number,
-            loss: output.loss,
-            gradient_norm: output.gradient_norm,
-            learning_rate: taken.rates.learning_rate,
-            images: taken.images.iter().map(|&image| samples[image].image.clone()).collect(),
-            checkpoint: self.last_checkpoint(),
-        }))
+        let images: Vec<&str> = images.iter().map(|&image| samples[image].image.as_str()).collect();
+        let what = format!(
+            "at step {number}, with a learning rate of {:e}, the loss was {loss} and the gradient norm {gradient_norm}\n\
+             the images of that step: {}",
+            rates.learning_rate,
+            images.join(", ")
+        );
+        TrainError::Diverged { what, checkpoint: self.last_checkpoint() }
     }
 
     /// The last checkpoint and the steps taken before it, if there is one.

@@ -75,7 +75,6 @@ struct Tables {
     epochs: EpochTable,
 }
 
-/// The images of a run, by their index in the dataset.
 struct RunImages {
     training: Vec<usize>,
     validation: Vec<usize>,
@@ -85,7 +84,6 @@ struct RunImages {
     drop_last: bool,
 }
 
-/// What changes from step to step.
 struct State {
     stepper: Stepper,
     /// The moving average of the weights, if the recipe has one.
@@ -115,7 +113,6 @@ impl Run<'_> {
         Ok(Outcome { status, result: self.result(None) })
     }
 
-    /// The learning rate and momentum of a step, counted from 0.
     fn rates(&self, step: u64) -> Rates {
         let Rates { learning_rate, momentum } = self.schedule.at(step);
         Rates { learning_rate: learning_rate * self.state.position.plateau.scale, momentum }

@@ -37,7 +37,6 @@ pub(super) fn at_start(
     })
 }
 
-/// The record of the dataset.
 pub(super) fn data(settings: &TrainSettings, fingerprint: String) -> DataRecord {
     let dataset = &settings.dataset;
     let images = |split| dataset.indices(split).len() as u64;
@@ -54,7 +53,6 @@ pub(super) fn data(settings: &TrainSettings, fingerprint: String) -> DataRecord 
 }
 
 impl Run<'_> {
-    /// The result of the run so far.
     pub(super) fn result(&self, error: Option<String>) -> RunResult {
         let Position { epoch, best, seconds, loss_scale, .. } = self.state.position;
         RunResult {
@@ -67,7 +65,6 @@ impl Run<'_> {
         }
     }
 
-    /// Writes how the run ended.
     pub(super) fn record_outcome(&mut self, outcome: Result<&Outcome, String>) -> Result<(), TrainError> {
         let (status, result) = match outcome {
             Ok(outcome) => (outcome.status, outcome.result.clone()),

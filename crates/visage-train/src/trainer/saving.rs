@@ -10,7 +10,6 @@ use crate::checkpoint::{self, Position};
 use crate::error::TrainError;
 
 impl Run<'_> {
-    /// Writes the checkpoint called `name`.
     pub(super) fn save(&self, name: &str) -> Result<(), TrainError> {
         let State { stepper, average, position, .. } = &self.state;
         let weights = average.is_some().then(|| stepper.network().valid());

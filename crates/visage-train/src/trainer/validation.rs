@@ -12,12 +12,10 @@ use visage_run::{EpochRow, Monitor, RunFolder, ThresholdSource};
 
 use super::{Event, Run};
 use crate::checkpoint::Position;
-use crate::early_stopping::EarlyStopping;
-use crate::error::{NotANumber, TrainError};
+use crate::error::TrainError;
 use crate::loss::Loss;
 use crate::stepper::label_tensors;
 
-/// The results of a validation that a model card stores.
 #[derive(Clone)]
 pub(super) struct Validated {
     pub thresholds: Vec<f32>,
@@ -26,7 +24,6 @@ pub(super) struct Validated {
 }
 
 impl Validated {
-    /// Before the first validation.
     pub fn none() -> Self {
         Self { thresholds: Vec::new(), rule: "0.5, before the first validation".to_owned(), metrics: BTreeMap::new() }
     }
@@ -85,8 +82,7 @@ impl Run<'_> {
             position.plateau.observe(&plateau, recipe.training.monitor, monitored);
         }
         let epoch = position.epoch + 1;
-        let stopping = EarlyStopping::of_recipe(&recipe.training);
-        let verdict = stopping.observe(&mut position.best, epoch as u32, monitored);
+        let verdict = position.best.observe(&recipe.training, epoch as u32, monitored);
         let seconds = began.elapsed().as_secs_f64();
         let row = EpochRow {
             epoch,
@@ -137,8 +133,9 @@ impl Run<'_> {
         let LabelledOutputs { labels, outputs, .. } = found;
         let probabilities = probabilities(None, &outputs);
         if probabilities.iter().any(|probability| probability.is_nan()) {
-            let (step, checkpoint) = (self.state.position.step, self.last_checkpoint());
-            return Err(TrainError::NotANumber(Box::new(NotANumber { step, checkpoint })));
+            let step = self.state.position.step;
+            let what = format!("after step {step} the network produced NaN on the validation split");
+            return Err(TrainError::Diverged { what, checkpoint: self.last_checkpoint() });
         }
         let attributes = dataset.attributes().to_vec();
         let count = attributes.len();
@@ -157,6 +154,7 @@ fn mean_loss(loss: &Loss, found: &LabelledOutputs, attributes: usize, batch_size
     let (mut sum, mut known) = (0.0, 0);
     for (logits, targets) in found.outputs.chunks(cells).zip(found.targets.chunks(cells)) {
         let rows = targets.len() / attributes;
+        let loss = loss.for_targets(targets);
         let (targets, mask, count) = label_tensors(targets, rows, device);
         let logits = Tensor::from_data(TensorData::new(logits.to_vec(), [rows, attributes]), device);
         sum += f64::from(loss.mean(logits, targets, mask).into_scalar::<f32>()) * count as f64;

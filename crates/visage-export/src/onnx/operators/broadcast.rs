@@ -53,7 +53,6 @@ pub(super) fn indices<const N: usize>(shape: &[usize], strides: [&[usize]; N]) -
     })
 }
 
-/// The strides of a row-major array.
 pub(super) fn strides(shape: &[usize]) -> Vec<usize> {
     let mut strides = vec![1; shape.len()];
     for axis in (1..shape.len()).rev() {

@@ -6,7 +6,6 @@ use super::broadcast::{broadcast, broadcast_strides, indices};
 use super::{Inputs, MIN_VALUES, Reason};
 use crate::onnx::tensor::{Array, Values};
 
-/// Applies a function to every value.
 pub(super) fn each(inputs: &Inputs<'_>, function: impl Fn(f32) -> f32 + Sync) -> Result<Array, Reason> {
     let (shape, values) = inputs.floats(0)?;
     Ok(Array::floats(shape, values.par_iter().with_min_len(MIN_VALUES).map(|&value| function(value)).collect()))
@@ -17,7 +16,6 @@ pub(super) fn clip(inputs: &Inputs<'_>) -> Result<Array, Reason> {
     each(inputs, |value| value.max(low).min(high))
 }
 
-/// Applies a function element by element, with broadcasting.
 pub(super) fn arithmetic(inputs: &Inputs<'_>, function: impl Fn(f32, f32) -> f32 + Sync) -> Result<Array, Reason> {
     let ((a_shape, a), (b_shape, b)) = (inputs.floats(0)?, inputs.floats(1)?);
     let shape = broadcast(a_shape, b_shape)?;

@@ -13,7 +13,6 @@ mod tests;
 use super::schema::NodeProto;
 use super::tensor::{Array, Values, product};
 
-/// Why a node cannot be computed.
 pub(super) type Reason = String;
 
 /// A node's inputs. `None` is an optional input that is omitted.
@@ -91,7 +90,6 @@ const MIN_VALUES: usize = 1 << 14;
 /// request.
 const MAX_VALUES: usize = 1 << 28;
 
-/// The number of values of an array of `shape`.
 fn count(shape: &[usize]) -> Result<usize, Reason> {
     let count = product(shape).filter(|&count| count <= MAX_VALUES);
     count.ok_or_else(|| format!("an array of {shape:?} would be too large"))

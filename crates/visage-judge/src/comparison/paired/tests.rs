@@ -1,4 +1,5 @@
 use super::*;
+use crate::golden::draw;
 use crate::{Predictions, Thresholds};
 
 /// Images by kind: the label, and the decisions of the first and the second run.
@@ -24,15 +25,6 @@ fn runs(attributes: &[&[(bool, bool, bool, usize)]]) -> [RunPredictions; 2] {
         thresholds: Thresholds::fixed(0.5, columns.len()),
     };
     [run("first", |cell| cell.1), run("second", |cell| cell.2)]
-}
-
-/// Draws by a multiplicative congruential generator (Park and Miller, 1988).
-fn draw(number: u64, weights: &mut [u16]) {
-    let mut state = (number + 1) * 16_807 % 2_147_483_647;
-    for _ in 0..weights.len() {
-        state = state * 16_807 % 2_147_483_647;
-        weights[state as usize % weights.len()] += 1;
-    }
 }
 
 #[test]

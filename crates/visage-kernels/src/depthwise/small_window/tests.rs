@@ -1,8 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::activation::Activation;
-use crate::reference::{assert_finished, cases, depthwise_sums, values};
+use crate::reference::{ACTIVATIONS, assert_finished, cases, depthwise_sums, values};
 use crate::shape::{Padding, Window};
 
 proptest! {
@@ -25,7 +24,7 @@ proptest! {
         let bias = values(3, channels);
         let wide: Vec<f64> = input.iter().copied().map(f64::from).collect();
         let sums = depthwise_sums(shape, &wide, &weight);
-        for activation in [Activation::Identity, Activation::Relu, Activation::Relu6, Activation::Silu] {
+        for activation in ACTIVATIONS {
             for bias in [None, Some(&bias[..])] {
                 let epilogue = Epilogue { bias, residual: None, activation };
                 prop_assert!(applies(shape, &epilogue));

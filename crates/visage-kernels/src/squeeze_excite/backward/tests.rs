@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::reference::{assert_close, assert_same_on_any_threads, cases, values};
+use crate::reference::{Layers, assert_close, assert_same_on_any_threads, cases, values};
 
 /// The layers and images, in f64 so that finite differences are accurate enough.
 struct Case {
@@ -68,20 +68,16 @@ proptest! {
         batch in 1usize..3, pixels in 1usize..70, channels in 1usize..20, hidden in 1usize..5,
     ) {
         let images = values(1, batch * pixels * channels);
-        let [reduce, expand] = [2, 3].map(|seed| values(seed, hidden * channels));
-        let (reduce_bias, expand_bias) = (values(4, hidden), values(5, channels));
+        let layers = Layers::new(channels, hidden);
         let output_gradient = values(6, images.len());
         let wide = |values: &[f32]| values.iter().map(|value| f64::from(*value)).collect::<Vec<f64>>();
         let mut case = Case {
             sizes: [batch, pixels, channels, hidden],
-            reduce: wide(&reduce),
-            reduce_bias: wide(&reduce_bias),
-            expand: wide(&expand),
-            expand_bias: wide(&expand_bias),
+            reduce: wide(&layers.reduce),
+            reduce_bias: wide(&layers.reduce_bias),
+            expand: wide(&layers.expand),
+            expand_bias: wide(&layers.expand_bias),
             images: wide(&images),
-        };
-        let excitation = Excitation {
-            reduce: &reduce, reduce_bias: &reduce_bias, expand: &expand, expand_bias: &expand_bias,
         };
         let expected = [
             case.gradient(&output_gradient, |case| &mut case.images),
@@ -94,7 +90,7 @@ proptest! {
             let mut actual = expected.each_ref().map(|values| vec![f32::NAN; values.len()]);
             let [dx, reduce, reduce_bias, expand, expand_bias] = &mut actual;
             let gradients = ExcitationGradients { reduce, reduce_bias, expand, expand_bias };
-            squeeze_excite_backward(batch, pixels, excitation, &images, &output_gradient, dx, gradients);
+            squeeze_excite_backward(batch, pixels, layers.excitation(), &images, &output_gradient, dx, gradients);
             for ((name, actual), expected) in
                 ["images", "reduce", "reduce bias", "expand", "expand bias"].iter().zip(&actual).zip(&expected)
             {
@@ -107,22 +103,14 @@ proptest! {
 #[test]
 fn threads_do_not_change_a_bit() {
     let (batch, pixels, channels, hidden) = (3, 300, 150, 7);
-    let [reduce, expand] = [2, 3].map(|seed| values(seed, hidden * channels));
-    let (reduce_bias, expand_bias) = (values(4, hidden), values(5, channels));
-    let excitation =
-        Excitation { reduce: &reduce, reduce_bias: &reduce_bias, expand: &expand, expand_bias: &expand_bias };
+    let layers = Layers::new(channels, hidden);
     let (images, gradient) = (values(1, batch * pixels * channels), values(6, batch * pixels * channels));
     assert_same_on_any_threads(|| {
         let mut dx = vec![0.0; images.len()];
-        let [mut reduce, mut expand] = [0; 2].map(|_| vec![0.0; hidden * channels]);
-        let (mut reduce_bias, mut expand_bias) = (vec![0.0; hidden], vec![0.0; channels]);
-        let gradients = ExcitationGradients {
-            reduce: &mut reduce,
-            reduce_bias: &mut reduce_bias,
-            expand: &mut expand,
-            expand_bias: &mut expand_bias,
-        };
-        squeeze_excite_backward(batch, pixels, excitation, &images, &gradient, &mut dx, gradients);
-        [dx, reduce, reduce_bias, expand, expand_bias].concat()
+        let mut sums = [hidden * channels, hidden, hidden * channels, channels].map(|len| vec![0.0; len]);
+        let [reduce, reduce_bias, expand, expand_bias] = &mut sums;
+        let gradients = ExcitationGradients { reduce, reduce_bias, expand, expand_bias };
+        squeeze_excite_backward(batch, pixels, layers.excitation(), &images, &gradient, &mut dx, gradients);
+        [dx, sums.concat()].concat()
     });
 }

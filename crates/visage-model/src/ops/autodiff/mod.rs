@@ -7,6 +7,7 @@
 mod norm;
 mod squeeze_excite;
 
+use std::fmt::Debug;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -33,11 +34,22 @@ fn register(grads: &mut Gradients, node: Option<NodeId>, gradient: impl FnOnce()
     }
 }
 
+/// Records an operation whose state needs no checkpoint.
+fn finish<O, S, C, const N: usize>(prepared: OpsKind<O, Flex, S, C, N>, state: S, output: FlexTensor) -> Tracked
+where
+    O: Backward<Flex, N, State = S>,
+    S: Clone + Send + Debug + 'static,
+{
+    match prepared {
+        OpsKind::Tracked(prepared) => prepared.finish(state, output),
+        OpsKind::UnTracked(prepared) => prepared.finish(output),
+    }
+}
+
 fn into_contiguous(input: Tracked) -> FlexTensor {
     contiguous(input.into_primitive())
 }
 
-/// A dense or depthwise convolution and its gradient.
 #[derive(Debug)]
 struct Convolution<K>(PhantomData<K>);
 
@@ -118,10 +130,7 @@ impl<C: CheckpointStrategy> NetworkOps for Autodiff<Flex, C> {
         let shape = input.shape().dims();
         let prepared = MaxPool2d.prepare::<C>([input.node()]).compute_bound().stateful();
         let (output, winners) = flex::max_pool_forward(input.into_primitive(), window);
-        match prepared {
-            OpsKind::Tracked(prepared) => prepared.finish((shape, window, Arc::new(winners)), output),
-            OpsKind::UnTracked(prepared) => prepared.finish(output),
-        }
+        finish(prepared, (shape, window, Arc::new(winners)), output)
     }
 
     fn global_average_pool(input: Tracked) -> Tracked {
@@ -141,10 +150,7 @@ impl<C: CheckpointStrategy> NetworkOps for Autodiff<Flex, C> {
         let shape = input.shape().dims();
         let prepared = GlobalAveragePool.prepare::<C>([input.node()]).compute_bound().stateful();
         let output = Flex::global_average_pool(input.into_primitive());
-        match prepared {
-            OpsKind::Tracked(prepared) => prepared.finish(shape, output),
-            OpsKind::UnTracked(prepared) => prepared.finish(output),
-        }
+        finish(prepared, shape, output)
     }
 
     fn channel_gate(input: Tracked, gate: Tracked) -> Tracked {
@@ -168,10 +174,7 @@ impl<C: CheckpointStrategy> NetworkOps for Autodiff<Flex, C> {
         let prepared = ChannelGate.prepare::<C>([input.node(), gate.node()]).compute_bound().stateful();
         let (input, gate) = (into_contiguous(input), into_contiguous(gate));
         let output = Flex::channel_gate(input.clone(), gate.clone());
-        match prepared {
-            OpsKind::Tracked(prepared) => prepared.finish((input, gate), output),
-            OpsKind::UnTracked(prepared) => prepared.finish(output),
-        }
+        finish(prepared, (input, gate), output)
     }
 
     fn squeeze_excite(
@@ -229,9 +232,6 @@ impl<C: CheckpointStrategy> NetworkOps for Autodiff<Flex, C> {
 
         let prepared = Round.prepare::<C>([input.node()]).compute_bound().stateful();
         let output = Flex::round(input.into_primitive(), precision);
-        match prepared {
-            OpsKind::Tracked(prepared) => prepared.finish(precision, output),
-            OpsKind::UnTracked(prepared) => prepared.finish(output),
-        }
+        finish(prepared, precision, output)
     }
 }

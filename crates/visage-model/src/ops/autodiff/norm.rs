@@ -13,7 +13,7 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn_flex::FlexTensor;
 use visage_kernels::{Activation, BatchStatistics};
 
-use super::{Tracked, into_contiguous};
+use super::{Tracked, finish, into_contiguous};
 use crate::ops::flex::{self, NormGradients, contiguous, tensor};
 use crate::ops::{NetworkOps, Residual, buffers};
 
@@ -169,16 +169,10 @@ pub(super) fn scale_shift<C: CheckpointStrategy>(
     let state = ScaleShiftState { input, scale, shift, residual, activation };
     match nodes {
         (input, scale, shift, None) => {
-            match ScaleShift.prepare::<C>([input, scale, shift]).compute_bound().stateful() {
-                OpsKind::Tracked(prepared) => prepared.finish(state, output),
-                OpsKind::UnTracked(prepared) => prepared.finish(output),
-            }
+            finish(ScaleShift.prepare::<C>([input, scale, shift]).compute_bound().stateful(), state, output)
         }
         (input, scale, shift, Some(residual)) => {
-            match ScaleShift.prepare::<C>([input, scale, shift, residual]).compute_bound().stateful() {
-                OpsKind::Tracked(prepared) => prepared.finish(state, output),
-                OpsKind::UnTracked(prepared) => prepared.finish(output),
-            }
+            finish(ScaleShift.prepare::<C>([input, scale, shift, residual]).compute_bound().stateful(), state, output)
         }
     }
 }

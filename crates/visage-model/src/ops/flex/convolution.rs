@@ -15,7 +15,6 @@ type Gradient<S> = fn(S, &[f32], &[f32], &mut [f32]);
 
 /// The kernels of a kind of convolution, dense or depthwise. The operands of gradients are contiguous.
 pub(in crate::ops) trait ConvolutionKind: std::fmt::Debug + Send + Sync + 'static {
-    /// The shape of a convolution as its kernels take it.
     type Shape: Copy;
 
     const FORWARD: Forward<Self::Shape>;
@@ -47,7 +46,6 @@ pub(in crate::ops) trait ConvolutionKind: std::fmt::Debug + Send + Sync + 'stati
     }
 }
 
-/// Dense convolution. Weights are `[out_channels, kernel_height, kernel_width, in_channels]`.
 #[derive(Debug)]
 pub(in crate::ops) struct Dense;
 
@@ -65,7 +63,6 @@ impl ConvolutionKind for Dense {
     }
 }
 
-/// Depthwise convolution. Weights are `[kernel_height, kernel_width, channels]`.
 #[derive(Debug)]
 pub(in crate::ops) struct Depthwise;
 

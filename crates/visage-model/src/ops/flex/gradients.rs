@@ -24,7 +24,6 @@ pub(in crate::ops) fn global_average_pool_gradient(input: [usize; 4], output_gra
     tensor(gradient, input)
 }
 
-/// Gradients of the input and the gate.
 pub(in crate::ops) fn channel_gate_gradients(
     input: &FlexTensor,
     gate: &FlexTensor,

@@ -1,7 +1,7 @@
-//! Every number of the golden `metrics.json`, which scikit-learn computed.
-
 use serde_json::Value;
-use visage_judge::{Evaluation, Predictions, Thresholds, evaluate};
+
+use super::*;
+use crate::golden::{self, assert_close};
 
 /// For what counts and ranks decide: the same arithmetic in another order.
 const EXACT: f64 = 1e-12;
@@ -11,48 +11,65 @@ const SINGLE: f64 = 6e-8;
 /// A log-loss term divides that rounding by the probability it takes the logarithm of.
 const SINGLE_LOG: f64 = 1e-6;
 
-macro_rules! golden {
-    ($name:literal) => {
-        concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/", $name)
-    };
+fn predictions() -> Predictions {
+    // Three images, two attributes; the second attribute of the first image and all of the third are unknown.
+    let labels = vec![Some(true), None, Some(false), Some(true), None, None];
+    Predictions::new(vec!["a".into(), "b".into()], labels, vec![0.9, 0.1, 0.6, 0.7, 0.5, 0.5]).unwrap()
 }
 
-fn table(path: &str) -> Vec<Vec<f64>> {
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).from_path(path).unwrap();
-    reader.deserialize().map(|row| row.unwrap()).collect()
+#[test]
+fn unknown_labels_are_masked() {
+    let evaluation = evaluate(&predictions(), &Thresholds::fixed(0.5, 2)).unwrap();
+    assert_eq!(evaluation.images, 3);
+    assert_eq!(evaluation.attributes.iter().map(|a| (a.support, a.positives)).collect::<Vec<_>>(), [(2, 1), (1, 1)]);
+    assert_eq!(evaluation.attributes[0].scores.accuracy, Some(0.5));
+    assert_eq!(evaluation.attributes[1].scores.accuracy, Some(1.0));
+    assert_eq!(evaluation.attributes[1].scores.roc_auc, None);
+    assert_eq!(evaluation.macro_average.accuracy, Some(0.75));
+    assert_eq!(evaluation.macro_average.roc_auc, Some(1.0));
+    assert_eq!(evaluation.micro_average.accuracy, Some(2.0 / 3.0));
+    assert_eq!(evaluation.micro_average.commoner_class_accuracy, Some(2.0 / 3.0));
+    assert_eq!(evaluation.subset_accuracy, Some(0.5));
 }
 
-fn golden() -> (Value, Predictions) {
-    let golden = serde_json::from_str(&std::fs::read_to_string(golden!("metrics.json")).unwrap()).unwrap();
-    let probabilities = table(golden!("metrics_prob.csv"));
-    let labels = table(golden!("metrics_label.csv"));
-    let attributes = (0..labels[0].len()).map(|column| format!("column {column}")).collect();
-    let labels = labels.concat().into_iter().map(|label| Some(label == 1.0)).collect();
-    let probabilities = probabilities.concat().into_iter().map(|probability| probability as f32).collect();
-    (golden, Predictions::new(attributes, labels, probabilities).unwrap())
+#[test]
+fn no_image_leaves_everything_undefined() {
+    let none = Predictions::new(vec!["a".into()], vec![], vec![]).unwrap();
+    let evaluation = evaluate(&none, &Thresholds::best_f1(&none)).unwrap();
+    assert_eq!(evaluation.macro_average, Scores::default());
+    assert_eq!(evaluation.micro_average, Scores::default());
+    assert_eq!(evaluation.subset_accuracy, None);
+}
+
+#[test]
+fn json_says_null_for_undefined_and_reads_back() {
+    let evaluation = evaluate(&predictions(), &Thresholds::above(0.5, 2)).unwrap();
+    let json = serde_json::to_value(&evaluation).unwrap();
+    assert!(json["attributes"][1]["roc_auc"].is_null());
+    assert_eq!(json["attributes"][0]["false_positives"], 1);
+    assert_eq!(json["threshold_rule"], "fixed");
+    let read: Evaluation = serde_json::from_str(&json.to_string()).unwrap();
+    assert_eq!(read, evaluation);
+    assert_eq!(read.thresholds(), Thresholds::above(0.5, 2));
+}
+
+#[test]
+fn thresholds_must_fit() {
+    let error = evaluate(&predictions(), &Thresholds::fixed(0.5, 1)).unwrap_err();
+    assert_eq!(error, Error::ThresholdCount { thresholds: 1, attributes: 2 });
 }
 
 /// The decisions of the golden file are "1 when prob > 0.5", and its column of ties holds many a 0.5.
 fn evaluation() -> (Value, Predictions, Evaluation) {
-    let (golden, predictions) = golden();
+    let golden = golden::metrics();
+    let predictions = golden::predictions();
     assert_eq!(golden["decision"], "1 when prob > 0.5");
     let evaluation = evaluate(&predictions, &Thresholds::above(0.5, predictions.attributes().len())).unwrap();
     (golden, predictions, evaluation)
 }
 
-#[track_caller]
-fn assert_close(found: Option<f64>, golden: &Value, tolerance: f64, what: &str) {
-    match (found, golden.as_f64()) {
-        (Some(found), Some(golden)) => {
-            assert!((found - golden).abs() <= tolerance, "{what}: {found}, golden {golden}");
-        }
-        (None, None) if golden.is_null() => {}
-        (found, _) => panic!("{what}: {found:?}, golden {golden}"),
-    }
-}
-
 #[test]
-fn columns() {
+fn columns_are_scikit_learns() {
     let (golden, _, evaluation) = evaluation();
     assert_eq!(golden["n"], evaluation.images);
     assert_eq!(golden["attributes"], evaluation.attributes.len());
@@ -109,7 +126,7 @@ fn what_scikit_learn_calls_zero_for_want_of_a_class_is_undefined() {
 }
 
 #[test]
-fn best_f1_and_its_threshold() {
+fn best_f1_and_its_threshold_are_scikit_learns() {
     let (golden, predictions, _) = evaluation();
     let thresholds = Thresholds::best_f1(&predictions);
     let best = evaluate(&predictions, &thresholds).unwrap();
@@ -126,7 +143,7 @@ fn best_f1_and_its_threshold() {
 }
 
 #[test]
-fn prevalences_and_averages() {
+fn prevalences_and_averages_are_scikit_learns() {
     let (golden, _, evaluation) = evaluation();
     for (found, golden) in evaluation.attributes.iter().zip(golden["prevalence"].as_array().unwrap()) {
         // The golden list says how the labels were drawn; 200 draws come this near.
