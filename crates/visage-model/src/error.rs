@@ -102,7 +102,8 @@ fn summary(missing: &[String], misshapen: &[String], surplus: &[String]) -> Stri
 /// A name from a file, which may be hostile.
 fn shortened(name: &str) -> String {
     const LONGEST: usize = 150;
-    let shown: String = name.chars().take(LONGEST).flat_map(char::escape_debug).collect();
+    let visible = |letter: char| if letter.is_control() { char::REPLACEMENT_CHARACTER } else { letter };
+    let shown: String = name.chars().take(LONGEST).map(visible).collect();
     if name.chars().nth(LONGEST).is_some() { shown + "..." } else { shown }
 }
 

@@ -1,8 +1,10 @@
 //! `visage explain`. `visage-model/tests/golden.rs` and the example `heat_in_regions` check the heat maps themselves.
 
 use std::fs;
+use std::path::Path;
 
-use crate::fixture::{folder, line, run, squares};
+use crate::fixture::{folder, line, run, squares, training_with, visage};
+use crate::resume::copy;
 
 #[test]
 fn heat_maps_are_written_as_pictures_and_as_a_page() {
@@ -45,6 +47,33 @@ fn by_default_the_predicted_attributes_are_explained() {
         assert_eq!(explained.len(), present.len(), "{answers}\n{output}");
         assert!(present.iter().all(|name| explained.contains(name)), "{answers}\n{output}");
     }
+}
+
+#[test]
+fn any_attribute_has_a_file_of_its_own() {
+    let folder = folder();
+    let data = folder.path().join("data");
+    copy(squares(), &data);
+    let table = fs::read_to_string(data.join("labels.csv")).unwrap();
+    let long = "é".repeat(300);
+    // The name of a device of Windows, and one with a path in it that is too long for a file.
+    let names = ["CON".to_owned(), format!("../{long}")];
+    fs::write(data.join("labels.csv"), table.replacen("Red,Bright", &names.join(","), 1)).unwrap();
+    let run = folder.path().join("run");
+    let mut arguments = training_with(&run, &["epochs=1"]);
+    arguments[3] = data.display().to_string();
+    visage(arguments).done();
+
+    let (out, image) = (folder.path().join("explained"), data.join("images/00.png"));
+    let [run, image, to] = [&run, &image, &out].map(|path| path.to_str().unwrap());
+    visage(["explain", run, image, "--out", to, "--attribute", &names[0], "--attribute", &names[1]]).done();
+    let mut files: Vec<_> = fs::read_dir(&out).unwrap().map(|file| file.unwrap().file_name()).collect();
+    files.sort();
+    let cut = format!("_.._{}.png", "é".repeat(48));
+    assert_eq!(files, [cut.as_str(), "_CON.png", "explanation.html"]);
+    visage(["evaluate", run, "--data", data.to_str().unwrap()]).done();
+    visage(["report", run]).done();
+    assert!(Path::new(run).join("report/figures/attributes/_CON-roc.svg").is_file());
 }
 
 #[test]
