@@ -3,7 +3,8 @@
     python check.py PROGRAM FOLDER
 
 PROGRAM is the `visage` to test. FOLDER must not exist; it is filled with synthetic faces and the output of `visage data convert`.
-Every format must hold the same images, byte for byte, in the same splits with the same labels. Parquet is read by Hugging
+Every format must hold the same images, byte for byte, in the same splits with the same labels. `visage` also reads the Arrow files
+of `datasets`; it has to be built with the feature `arrow`. Parquet is read by Hugging
 Face's `datasets`, WebDataset by `webdataset`, the zip archive and CelebA's layout by pandas. Versions are in requirements.txt.
 """
 
@@ -72,6 +73,14 @@ def main():
         for row in rows.cast_column("image", datasets.Image(decode=False)):
             found[row["image"]["bytes"]] = (split, {name: row[name] for name in attributes})
     assert found == expected
+
+    # What `datasets` itself keeps: Arrow files in its cache, and those of save_to_disk.
+    hub.save_to_disk(str(FOLDER / "saved"))
+    cached = Path(hub["train"].cache_files[0]["filename"]).parent
+    for arrow in [FOLDER / "saved", cached]:
+        copy = FOLDER / f"from-{arrow.name}"
+        visage("data", "convert", arrow, copy, "--to", "celeba")
+        assert celeba(copy) == expected, arrow
 
     found = {}
     for shard in sorted((FOLDER / "shards").iterdir()):

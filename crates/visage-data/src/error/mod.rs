@@ -65,6 +65,12 @@ pub enum DataError {
         /// The compression.
         compression: String,
     },
+    /// An Arrow file, which this build does not read.
+    #[error("{} is an Arrow file: build visage with --features arrow, or save the dataset as Parquet (`dataset.to_parquet(...)`)", path.display())]
+    NeedsArrow {
+        /// The file.
+        path: PathBuf,
+    },
     /// A web page in place of a data file.
     #[error(
         "{} is a web page: the download failed, for example because a shared drive's quota was used up; open it in a browser to see why, then download it again",

@@ -16,9 +16,9 @@ use super::locate::locate;
 use super::parts::{Part, read_parts};
 use super::reader::{Contents, SourceFiles};
 use super::rows::MemoryTable;
+use super::split_column::split_in_words;
 use crate::error::{DataError, TableFault};
 use crate::files::{Files, Listing, has_extension};
-use crate::split::Split;
 use crate::table_options::TableOptions;
 
 /// The extensions of exports.
@@ -121,12 +121,9 @@ pub(super) fn read(source: SourceFiles, options: &TableOptions, faults: &mut Fau
 }
 
 fn part<'a>(files: &Files, name: &str, table: &'a MemoryTable) -> Part<'a> {
-    // `instances_train2017.json`.
-    let file = name.rsplit('/').next().unwrap_or_default();
-    let split = file.split(|c: char| !c.is_alphabetic()).find_map(|word| word.parse::<Split>().ok());
     Part {
         file: files.describe(name),
-        split,
+        split: split_in_words(name),
         prefix: String::new(),
         image: Some(ImageColumn::Named(0)),
         row_name: None,

@@ -1,11 +1,36 @@
 //! The image files of a dataset.
 
+use std::fmt;
 use std::io;
+use std::sync::Arc;
 
 use super::pack::Pack;
-use super::parquet::image_column::ImageColumn;
 use crate::files::Files;
 use crate::retain::retain;
+
+/// Where an image is in a column: its file, the part of the file, and the row in the part.
+pub(super) type Location = [u32; 3];
+
+/// A column of images in the files of a table.
+pub(crate) trait ImageColumn: fmt::Debug + Send + Sync {
+    /// The bytes of an image.
+    fn read(&self, location: Location) -> io::Result<Vec<u8>>;
+
+    /// Where an image is, for messages.
+    fn describe(&self, location: Location) -> String;
+}
+
+/// The images of samples that come from these files and rows (counted from 1), where `ends` has for each file the number of rows up
+/// to the end of each of its parts.
+pub(super) fn in_column(column: impl ImageColumn + 'static, ends: &[Vec<u64>], places: &[(usize, u64)]) -> Images {
+    let location = |&(file, line): &(usize, u64)| {
+        let row = line - 1;
+        let part = ends[file].partition_point(|&end| end <= row);
+        let start = part.checked_sub(1).map_or(0, |before| ends[file][before]);
+        [file as u32, part as u32, (row - start) as u32]
+    };
+    Images::InColumn { column: Arc::new(column), locations: places.iter().map(location).collect() }
+}
 
 /// Where the images of a dataset are.
 #[derive(Clone, Debug)]
@@ -24,8 +49,12 @@ pub(crate) enum Images {
         /// For each sample, the index of its place and its name there.
         members: Vec<(usize, String)>,
     },
-    /// In a column of Parquet files.
-    InParquet(ImageColumn),
+    /// In a column of the table's files.
+    InColumn {
+        column: Arc<dyn ImageColumn>,
+        /// For each sample, where its image is.
+        locations: Vec<Location>,
+    },
     /// In a pack, prepared.
     Packed(Pack),
 }
@@ -36,7 +65,7 @@ impl Images {
         match self {
             Images::InFolder { files, prefix, extension } => files.read(&file_name(prefix, image, *extension)),
             Images::Members { places, members } => places[members[index].0].read(&members[index].1),
-            Images::InParquet(column) => column.read(index),
+            Images::InColumn { column, locations } => column.read(locations[index]),
             Images::Packed(_) => {
                 let reason = "a pack holds prepared pixels and no image files: use its source";
                 Err(io::Error::new(io::ErrorKind::Unsupported, reason))
@@ -49,7 +78,7 @@ impl Images {
         match self {
             Images::InFolder { files, prefix, extension } => files.contains(&file_name(prefix, image, *extension)),
             Images::Members { places, members } => places[members[index].0].contains(&members[index].1),
-            Images::InParquet(_) | Images::Packed(_) => true,
+            Images::InColumn { .. } | Images::Packed(_) => true,
         }
     }
 
@@ -58,7 +87,7 @@ impl Images {
         match self {
             Images::InFolder { files, prefix, extension } => files.describe(&file_name(prefix, image, *extension)),
             Images::Members { places, members } => places[members[index].0].describe(&members[index].1),
-            Images::InParquet(column) => column.describe(index),
+            Images::InColumn { column, locations } => column.describe(locations[index]),
             Images::Packed(pack) => format!("{} ({image})", pack.path().display()),
         }
     }
@@ -68,7 +97,7 @@ impl Images {
         match self {
             Images::InFolder { .. } => {}
             Images::Members { members, .. } => retain(members, is_kept),
-            Images::InParquet(column) => column.retain(is_kept),
+            Images::InColumn { locations, .. } => retain(locations, is_kept),
             Images::Packed(pack) => pack.retain(is_kept),
         }
     }

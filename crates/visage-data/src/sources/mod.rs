@@ -4,6 +4,8 @@
 //! [`profile`] counts what the columns of the rows hold, [`columns`] decides what they mean, and [`parts`] turns rows into samples and
 //! reports faulty ones. [`locate`] finds the image files.
 
+#[cfg(feature = "arrow")]
+mod arrow;
 mod celeba;
 mod class_folders;
 mod columns;
@@ -61,6 +63,10 @@ pub(crate) fn read(path: &Path, options: &TableOptions, faults: &mut Faults) -> 
         Source::CelebA(source) => celeba::read(source, options, faults),
         Source::TextTable(source) => text_table::read(source, options, faults),
         Source::Parquet(source) => parquet::read(source, options, faults),
+        #[cfg(feature = "arrow")]
+        Source::Arrow(source) => arrow::read(source, options, faults),
+        #[cfg(not(feature = "arrow"))]
+        Source::Arrow(source) => Err(DataError::NeedsArrow { path: source.files.root().join(&source.names[0]) }),
         Source::WebDataset(source) => webdataset::read(source, options, faults),
         Source::Export(source) => exports::read(source, options, faults),
         Source::ClassFolders(source) => class_folders::read(source, options, faults),

@@ -26,6 +26,7 @@ pub(super) enum Source {
     CelebA(SourceFiles),
     TextTable(SourceFiles),
     Parquet(SourceFiles),
+    Arrow(SourceFiles),
     WebDataset(SourceFiles),
     Export(SourceFiles),
     ClassFolders(SourceFiles),
@@ -56,6 +57,8 @@ pub(super) fn recognise(path: &Path) -> Result<Source, DataError> {
         Ok(Source::TextTable(beside(files)?))
     } else if has_extension(&name, &["parquet"]) {
         Ok(Source::Parquet(beside(files)?))
+    } else if has_extension(&name, &["arrow"]) {
+        Ok(Source::Arrow(beside(files)?))
     } else if has_extension(&name, &["tar"]) {
         Ok(Source::WebDataset(SourceFiles { listing: Listing::default(), files, names: vec![name] }))
     } else if has_extension(&name, &exports::EXTENSIONS) {
@@ -82,6 +85,14 @@ fn recognise_files(files: Files) -> Result<Source, DataError> {
     let tables: Vec<String> = listing.files.iter().filter(|name| has_extension(name, &["parquet"])).cloned().collect();
     if !tables.is_empty() {
         return Ok(Source::Parquet(SourceFiles { files, listing, names: tables }));
+    }
+    // `datasets` keeps the results of its own steps beside the data.
+    let is_data = |name: &&String| {
+        has_extension(name, &["arrow"]) && !name.rsplit('/').next().unwrap_or_default().starts_with("cache-")
+    };
+    let tables: Vec<String> = listing.files.iter().filter(is_data).cloned().collect();
+    if !tables.is_empty() {
+        return Ok(Source::Arrow(SourceFiles { files, listing, names: tables }));
     }
     let shards = shallowest(&listing, |name| has_extension(name, &["tar"]));
     if !shards.is_empty() {

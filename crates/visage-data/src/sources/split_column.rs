@@ -159,6 +159,11 @@ pub(super) fn split_of_value(field: &str) -> Result<Split, TableFault> {
     Ok(field.strip_suffix(".0").unwrap_or(field).parse()?)
 }
 
+/// The split that any word of a file's name or folders names: `instances_train2017.json`, `celeba-validation.arrow`.
+pub(super) fn split_in_words(name: &str) -> Option<Split> {
+    name.rsplit('/').flat_map(|part| part.split(|c: char| !c.is_alphabetic())).find_map(|word| word.parse().ok())
+}
+
 /// The split in the name of a file: `train.csv`, `data/val-00000-of-00002.parquet`, `test/metadata.jsonl`.
 pub(super) fn split_of_file_name(name: &str) -> Option<Split> {
     let word = |part: &str| part.split(|c: char| !c.is_alphabetic()).next().unwrap_or_default().to_owned();

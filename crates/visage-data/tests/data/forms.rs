@@ -321,3 +321,31 @@ fn missing_images_of_a_copy_are_counted() {
     );
     drop(home);
 }
+
+#[test]
+fn arrow_files_of_datasets_open_with_the_feature() {
+    // The names of the classes of `kind` are in the schema; `face` has two, and stays a label.
+    let opened = Dataset::open(&made("saved"));
+    if cfg!(not(feature = "arrow")) {
+        assert!(opened.unwrap_err().to_string().contains("--features arrow"));
+        return;
+    }
+    let dataset = opened.unwrap();
+    assert_eq!((dataset.form(), dataset.attributes()), ("Arrow", &["face".to_owned(), "dog".into(), "hat".into()][..]));
+    assert_eq!(dataset.categories(), ["kind"]);
+    let rows: Vec<_> =
+        dataset.samples().iter().map(|s| (s.split, s.labels.to_vec(), s.categories[0].as_deref())).collect();
+    let (train, validation) = (Some(Split::Train), Some(Split::Validation));
+    assert_eq!(
+        rows,
+        [
+            (train, vec![Present, Absent, Present], Some("old")),
+            (train, vec![Absent, Present, Present], Some("young")),
+            (validation, vec![Present, Absent, Absent], Some("ancient")),
+        ]
+    );
+    for (index, number) in [1, 2, 3].into_iter().enumerate() {
+        let bytes = dataset.encoded_image(index).unwrap();
+        assert_eq!(bytes, fs::read(made(&format!("pictures/{number:06}.jpg"))).unwrap());
+    }
+}

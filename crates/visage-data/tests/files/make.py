@@ -1,6 +1,6 @@
 """Makes the files in this folder: images, tables and archives written by other programs, and the results of reading them.
 
-    python3 -m venv venv && venv/bin/pip install pillow numpy pandas pyarrow opencv-python-headless albumentations==1.4.24
+    python3 -m venv venv && venv/bin/pip install pillow numpy pandas pyarrow datasets opencv-python-headless albumentations==1.4.24
     venv/bin/python make.py
 
 The pictures are computed from formulas. This is run manually.
@@ -18,6 +18,7 @@ os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import datasets as hf
 import pyarrow.parquet as pq
 from PIL import Image, ImageFile, ImageOps
 
@@ -225,6 +226,17 @@ def datasets():
             pq.write_table(pa.table(columns), DATASETS / "zstd.parquet", compression="zstd")
     # And as pandas writes a plain table.
     both.to_parquet(DATASETS / "labels.parquet")
+    # As `datasets` saves them to disk.
+    names = [f"{number:06}.jpg" for number in (1, 2, 3)]
+    features = hf.Features({
+        "image": hf.Image(), "face": hf.ClassLabel(names=["no", "yes"]), "kind": hf.ClassLabel(names=["young", "old", "ancient"]),
+        "labels": hf.Sequence(hf.ClassLabel(names=["cat", "hat", "dog"])), "score": hf.Sequence(hf.Value("float32"))})
+    rows = {"image": [{"bytes": pictures[name], "path": name} for name in names], "face": [1, 0, 1], "kind": [1, 0, 2],
+            "labels": [[1], [1, 2], []], "score": [[0.5], [0.25], []]}
+    hf.DatasetDict({
+        "train": hf.Dataset.from_dict({name: values[:2] for name, values in rows.items()}, features=features),
+        "validation": hf.Dataset.from_dict({name: values[2:] for name, values in rows.items()}, features=features),
+    }).save_to_disk(DATASETS / "saved")
     # Labels, categories and lists as text.
     columns = {"image": ["a.jpg", "b.jpg"], "S": ["yes", "no"], "B": ["0", "1"], "city": ["Ulm", "Bonn"], "tags": [["x", "y"], []]}
     pq.write_table(pa.table(columns, schema=pa.schema([(name, pa.string()) for name in ["image", "S", "B", "city"]]

@@ -3,34 +3,31 @@
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use parquet::column::reader::ColumnReader;
 use parquet::errors::ParquetError;
+use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::reader::FileReader;
 
+use super::super::images::{ImageColumn, Location};
 use super::file::{Reader, catch_panics};
 use super::schema::image_leaf;
-use crate::retain::retain;
 
 /// The image bytes of a dataset in Parquet files. Reading an image decompresses one page.
-#[derive(Clone, Default)]
-pub(crate) struct ImageColumn {
-    files: Vec<(PathBuf, Arc<Reader>)>,
-    /// For each sample the indices of its file, its row group, and its row in the group.
-    locations: Vec<[u32; 3]>,
+#[derive(Default)]
+pub(super) struct ParquetImages {
+    files: Vec<(PathBuf, Reader)>,
 }
 
-impl fmt::Debug for ImageColumn {
+impl fmt::Debug for ParquetImages {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let files: Vec<_> = self.files.iter().map(|(path, _)| path).collect();
-        formatter.debug_struct("ImageColumn").field("files", &files).field("images", &self.locations.len()).finish()
+        formatter.debug_list().entries(self.files.iter().map(|(path, _)| path)).finish()
     }
 }
 
-impl ImageColumn {
+impl ParquetImages {
     pub(super) fn add_file(&mut self, path: PathBuf, reader: Reader) {
-        self.files.push((path, Arc::new(reader)));
+        self.files.push((path, reader));
     }
 
     /// Whether every file has images.
@@ -38,21 +35,23 @@ impl ImageColumn {
         self.files.iter().all(|(_, reader)| image_leaf(reader).is_some())
     }
 
-    /// Sets the file and the row, counted from 1, of each sample.
-    pub(super) fn set_rows(&mut self, places: &[(usize, u64)]) {
-        let ends: Vec<Vec<u64>> = self.files.iter().map(|(_, reader)| group_ends(reader)).collect();
-        let location = |&(file, line): &(usize, u64)| {
-            let row = line - 1;
-            let group = ends[file].partition_point(|&end| end <= row);
-            let start = group.checked_sub(1).map_or(0, |before| ends[file][before]);
-            [file as u32, group as u32, (row - start) as u32]
+    /// For each file, the number of rows up to the end of each row group.
+    pub(super) fn ends(&self) -> Vec<Vec<u64>> {
+        let of_file = |(_, reader): &(PathBuf, Reader)| {
+            let mut end = 0;
+            let add = |group: &RowGroupMetaData| {
+                end += u64::try_from(group.num_rows()).unwrap_or_default();
+                end
+            };
+            reader.metadata().row_groups().iter().map(add).collect()
         };
-        self.locations = places.iter().map(location).collect();
+        self.files.iter().map(of_file).collect()
     }
+}
 
-    /// The bytes of the image of a sample.
-    pub(crate) fn read(&self, index: usize) -> io::Result<Vec<u8>> {
-        let [file, group, row] = self.locations[index].map(|part| part as usize);
+impl ImageColumn for ParquetImages {
+    fn read(&self, location: Location) -> io::Result<Vec<u8>> {
+        let [file, group, row] = location.map(|part| part as usize);
         let (_, reader) = &self.files[file];
         let leaf = image_leaf(reader).ok_or(io::ErrorKind::NotFound)?;
         let image = catch_panics(|| {
@@ -69,24 +68,7 @@ impl ImageColumn {
         image.map_err(io::Error::other)?.ok_or_else(missing)
     }
 
-    /// The location of an image, for messages.
-    pub(crate) fn describe(&self, index: usize) -> String {
-        let [file, group, row] = self.locations[index];
+    fn describe(&self, [file, group, row]: Location) -> String {
         format!("{}, row {row} of row group {group}", self.files[file as usize].0.display())
     }
-
-    /// Keeps the images for whose indices `is_kept` holds.
-    pub(crate) fn retain(&mut self, is_kept: impl Fn(usize) -> bool) {
-        retain(&mut self.locations, is_kept);
-    }
-}
-
-/// The number of rows up to the end of each row group.
-fn group_ends(reader: &Reader) -> Vec<u64> {
-    let mut end = 0;
-    let add = |group: &parquet::file::metadata::RowGroupMetaData| {
-        end += u64::try_from(group.num_rows()).unwrap_or_default();
-        end
-    };
-    reader.metadata().row_groups().iter().map(add).collect()
 }

@@ -2,7 +2,7 @@
 
 mod file;
 mod headers;
-pub(super) mod image_column;
+mod image_column;
 mod schema;
 
 use std::io;
@@ -12,11 +12,11 @@ use parquet::file::reader::FileReader;
 use parquet::schema::types::Type;
 
 use self::file::{Reader, catch_panics, damaged};
-use self::image_column::ImageColumn;
+use self::image_column::ParquetImages;
 use self::schema::TextColumns;
-use super::columns::ImageColumn as NameColumn;
+use super::columns::ImageColumn;
 use super::faults::Faults;
-use super::images::Images;
+use super::images::in_column;
 use super::locate::{Located, locate};
 use super::parts::{Part, read_parts};
 use super::reader::{Contents, SourceFiles};
@@ -33,7 +33,7 @@ pub(super) fn read(source: SourceFiles, options: &TableOptions, faults: &mut Fau
         let error = io::Error::new(io::ErrorKind::Unsupported, reason);
         return Err(DataError::Read { path: source.files.root().to_owned(), source: error });
     };
-    let mut images = ImageColumn::default();
+    let mut images = ParquetImages::default();
     let mut tables = Vec::with_capacity(source.names.len());
     let mut notes = Vec::new();
     for name in &source.names {
@@ -48,8 +48,8 @@ pub(super) fn read(source: SourceFiles, options: &TableOptions, faults: &mut Fau
     let mut table = read_parts(&parts, options, faults, || source.different_tables())?;
     table.notes.extend(notes);
     let located = if images.is_complete() {
-        images.set_rows(&table.places);
-        Located::exactly(Images::InParquet(images))
+        let ends = images.ends();
+        Located::exactly(in_column(images, &ends, &table.places))
     } else {
         locate(source.files, &source.listing, "", |_| false, &table.samples)?
     };
@@ -59,7 +59,7 @@ pub(super) fn read(source: SourceFiles, options: &TableOptions, faults: &mut Fau
 /// The columns of a file but the images.
 struct FileTable {
     rows: MemoryTable,
-    image: Option<NameColumn>,
+    image: Option<ImageColumn>,
     /// The names of columns left out because their type is not supported.
     ignored: Vec<String>,
 }
@@ -90,8 +90,8 @@ fn read_file(path: &Path, reader: &Reader) -> Result<FileTable, DataError> {
     // Images in the table need no name.
     let unnamed = (schema::image_leaf(reader).is_some()
         && !names.iter().any(|name| super::columns::is_image_name(name)))
-    .then_some(NameColumn::RowNumber);
-    let image = image.map(NameColumn::Named).or(unnamed);
+    .then_some(ImageColumn::RowNumber);
+    let image = image.map(ImageColumn::Named).or(unnamed);
     let projection = Type::group_type_builder(schema.name()).with_fields(types).build().map_err(damaged(path))?;
     let mut rows = MemoryTable::new(names);
     for group in 0..reader.num_row_groups() {
