@@ -79,12 +79,7 @@ pub(super) fn locate(
         // A folder that was found only because it has some of the images may have others of the same names.
         let is_chance = *prefix != expected && !prefix.is_empty() && !preferred(prefix);
         if is_chance && is_complete {
-            let has_all =
-                |folder: &&String| *folder != prefix && Search::new(&files, "", samples).try_folder(&files, folder);
-            let other = listing.folders.iter().find(has_all);
-            located.notes.extend(other.map(|other| {
-                format!("images of the same names are in `{prefix}`, which is used, and in `{other}`: to choose, write the folder into the table")
-            }));
+            located.notes.extend(same_names_elsewhere(&files, listing, prefix, samples));
         }
         if has_images {
             search_near_names(&mut located, &places, samples, is_chance);
@@ -95,6 +90,15 @@ pub(super) fn locate(
         error => located.notes.extend(error.map(|error| error.to_string())),
     }
     Ok(located)
+}
+
+/// A remark on another folder with images of the same names as those in `prefix`.
+fn same_names_elsewhere(files: &Files, listing: &Listing, prefix: &str, samples: &[Sample]) -> Option<String> {
+    let has_all = |folder: &&String| *folder != prefix && Search::new(files, "", samples).try_folder(files, folder);
+    let other = listing.folders.iter().find(has_all)?;
+    Some(format!(
+        "images of the same names are in `{prefix}`, which is used, and in `{other}`: to choose, write the folder into the table"
+    ))
 }
 
 /// The place with the most images so far.

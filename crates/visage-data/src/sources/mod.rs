@@ -6,6 +6,7 @@
 
 #[cfg(feature = "arrow")]
 mod arrow;
+mod attribute_column;
 mod celeba;
 mod class_folders;
 mod columns;

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use csv::ByteRecord;
 
-use super::columns::{AttributeColumn, Columns, ImageColumn, image_column, keeps_values};
+use super::attribute_column::AttributeColumn;
+use super::columns::{Columns, ImageColumn, image_column, keeps_values};
 use super::faults::Faults;
 use super::label_list::{FormSearch, ListForm};
 use super::profile::{ColumnProfile, Profiler};
