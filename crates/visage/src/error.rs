@@ -26,7 +26,7 @@ pub enum CommandError {
     #[error(transparent)]
     Train(Box<visage_train::TrainError>),
     /// Training failed for an external reason, with a checkpoint to resume from.
-    #[error("{error}")]
+    #[error("{}", with_causes(&**error))]
     #[diagnostic(help(
         "everything saved so far is intact: {}, then resume from the last checkpoint: {resume}",
         remedy(error)
@@ -201,6 +201,11 @@ impl From<BulkError> for CommandError {
             error => Self::Bulk(error),
         }
     }
+}
+
+/// The message of an error and its causes.
+fn with_causes(error: &dyn Error) -> String {
+    std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// What to do before resuming a run that failed with this error.
