@@ -205,7 +205,13 @@ impl From<BulkError> for CommandError {
 
 /// The message of an error and its causes.
 fn with_causes(error: &dyn Error) -> String {
-    std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text += &format!(": {error}");
+        cause = error.source();
+    }
+    text
 }
 
 /// What to do before resuming a run that failed with this error.
