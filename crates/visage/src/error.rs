@@ -28,7 +28,7 @@ pub enum CommandError {
     #[error(transparent)]
     Train(Box<visage_train::TrainError>),
     /// Training failed for an external reason, with a checkpoint to resume from.
-    #[error("{error}")]
+    #[error("{}", with_causes(&**error))]
     #[diagnostic(help(
         "everything saved so far is intact: {}, then resume from the last checkpoint: {resume}",
         remedy(error)
@@ -230,6 +230,17 @@ impl From<BulkError> for CommandError {
             error => Self::Bulk(error),
         }
     }
+}
+
+/// The message of an error and its causes.
+fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text += &format!(": {error}");
+        cause = error.source();
+    }
+    text
 }
 
 /// What to do before resuming a run that failed with this error.

@@ -47,7 +47,7 @@ fn a_prediction_from_a_file_that_is_cut_short_needs_the_option() {
     let [whole, cut] = ["01.png", "02.png"].map(|name| images.join(name).display().to_string());
     let command = format!("predict {model} {whole} {cut} --format csv");
     let ran = line(&command);
-    assert_eq!(answered(&ran.stdout), [whole.clone()]);
+    assert_eq!(answered(&ran.stdout), [whole.as_str()]);
     let error = ran.failed(1);
     says(&error, &[&format!("cannot use {cut}: the file is cut short"), "--allow-truncated", "1 of 2 images"]);
 
