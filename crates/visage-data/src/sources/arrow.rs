@@ -43,8 +43,8 @@ pub(super) fn read(source: SourceFiles, options: &TableOptions, faults: &mut Fau
     };
     let files = source.names.iter().map(|name| ArrowFile::open(&folder.join(name))).collect::<Result<Vec<_>, _>>()?;
     let tables: Vec<MemoryTable> = files.iter().map(ArrowFile::table).collect();
-    let part = |((name, file), table)| file_part(name, file, table);
-    let parts: Vec<Part<'_>> = source.names.iter().zip(&files).zip(&tables).map(part).collect();
+    let named = source.names.iter().zip(&files).zip(&tables);
+    let parts: Vec<Part<'_>> = named.map(|((name, file), table)| file_part(name, file, table)).collect();
     let table = read_parts(&parts, options, faults, || source.different_tables())?;
     drop(parts);
     let located = if files.iter().all(|file| file.image.is_some()) {
