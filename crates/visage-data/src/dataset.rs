@@ -152,13 +152,16 @@ impl Dataset {
         let missing = self.missing_images(indices);
         let Some(&first) = missing.first() else { return Ok(()) };
         let image = &self.samples[first].image;
+        let nearest = match self.nearest.as_slice() {
+            [] => String::new(),
+            names => format!(" (the nearest names are {})", names.join(", ")),
+        };
         Err(DataError::MissingImages {
             dataset: self.name.clone(),
             missing: missing.len(),
             total: indices.len(),
             first: image.clone(),
-            location: self.images.describe(first, image),
-            nearest: self.nearest.clone(),
+            location: self.images.describe(first, image) + &nearest,
         })
     }
 

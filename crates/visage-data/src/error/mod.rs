@@ -116,8 +116,7 @@ pub enum DataError {
     },
     /// Images of a table whose files are missing.
     #[error(
-        "{missing} of {total} images of dataset `{dataset}` are missing, first `{first}` at {location}{}: finish the download or copy, or leave them out with --skip-bad-images",
-        if nearest.is_empty() { String::new() } else { format!(" (the nearest names are {})", nearest.join(", ")) }
+        "{missing} of {total} images of dataset `{dataset}` are missing, first `{first}` at {location}: finish the download or copy, or leave them out with --skip-bad-images"
     )]
     MissingImages {
         /// The dataset's name.
@@ -128,10 +127,8 @@ pub enum DataError {
         total: usize,
         /// The first missing image.
         first: String,
-        /// Where its file should be.
+        /// Where its file should be, and the names that are most like its own.
         location: String,
-        /// The names of files that are most like it.
-        nearest: Vec<String>,
     },
     /// A faulty line of a table.
     #[error("{file}, line {line}: {fault}")]

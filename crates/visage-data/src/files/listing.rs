@@ -54,8 +54,8 @@ impl Listing {
     /// Leaves out the folders of runs below the root, and reports.
     fn leave_out_own_files(&mut self) {
         let is_run = |folder: &&String| {
-            let has = |name: &&str| self.files.binary_search(&format!("{folder}{name}")).is_ok();
-            !folder.is_empty() && RUN.iter().all(|name| has(&name))
+            let has = |name: &str| self.files.binary_search(&format!("{folder}{name}")).is_ok();
+            !folder.is_empty() && RUN.iter().all(|name| has(name))
         };
         let runs: Vec<String> = self.folders.iter().filter(is_run).cloned().collect();
         let is_own = |name: &String| runs.iter().any(|run| name.starts_with(run.as_str()));

@@ -162,7 +162,7 @@ fn columns(shards: &[Shard]) -> (Vec<String>, Vec<String>) {
 /// shard too.
 fn tables(shards: &[Shard], columns: &[String]) -> Vec<MemoryTable> {
     let mut known = HashSet::new();
-    let mut table = |shard: &Shard| {
+    let table = |shard: &Shard| {
         let mut table = MemoryTable::new(columns.to_vec());
         for sample in &shard.samples {
             let is_new = known.insert(sample.image.clone());
@@ -175,5 +175,5 @@ fn tables(shards: &[Shard], columns: &[String]) -> Vec<MemoryTable> {
         }
         table
     };
-    shards.iter().map(|shard| table(shard)).collect()
+    shards.iter().map(table).collect()
 }
