@@ -42,19 +42,24 @@ impl Dataset {
     ///
     /// - CelebA in any layout with a `list_attr_celeba.txt` or `.csv`: the official one, torchvision's or Kaggle's, with the
     ///   partition, the identities, the landmarks and the boxes if they exist;
-    /// - a table (CSV, TSV, JSON lines, Parquet). Its image names are paths relative to itself, absolute paths, names in an
-    ///   archive beside it, or paths into one (`faces.zip/a.jpg`); in Parquet a column may hold the images. Several tables with
-    ///   the same columns are parts of one. A table called `train`, `val` or `test` assigns that split if no column does;
+    /// - a table (CSV, TSV, JSON lines, also compressed with gzip; Parquet; Arrow with the feature `arrow`). Its image names are paths
+    ///   relative to itself, absolute paths, names in an archive beside it, or paths into one (`faces.zip/a.jpg`); in Parquet and
+    ///   Arrow a column may hold the images. Several tables with the same columns are parts of one. A table called `train`, `val` or
+    ///   `test` assigns that split if no column does;
     /// - WebDataset tar shards;
+    /// - an export of COCO, Label Studio, FiftyOne or CVAT;
+    /// - a folder of images for each class, perhaps in a folder for each split;
     /// - a pack (see [`crate::pack`]);
     /// - a folder or a zip archive with any of these, or with one zip archive that holds it.
     ///
-    /// A table has a header. The image column is called `image`, `image_id`, `filename`, `file_name`, `image_path`, `file`,
-    /// `filepath`, `path` or `img`, or else is the first. A column `split` or `partition` assigns the split. A column
-    /// `identity`, `identity_id`, `celeb_id`, `person_id` or `subject_id` names the person. A text column without any number is
-    /// a category, see [`Dataset::categories`]. Every other column is an attribute: 1 and -1, 1 and 0, true and false, or yes
-    /// and no, and blank for unknown.
+    /// A table has a header. The image column is the one with a known name (`image`, `image_id`, `filename`, `path`, ...) or that
+    /// holds names of image files. A column that is a split by its name or its words assigns the split; one called `identity`,
+    /// `celeb_id`, `person_id` or `patient_id` names the person. A column of lists of words lists the labels of an image. A text
+    /// column is a category, see [`Dataset::categories`]. Every other column is an attribute: 1 and -1, 1 and 0, true and false, or
+    /// yes and no, and blank for unknown. [`Dataset::open_with`] takes choices for tables that are different;
+    /// [`Dataset::understood`] says how a table was read.
     ///
+    /// An image that is not where the table says is searched under near names, see [`Dataset::notes`].
     /// Archives are read in place. Images are not opened: a missing one is an error when it is read, see
     /// [`Dataset::missing_images`]. A dataset without splits keeps none, see [`Dataset::assign_splits`].
     ///

@@ -35,7 +35,7 @@ const IMAGE: [&str; 17] = [
     "imageurl",
 ];
 /// Names of the column that names the person.
-const IDENTITY: [&str; 5] = ["identity", "identityid", "celebid", "personid", "subjectid"];
+const IDENTITY: [&str; 6] = ["identity", "identityid", "celebid", "personid", "subjectid", "patientid"];
 /// Names of columns that number the rows.
 const ROW_NUMBER: [&str; 4] = ["", "id", "index", "rowid"];
 
@@ -55,7 +55,7 @@ pub(super) struct Columns {
     pub(super) names: Vec<String>,
     pub(super) image: ImageColumn,
     pub(super) split: SplitRule,
-    identity: Option<usize>,
+    pub(super) identity: Option<usize>,
     pub(super) attributes: Vec<AttributeColumn>,
     categories: Vec<usize>,
     /// Columns left out, each with the reason.
@@ -281,7 +281,9 @@ pub(super) fn image_column(
                 let profile = &profiles[column];
                 profile.filled > profile.labels && !is_unnamed(&names[column])
             };
-            let column = (0..names.len()).find(is_name).or((!is_unnamed(&names[0])).then_some(0));
+            let column = (0..names.len()).find(is_name).or_else(|| {
+                (0..names.len().min(1)).find(|&first| is_numbered(&names[first]) || profiles[first].filled == 0)
+            });
             column.ok_or_else(|| TableFault::NoImageColumn { columns: names.join(", ") })
         }
     }
@@ -302,9 +304,14 @@ fn is_label_column(profile: &ColumnProfile) -> bool {
     profile.labels > 0 && profile.labels == profile.filled
 }
 
+/// Whether a column of this name may number the rows.
+fn is_numbered(name: &str) -> bool {
+    ROW_NUMBER.contains(&plain(name).as_str())
+}
+
 fn is_row_number(name: &str, profile: &ColumnProfile) -> bool {
     let is_number = profile.filled > 0 && profile.labels + profile.numbers == profile.filled;
-    let is_named = ROW_NUMBER.contains(&plain(name).as_str());
+    let is_named = is_numbered(name);
     profile.is_sequence && (is_named || is_unnamed(name)) || is_named && is_number && !is_label_column(profile)
 }
 

@@ -351,6 +351,7 @@ fn describe(columns: &Columns, options: &TableOptions) -> String {
             parts.push(format!("splits in {}", rule.columns().into_iter().map(name).collect::<Vec<_>>().join(", ")))
         }
     }
+    parts.extend(columns.identity.map(|column| format!("people in {}", name(column))));
     for attribute in &columns.attributes {
         match attribute {
             AttributeColumn::Label { .. } => {}

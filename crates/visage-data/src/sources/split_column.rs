@@ -164,8 +164,14 @@ pub(super) fn split_in_words(name: &str) -> Option<Split> {
     name.rsplit('/').flat_map(|part| part.split(|c: char| !c.is_alphabetic())).find_map(|word| word.parse().ok())
 }
 
+/// The split of one of several parts of a table: that of its file's name, or of any word in it, `label_train.csv`.
+pub(super) fn split_of_part(name: &str, parts: usize) -> Option<Split> {
+    let file = name.rsplit('/').next().unwrap_or_default();
+    split_of_file_name(name).or_else(|| (parts > 1).then(|| split_in_words(file)).flatten())
+}
+
 /// The split in the name of a file: `train.csv`, `data/val-00000-of-00002.parquet`, `test/metadata.jsonl`.
-pub(super) fn split_of_file_name(name: &str) -> Option<Split> {
+fn split_of_file_name(name: &str) -> Option<Split> {
     let word = |part: &str| part.split(|c: char| !c.is_alphabetic()).next().unwrap_or_default().to_owned();
     name.rsplit('/').map(word).find_map(|word| word.parse().ok())
 }

@@ -5,7 +5,7 @@ use super::locate::locate;
 use super::parts::{Part, read_parts};
 use super::reader::{Contents, SourceFiles};
 use super::rows::rows;
-use super::split_column::split_of_file_name;
+use super::split_column::split_of_part;
 use super::table::Table;
 use crate::error::DataError;
 use crate::files::Files;
@@ -20,6 +20,7 @@ pub(super) fn read(source: SourceFiles, options: &TableOptions, faults: &mut Fau
     let contents = source.names.iter().map(|name| source.files.read_table(name)).collect::<Result<Vec<_>, _>>()?;
     let mut parts: Vec<Part<'_>> =
         source.names.iter().zip(&contents).map(|(name, bytes)| part(&source.files, name, bytes)).collect();
+    parts.iter_mut().zip(&source.names).for_each(|(part, name)| part.split = split_of_part(name, source.names.len()));
     if in_several_folders {
         parts.iter_mut().zip(&source.names).for_each(|(part, name)| part.prefix = folder(name));
     }
@@ -58,7 +59,7 @@ pub(super) fn listed_images(source: SourceFiles, options: &TableOptions) -> Resu
 fn part<'a>(files: &Files, name: &'a str, bytes: &'a [u8]) -> Part<'a> {
     Part {
         file: files.describe(name),
-        split: split_of_file_name(name),
+        split: split_of_part(name, 1),
         prefix: String::new(),
         image: None,
         row_name: None,

@@ -10,7 +10,7 @@ use super::locate::Located;
 use super::parts::{Part, read_parts};
 use super::reader::{Contents, SourceFiles};
 use super::rows::{MemoryTable, json_fields};
-use super::split_column::split_of_file_name;
+use super::split_column::split_of_part;
 use crate::error::{DataError, TableFault};
 use crate::files::{Files, is_image_name};
 use crate::table_options::TableOptions;
@@ -91,7 +91,7 @@ impl Shard {
     fn part<'a>(&self, table: &'a MemoryTable) -> Part<'a> {
         Part {
             file: self.files.root().display().to_string(),
-            split: split_of_file_name(&self.name),
+            split: split_of_part(&self.name, 1),
             prefix: String::new(),
             image: Some(ImageColumn::Named(0)),
             row_name: None,

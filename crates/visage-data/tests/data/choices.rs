@@ -92,6 +92,10 @@ fn the_image_column_is_the_one_that_holds_images() {
         assert!(dataset.understood().contains("images in `"), "{}", dataset.understood());
     }
     assert_eq!(read("name,S\n000001,1\n000002,0\n").samples()[1].image, "000002");
+    assert!(fault("A,B\n1,1\n0,0\n").contains("--image-column"), "labels are no names of images");
+    let patients = read("Image Index,Patient ID,S\na.png,17,1\nb.png,17,0\n");
+    assert_eq!((patients.attributes(), patients.samples()[1].identity.as_deref()), (&["S".to_owned()][..], Some("17")));
+    assert!(patients.understood().contains("people in `Patient ID`"), "{}", patients.understood());
     let two = "before,after,S\na.jpg,b.jpg,1\n";
     assert!(fault(two).contains("--image-column"));
     let chosen = open(two, &options(|o| o.image_column = Some("after".to_owned()))).unwrap();
@@ -253,6 +257,25 @@ fn a_lone_training_table_gets_a_validation_split() {
     let present = validation.iter().filter(|&&index| dataset.samples()[index].labels[0] == Present).count();
     assert_eq!(present, 2, "stratified");
     assert_eq!(dataset.draw_missing_splits(1), None);
+}
+
+#[test]
+fn the_parts_of_a_table_are_splits_by_any_word_of_their_names() {
+    let parts = [
+        ("fairface_label_train.csv", "train/1.jpg", Split::Train),
+        ("fairface_label_val.csv", "val/1.jpg", Split::Validation),
+    ];
+    let (_home, path) = folder(&parts.map(|(name, image, _)| text(name, &format!("file,S\n{image},1\n"))));
+    let dataset = Dataset::open(&path).unwrap();
+    for (_, image, split) in parts {
+        let sample = dataset.samples().iter().find(|sample| sample.image == image).unwrap();
+        assert_eq!(sample.split, Some(split));
+    }
+    assert_eq!(
+        Dataset::open(&path.join(parts[1].0)).unwrap().samples()[0].split,
+        None,
+        "a table of its own is no split"
+    );
 }
 
 #[test]

@@ -21,7 +21,7 @@ use super::locate::{Located, locate};
 use super::parts::{Part, read_parts};
 use super::reader::{Contents, SourceFiles};
 use super::rows::MemoryTable;
-use super::split_column::split_of_file_name;
+use super::split_column::split_of_part;
 use crate::error::DataError;
 use crate::files::Files;
 use crate::table_options::TableOptions;
@@ -44,7 +44,8 @@ pub(super) fn read(source: SourceFiles, options: &TableOptions, faults: &mut Fau
         tables.push(table);
         images.add_file(path, reader);
     }
-    let parts: Vec<Part<'_>> = source.names.iter().zip(&tables).map(|(name, table)| table.part(folder, name)).collect();
+    let parts: Vec<Part<'_>> =
+        source.names.iter().zip(&tables).map(|(name, table)| table.part(folder, name, tables.len())).collect();
     let mut table = read_parts(&parts, options, faults, || source.different_tables())?;
     table.notes.extend(notes);
     let located = if images.is_complete() {
@@ -71,11 +72,11 @@ impl FileTable {
             .then(|| format!("{}: left out the columns {ignored}, which hold no labels", path.display()))
     }
 
-    fn part<'a>(&'a self, folder: &Path, name: &str) -> Part<'a> {
+    fn part<'a>(&'a self, folder: &Path, name: &str, parts: usize) -> Part<'a> {
         let stem = name.strip_suffix(".parquet").unwrap_or(name);
         Part {
             file: folder.join(name).display().to_string(),
-            split: split_of_file_name(name),
+            split: split_of_part(name, parts),
             prefix: String::new(),
             image: self.image,
             row_name: Some(stem.to_owned()),

@@ -209,6 +209,10 @@ fn split_warnings(dataset: &Dataset, statistics: &[Statistics; 3], without_split
     for Statistics { split, .. } in statistics.iter().filter(|statistics| statistics.samples == 0) {
         warnings.push(match split {
             Split::Test => "there are no test images: evaluate with --split validation".to_owned(),
+            Split::Validation if statistics[0].samples > 0 => {
+                "there are no validation images: training draws 10 % of the training images with the recipe's seed"
+                    .to_owned()
+            }
             split => format!("there are no {split} images, and training needs them"),
         });
     }
