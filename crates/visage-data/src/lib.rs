@@ -65,7 +65,7 @@ pub use attributes::CELEBA_ATTRIBUTES;
 pub use augment::{Affine, Augmentation, Blur, BrightnessContrast, Crop, Erasing, Noise};
 pub use dataset::Dataset;
 pub use decode::{Decoded, Truncated, decode};
-pub use error::{DataError, ImageError, InvalidSetting, TableFault};
+pub use error::{DataError, ImageError, InvalidSetting, TableFault, with_causes};
 pub use files::NameKind;
 pub use header::stated_size;
 pub use label::Label;

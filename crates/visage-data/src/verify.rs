@@ -1,7 +1,6 @@
 //! Verifying a dataset: every problem of its rows, images, splits and labels, in one pass.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::error::Error;
 use std::io;
 use std::path::Path;
 
@@ -11,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::dataset::Dataset;
 use crate::decode::{Decoded, Truncated, decode};
-use crate::error::{DataError, ImageError};
+use crate::error::{DataError, ImageError, with_causes};
 use crate::sample::Sample;
 use crate::split::Split;
 use crate::statistics::Statistics;
@@ -184,17 +183,6 @@ fn inspect(dataset: &Dataset, index: usize) -> Inspection {
         }
         Err(error) => Inspection::Bad(with_causes(&error)),
     }
-}
-
-/// The message of an error and its causes.
-fn with_causes(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text += &format!(": {error}");
-        cause = error.source();
-    }
-    text
 }
 
 /// Reports identical images: in two splits an error, in one split a remark, with different labels another remark.

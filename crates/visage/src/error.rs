@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use miette::Diagnostic;
+use visage_data::with_causes;
 use visage_model::{Model, ModelError};
 use visage_run::bulk::BulkError;
 use visage_run::{RunFolder, shell};
@@ -230,17 +231,6 @@ impl From<BulkError> for CommandError {
             error => Self::Bulk(error),
         }
     }
-}
-
-/// The message of an error and its causes.
-fn with_causes(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text += &format!(": {error}");
-        cause = error.source();
-    }
-    text
 }
 
 /// What to do before resuming a run that failed with this error.

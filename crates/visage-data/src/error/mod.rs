@@ -6,12 +6,25 @@ mod image;
 mod setting;
 mod table;
 
+use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 
 pub use self::image::ImageError;
 pub use self::setting::InvalidSetting;
 pub use self::table::TableFault;
+
+/// The message of an error and its causes.
+#[must_use]
+pub fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text += &format!(": {error}");
+        cause = error.source();
+    }
+    text
+}
 
 /// Why a dataset, or an image of it, cannot be read or written.
 #[derive(Debug, thiserror::Error)]

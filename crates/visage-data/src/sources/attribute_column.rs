@@ -81,9 +81,9 @@ impl AttributeColumn {
                 if let Some(label) = unknown {
                     return Err(TableFault::UnknownLabel { column: name.clone(), label: label.to_string() });
                 }
-                let present = match value {
-                    None => Label::Present,
-                    Some(value) => spelling.read(&record[*value], line, name, rules)?.0,
+                let (present, probability) = match value {
+                    None => (Label::Present, None),
+                    Some(value) => spelling.read(&record[*value], line, name, rules)?,
                 };
                 let others = match value {
                     None if field.is_empty() => Label::Unknown,
@@ -91,8 +91,13 @@ impl AttributeColumn {
                     // A table of single answers says nothing about the labels it does not name.
                     Some(_) => Label::Unknown,
                 };
-                let label = |known: &String| if listed.iter().any(|label| label == known) { present } else { others };
-                labels.iter().for_each(|known| targets.push(label(known)));
+                for known in labels {
+                    let is_listed = listed.iter().any(|label| label == known);
+                    if is_listed {
+                        targets.soft.extend(probability.map(|probability| (targets.labels.len(), probability)));
+                    }
+                    targets.push(if is_listed { present } else { others });
+                }
             }
         }
         Ok(())

@@ -82,12 +82,19 @@ pub(super) fn read(source: SourceFiles, options: &TableOptions, faults: &mut Fau
     let mut columns = vec!["image".to_owned()];
     columns.extend(has_splits.then(|| "split".to_owned()));
     let mut options = options.clone();
+    // Of two classes, the one that has the attribute.
+    let mut present_class = None;
     let understood = if let [first, second] = classes.as_slice() {
         let (name, present) = attribute(first, second);
         let absent = if present == *first { second } else { first };
         columns.push(name.clone());
-        options.attributes = vec![name.clone()];
-        format!("class folders: `{name}` is present in `{present}` and absent in `{absent}`")
+        // Whatever its name, it is no split and no number.
+        if options.attributes.is_empty() {
+            options.attributes = vec![name.clone()];
+        }
+        let understood = format!("class folders: `{name}` is present in `{present}` and absent in `{absent}`");
+        present_class = Some(present);
+        understood
     } else {
         columns.push("class".to_owned());
         options.label_column = Some("class".to_owned());
@@ -95,11 +102,10 @@ pub(super) fn read(source: SourceFiles, options: &TableOptions, faults: &mut Fau
         options.separator = Some("/".to_owned());
         format!("class folders: an attribute for each of {} classes", classes.len())
     };
-    let present = options.attributes.first().map(|_| attribute(classes[0], classes[1]).1);
     let mut table = MemoryTable::new(columns);
     for Member { image, split, class } in &members {
         let split = split.map_or("", Split::name);
-        let label = present.as_ref().map_or(*class, |present| if present == class { "1" } else { "0" });
+        let label = present_class.as_ref().map_or(*class, |present| if present == class { "1" } else { "0" });
         table.push([*image].into_iter().chain(has_splits.then_some(split)).chain([label]));
     }
     let part = Part {

@@ -187,130 +187,137 @@ impl Part<'_> {
     }
 }
 
-/// The values of a column that becomes several attributes.
-#[derive(Default)]
-struct Values {
-    forms: FormSearch,
-    /// The number of rows with each value.
+/// The fields of a column that becomes several attributes, as they are written, and the number of rows with each.
+type Fields = BTreeMap<String, u64>;
+
+/// What such a column holds.
+struct Found {
+    form: ListForm,
+    /// The number of rows with each label.
     counts: BTreeMap<String, u64>,
-    blank: u64,
 }
 
 /// Finds the attributes of one-hot and label columns in all parts, and describes what was left out.
 fn expand(parts: &mut [(&Part<'_>, Columns)], options: &TableOptions) -> Result<String, DataError> {
-    let mut values: BTreeMap<String, Values> = BTreeMap::new();
-    for pass in [Pass::Forms, Pass::Values] {
-        for (part, columns) in parts.iter_mut() {
-            let wanted: Vec<&AttributeColumn> = columns
-                .attributes
-                .iter()
-                .filter(|attribute| !matches!(attribute, AttributeColumn::Label { .. }))
-                .collect();
-            if wanted.is_empty() {
-                continue;
-            }
+    let mut fields: BTreeMap<String, Fields> = BTreeMap::new();
+    for (part, columns) in parts.iter() {
+        let wanted: Vec<(usize, &str)> = columns.attributes.iter().filter_map(AttributeColumn::expanded).collect();
+        if !wanted.is_empty() {
+            // A faulty row is reported when its samples are read.
             part.each_row(|_, _, row| {
-                // A faulty row is reported when its samples are read.
-                let Ok(record) = row else { return Ok(()) };
-                wanted.iter().for_each(|attribute| attribute.observe(record, pass, &mut values));
+                row.iter().for_each(|record| count_fields(record, &wanted, &mut fields));
                 Ok(())
             })?;
         }
-        if matches!(pass, Pass::Forms) {
-            for (part, columns) in parts.iter_mut() {
-                let mut attributes = columns.attributes.iter_mut();
-                attributes.try_for_each(|a| a.set_form(options, &values)).map_err(|fault| part.fault(1, fault))?;
-            }
-        }
     }
     let mut described = String::new();
-    for (name, Values { counts, blank, .. }) in &values {
-        let rare: Vec<String> = counts
-            .iter()
-            .filter(|(_, count)| **count < options.min_count)
-            .map(|(label, count)| format!("{label} ({count})"))
-            .collect();
-        if !rare.is_empty() {
-            described += &format!(
-                "; left out {} labels of `{name}` in fewer than {} rows: {}",
-                rare.len(),
-                options.min_count,
-                rare.join(", ")
-            );
-        }
-        if *blank > 0 {
-            described += &format!("; `{name}` is blank in {blank} rows, whose labels are unknown");
-        }
+    let mut found: BTreeMap<&str, Found> = BTreeMap::new();
+    for (name, fields) in &fields {
+        let column = parts.iter().find_map(|(part, columns)| Some((part, columns.expanded(name)?)));
+        let Some((part, attribute)) = column else { continue };
+        let values = attribute.found(fields, options).map_err(|fault| part.fault(1, fault))?;
+        described += &left_out(name, &values, fields, options);
+        found.insert(name, values);
     }
     for (part, columns) in parts {
         let fault = |fault| part.fault(1, fault);
-        columns
-            .attributes
-            .iter_mut()
-            .try_for_each(|attribute| attribute.set_values(options, &values))
-            .map_err(fault)?;
+        columns.attributes.iter_mut().try_for_each(|attribute| attribute.expand(options, &found)).map_err(fault)?;
         let names = columns.attribute_names();
         check_attributes(&names, options).map_err(fault)?;
     }
     Ok(described)
 }
 
-/// What is searched for in a pass over the rows.
-#[derive(Clone, Copy)]
-enum Pass {
-    Forms,
-    Values,
+fn count_fields(record: &ByteRecord, columns: &[(usize, &str)], fields: &mut BTreeMap<String, Fields>) {
+    for &(column, name) in columns {
+        let Some(Ok(field)) = record.get(column).map(text) else { continue };
+        add_count(fields.entry(name.to_owned()).or_default(), field, 1);
+    }
+}
+
+fn add_count(counts: &mut BTreeMap<String, u64>, key: &str, rows: u64) {
+    match counts.get_mut(key) {
+        Some(count) => *count += rows,
+        None => drop(counts.insert(key.to_owned(), rows)),
+    }
+}
+
+/// What is said of a column's rare labels and blank fields.
+fn left_out(name: &str, found: &Found, fields: &Fields, options: &TableOptions) -> String {
+    let rare = found.counts.iter().filter(|(_, count)| **count < options.min_count);
+    let rare: Vec<String> = rare.map(|(label, count)| format!("{label} ({count})")).collect();
+    let mut described = String::new();
+    if !rare.is_empty() {
+        described += &format!(
+            "; left out {} labels of `{name}` in fewer than {} rows: {}",
+            rare.len(),
+            options.min_count,
+            rare.join(", ")
+        );
+    }
+    if let Some(blank) = fields.get("") {
+        described += &format!("; `{name}` is blank in {blank} rows, whose labels are unknown");
+    }
+    described
+}
+
+impl Columns {
+    /// The column called `name`, if it becomes several attributes.
+    fn expanded(&self, name: &str) -> Option<&AttributeColumn> {
+        self.attributes.iter().find(|attribute| attribute.expanded().is_some_and(|(_, own)| own == name))
+    }
 }
 
 impl AttributeColumn {
-    fn observe(&self, record: &ByteRecord, pass: Pass, values: &mut BTreeMap<String, Values>) {
-        let (AttributeColumn::OneHot { column, name, .. } | AttributeColumn::List { column, name, .. }) = self else {
-            return;
-        };
-        let Some(Ok(field)) = record.get(*column).map(text) else { return };
-        let values = values.entry(name.clone()).or_default();
-        let mut count = |value: &str| match values.counts.get_mut(value) {
-            Some(count) => *count += 1,
-            None => drop(values.counts.insert(value.to_owned(), 1)),
-        };
-        match (self, pass) {
-            (AttributeColumn::List { .. }, Pass::Forms) if !field.is_empty() => values.forms.observe(field),
-            (_, Pass::Values) if field.is_empty() => values.blank += 1,
-            (AttributeColumn::List { form, .. }, Pass::Values) => {
-                form.labels(field).iter().for_each(|label| count(label))
+    /// The index and the name of a column that becomes several attributes.
+    fn expanded(&self) -> Option<(usize, &str)> {
+        match self {
+            AttributeColumn::Label { .. } => None,
+            AttributeColumn::OneHot { column, name, .. } | AttributeColumn::List { column, name, .. } => {
+                Some((*column, name))
             }
-            (AttributeColumn::OneHot { .. }, Pass::Values) => count(field),
-            _ => {}
         }
     }
 
-    fn set_form(&mut self, options: &TableOptions, values: &BTreeMap<String, Values>) -> Result<(), TableFault> {
-        if let AttributeColumn::List { name, form, .. } = self
-            && options.separator.is_none()
-            && let Some(values) = values.get(name)
-        {
-            *form = values.forms.form(name)?;
+    /// The form and the labels of the column's fields.
+    fn found(&self, fields: &Fields, options: &TableOptions) -> Result<Found, TableFault> {
+        let filled = || fields.iter().filter(|(field, _)| !field.is_empty());
+        let form = match self {
+            AttributeColumn::List { name, .. } if options.separator.is_none() => {
+                let mut search = FormSearch::default();
+                filled().for_each(|(field, _)| search.observe(field));
+                search.form(name)?
+            }
+            AttributeColumn::List { form, .. } => form.clone(),
+            AttributeColumn::Label { .. } | AttributeColumn::OneHot { .. } => ListForm::Single,
+        };
+        let mut counts = BTreeMap::new();
+        for (field, rows) in filled() {
+            form.labels(field).iter().for_each(|label| add_count(&mut counts, label, *rows));
         }
-        Ok(())
+        Ok(Found { form, counts })
     }
 
-    fn set_values(&mut self, options: &TableOptions, values: &BTreeMap<String, Values>) -> Result<(), TableFault> {
-        let found = |name: &String| {
-            let counts = values.get(name).map(|values| &values.counts).into_iter().flatten();
-            counts.filter(|(_, count)| **count >= options.min_count).map(|(value, _)| value.clone()).collect::<Vec<_>>()
+    fn expand(&mut self, options: &TableOptions, found: &BTreeMap<&str, Found>) -> Result<(), TableFault> {
+        let frequent = |found: &Found| -> Vec<String> {
+            let kept = found.counts.iter().filter(|(_, count)| **count >= options.min_count);
+            kept.map(|(value, _)| value.clone()).collect()
         };
         let is_chosen = |attribute: &String| options.attributes.is_empty() || options.attributes.contains(attribute);
         let (name, attributes) = match self {
             AttributeColumn::Label { .. } => return Ok(()),
             AttributeColumn::OneHot { name, values, .. } => {
-                *values = found(name);
+                *values = found.get(name.as_str()).map(frequent).unwrap_or_default();
                 values.retain(|value| is_chosen(&format!("{name}={value}")));
                 (name, values.len())
             }
-            AttributeColumn::List { name, labels, is_closed, .. } => {
-                if !*is_closed {
-                    *labels = found(name);
-                    labels.retain(is_chosen);
+            AttributeColumn::List { name, form, labels, is_closed, .. } => {
+                if let Some(found) = found.get(name.as_str()) {
+                    *form = found.form.clone();
+                    if !*is_closed {
+                        *labels = frequent(found);
+                        labels.retain(is_chosen);
+                    }
                 }
                 (name, labels.len())
             }

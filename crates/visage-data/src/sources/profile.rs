@@ -63,7 +63,7 @@ impl ColumnProfile {
             self.next = number.and_then(|number| number.checked_add(1));
         }
         self.filled += 1;
-        if keep_value && !self.has_more_values {
+        if keep_value && !self.has_more_values && !self.values.iter().any(|known| known.as_bytes() == field) {
             self.values.insert(String::from_utf8_lossy(field).into_owned());
             self.has_more_values = self.values.len() > SHOWN;
         }

@@ -47,8 +47,8 @@ pub(super) struct TableBuilder {
 /// The part that rows are added from.
 pub(super) struct PartRows<'a> {
     columns: &'a Columns,
-    /// For each of the table's attributes, its index in the part; likewise for the categories.
-    order: [Vec<usize>; 2],
+    /// For each of the table's attributes, its index in the part; likewise for the categories. `None` where the order is the same.
+    order: Option<[Vec<usize>; 2]>,
     labels: Vec<LabelColumn>,
     /// The split of rows to which no column assigns one.
     split: Option<Split>,
@@ -74,9 +74,10 @@ impl TableBuilder {
             (self.table.attributes, self.table.categories) = (attributes.clone(), categories.clone());
         }
         let order = [order(&self.table.attributes, &attributes)?, order(&self.table.categories, &categories)?];
+        let is_same = order.iter().all(|order| order.is_sorted());
         self.table.files.push(file);
         let labels = vec![LabelColumn::default(); columns.attributes.len()];
-        Some(PartRows { columns, order, labels, split, prefix })
+        Some(PartRows { columns, order: (!is_same).then_some(order), labels, split, prefix })
     }
 
     /// Adds a row of the last part. `row_name` is the name of its image if no column has it.
@@ -87,15 +88,17 @@ impl TableBuilder {
         line: u64,
         row_name: &str,
     ) -> Result<(), TableFault> {
-        let PartRows { columns, order: [labels, categories], .. } = part;
+        let columns = part.columns;
         let mut sample = columns.sample(record, line, row_name, &mut part.labels)?;
         if columns.split.columns().is_empty() {
             sample.split = part.split;
         }
         sample.image.insert_str(0, part.prefix);
-        sample.labels = labels.iter().map(|&column| sample.labels[column]).collect();
-        sample.soft = sample.soft.map(|soft| labels.iter().map(|&column| soft[column]).collect());
-        sample.categories = categories.iter().map(|&column| sample.categories[column].clone()).collect();
+        if let Some([labels, categories]) = &part.order {
+            sample.labels = labels.iter().map(|&column| sample.labels[column]).collect();
+            sample.soft = sample.soft.map(|soft| labels.iter().map(|&column| soft[column]).collect());
+            sample.categories = categories.iter().map(|&column| sample.categories[column].clone()).collect();
+        }
         let number = self.table.files.len() - 1;
         let Some(&known) = self.table.by_image.get(&sample.image) else {
             self.table.by_image.insert(sample.image.clone(), self.table.samples.len());

@@ -221,6 +221,8 @@ fn a_row_for_each_image_and_label_says_present_or_absent() {
     let dataset = open(table, &chosen).unwrap();
     assert_eq!(dataset.attributes(), ["Dog", "Hat"]);
     assert_eq!(rows(&dataset), [("a", None, vec![Absent, Present]), ("b", None, vec![Unknown, Absent])]);
+    let machine = open(&table.replace("Hat,1", "Hat,0.75"), &TableOptions { soft_labels: true, ..chosen }).unwrap();
+    assert_eq!((machine.samples()[0].probability(1), machine.samples()[0].probability(0)), (0.75, 0.0));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use image::ImageFormat;
 use visage_data::Label::{self, Absent, Present, Unknown};
-use visage_data::{Dataset, Split};
+use visage_data::{Dataset, Split, TableOptions};
 
 use crate::fixtures::{Entry, archive, encoded, folder, text};
 
@@ -120,6 +120,16 @@ fn class_folders() {
         ("all/elk/1.png", None, &[Absent, Absent, Present]),
     ];
     check(&three, "class folders", &["cat", "dog, big", "elk"], &rows);
+    let choose = |entries: &[Entry], attribute: &str| {
+        let (_home, path) = folder(entries);
+        let options = TableOptions { attributes: vec![attribute.to_owned()], ..TableOptions::default() };
+        Dataset::open_with(&path, &options)
+    };
+    let elks = choose(&three, "elk").unwrap();
+    assert_eq!(elks.attributes(), ["elk"]);
+    assert_eq!(elks.samples().iter().map(|s| s.labels[0]).collect::<Vec<_>>(), [Absent, Absent, Present]);
+    assert_eq!(choose(&two, "dog").unwrap().samples()[0].labels[..], [Absent]);
+    assert!(choose(&two, "cow").is_err());
     let (_home, path) = folder(&[png("images/1.png"), png("masks/1.png")]);
     assert!(Dataset::open(&path).is_err());
 }
