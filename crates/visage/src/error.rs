@@ -77,6 +77,9 @@ pub enum CommandError {
         /// How many errors were found.
         errors: usize,
     },
+    /// Faces in photographs.
+    #[error(transparent)]
+    Faces(#[from] visage_faces::FacesError),
     /// A synthetic dataset.
     #[error(transparent)]
     Synth(#[from] visage_synth::SynthError),
@@ -233,7 +236,7 @@ impl From<BulkError> for CommandError {
 }
 
 /// The message of an error and its causes.
-fn with_causes(error: &dyn Error) -> String {
+pub(crate) fn with_causes(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
