@@ -1,7 +1,7 @@
 //! `visage faces`.
 
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use clap::{Args, Subcommand};
@@ -129,12 +129,13 @@ fn status() -> Result<(), CommandError> {
     first_error.map_or(Ok(()), |error| Err(error.into()))
 }
 
-/// Searches photographs in parallel, and passes each result on in their order: its name, and its image with the faces or a reason.
+/// Searches photographs in parallel, and passes each on in their order: its path, its name in messages, its image and its
+/// faces. What fails is reported and counted.
 fn each_photograph(
     photographs: &[PathBuf],
     args: &SearchArgs,
-    is_done: impl Fn(&str) -> bool,
-    mut each: impl FnMut(&str, RgbImage, Vec<Face>) -> Result<(), CommandError>,
+    is_done: impl Fn(&str) -> bool + Sync,
+    mut each: impl FnMut(&Path, &str, RgbImage, Vec<Face>) -> Result<(), CommandError>,
 ) -> Result<(), CommandError> {
     start_threads(args.threads)?;
     let finder = FaceFinder::new(&Store::of_user()?)?;
@@ -149,11 +150,11 @@ fn each_photograph(
             let image = match input {
                 Ok(Input::Image(image)) => image,
                 Ok(Input::Other) => return None,
-                Err(error) => return Some((String::new(), Err(CommandError::from(error)))),
+                Err(error) => return Some((PathBuf::new(), String::new(), Err(CommandError::from(error)))),
             };
             let name = image.name();
             if is_done(&name) {
-                return Some((name, Ok(None)));
+                return Some((image.path, name, Ok(None)));
             }
             let found = (|| {
                 let encoded = image.read().map_err(CommandError::read(&image.path))?;
@@ -161,13 +162,18 @@ fn each_photograph(
                 let faces = finder.find(&photograph, search).map_err(visage_faces::FacesError::from)?;
                 Ok(Some((photograph, faces)))
             })();
-            Some((name, found))
+            Some((image.path, name, found))
         };
         let results: Vec<_> = chunk.into_par_iter().map(look).collect();
-        for (name, found) in results.into_iter().flatten() {
+        for (path, name, found) in results.into_iter().flatten() {
             done += 1;
             match found {
-                Ok(Some((photograph, faces))) => each(&name, photograph, faces)?,
+                Ok(Some((photograph, faces))) => {
+                    if faces.is_empty() {
+                        progress.note(&format!("{name}: no face"));
+                    }
+                    each(&path, &name, photograph, faces)?;
+                }
                 Ok(None) => {}
                 Err(error) => {
                     failed += 1;
@@ -183,13 +189,11 @@ fn each_photograph(
 
 fn find(args: &FindArgs) -> Result<(), CommandError> {
     let mut table = Table::new(1, &["Photograph", "Face", "Score", "Left", "Top", "Width", "Height"]);
-    let mut without = 0;
     let searched = each_photograph(
         &args.photographs,
         &args.search,
         |_| false,
-        |name, photograph, faces| {
-            without += u64::from(faces.is_empty());
+        |_, name, photograph, faces| {
             if args.json {
                 let (width, height) = photograph.dimensions();
                 let found = Found { photograph: name.to_owned(), width, height, faces };
@@ -206,9 +210,6 @@ fn find(args: &FindArgs) -> Result<(), CommandError> {
     if !args.json {
         output::result(&table.text())?;
     }
-    if without > 0 {
-        output::warning(&format!("no face in {}", counted(without, "photograph")));
-    }
     searched
 }
 
@@ -217,23 +218,23 @@ fn align_all(args: &AlignArgs) -> Result<(), CommandError> {
     // Reading what is done and adding to it take turns.
     let folder = Mutex::new(AlignedFolder::open(out)?);
     let locked = || folder.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let (mut written, mut without) = (0, 0);
+    let mut written = 0;
     let aligned = each_photograph(
         photographs,
         &args.search,
         |name| locked().has(name),
-        |name, photograph, faces| {
+        |path, name, photograph, faces| {
             let wanted = if args.largest { 1 } else { faces.len() };
             let aligned = |face: Face| Some((face, align(&photograph, &face.landmarks)?));
             let faces: Vec<(Face, RgbImage)> = faces.into_iter().take(wanted).filter_map(aligned).collect();
             written += faces.len() as u64;
-            without += u64::from(faces.is_empty());
-            Ok(locked().add(name, &faces)?)
+            // Below the folder or archive that was named.
+            let below =
+                photographs.iter().find_map(|named| path.strip_prefix(named).ok().filter(|b| b.file_name().is_some()));
+            let place = below.or(path.file_name().map(Path::new)).unwrap_or(path);
+            Ok(locked().add(name, place, &faces)?)
         },
     );
     output::note(&format!("wrote {} to {}", counted(written, "aligned face"), out.display()));
-    if without > 0 {
-        output::warning(&format!("no face in {}", counted(without, "photograph")));
-    }
     aligned
 }
