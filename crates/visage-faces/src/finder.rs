@@ -213,7 +213,7 @@ mod tests {
                 left_mouth: [1.5, 1.5],
                 right_mouth: [8.5, 8.5],
             };
-            let face_box = FaceBox { x: 2.0, y: 3.0, width: 4.0, height: 5.0 };
+            let face_box = FaceBox { x: 2.25, y: 3.25, width: 4.0, height: 5.0 };
             let back = turn.back(Face { face_box, score: 1.0, landmarks }, 30, 20);
             let colour = |image: &RgbImage, [x, y]: Point| *image.get_pixel(x as u32, y as u32);
             assert_eq!(colour(&image, back.landmarks.left_eye), colour(&turned, landmarks.left_eye), "{turn:?}");

@@ -44,28 +44,27 @@ impl<'a> Table<'a> {
         Some(Table { file: self.file, at: at.checked_add(offset(self.file, at)?)? })
     }
 
-    /// The bytes of a vector of `size` bytes an element; empty if it is absent.
-    fn vector(&self, index: usize, size: usize) -> Option<&'a [u8]> {
-        let Some(at) = self.field(index) else { return Some(&[]) };
+    /// The start of a vector of `size` bytes an element, and its bytes; none if it is absent.
+    fn vector(&self, index: usize, size: usize) -> Option<(usize, &'a [u8])> {
+        let Some(at) = self.field(index) else { return Some((0, &[])) };
         let start = at.checked_add(offset(self.file, at)?)?;
         let length = offset(self.file, start)?;
-        self.file.get(start + 4..)?.get(..length.checked_mul(size)?)
+        Some((start + 4, self.file.get(start + 4..)?.get(..length.checked_mul(size)?)?))
     }
 
     pub(super) fn bytes(&self, index: usize) -> Option<&'a [u8]> {
-        self.vector(index, 1)
+        Some(self.vector(index, 1)?.1)
     }
 
     pub(super) fn integers(&self, index: usize) -> Option<Vec<i32>> {
-        let (integers, _) = self.vector(index, 4)?.as_chunks::<4>();
+        let (integers, _) = self.vector(index, 4)?.1.as_chunks::<4>();
         Some(integers.iter().map(|bytes| i32::from_le_bytes(*bytes)).collect())
     }
 
     pub(super) fn tables(&self, index: usize) -> Option<Vec<Table<'a>>> {
-        let bytes = self.vector(index, 4)?;
-        let first = bytes.as_ptr() as usize - self.file.as_ptr() as usize;
+        let (start, bytes) = self.vector(index, 4)?;
         let table = |number: usize| {
-            let at = first + 4 * number;
+            let at = start + 4 * number;
             Some(Table { file: self.file, at: at.checked_add(offset(self.file, at)?)? })
         };
         (0..bytes.len() / 4).map(table).collect()

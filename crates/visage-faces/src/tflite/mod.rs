@@ -131,7 +131,10 @@ fn tensor(table: Table<'_>, buffers: &[Table<'_>]) -> Option<Tensor> {
     const FLOAT32: i8 = 0;
     const FLOAT16: i8 = 1;
     const INT32: i8 = 2;
-    let shape = table.integers(0)?.into_iter().map(|size| usize::try_from(size).ok()).collect::<Option<Vec<_>>>()?;
+    /// The most elements along an axis, far above those of the two networks: products do not overflow.
+    const MAX_SIZE: usize = 1 << 12;
+    let size = |size: i32| usize::try_from(size).ok().filter(|size| (1..=MAX_SIZE).contains(size));
+    let shape = table.integers(0)?.into_iter().map(size).collect::<Option<Vec<_>>>()?;
     let bytes = buffers.get(usize::try_from(table.u32(2)).ok()?)?.bytes(0)?;
     let words = || bytes.as_chunks::<4>().0;
     let constant = match table.i8(1) {
@@ -162,7 +165,7 @@ fn kind(operator: i32, options: Option<Table<'_>>) -> Option<Kind> {
         RELU => Some(true),
         _ => None,
     };
-    let side = |index: usize| usize::try_from(options?.i32(index)).ok();
+    let side = |index: usize| usize::try_from(options?.i32(index)).ok().filter(|&side| side > 0);
     let sliding = |kernel: [usize; 2], relu: bool| {
         let same = options?.i8(0) == SAME;
         // Strides are stored width first.
