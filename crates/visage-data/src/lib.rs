@@ -71,7 +71,7 @@ pub use header::stated_size;
 pub use label::Label;
 pub use loader::{Batch, Loader, LoaderOptions};
 pub use mixing::{Mixed, Mixing};
-pub use prepare::{Filter, Preparation, PreparedImage, Resize};
+pub use prepare::{Filter, Preparation, PreparedImage, Resize, resize_region};
 pub use sample::Sample;
 pub use size::{InvalidSize, Size};
 pub use split::{Split, UnknownSplit};

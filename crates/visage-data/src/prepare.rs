@@ -1,7 +1,7 @@
 //! Preparation: from an image file to the input of a network.
 
 use fast_image_resize as fir;
-use fast_image_resize::images::TypedImage;
+use fast_image_resize::images::{TypedImage, TypedImageRef};
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
 
@@ -214,6 +214,31 @@ impl Preparation {
         fir::Resizer::new().resize_typed(&source, &mut target, &options).map_err(ImageError::Resize)?;
         Ok(resampled)
     }
+}
+
+/// The pixels of a region of an image (left, top, width and height), resized to `size` as Pillow resizes with its bilinear filter:
+/// RGB bytes, shape `[height, width, 3]`.
+///
+/// # Errors
+///
+/// When the region is empty or reaches beyond the image.
+pub fn resize_region(
+    image: &RgbImage,
+    [left, top, width, height]: [u32; 4],
+    size: Size,
+) -> Result<Vec<u8>, ImageError> {
+    let mut resized = vec![0; size.pixels() * 3];
+    let source = TypedImageRef::<fir::pixels::U8x3>::from_buffer(image.width(), image.height(), image.as_raw());
+    let target = TypedImage::<fir::pixels::U8x3>::from_buffer(size.width as u32, size.height as u32, &mut resized);
+    let (Ok(source), Ok(mut target)) = (source, target) else { return Err(ImageError::DecoderPanicked) };
+    let options = fir::ResizeOptions::new().resize_alg(fir::ResizeAlg::Convolution(fir::FilterType::Bilinear)).crop(
+        f64::from(left),
+        f64::from(top),
+        f64::from(width),
+        f64::from(height),
+    );
+    fir::Resizer::new().resize_typed(&source, &mut target, &options).map_err(ImageError::Resize)?;
+    Ok(resized)
 }
 
 /// The centre of `pixels`, shape `[H, W, 3]` of `size`; odd margins round as in torchvision.

@@ -5,8 +5,8 @@ use clap::{Args, Parser, Subcommand};
 use visage_run::shell;
 
 use crate::commands::{
-    audit, bench, calibrate, card, compare, completions, data, demo, devices, evaluate, explain, export, lr_find, man,
-    predict, recipe, report, runs, serve, train, weights,
+    audit, bench, calibrate, card, compare, completions, data, demo, devices, evaluate, explain, export, faces,
+    lr_find, man, predict, recipe, report, runs, serve, train, weights,
 };
 use crate::logging::LogFormat;
 
@@ -58,6 +58,9 @@ pub enum Command {
     Card(card::CardArgs),
     /// Predict the attributes of images.
     Predict(predict::PredictArgs),
+    /// Find and align the faces in photographs.
+    #[command(subcommand)]
+    Faces(faces::FacesCommand),
     /// Show which regions of an image a model's predictions rely on, as heat maps.
     Explain(explain::ExplainArgs),
     /// Export a model as an ONNX graph, or as a PyTorch state dict for torchvision or timm.

@@ -78,6 +78,9 @@ pub enum CommandError {
         /// How many errors were found.
         errors: usize,
     },
+    /// Faces in photographs.
+    #[error(transparent)]
+    Faces(#[from] visage_faces::FacesError),
     /// A synthetic dataset.
     #[error(transparent)]
     Synth(#[from] visage_synth::SynthError),

@@ -26,6 +26,16 @@ pub fn json(value: &impl Serialize) -> Result<(), CommandError> {
     result(&format!("{text}\n"))
 }
 
+/// Prints a result as JSON in one line.
+///
+/// # Errors
+///
+/// If standard output is closed or full.
+pub fn json_line(value: &impl Serialize) -> Result<(), CommandError> {
+    let text = serde_json::to_string(value).map_err(|error| CommandError::Output(error.into()))?;
+    result(&format!("{text}\n"))
+}
+
 /// Prints a result as JSON, or as `text`.
 ///
 /// # Errors

@@ -12,6 +12,7 @@ pub mod devices;
 pub mod evaluate;
 pub mod explain;
 pub mod export;
+pub mod faces;
 pub mod lr_find;
 pub mod man;
 pub mod predict;
@@ -58,6 +59,7 @@ pub fn run(command: Command) -> Result<(), CommandError> {
         Command::Calibrate(args) => calibrate::run(&args),
         Command::Audit(args) => audit::run(&args),
         Command::Card(args) => card::run(&args),
+        Command::Faces(command) => faces::run(&command),
         Command::Predict(args) => predict::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Export(args) => export::run(&args),

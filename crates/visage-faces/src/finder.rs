@@ -1,0 +1,240 @@
+//! Finding faces in photographs of any size.
+
+use image::{RgbImage, imageops};
+use serde::{Deserialize, Serialize};
+use visage_data::ImageError;
+
+use crate::detector::{Detection, Detector, Region};
+use crate::error::FacesError;
+use crate::geometry::{FaceBox, Pixels, Point};
+use crate::landmarks::{Landmarks, Mesh};
+use crate::store::{DETECTOR, MESH, Store};
+
+/// Photographs whose longer side has more pixels are also searched in parts: the detector sees 256.
+const WHOLE: u32 = 256;
+/// The parts of the longer side that a window has.
+const WINDOWS: [u32; 2] = [2, 4];
+/// Faces of different windows that share more than this of their area are one.
+const SAME_FACE: f64 = 0.3;
+/// A box of which more than this lies in a larger face is a part of it.
+const PART: f64 = 0.5;
+
+/// A face in a photograph.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Face {
+    /// Its box.
+    #[serde(rename = "box")]
+    pub face_box: FaceBox,
+    /// The detector's score, between 0 and 1.
+    pub score: f64,
+    /// Its eyes and mouth.
+    #[serde(flatten)]
+    pub landmarks: Landmarks,
+}
+
+/// How a photograph is searched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Search {
+    /// In overlapping windows as well, for small faces in large photographs.
+    pub windows: bool,
+    /// Also turned by quarters, where no face is found.
+    pub any_rotation: bool,
+}
+
+impl Default for Search {
+    fn default() -> Self {
+        Search { windows: true, any_rotation: false }
+    }
+}
+
+/// Finds faces. Threads may share it; each search runs on the calling thread.
+#[derive(Debug)]
+pub struct FaceFinder {
+    detector: Detector,
+    mesh: Mesh,
+}
+
+impl FaceFinder {
+    /// The finder with the networks in `store`.
+    ///
+    /// # Errors
+    ///
+    /// When they are not installed or damaged.
+    pub fn new(store: &Store) -> Result<Self, FacesError> {
+        let damaged = |name: &str| FacesError::Damaged { path: store.folder().join(name) };
+        let detector = Detector::read(&store.read(DETECTOR)?).ok_or_else(|| damaged(DETECTOR.name))?;
+        let mesh = Mesh::read(&store.read(MESH)?).ok_or_else(|| damaged(MESH.name))?;
+        Ok(FaceFinder { detector, mesh })
+    }
+
+    /// The faces in a photograph, the largest first.
+    ///
+    /// # Errors
+    ///
+    /// When the photograph cannot be resized.
+    pub fn find(&self, photograph: &RgbImage, search: Search) -> Result<Vec<Face>, ImageError> {
+        visage_kernels::alone(|| {
+            let found = self.find_upright(photograph, search)?;
+            if !found.is_empty() || !search.any_rotation {
+                return Ok(found);
+            }
+            for turn in [Turn::Right, Turn::Left, Turn::Half] {
+                let found = self.find_upright(&turn.of(photograph), search)?;
+                if !found.is_empty() {
+                    let (width, height) = photograph.dimensions();
+                    return Ok(found.into_iter().map(|face| turn.back(face, width, height)).collect());
+                }
+            }
+            Ok(found)
+        })
+    }
+
+    fn find_upright(&self, photograph: &RgbImage, search: Search) -> Result<Vec<Face>, ImageError> {
+        let (width, height) = photograph.dimensions();
+        let mut detections = Vec::new();
+        for region in regions(width, height, search) {
+            detections.extend(self.detector.detect(photograph, region)?);
+        }
+        let pixels = Pixels { bytes: photograph.as_raw(), width: width as usize, height: height as usize };
+        let mut faces: Vec<Face> = Vec::new();
+        for detection in distinct(detections) {
+            let landmarks = self.mesh.landmarks(pixels, &detection);
+            let Detection { face, score, .. } = detection;
+            faces.extend(landmarks.map(|landmarks| Face { face_box: face, score, landmarks }));
+        }
+        faces.sort_by(|a, b| b.face_box.area().total_cmp(&a.face_box.area()));
+        Ok(without_parts(faces))
+    }
+}
+
+/// The regions that are searched: the whole, and windows that overlap by a third.
+fn regions(width: u32, height: u32, search: Search) -> Vec<Region> {
+    let mut regions = vec![[0, 0, width, height]];
+    let longer = width.max(height);
+    for parts in WINDOWS {
+        // Windows of fewer pixels than the detector sees would only be enlarged.
+        if !search.windows || longer / parts * 2 <= WHOLE {
+            break;
+        }
+        let side = longer.div_ceil(parts);
+        for (top, rows) in spans(height, side) {
+            regions.extend(spans(width, side).into_iter().map(|(left, columns)| [left, top, columns, rows]));
+        }
+    }
+    regions
+}
+
+/// The starts and lengths of windows of `side` that cover `size` and overlap by a third or more.
+fn spans(size: u32, side: u32) -> Vec<(u32, u32)> {
+    if size <= side {
+        return vec![(0, size)];
+    }
+    let steps = (size - side).div_ceil((side * 2 / 3).max(1));
+    (0..=steps).map(|step| ((u64::from(size - side) * u64::from(step) / u64::from(steps)) as u32, side)).collect()
+}
+
+/// The best detections of those that are of one face.
+fn distinct(mut detections: Vec<Detection>) -> Vec<Detection> {
+    detections.sort_by(|a, b| b.score.total_cmp(&a.score));
+    let mut kept: Vec<Detection> = Vec::new();
+    for detection in detections {
+        if kept.iter().all(|known| known.face.overlap(&detection.face) <= SAME_FACE) {
+            kept.push(detection);
+        }
+    }
+    kept
+}
+
+/// Faces without those that lie mostly inside a larger one; `faces` begin with the largest.
+fn without_parts(faces: Vec<Face>) -> Vec<Face> {
+    let mut kept: Vec<Face> = Vec::new();
+    for face in faces {
+        let inside = |larger: &Face| face.face_box.shared(&larger.face_box) > PART * face.face_box.area();
+        if !kept.iter().any(inside) {
+            kept.push(face);
+        }
+    }
+    kept
+}
+
+/// A turn of a photograph.
+#[derive(Clone, Copy, Debug)]
+enum Turn {
+    /// By a quarter, clockwise.
+    Right,
+    /// By a quarter, counterclockwise.
+    Left,
+    Half,
+}
+
+impl Turn {
+    fn of(self, photograph: &RgbImage) -> RgbImage {
+        match self {
+            Turn::Right => imageops::rotate90(photograph),
+            Turn::Left => imageops::rotate270(photograph),
+            Turn::Half => imageops::rotate180(photograph),
+        }
+    }
+
+    /// A face of the turned photograph in the photograph of this size.
+    fn back(self, face: Face, width: u32, height: u32) -> Face {
+        let [width, height] = [width, height].map(f64::from);
+        let point = |[x, y]: Point| match self {
+            Turn::Right => [y, height - x],
+            Turn::Left => [width - y, x],
+            Turn::Half => [width - x, height - y],
+        };
+        let FaceBox { x, y, width, height } = face.face_box;
+        let [a, b] = [point([x, y]), point([x + width, y + height])];
+        let least = [0, 1].map(|axis| a[axis].min(b[axis]));
+        let size = [0, 1].map(|axis| (a[axis] - b[axis]).abs());
+        let Landmarks { left_eye, right_eye, left_mouth, right_mouth } = face.landmarks;
+        let [left_eye, right_eye, left_mouth, right_mouth] = [left_eye, right_eye, left_mouth, right_mouth].map(point);
+        Face {
+            face_box: FaceBox { x: least[0], y: least[1], width: size[0], height: size[1] },
+            landmarks: Landmarks { left_eye, right_eye, left_mouth, right_mouth },
+            ..face
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_turned_face_is_where_it_was() {
+        let image = RgbImage::from_fn(30, 20, |x, y| image::Rgb([x as u8, y as u8, 0]));
+        for turn in [Turn::Right, Turn::Left, Turn::Half] {
+            let turned = turn.of(&image);
+            let landmarks = Landmarks {
+                left_eye: [3.5, 7.5],
+                right_eye: [9.5, 2.5],
+                left_mouth: [1.5, 1.5],
+                right_mouth: [8.5, 8.5],
+            };
+            let face_box = FaceBox { x: 2.25, y: 3.25, width: 4.0, height: 5.0 };
+            let back = turn.back(Face { face_box, score: 1.0, landmarks }, 30, 20);
+            let colour = |image: &RgbImage, [x, y]: Point| *image.get_pixel(x as u32, y as u32);
+            assert_eq!(colour(&image, back.landmarks.left_eye), colour(&turned, landmarks.left_eye), "{turn:?}");
+            assert_eq!(colour(&image, back.landmarks.right_mouth), colour(&turned, landmarks.right_mouth));
+            assert_eq!(back.face_box.area(), face_box.area());
+            assert_eq!(colour(&image, back.face_box.centre()), colour(&turned, face_box.centre()));
+        }
+    }
+
+    #[test]
+    fn windows_cover_everything_and_overlap_by_a_third() {
+        for (size, side) in [(1000, 500), (1000, 250), (301, 300), (200, 500)] {
+            let spans = spans(size, side);
+            assert_eq!(spans[0].0, 0);
+            let (last, length) = spans[spans.len() - 1];
+            assert_eq!(last + length, size);
+            for pair in spans.windows(2) {
+                assert!(pair[0].0 + side - pair[1].0 >= side / 3, "{spans:?}");
+            }
+        }
+        assert_eq!(regions(200, 100, Search::default()), [[0, 0, 200, 100]]);
+        assert_eq!(regions(4000, 3000, Search { windows: false, any_rotation: false }), [[0, 0, 4000, 3000]]);
+    }
+}
