@@ -9,6 +9,7 @@ pub fn run(encoded: &[u8]) {
         crop: Some(Size { height: 16, width: 17 }),
         mean: [0.5; 3],
         std: [0.5; 3],
+        alignment: None,
     };
     for (preparation, length) in [(exact, 20 * 24 * 3), (cropped, 16 * 17 * 3)] {
         let whole = preparation.prepare(encoded, Truncated::Refuse);

@@ -6,9 +6,12 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
+use crate::alignment::{Alignment, Similarity, has_aligned_shape, is_in_place};
+use crate::decode::{Decoded, decode};
 use crate::error::{DataError, ImageError};
 use crate::files::is_lfs_pointer;
 use crate::folds;
+use crate::header::stated_size;
 use crate::label::Label;
 use crate::prepare::Preparation;
 use crate::retain::retain;
@@ -18,6 +21,9 @@ use crate::split::Split;
 use crate::stratify;
 use crate::table_options::TableOptions;
 use crate::truncation::Truncation;
+
+/// Images whose sizes are read to guess their alignment.
+const SIZE_PROBES: usize = 32;
 
 /// A dataset: the rows of its table in memory, and its images on disk until they are read.
 ///
@@ -285,13 +291,61 @@ impl Dataset {
         if let Images::Packed(pack) = &self.images {
             return pack.pixels(index, preparation, &self.name);
         }
+        // The image counts for memory until it is prepared.
+        let Decoded { image, reservation, .. } = self.image(index)?;
+        let image = match &self.samples[index].aligning {
+            Some(similarity) => similarity.aligned(&image),
+            None => image,
+        };
+        let pixels = preparation.image(image).map_err(|source| self.unusable(index, source));
+        drop(reservation);
+        pixels
+    }
+
+    /// Reads and decodes an image, which is not aligned yet.
+    ///
+    /// # Errors
+    ///
+    /// As [`Dataset::pixels`]; the images of a pack cannot be had.
+    pub fn image(&self, index: usize) -> Result<Decoded, DataError> {
         let encoded = self.encoded_image(index)?;
-        let prepared = preparation.prepare(&encoded, self.truncation.policy);
-        let prepared = prepared.map_err(|source| self.unusable(index, source))?;
-        if prepared.is_truncated {
+        let decoded = decode(&encoded, self.truncation.policy).map_err(|source| self.unusable(index, source))?;
+        if decoded.is_truncated {
             self.truncation.accepted(&self.samples[index].image);
         }
-        Ok(prepared.pixels)
+        Ok(decoded)
+    }
+
+    /// How the faces lie in the images as [`Dataset::pixels`] reads them. It is known of a pack and of images that are
+    /// [aligned as they are read](Self::align). Otherwise it is guessed from the sizes of some images and from the landmarks: images
+    /// with the proportions of CelebA's aligned ones, and with eyes and mouth in their places, are aligned; images of different
+    /// sizes are not; of others nothing is known.
+    #[must_use]
+    pub fn alignment(&self) -> Option<Alignment> {
+        if let Images::Packed(pack) = &self.images {
+            return pack.alignment();
+        }
+        if self.samples.iter().any(|sample| sample.aligning.is_some()) {
+            return Some(Alignment::Celeba);
+        }
+        let step = self.samples.len().div_ceil(SIZE_PROBES).max(1);
+        let mut sizes = Vec::new();
+        for index in (0..self.samples.len()).step_by(step) {
+            let Some(size) = self.encoded_image(index).ok().and_then(|encoded| stated_size(&encoded)) else { continue };
+            if has_aligned_shape(size) && self.samples[index].eyes_and_mouth().is_none_or(|l| is_in_place(&l, size)) {
+                sizes.push(size);
+            } else {
+                return if sizes.first().is_some_and(|first| *first != size) { Some(Alignment::None) } else { None };
+            }
+        }
+        (!sizes.is_empty()).then_some(Alignment::Celeba)
+    }
+
+    /// Aligns images from now on as they are read. `found` has an entry for each sample.
+    pub fn align(&mut self, found: Vec<Option<Similarity>>) {
+        for (sample, similarity) in self.samples.iter_mut().zip(found) {
+            sample.aligning = similarity;
+        }
     }
 
     /// The pixels of an image of a pack, whatever its preparation.

@@ -41,14 +41,9 @@ mod tests {
     fn samples(count: usize) -> Vec<Sample> {
         let sample = |index: usize| Sample {
             image: format!("{index}.jpg"),
-            split: None,
-            labels: [].into(),
             // Two pictures of each of the first hundred people.
             identity: (index < 200).then(|| (index / 2).to_string()),
-            soft: None,
-            categories: Box::default(),
-            landmarks: None,
-            face_box: None,
+            ..Sample::default()
         };
         (0..count).map(sample).collect()
     }

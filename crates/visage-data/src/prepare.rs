@@ -5,6 +5,7 @@ use fast_image_resize::images::{TypedImage, TypedImageRef};
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
 
+use crate::alignment::Alignment;
 use crate::decode::{Truncated, decode};
 use crate::error::{ImageError, InvalidSetting};
 use crate::size::Size;
@@ -31,6 +32,9 @@ pub struct Preparation {
     pub mean: [f32; 3],
     /// The standard deviations, by which the differences are divided; above 0.
     pub std: [f32; 3],
+    /// How the faces lie in the images; `None` if that is unknown. Photographs are aligned before they are prepared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alignment: Option<Alignment>,
 }
 
 /// The size an image is resized to.
@@ -58,6 +62,8 @@ pub enum Filter {
 pub struct PreparedImage {
     /// RGB bytes, shape `[H, W, 3]` of [`Preparation::output_size`].
     pub pixels: Vec<u8>,
+    /// The size of the image before the resize.
+    pub original: Size,
     /// Whether the file is cut short, so that a part of the image is blank.
     pub is_truncated: bool,
 }
@@ -77,6 +83,7 @@ impl Preparation {
             crop: None,
             mean: [0.5; 3],
             std: [0.5; 3],
+            alignment: None,
         }
     }
 
@@ -145,16 +152,25 @@ impl Preparation {
     /// is too long and thin for the resize.
     pub fn prepare(&self, encoded: &[u8], truncated: Truncated) -> Result<PreparedImage, ImageError> {
         let decoded = decode(encoded, truncated)?;
-        let (image, is_truncated) = (decoded.image, decoded.is_truncated);
-        let original = Size { height: image.height() as usize, width: image.width() as usize };
+        let (original, is_truncated) = (size_of(&decoded.image), decoded.is_truncated);
+        let pixels = self.image(decoded.image)?;
+        drop(decoded.reservation);
+        Ok(PreparedImage { pixels, original, is_truncated })
+    }
+
+    /// Resizes and crops an image: RGB bytes, shape `[H, W, 3]` of [`output_size`](Self::output_size).
+    ///
+    /// # Errors
+    ///
+    /// When it is too long and thin for the resize.
+    pub fn image(&self, image: RgbImage) -> Result<Vec<u8>, ImageError> {
+        let original = size_of(&image);
         let resized = self.resized_size(original)?;
         let pixels = self.resample(image, original, resized)?;
-        drop(decoded.reservation);
-        let pixels = match self.crop {
-            None => pixels,
-            Some(crop) => centre_crop(&pixels, resized, crop)?,
-        };
-        Ok(PreparedImage { pixels, is_truncated })
+        match self.crop {
+            None => Ok(pixels),
+            Some(crop) => centre_crop(&pixels, resized, crop),
+        }
     }
 
     /// Scales bytes to 0 to 1, subtracts the mean and divides by the standard deviation. `pixels` is red, green, blue, red, ... of
@@ -214,6 +230,10 @@ impl Preparation {
         fir::Resizer::new().resize_typed(&source, &mut target, &options).map_err(ImageError::Resize)?;
         Ok(resampled)
     }
+}
+
+fn size_of(image: &RgbImage) -> Size {
+    Size { height: image.height() as usize, width: image.width() as usize }
 }
 
 /// The pixels of a region of an image (left, top, width and height), resized to `size` as Pillow resizes with its bilinear filter:

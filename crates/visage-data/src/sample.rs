@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::alignment::{Landmarks, Point, Similarity};
 use crate::label::Label;
 use crate::split::Split;
 
@@ -21,15 +22,24 @@ pub struct Sample {
     pub identity: Option<String>,
     /// One value for each of the dataset's categories, in their order; `None` where it is blank.
     pub categories: Box<[Option<String>]>,
-    /// Left eye, right eye, nose, left and right corner of the mouth, each as x and y in pixels of the image, if the dataset
-    /// has them.
-    pub landmarks: Option<[[i32; 2]; 5]>,
-    /// Left, top, width and height of the face in pixels, if the dataset has them. CelebA's refer to the images before
-    /// alignment.
-    pub face_box: Option<[i32; 4]>,
+    /// Left eye, right eye, nose, left and right corner of the mouth, each as x and y in pixels of the image (the first pixel is 0), if
+    /// the dataset has them. The nose is NaN where it has only the others.
+    pub landmarks: Option<[Point; 5]>,
+    /// Left, top, width and height of the face in pixels, if the dataset has them. CelebA's refer to the original photographs.
+    pub face_box: Option<[f64; 4]>,
+    /// What aligns the face when the image is read; `None` uses the image as it is.
+    pub aligning: Option<Similarity>,
 }
 
 impl Sample {
+    /// Eyes and mouth by the centres of pixels, if the dataset has them.
+    #[must_use]
+    pub fn eyes_and_mouth(&self) -> Option<Landmarks> {
+        let points = self.landmarks?.map(|point| point.map(|coordinate| coordinate + 0.5));
+        let [left_eye, right_eye, _, left_mouth, right_mouth] = points;
+        Some(Landmarks { left_eye, right_eye, left_mouth, right_mouth })
+    }
+
     /// The probability that an attribute is present, by its index: 0 or 1 unless the table holds probabilities; NaN for an unknown
     /// label.
     #[must_use]

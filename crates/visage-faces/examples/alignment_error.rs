@@ -17,8 +17,8 @@ use std::path::Path;
 
 use image::imageops::{self, FilterType};
 use image::{GrayImage, RgbImage};
-use visage_data::{Dataset, Truncated, decode};
-use visage_faces::{ALIGNED_SIZE, FaceFinder, Search, Store, align};
+use visage_data::{ALIGNED_SIZE, Dataset, Truncated, align, decode};
+use visage_faces::{FaceFinder, Search, Store};
 
 /// Where the eyes and the mouth are in an aligned face, in pixels whose first centre is (0, 0).
 const POINTS: [[f64; 2]; 3] = [[69.745, 111.0], [107.237, 111.0], [88.432, 152.514]];

@@ -166,9 +166,10 @@ fn row(photograph: &str, image: &str, number: usize, face: &Face) -> Vec<String>
 
 #[cfg(test)]
 mod tests {
+    use visage_data::Landmarks;
+
     use super::*;
     use crate::geometry::FaceBox;
-    use crate::landmarks::Landmarks;
 
     fn face() -> (Face, RgbImage) {
         let landmarks =

@@ -5,9 +5,9 @@
 //! (`modules/face_detection/face_detection_back_desktop_live.pbtxt`).
 
 use image::RgbImage;
-use visage_data::{ImageError, Size, resize_region};
+use visage_data::{ImageError, Point, Size, resize_region};
 
-use crate::geometry::{FaceBox, Point};
+use crate::geometry::FaceBox;
 use crate::network::Network;
 
 /// The side of the network's input.

@@ -2,12 +2,12 @@
 
 use image::{RgbImage, imageops};
 use serde::{Deserialize, Serialize};
-use visage_data::ImageError;
+use visage_data::{ImageError, Landmarks, Point};
 
 use crate::detector::{Detection, Detector, Region};
 use crate::error::FacesError;
-use crate::geometry::{FaceBox, Pixels, Point};
-use crate::landmarks::{Landmarks, Mesh};
+use crate::geometry::{FaceBox, Pixels};
+use crate::landmarks::Mesh;
 use crate::store::{DETECTOR, MESH, Store};
 
 /// Photographs whose longer side has more pixels are also searched in parts: the detector sees 256.

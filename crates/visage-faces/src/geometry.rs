@@ -1,9 +1,7 @@
 //! Points, boxes, and cutting an image to the input of a network.
 
 use serde::{Deserialize, Serialize};
-
-/// A point in pixels: x to the right, y down; the centre of the first pixel is (0.5, 0.5).
-pub type Point = [f64; 2];
+use visage_data::Point;
 
 /// A box in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

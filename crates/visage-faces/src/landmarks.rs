@@ -1,10 +1,10 @@
 //! FaceMesh (Kartynnik et al., "Real-time Facial Surface Geometry from Monocular Video on Mobile GPUs", 2019): 468 points of one
 //! face, of which eyes and mouth are used.
 
-use serde::{Deserialize, Serialize};
+use visage_data::{Landmarks, Point};
 
 use crate::detector::Detection;
-use crate::geometry::{Pixels, Point};
+use crate::geometry::Pixels;
 use crate::network::Network;
 
 /// The side of the network's input.
@@ -18,19 +18,6 @@ const LEFT_EYE: [usize; 8] = [33, 133, 160, 159, 158, 144, 145, 153];
 const RIGHT_EYE: [usize; 8] = [263, 362, 387, 386, 385, 373, 374, 380];
 /// The corners of the mouth.
 const MOUTH: [usize; 2] = [61, 291];
-
-/// Eyes and mouth of a face, in pixels of the image. Left and right are the image's.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Landmarks {
-    /// The middle of the left eye.
-    pub left_eye: Point,
-    /// The middle of the right eye.
-    pub right_eye: Point,
-    /// The left corner of the mouth.
-    pub left_mouth: Point,
-    /// The right corner of the mouth.
-    pub right_mouth: Point,
-}
 
 /// The network of the points.
 #[derive(Debug)]

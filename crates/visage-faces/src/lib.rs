@@ -4,7 +4,8 @@
 //! visage's kernels. Faces are found, never recognised, and no photograph leaves memory.
 //!
 //! ```no_run
-//! use visage_faces::{FaceFinder, Search, Store, align};
+//! use visage_data::align;
+//! use visage_faces::{FaceFinder, Search, Store};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let finder = FaceFinder::new(&Store::of_user()?)?;
@@ -18,7 +19,6 @@
 //! ```
 
 mod aligned_folder;
-mod alignment;
 mod detector;
 mod error;
 mod finder;
@@ -29,9 +29,7 @@ mod store;
 mod tflite;
 
 pub use aligned_folder::AlignedFolder;
-pub use alignment::{ALIGNED_SIZE, Similarity, align};
 pub use error::FacesError;
 pub use finder::{Face, FaceFinder, Search};
-pub use geometry::{FaceBox, Point};
-pub use landmarks::Landmarks;
+pub use geometry::FaceBox;
 pub use store::{DETECTOR, MESH, NETWORKS, NetworkFile, Store};

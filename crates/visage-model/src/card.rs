@@ -14,10 +14,7 @@ use crate::network_config::NetworkConfig;
 pub(crate) const CARD: &str = "visage";
 
 /// The newest card format that this version reads.
-const FORMAT: u32 = 2;
-
-/// The format of a card without a calibration. Versions of visage before calibrations read it.
-const UNCALIBRATED_FORMAT: u32 = 1;
+const FORMAT: u32 = 3;
 
 /// What a model of people must not be used for. It is written to every card.
 pub const USES_TO_AVOID: &str = "Not for identifying people, nor for any decision about a person: hiring, credit, \
@@ -34,7 +31,7 @@ pub struct Card {
     pub network: NetworkConfig,
     /// The names of the attributes, in the order of the network's outputs.
     pub attributes: Vec<String>,
-    /// How an image is decoded, resized, cropped and normalised.
+    /// How an image is aligned, decoded, resized, cropped and normalised. Its alignment is there since format 3.
     pub preparation: Preparation,
     /// How a logit becomes a probability. `None`: by the sigmoid. Since format 2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -82,7 +79,7 @@ pub struct Origin {
 impl Card {
     /// Sets the calibration and the thresholds of the calibrated probabilities.
     pub fn set_calibration(&mut self, calibration: Option<Calibration>, thresholds: Vec<f32>, threshold_rule: String) {
-        self.format = if calibration.is_some() { FORMAT } else { UNCALIBRATED_FORMAT };
+        self.format = card_format(&self.preparation, calibration.is_some());
         self.calibration = calibration;
         self.thresholds = thresholds;
         self.threshold_rule = threshold_rule;
@@ -148,7 +145,12 @@ impl Card {
     }
 }
 
-/// The format number of a new card without a calibration.
-pub fn card_format() -> u32 {
-    UNCALIBRATED_FORMAT
+/// The format number of a card: the oldest that can express it, so that older versions of visage read it where they can.
+#[must_use]
+pub fn card_format(preparation: &Preparation, is_calibrated: bool) -> u32 {
+    match (preparation.alignment, is_calibrated) {
+        (Some(_), _) => FORMAT,
+        (None, true) => 2,
+        (None, false) => 1,
+    }
 }

@@ -49,7 +49,7 @@ pub use folder::RunFolder;
 pub use metrics_file::MetricsFile;
 pub use predictions_file::{PredictionsFile, PredictionsOrigin};
 pub use recipe::{
-    Anneal, AugmentationRecipe, DecayRecipe, Difference, EvaluationRecipe, InputRecipe, LossKind, LossRecipe,
+    Align, Anneal, AugmentationRecipe, DecayRecipe, Difference, EvaluationRecipe, InputRecipe, LossKind, LossRecipe,
     ModelRecipe, Monitor, OneCycle, OptimizerKind, OptimizerRecipe, Plateau, Problem, Recipe, RecipeError, Sampling,
     ScheduleRecipe, ThresholdSource, TrainingRecipe,
 };

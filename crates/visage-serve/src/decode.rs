@@ -83,7 +83,7 @@ impl DecodePool {
 
 fn prepare(model: &ServedModel, file: &[u8], truncated: Truncated) -> Result<Vec<u8>, Problem> {
     let prepared = model.card().preparation.prepare(file, truncated);
-    let PreparedImage { pixels, is_truncated } = prepared.map_err(|error| problem(&error))?;
+    let PreparedImage { pixels, is_truncated, .. } = prepared.map_err(|error| problem(&error))?;
     if is_truncated {
         tracing::warn!(bytes = file.len(), "an image is cut short: answered from the part that is there");
     }

@@ -50,7 +50,10 @@ pub(super) fn write(dataset: &Dataset, folder: &Path, progress: &mut dyn FnMut(u
         let values = sample.labels.iter().map(|label| if *label == Label::Present { " 1" } else { "-1" });
         Some(values.collect::<Vec<_>>().join(" "))
     };
-    let numbers = |values: &[i32]| values.iter().map(i32::to_string).collect::<Vec<_>>().join(" ");
+    let numbers = |values: &[f64]| {
+        let is_known = values.iter().all(|value| value.is_finite());
+        is_known.then(|| values.iter().map(|value| format!("{value:.0}")).collect::<Vec<_>>().join(" "))
+    };
     let count = samples.len();
     table("Anno/list_attr_celeba.txt", format!("{count}\n{}\n", dataset.attributes().join(" ")), &labels)?;
     table("Eval/list_eval_partition.txt", String::new(), &|sample| {
@@ -63,9 +66,9 @@ pub(super) fn write(dataset: &Dataset, folder: &Path, progress: &mut dyn FnMut(u
     let points =
         "lefteye_x lefteye_y righteye_x righteye_y nose_x nose_y leftmouth_x leftmouth_y rightmouth_x rightmouth_y";
     table("Anno/list_landmarks_align_celeba.txt", format!("{count}\n{points}\n"), &|sample| {
-        sample.landmarks.map(|points| numbers(points.as_flattened()))
+        sample.landmarks.and_then(|points| numbers(points.as_flattened()))
     })?;
     table("Anno/list_bbox_celeba.txt", format!("{count}\nimage_id x_1 y_1 width height\n"), &|sample| {
-        sample.face_box.map(|values| numbers(&values))
+        sample.face_box.and_then(|values| numbers(&values))
     })
 }

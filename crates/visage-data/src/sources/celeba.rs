@@ -19,8 +19,8 @@ use crate::table_options::TableOptions;
 /// The name of the table of labels, without its extension.
 pub(super) const LABELS: &str = "list_attr_celeba";
 
-/// How the names of the folder and the archive of the images begin: `img_align_celeba`, `img_align_celeba_png`,
-/// `img_celeba`.
+/// How the names of the folder and the archive of the images begin: of the aligned ones (`img_align_celeba`,
+/// `img_align_celeba_png`) and of the original photographs.
 const IMAGE_FOLDERS: [&str; 2] = ["img_align_celeba", "img_celeba"];
 
 /// A table beside the labels.
@@ -33,10 +33,12 @@ struct Companion {
     set: fn(&mut Sample, &[&str]) -> Result<(), TableFault>,
 }
 
-const COMPANIONS: [Companion; 4] = [
+/// The landmarks in the aligned images, and in the original photographs.
+const LANDMARKS: [&str; 2] = ["list_landmarks_align_celeba", "list_landmarks_celeba"];
+
+const COMPANIONS: [Companion; 3] = [
     Companion { name: "list_eval_partition", values: 1, set: set_split },
     Companion { name: "identity_celeba", values: 1, set: set_identity },
-    Companion { name: "list_landmarks_align_celeba", values: 10, set: set_landmarks },
     Companion { name: "list_bbox_celeba", values: 4, set: set_box },
 ];
 
@@ -63,15 +65,22 @@ pub(super) fn read(source: SourceFiles, options: &TableOptions, faults: &mut Fau
             companion.read(&files, name, &mut table, faults)?;
         }
     }
-    let is_image_folder = |name: &str| {
-        let last = name.trim_end_matches('/').rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
-        IMAGE_FOLDERS.iter().any(|known| last.starts_with(known))
-    };
+    let last = |name: &str| name.trim_end_matches('/').rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
+    let is_image_folder = |name: &str| IMAGE_FOLDERS.iter().any(|known| last(name).starts_with(known));
     let (anno, _) = labels.rsplit_once('/').unwrap_or(("", labels));
     let root = anno.strip_suffix("Anno").unwrap_or(anno);
     let expected = format!("{root}Img/img_align_celeba/");
-    let located = locate(files, &listing, &expected, is_image_folder, &table.samples)?;
-    Ok(Contents::new("CelebA", table, located))
+    let located = locate(files.clone(), &listing, &expected, is_image_folder, &table.samples)?;
+    let first = table.samples.first().map(|sample| located.images.describe(0, &sample.image)).unwrap_or_default();
+    let folders = || first.split(['/', '\\', ' ']).map(last);
+    let has_originals = folders().any(|folder| folder.starts_with(IMAGE_FOLDERS[1]))
+        && !folders().any(|folder| folder.starts_with(IMAGE_FOLDERS[0]));
+    if let Some(name) = find(&listing, LANDMARKS[usize::from(has_originals)]) {
+        let landmarks = Companion { name: "landmarks", values: 10, set: set_landmarks };
+        landmarks.read(&files, name, &mut table, faults)?;
+    }
+    let form = if has_originals { "CelebA, original photographs" } else { "CelebA" };
+    Ok(Contents::new(form, table, located))
 }
 
 fn set_split(sample: &mut Sample, values: &[&str]) -> Result<(), TableFault> {
@@ -85,7 +94,7 @@ fn set_identity(sample: &mut Sample, values: &[&str]) -> Result<(), TableFault> 
 }
 
 fn set_landmarks(sample: &mut Sample, values: &[&str]) -> Result<(), TableFault> {
-    let mut points = [[0; 2]; 5];
+    let mut points = [[0.0; 2]; 5];
     for (point, values) in points.iter_mut().zip(values.chunks(2)) {
         *point = [integer(values[0])?, integer(values[1])?];
     }
@@ -98,8 +107,8 @@ fn set_box(sample: &mut Sample, values: &[&str]) -> Result<(), TableFault> {
     Ok(())
 }
 
-fn integer(value: &str) -> Result<i32, TableFault> {
-    value.parse().map_err(|_| TableFault::NotInteger { value: value.to_owned() })
+fn integer(value: &str) -> Result<f64, TableFault> {
+    value.parse().map(|value: i32| value.into()).map_err(|_| TableFault::NotInteger { value: value.to_owned() })
 }
 
 impl Companion {

@@ -214,7 +214,7 @@ impl Columns {
         let categories = self.categories.iter().map(|&column| filled(column)).collect::<Result<Box<[_]>, _>>()?;
         let soft = targets.probabilities();
         let labels = targets.labels.into();
-        Ok(Sample { image, split, labels, soft, identity, categories, landmarks: None, face_box: None })
+        Ok(Sample { image, split, labels, soft, identity, categories, ..Sample::default() })
     }
 }
 

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::alignment::Alignment;
 use crate::error::DataError;
 use crate::files::Mapped;
 use crate::label::Label;
@@ -59,6 +60,9 @@ pub(crate) struct Header {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     categories: Vec<String>,
     prepared: PackedPreparation,
+    /// How the faces lie in the images, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    alignment: Option<Alignment>,
     size: Size,
     samples: Vec<Row>,
 }
@@ -99,7 +103,7 @@ impl Row {
         let labels = self.labels.bytes().map(label).collect();
         let Row { image, split, identity, categories, soft, .. } = self;
         let soft = soft.map(|soft| soft.iter().map(|p| p.unwrap_or(f32::NAN)).collect());
-        Sample { image, split, labels, soft, identity, categories, landmarks: None, face_box: None }
+        Sample { image, split, labels, soft, identity, categories, ..Sample::default() }
     }
 }
 
@@ -117,6 +121,7 @@ impl Header {
             attributes: attributes.to_vec(),
             categories: categories.to_vec(),
             prepared: PackedPreparation::of(preparation),
+            alignment: preparation.alignment,
             size: preparation.output_size(),
             samples: samples.iter().map(Row::of).collect(),
         }
@@ -198,6 +203,11 @@ impl Pack {
     /// The name of the dataset that was packed.
     pub(crate) fn name(&self) -> &str {
         &self.header.name
+    }
+
+    /// How the faces lie in the images, if that is known.
+    pub(crate) fn alignment(&self) -> Option<Alignment> {
+        self.header.alignment
     }
 
     /// The number of images.

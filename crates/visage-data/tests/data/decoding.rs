@@ -58,7 +58,7 @@ fn every_kind_of_file_reads_as_pillow_reads_it() {
         let stated = stated_size(&encoded).unwrap();
         assert_eq!(stated.pixels(), size.pixels(), "{name}: before it is turned");
         match Preparation::exact(size).prepare(&encoded, Truncated::allowed(is_truncated)) {
-            Ok(PreparedImage { pixels, is_truncated: found }) => {
+            Ok(PreparedImage { pixels, is_truncated: found, .. }) => {
                 assert_eq!(found, is_truncated, "{name}");
                 let far = far(&name, &pixels, expected.as_raw());
                 // Of a row (BMP) or a block of data (GIF, up to 255 bytes) that is cut off, Pillow shows nothing.

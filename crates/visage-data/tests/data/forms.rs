@@ -45,8 +45,8 @@ fn kaggles_archive_opens_as_it_was_downloaded() {
     assert_eq!(dataset.form(), "CelebA");
     check_six(&dataset);
     let sample = &dataset.samples()[2];
-    assert_eq!(sample.landmarks, Some([[12; 2]; 5]));
-    assert_eq!(sample.face_box, Some([95, 71, 226, 313]));
+    assert_eq!(sample.landmarks, Some([[12.0; 2]; 5]));
+    assert_eq!(sample.face_box, Some([95.0, 71.0, 226.0, 313.0]));
     let everything: Vec<usize> = (0..6).collect();
     assert!(dataset.missing_images(&everything).is_empty());
 }

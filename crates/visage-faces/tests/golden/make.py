@@ -221,7 +221,7 @@ def alignment():
                     weight = cubic(px - fx - i) * cubic(py - fy - j)
                     ours[v, u] += weight * image[np.clip(fy + j, 0, height - 1), np.clip(fx + i, 0, width - 1)]
     points = [[u, v] for v in range(0, 218, 14) for u in range(0, 178, 11)]
-    (HERE / "alignment.json").write_text(json.dumps({
+    (HERE.parents[2] / "visage-data/tests/golden/alignment.json").write_text(json.dumps({
         "landmarks": landmarks,
         "points": points,
         "bicubic": [[int(value) for value in np.clip(np.rint(ours[v, u]), 0, 255)] for u, v in points],

@@ -1,7 +1,7 @@
 //! `[input]`.
 
 use serde::{Deserialize, Serialize};
-use visage_data::{Preparation, Resize, Size};
+use visage_data::{Alignment, Preparation, Resize, Size};
 
 use super::check::{Checks, list};
 
@@ -17,12 +17,38 @@ pub struct InputRecipe {
     /// Resizes the shorter side to this many pixels, keeping the aspect ratio, then crops `size` from the centre. Absent:
     /// resizes to `size` without keeping the aspect ratio.
     pub shorter_side: Option<usize>,
+    /// How the faces lie in the images: `"celeba"` finds the faces in photographs and aligns them, in training and wherever the model
+    /// is used; `"already"` says that they are aligned as CelebA's; `"none"` uses images as they are. Absent: as the dataset looks.
+    pub align: Option<Align>,
     /// Subtracted from each channel (red, green, blue) after scaling to 0..=1.
     #[serde(default = "half")]
     pub mean: [f32; 3],
     /// Divides each channel after the mean was subtracted.
     #[serde(default = "half")]
     pub std: [f32; 3],
+}
+
+/// How the faces lie in the images that a model is trained on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Align {
+    /// Photographs, whose faces are found and aligned as CelebA's.
+    Celeba,
+    /// Images that are aligned as CelebA's.
+    Already,
+    /// Images that are used as they are.
+    None,
+}
+
+impl Align {
+    /// What a model trained so expects.
+    #[must_use]
+    pub fn alignment(self) -> Alignment {
+        match self {
+            Align::Celeba | Align::Already => Alignment::Celeba,
+            Align::None => Alignment::None,
+        }
+    }
 }
 
 pub(super) fn half() -> [f32; 3] {
@@ -37,7 +63,8 @@ impl InputRecipe {
             Some(side) => (Resize::ShorterSide(side), Some(self.size)),
             None => (Resize::Exact(self.size), None),
         };
-        Preparation { resize, crop, mean: self.mean, std: self.std, ..Preparation::exact(self.size) }
+        let alignment = self.align.map(Align::alignment);
+        Preparation { resize, crop, mean: self.mean, std: self.std, alignment, ..Preparation::exact(self.size) }
     }
 
     pub(super) fn check(&self, checks: &mut Checks) {

@@ -25,7 +25,7 @@ use visage_model::Architecture;
 pub use augmentation::AugmentationRecipe;
 pub use error::{Problem, RecipeError};
 pub use evaluation::{EvaluationRecipe, ThresholdSource};
-pub use input::InputRecipe;
+pub use input::{Align, InputRecipe};
 pub use loss::{LossKind, LossRecipe};
 pub use model::ModelRecipe;
 pub use optimizer::{OptimizerKind, OptimizerRecipe};
@@ -96,7 +96,7 @@ impl Recipe {
                 dropout: None,
                 stochastic_depth: None,
             },
-            input: InputRecipe { size, shorter_side: None, mean: input::half(), std: input::half() },
+            input: InputRecipe { size, shorter_side: None, align: None, mean: input::half(), std: input::half() },
             augmentation: AugmentationRecipe::default(),
             loss: LossRecipe::default(),
             optimizer: OptimizerRecipe::default(),

@@ -21,7 +21,7 @@ const FOREVER: Duration = Duration::from_secs(3600);
 fn model(name: &str) -> Arc<ServedModel> {
     let network = NetworkConfig::new(Architecture::EfficientNetLite0, 2);
     let card = Card {
-        format: card_format(),
+        format: card_format(&Preparation::exact(Size::square(SIZE)), false),
         network,
         attributes: vec!["A".into(), "B".into()],
         preparation: Preparation::exact(Size::square(SIZE)),

@@ -22,7 +22,7 @@ impl Run<'_> {
         let Validated { thresholds, rule, metrics } = self.state.validated.clone();
         let dataset = &self.settings.dataset;
         let card = Card {
-            format: card_format(),
+            format: card_format(&self.preparation, false),
             network: self.network,
             attributes: dataset.attributes().to_vec(),
             preparation: self.preparation.clone(),

@@ -79,7 +79,7 @@ pub fn run(args: &ExplainArgs) -> Result<(), CommandError> {
     let encoded = fs::read(&args.image).map_err(CommandError::read(&args.image))?;
     let bad_image = |source| CommandError::BadImage { path: args.image.clone(), source };
     let prepared = card.preparation.prepare(&encoded, Truncated::allowed(args.allow_truncated));
-    let PreparedImage { pixels, is_truncated } = prepared.map_err(bad_image)?;
+    let PreparedImage { pixels, is_truncated, .. } = prepared.map_err(bad_image)?;
     if is_truncated {
         output::warning(&format!("{} is cut short: explained from the part that is there", args.image.display()));
     }

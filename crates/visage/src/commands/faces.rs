@@ -8,8 +8,8 @@ use clap::{Args, Subcommand};
 use image::RgbImage;
 use rayon::prelude::*;
 use serde::Serialize;
-use visage_data::{Truncated, decode, with_causes};
-use visage_faces::{AlignedFolder, Face, FaceFinder, NETWORKS, Search, Store, align};
+use visage_data::{Truncated, align, decode, with_causes};
+use visage_faces::{AlignedFolder, Face, FaceFinder, NETWORKS, Search, Store};
 use visage_run::bulk::{Input, count_inputs, inputs};
 
 use crate::compute::start_threads;

@@ -6,9 +6,43 @@
 //! Interpolation for Digital Image Processing", 1981, a = -0.5); the border is replicated.
 
 use image::RgbImage;
+use serde::{Deserialize, Serialize};
 
-use crate::geometry::Point;
-use crate::landmarks::Landmarks;
+use crate::size::Size;
+
+/// A point in pixels: x to the right, y down; the centre of the first pixel is (0.5, 0.5).
+pub type Point = [f64; 2];
+
+/// How the faces lie in the images that a network sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Alignment {
+    /// Anyhow: images are used as they are.
+    None,
+    /// Eyes and mouth in the places of CelebA's aligned images.
+    Celeba,
+}
+
+/// Eyes and mouth of a face, in pixels of the image. Left and right are the image's.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Landmarks {
+    /// The middle of the left eye.
+    pub left_eye: Point,
+    /// The middle of the right eye.
+    pub right_eye: Point,
+    /// The left corner of the mouth.
+    pub left_mouth: Point,
+    /// The right corner of the mouth.
+    pub right_mouth: Point,
+}
+
+impl Landmarks {
+    /// The middle of the mouth.
+    #[must_use]
+    pub fn mouth(&self) -> Point {
+        [0, 1].map(|axis| (self.left_mouth[axis] + self.right_mouth[axis]) / 2.0)
+    }
+}
 
 /// Width and height of an aligned face.
 pub const ALIGNED_SIZE: [u32; 2] = [178, 218];
@@ -52,9 +86,7 @@ impl Similarity {
     /// The similarity that aligns a face. Landmarks are in pixels whose first centre is (0.5, 0.5), the template's is (0, 0).
     #[must_use]
     pub fn aligning(landmarks: &Landmarks) -> Option<Self> {
-        let Landmarks { left_eye, right_eye, left_mouth, right_mouth } = *landmarks;
-        let mouth = [0, 1].map(|axis| (left_mouth[axis] + right_mouth[axis]) / 2.0);
-        let from = [left_eye, right_eye, mouth].map(|[x, y]| [x - 0.5, y - 0.5]);
+        let from = [landmarks.left_eye, landmarks.right_eye, landmarks.mouth()].map(|[x, y]| [x - 0.5, y - 0.5]);
         Self::between(&from, &TEMPLATE).filter(|similarity| similarity.scale() > 0.0)
     }
 
@@ -83,16 +115,45 @@ impl Similarity {
 /// The aligned face: 178 pixels wide and 218 high. `None` if the landmarks are one point.
 #[must_use]
 pub fn align(image: &RgbImage, landmarks: &Landmarks) -> Option<RgbImage> {
-    let back = Similarity::aligning(landmarks)?.inverse();
-    // Where it shrinks more than twofold, squares of pixels are averaged first, so that no detail is passed by.
-    let square = if back.scale() > 2.0 { back.scale().round() as usize } else { 1 };
-    let source = Averaged { image, square };
-    let mut aligned = RgbImage::new(ALIGNED_SIZE[0], ALIGNED_SIZE[1]);
-    for (x, y, pixel) in aligned.enumerate_pixels_mut() {
-        let colour = source.bicubic(back.apply([f64::from(x), f64::from(y)]));
-        pixel.0 = colour.map(|value| (value + 0.5).clamp(0.0, 255.0) as u8);
+    Some(Similarity::aligning(landmarks)?.aligned(image))
+}
+
+/// Whether an image has the proportions of an aligned face, as a multiple or a fraction of its size may have them.
+#[must_use]
+pub fn has_aligned_shape(size: Size) -> bool {
+    let [width, height] = ALIGNED_SIZE.map(|side| side as usize);
+    // A side may be rounded by less than a pixel.
+    (size.width * height).abs_diff(size.height * width) <= width.max(height)
+}
+
+/// Whether eyes and mouth in an image of this size are where an aligned face of this size has them, as nearly as annotators place
+/// them.
+pub(crate) fn is_in_place(landmarks: &Landmarks, size: Size) -> bool {
+    /// In pixels of 178x218. The standard deviation of CelebA's own landmarks is below 4.
+    const NEAR: f64 = 20.0;
+    let scale = f64::from(ALIGNED_SIZE[0]) / size.width as f64;
+    let points = [landmarks.left_eye, landmarks.right_eye, landmarks.mouth()];
+    points.iter().zip(TEMPLATE).all(|(point, place)| {
+        let [x, y] = point.map(|at| at * scale - 0.5);
+        (x - place[0]).hypot(y - place[1]) < NEAR
+    })
+}
+
+impl Similarity {
+    /// The picture of 178x218 that it makes of an image.
+    #[must_use]
+    pub fn aligned(&self, image: &RgbImage) -> RgbImage {
+        let back = self.inverse();
+        // Where it shrinks more than twofold, squares of pixels are averaged first, so that no detail is passed by.
+        let square = if back.scale() > 2.0 { back.scale().round() as usize } else { 1 };
+        let source = Averaged { image, square };
+        let mut aligned = RgbImage::new(ALIGNED_SIZE[0], ALIGNED_SIZE[1]);
+        for (x, y, pixel) in aligned.enumerate_pixels_mut() {
+            let colour = source.bicubic(back.apply([f64::from(x), f64::from(y)]));
+            pixel.0 = colour.map(|value| (value + 0.5).clamp(0.0, 255.0) as u8);
+        }
+        aligned
     }
-    Some(aligned)
 }
 
 /// An image whose pixels are averages of squares of pixels.
