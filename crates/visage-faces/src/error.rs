@@ -67,4 +67,7 @@ pub enum FacesError {
     /// An image that cannot be used.
     #[error(transparent)]
     Image(#[from] visage_data::ImageError),
+    /// An image of a dataset that cannot be used.
+    #[error(transparent)]
+    Data(#[from] visage_data::DataError),
 }

@@ -32,6 +32,15 @@ pub struct Face {
     pub landmarks: Landmarks,
 }
 
+impl Face {
+    /// The left and upper edge, the width and the height of its box, in pixels.
+    #[must_use]
+    pub fn rectangle(&self) -> [f64; 4] {
+        let FaceBox { x, y, width, height } = self.face_box;
+        [x, y, width, height]
+    }
+}
+
 /// How a photograph is searched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Search {
@@ -87,6 +96,17 @@ impl FaceFinder {
             }
             Ok(found)
         })
+    }
+
+    /// The largest face in a photograph. Windows are only searched if the photograph as a whole shows none.
+    ///
+    /// # Errors
+    ///
+    /// As [`find`](Self::find).
+    pub fn largest(&self, photograph: &RgbImage, search: Search) -> Result<Option<Face>, ImageError> {
+        let whole = self.find(photograph, Search { windows: false, any_rotation: false })?;
+        let faces = if whole.is_empty() { self.find(photograph, search)? } else { whole };
+        Ok(faces.into_iter().next())
     }
 
     fn find_upright(&self, photograph: &RgbImage, search: Search) -> Result<Vec<Face>, ImageError> {

@@ -19,6 +19,7 @@
 //! ```
 
 mod aligned_folder;
+mod dataset;
 mod detector;
 mod error;
 mod finder;
@@ -29,6 +30,7 @@ mod store;
 mod tflite;
 
 pub use aligned_folder::AlignedFolder;
+pub use dataset::alignments;
 pub use error::FacesError;
 pub use finder::{Face, FaceFinder, Search};
 pub use geometry::FaceBox;

@@ -9,19 +9,27 @@ use image::{ExtendedColorType, ImageFormat, RgbImage};
 use visage_data::{Truncated, decode};
 
 use crate::caption::captioned;
+use crate::outlines::outline_faces;
 
 /// JPEG quality of copies, of 100.
 const QUALITY: u8 = 92;
 
-/// Writes a copy of the image `path`, whose file holds `encoded`, with `lines` below it. The copy is at the same path below the folder
-/// `out`: as PNG if the image is one, as JPEG otherwise.
+/// Writes a copy of the image `path`, whose file holds `encoded`, with `boxes` of faces outlined (left, top, width and height in
+/// pixels) and `lines` below it. The copy is at the same path below the folder `out`: as PNG if the image is one, as JPEG otherwise.
 ///
 /// # Errors
 ///
 /// The reason, as text.
-pub fn write_annotated(path: &Path, encoded: &[u8], lines: &[String], out: &Path) -> Result<(), String> {
+pub fn write_annotated(
+    path: &Path,
+    encoded: &[u8],
+    boxes: &[[f64; 4]],
+    lines: &[String],
+    out: &Path,
+) -> Result<(), String> {
     // Whether to accept a file that is cut short was decided for the prediction in the caption.
-    let image = decode(encoded, Truncated::Accept).map_err(|error| error.to_string())?.image;
+    let mut image = decode(encoded, Truncated::Accept).map_err(|error| error.to_string())?.image;
+    outline_faces(&mut image, boxes);
     let is_png = image::guess_format(encoded).is_ok_and(|format| format == ImageFormat::Png);
     let to = destination(path, is_png, out);
     if to.canonicalize().is_ok_and(|to| path.canonicalize().is_ok_and(|from| from == to)) {

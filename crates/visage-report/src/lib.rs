@@ -57,6 +57,7 @@ mod gallery;
 mod golden;
 mod model_card;
 mod number;
+mod outlines;
 mod page;
 mod palette;
 mod plot;

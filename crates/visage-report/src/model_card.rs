@@ -1,5 +1,6 @@
 //! A model card in Markdown (Mitchell et al., "Model Cards for Model Reporting", 2019): what one should know before using a model.
 
+use visage_data::Alignment;
 use visage_judge::{AttributeMetrics, Interval, Metric, SMALL_GROUP, ScoreIntervals, Scores, widest_gaps};
 use visage_model::Card;
 use visage_run::{MetricsFile, RunRecord};
@@ -42,6 +43,7 @@ fn about(card: &Card, record: Option<&RunRecord>) -> String {
             card.preparation.mean,
             card.preparation.std
         ),
+        format!("- **Faces**: {}", faces(card.preparation.alignment)),
         format!(
             "- **Trained**: from {}, by visage {}, to epoch {} (step {}), on {} images of {}",
             origin.started,
@@ -71,6 +73,17 @@ fn about(card: &Card, record: Option<&RunRecord>) -> String {
         card.calibration.as_ref().map_or("none".to_owned(), |calibration| calibration.method().to_string());
     lines.push(format!("- **Thresholds**: {}; **calibration**: {calibration}", card.threshold_rule));
     format!("# Model card: {} on {}\n\n{}", cell(&title), cell(&origin.dataset), lines.join("\n"))
+}
+
+fn faces(alignment: Option<Alignment>) -> &'static str {
+    match alignment {
+        Some(Alignment::Celeba) => {
+            "aligned as CelebA's, in 178x218 pixels. In other photographs they have to be found and aligned first \
+             (`visage predict --faces`); nobody is recognised"
+        }
+        Some(Alignment::None) => "not aligned: images are used as they are",
+        None => "it is not known whether they have to be aligned",
+    }
 }
 
 fn uses(card: &Card) -> String {

@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use visage_data::{DataError, Dataset, TableFault, TableOptions, verify};
-use visage_model::{Card, Origin};
+use visage_model::Card;
 use visage_run::RunFolder;
 
 use crate::error::CommandError;
+use crate::faces::{LabelledFaces, LabelledFacesArgs, align_for_model};
 use crate::output;
 use crate::progress::Progress;
 use crate::table_args::TableArgs;
@@ -47,9 +48,12 @@ impl DatasetArgs {
         self.usable(open(&self.data, &options, self.allow_truncated || record.data.allow_truncated)?)
     }
 
-    /// Opens the dataset for a model, see [`open_for`].
-    pub fn open_for(&self, card: &Card) -> Result<Dataset, CommandError> {
-        self.usable(open_for(&self.data, &self.table.options()?, self.allow_truncated, card)?)
+    /// Opens the dataset for a model: its table is read as that of the model was, unless options say otherwise, and photographs are
+    /// aligned by choice or as in training. If splits were drawn for training and the model was trained on this dataset, they are
+    /// restored.
+    pub fn open_for(&self, card: &Card, faces: LabelledFacesArgs) -> Result<Dataset, CommandError> {
+        let opened = open_as(&self.data, &self.table.options()?, self.allow_truncated, card)?;
+        prepare_for(self.usable(opened)?, card, faces.faces)
     }
 
     fn usable(&self, mut dataset: Dataset) -> Result<Dataset, CommandError> {
@@ -79,31 +83,38 @@ pub fn open(path: &Path, options: &TableOptions, allow_truncated: bool) -> Resul
     Ok(dataset)
 }
 
-/// Opens a dataset for a model: its table is read as that of the model was, unless `options` say otherwise. If splits were drawn
-/// for training and the model was trained on this dataset, they are restored.
-pub fn open_for(
-    path: &Path,
-    options: &TableOptions,
-    allow_truncated: bool,
-    card: &Card,
-) -> Result<Dataset, CommandError> {
-    let Origin { split_seed, dataset_fingerprint, table, .. } = &card.origin;
-    let mut dataset = if options.is_default() && !table.is_default() {
-        match open(path, table, allow_truncated) {
-            // Another table with other columns: only the meaning of its labels stays.
-            Err(CommandError::Data(DataError::Table { fault: TableFault::NoColumn { .. }, .. })) => {
-                let (uncertain, soft_labels) = (table.uncertain, table.soft_labels);
-                open(path, &TableOptions { uncertain, soft_labels, ..TableOptions::default() }, allow_truncated)?
-            }
-            opened => opened?,
+/// Opens the dataset at `path` for a model, as [`DatasetArgs::open_for`] without options.
+pub fn open_for(path: &Path, card: &Card) -> Result<Dataset, CommandError> {
+    prepare_for(open_as(path, &TableOptions::default(), false, card)?, card, None)
+}
+
+/// Opens a dataset whose table is read as that of a model was, unless `options` say otherwise.
+fn open_as(path: &Path, options: &TableOptions, allow_truncated: bool, card: &Card) -> Result<Dataset, CommandError> {
+    let table = &card.origin.table;
+    if !options.is_default() || table.is_default() {
+        return open(path, options, allow_truncated);
+    }
+    match open(path, table, allow_truncated) {
+        // Another table with other columns: only the meaning of its labels stays.
+        Err(CommandError::Data(DataError::Table { fault: TableFault::NoColumn { .. }, .. })) => {
+            let (uncertain, soft_labels) = (table.uncertain, table.soft_labels);
+            open(path, &TableOptions { uncertain, soft_labels, ..TableOptions::default() }, allow_truncated)
         }
-    } else {
-        open(path, options, allow_truncated)?
-    };
-    if let Some(seed) = split_seed {
+        opened => opened,
+    }
+}
+
+/// Aligns photographs and restores the splits that were drawn for training.
+fn prepare_for(
+    mut dataset: Dataset,
+    card: &Card,
+    faces: Option<LabelledFaces>,
+) -> Result<Dataset, CommandError> {
+    align_for_model(&mut dataset, card, faces)?;
+    if let Some(seed) = card.origin.split_seed {
         let mut drawn = dataset.clone();
-        if drawn.draw_missing_splits(*seed).is_some() && drawn.fingerprint() == *dataset_fingerprint {
-            dataset = drawn;
+        if drawn.draw_missing_splits(seed).is_some() && drawn.fingerprint() == card.origin.dataset_fingerprint {
+            return Ok(drawn);
         }
     }
     Ok(dataset)

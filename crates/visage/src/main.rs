@@ -6,6 +6,7 @@ mod commands;
 mod compute;
 mod dataset;
 mod error;
+mod faces;
 mod interrupt;
 mod logging;
 mod markdown_help;

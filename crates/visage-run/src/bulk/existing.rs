@@ -40,14 +40,31 @@ pub struct Existing {
     pub first: Option<(String, Vec<u8>)>,
     /// Where the last complete row ends, in bytes.
     pub end: u64,
+    /// The image of the last row, and where its rows begin.
+    last: Option<(String, u64)>,
 }
 
 impl Existing {
-    fn add(&mut self, image: &str, row: impl FnOnce() -> Vec<u8>) {
+    /// Adds a row that ends at `end`.
+    fn add(&mut self, image: &str, end: u64, row: impl FnOnce() -> Vec<u8>) {
         if self.first.is_none() {
             self.first = Some((image.to_owned(), row()));
         }
+        if self.last.as_ref().is_none_or(|(last, _)| last != image) {
+            self.last = Some((image.to_owned(), self.end));
+        }
         self.images.0.insert(Names::key(image));
+        self.end = end;
+    }
+
+    /// Without the rows of the last photograph, of which more may have been meant to come.
+    fn without_last(mut self) -> Self {
+        if let Some((image, start)) = self.last.take() {
+            self.images.0.remove(&Names::key(&image));
+            self.first = self.first.filter(|(first, _)| *first != image);
+            self.end = start;
+        }
+        self
     }
 }
 
@@ -67,10 +84,11 @@ pub enum ReadError {
 ///
 /// [`ReadError`].
 pub fn read(file: &File, rows: &Rows<'_>) -> Result<Existing, ReadError> {
-    match rows.format {
+    let existing = match rows.format {
         RowFormat::Csv => read_csv(file, rows),
         RowFormat::Table | RowFormat::Json => read_lines(file, rows),
-    }
+    }?;
+    Ok(if rows.has_faces { existing.without_last() } else { existing })
 }
 
 fn read_lines(file: &File, rows: &Rows<'_>) -> Result<Existing, ReadError> {
@@ -87,8 +105,7 @@ fn read_lines(file: &File, rows: &Rows<'_>) -> Result<Existing, ReadError> {
             break;
         }
         let image = rows.image_of(&line[..length - 1]).ok_or(ReadError::Line(number))?;
-        existing.add(&image, || line.clone());
-        existing.end += length as u64;
+        existing.add(&image, existing.end + length as u64, || line.clone());
     }
     Ok(existing)
 }
@@ -117,22 +134,22 @@ fn read_csv(mut file: &File, rows: &Rows<'_>) -> Result<Existing, ReadError> {
     while reader.read_record(&mut row).map_err(broken)? {
         let line = row.position().map_or(0, csv::Position::line);
         let is_last = reader.position().byte() >= length;
-        let is_row = row.len() == rows.columns.len() + 1;
+        let is_row = row.len() == rows.csv_columns().count();
         // An incomplete row. If it is the header, the file may hold anything.
         if is_last && !(is_row && is_whole) && !is_header {
             break;
         }
         if std::mem::take(&mut is_header) {
-            if !is_whole && is_last || !row.iter().eq(std::iter::once("image").chain(rows.names())) {
+            if !is_whole && is_last || !row.iter().eq(rows.csv_columns()) {
                 return Err(ReadError::Columns);
             }
+            existing.end = reader.position().byte();
         } else if is_row {
             // As written by this program, so that rows can be compared byte by byte.
-            existing.add(&row[0], || record(&row).unwrap_or_default());
+            existing.add(&row[0], reader.position().byte(), || record(&row).unwrap_or_default());
         } else {
             return Err(ReadError::Line(line));
         }
-        existing.end = reader.position().byte();
     }
     Ok(existing)
 }

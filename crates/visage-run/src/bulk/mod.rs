@@ -9,13 +9,13 @@ mod parquet;
 mod rows;
 mod walk;
 
-use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 
 use rayon::prelude::*;
 use thiserror::Error;
-use visage_data::{DataError, PreparedImage, Truncated};
+use visage_data::{Alignment, DataError, Truncated, align, decode, has_aligned_shape, with_causes};
+use visage_faces::{Face, FaceFinder, Search};
 use visage_model::Predictor;
 
 pub use inputs::{ImageInput, Input, Inputs, count_inputs, inputs};
@@ -24,6 +24,9 @@ pub use rows::{RowFormat, Rows};
 
 /// Images that are decoded, and go through the network, together: a bound on memory.
 const BATCH_SIZE: usize = 64;
+
+/// The same for photographs, each of which may have hundreds of faces.
+const PHOTOGRAPHS: usize = 16;
 
 /// Why images cannot be predicted.
 #[derive(Debug, Error)]
@@ -96,8 +99,28 @@ pub enum BulkError {
     },
 }
 
-/// Handles a predicted image and its probabilities.
-pub type OnPrediction<'a> = dyn Fn(&ImageInput, &[f32]) -> Result<(), String> + Sync + 'a;
+/// The prediction of an image, or of a face in a photograph.
+#[derive(Clone, Copy, Debug)]
+pub struct Predicted<'a> {
+    /// The face; `None` if the image was predicted as it is.
+    pub face: Option<&'a Face>,
+    /// The probability of each of the model's attributes.
+    pub probabilities: &'a [f32],
+}
+
+/// Handles an image and its predictions: one, or one for each face.
+pub type OnPrediction<'a> = dyn Fn(&ImageInput, &[Predicted<'_>]) -> Result<(), String> + Sync + 'a;
+
+/// How the faces in photographs are found.
+#[derive(Debug)]
+pub struct FaceSearch {
+    /// What finds them.
+    pub finder: FaceFinder,
+    /// How photographs are searched.
+    pub search: Search,
+    /// Whether only the largest face of a photograph is predicted.
+    pub largest: bool,
+}
 
 /// How images are predicted.
 pub struct BulkPrediction<'a> {
@@ -107,7 +130,9 @@ pub struct BulkPrediction<'a> {
     pub predictor: &'a Predictor,
     /// What is done with files that are cut short.
     pub truncated: Truncated,
-    /// Called with each predicted image and its probabilities, from several threads. An error is reported, and counts as a failure.
+    /// How faces are found, which are aligned and predicted one by one; `None` predicts images as they are.
+    pub faces: Option<&'a FaceSearch>,
+    /// Called with each image and its predictions, from several threads. An error is reported, and counts as a failure.
     pub each: &'a OnPrediction<'a>,
 }
 
@@ -124,6 +149,8 @@ pub struct Counts {
     pub failed: u64,
     /// Images that were predicted although their files are cut short, each of which was reported.
     pub truncated: u64,
+    /// Images that were predicted as they are although they have not the shape of the aligned faces that the model expects.
+    pub unaligned: u64,
     /// Files in folders and archives that are not images by their names.
     pub others: u64,
 }
@@ -137,6 +164,22 @@ struct Batch {
     failures: Vec<String>,
     /// A message for each image whose file is cut short.
     truncated: Vec<String>,
+    unaligned: u64,
+}
+
+/// An image or a face, ready for the network.
+struct Prepared {
+    /// The face, and its number in the photograph.
+    face: Option<(usize, Face)>,
+    pixels: Vec<u8>,
+}
+
+/// What the network gets of an image.
+struct PreparedInput {
+    parts: Vec<Prepared>,
+    is_truncated: bool,
+    /// Whether it is used as it is, and has not the shape of an aligned face.
+    is_unaligned: bool,
 }
 
 impl BulkPrediction<'_> {
@@ -157,9 +200,10 @@ impl BulkPrediction<'_> {
         output.check(|input| self.row(input))?;
         let mut counts = Counts::default();
         let mut remaining = inputs(arguments).fuse();
+        let batch_size = if self.faces.is_some() { PHOTOGRAPHS } else { BATCH_SIZE };
         loop {
-            let (mut images, mut messages) = (Vec::with_capacity(BATCH_SIZE), Vec::new());
-            while images.len() + messages.len() < BATCH_SIZE
+            let (mut images, mut messages) = (Vec::new(), Vec::new());
+            while images.len() + messages.len() < batch_size
                 && let Some(input) = remaining.next()
             {
                 match input {
@@ -169,14 +213,16 @@ impl BulkPrediction<'_> {
                         counts.others += 1;
                         continue;
                     }
-                    Err(error) => messages.push(with_cause(&error)),
+                    Err(error) => messages.push(with_causes(&error)),
                 }
                 counts.images += 1;
             }
             if images.is_empty() && messages.is_empty() {
                 break;
             }
-            let Batch { lines, added, failures, truncated } = self.batch(&images).map_err(BulkError::Stream)?;
+            let Batch { lines, added, failures, truncated, unaligned } =
+                self.batch(&images).map_err(BulkError::Stream)?;
+            counts.unaligned += unaligned;
             messages.extend(failures);
             counts.added += added;
             counts.failed += messages.len() as u64;
@@ -194,14 +240,16 @@ impl BulkPrediction<'_> {
         let (mut readable, mut pixels, mut batch) = (Vec::new(), Vec::new(), Batch::default());
         for (input, prepared) in inputs.iter().zip(prepared) {
             match prepared {
-                Ok(prepared) => {
-                    readable.push(input);
-                    pixels.extend(prepared.pixels);
-                    if prepared.is_truncated {
+                Ok(PreparedInput { parts, is_truncated, is_unaligned }) => {
+                    if is_truncated {
                         let message =
                             format!("warning: {} is cut short: predicted from the part that is there", input.name());
                         batch.truncated.push(message);
                     }
+                    batch.unaligned += u64::from(is_unaligned);
+                    let faces: Vec<Option<(usize, Face)>> = parts.iter().map(|part| part.face).collect();
+                    pixels.extend(parts.into_iter().flat_map(|part| part.pixels));
+                    readable.push((input, faces));
                 }
                 Err(reason) => batch.failures.push(format!("cannot use {}: {reason}", input.name())),
             }
@@ -210,40 +258,75 @@ impl BulkPrediction<'_> {
             return Ok(batch);
         }
         let probabilities = self.predictor.probabilities(&pixels);
-        let predicted: Vec<(&ImageInput, &[f32])> =
-            readable.into_iter().zip(probabilities.chunks(self.rows.card.attributes.len())).collect();
-        let failed = predicted.par_iter().filter_map(|(input, probabilities)| (self.each)(input, probabilities).err());
+        let mut probabilities = probabilities.chunks(self.rows.card.attributes.len());
+        let predicted: Vec<(&ImageInput, Vec<Predicted<'_>>)> = readable
+            .iter()
+            .map(|(input, faces)| {
+                let faces = faces.iter().zip(probabilities.by_ref());
+                let faces = faces.map(|(face, probabilities)| (face.as_ref().map(|(_, face)| face), probabilities));
+                (*input, faces.map(|(face, probabilities)| Predicted { face, probabilities }).collect())
+            })
+            .collect();
+        let failed = predicted.par_iter().filter_map(|(input, predicted)| (self.each)(input, predicted).err());
         batch.failures.extend(failed.collect::<Vec<_>>());
-        for (input, probabilities) in &predicted {
-            self.rows.append(&input.name(), probabilities, &mut batch.lines)?;
+        for (input, predicted) in &predicted {
+            let name = input.name();
+            for (number, Predicted { face, probabilities }) in predicted.iter().enumerate() {
+                self.rows.append(&name, face.map(|face| (number, face)), probabilities, &mut batch.lines)?;
+            }
+            batch.added += predicted.len() as u64;
         }
-        batch.added = predicted.len() as u64;
         Ok(batch)
     }
 
-    /// The row of one image.
+    /// The first row of one image.
     fn row(&self, input: &ImageInput) -> Result<Vec<u8>, BulkError> {
         let unreadable =
             |reason: String| BulkError::Read { path: input.path.clone(), source: io::Error::other(reason) };
-        let pixels = self.prepared(input).map_err(unreadable)?.pixels;
+        let parts = self.prepared(input).map_err(unreadable)?.parts;
         let mut line = Vec::new();
-        self.rows
-            .append(&input.name(), &self.predictor.probabilities(&pixels), &mut line)
-            .map_err(BulkError::Stream)?;
+        if let Some(Prepared { face, pixels }) = parts.first() {
+            let face = face.as_ref().map(|(number, face)| (*number, face));
+            self.rows
+                .append(&input.name(), face, &self.predictor.probabilities(pixels), &mut line)
+                .map_err(BulkError::Stream)?;
+        }
         Ok(line)
     }
 
-    /// An image, prepared, or the reason why it cannot be used.
-    fn prepared(&self, input: &ImageInput) -> Result<PreparedImage, String> {
+    /// An image or its faces, prepared, or the reason why it cannot be used.
+    fn prepared(&self, input: &ImageInput) -> Result<PreparedInput, String> {
         let encoded = input.read().map_err(|error| error.to_string())?;
-        self.rows.card.preparation.prepare(&encoded, self.truncated).map_err(|error| with_cause(&error))
-    }
-}
-
-/// The message of an error and its cause.
-fn with_cause(error: &dyn Error) -> String {
-    match error.source() {
-        Some(cause) => format!("{error}: {cause}"),
-        None => error.to_string(),
+        let preparation = &self.rows.card.preparation;
+        let Some(FaceSearch { finder, search, largest }) = self.faces else {
+            let prepared = preparation.prepare(&encoded, self.truncated).map_err(|error| with_causes(&error))?;
+            let expects_aligned = preparation.alignment == Some(Alignment::Celeba);
+            return Ok(PreparedInput {
+                is_truncated: prepared.is_truncated,
+                is_unaligned: expects_aligned && !has_aligned_shape(prepared.original),
+                parts: vec![Prepared { face: None, pixels: prepared.pixels }],
+            });
+        };
+        let decoded = decode(&encoded, self.truncated).map_err(|error| with_causes(&error))?;
+        let faces = if *largest {
+            finder.largest(&decoded.image, *search).map(|face| face.into_iter().collect())
+        } else {
+            finder.find(&decoded.image, *search)
+        };
+        let faces: Vec<Face> = faces.map_err(|error| with_causes(&error))?;
+        let aligned = |(number, face): (usize, Face)| {
+            let pixels = preparation.image(align(&decoded.image, &face.landmarks)?);
+            Some(pixels.map(|pixels| Prepared { face: Some((number, face)), pixels }))
+        };
+        let parts: Vec<Prepared> = faces
+            .into_iter()
+            .enumerate()
+            .filter_map(aligned)
+            .collect::<Result<_, _>>()
+            .map_err(|error| with_causes(&error))?;
+        if parts.is_empty() {
+            return Err("it has no face".to_owned());
+        }
+        Ok(PreparedInput { parts, is_truncated: decoded.is_truncated, is_unaligned: false })
     }
 }

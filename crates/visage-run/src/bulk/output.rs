@@ -65,7 +65,7 @@ impl RowOutput {
             // On a file system without locks, another process is not kept out, but nothing else is lost.
             Err(TryLockError::Error(_)) | Ok(()) => {}
         }
-        let Existing { images, first, end } = existing::read(&file, rows).map_err(|error| match error {
+        let Existing { images, first, end, .. } = existing::read(&file, rows).map_err(|error| match error {
             ReadError::Io(source) => BulkError::Read { path: path.clone(), source },
             ReadError::Columns => BulkError::OtherColumns { path: path.clone() },
             ReadError::Line(line) => BulkError::NotARow { path: path.clone(), line },

@@ -1,18 +1,21 @@
 //! Conversion of the rows from CSV to Parquet.
 
+use std::error::Error;
 use std::fs::File;
 use std::io::{BufReader, Read, Write};
 use std::path::Path;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use ::parquet::basic::{Compression, LogicalType, Repetition, Type as Physical};
-use ::parquet::data_type::{BoolType, ByteArray, ByteArrayType, DataType, FloatType};
+use ::parquet::data_type::{BoolType, ByteArray, ByteArrayType, DataType, FloatType, Int32Type};
 use ::parquet::errors::ParquetError;
 use ::parquet::file::properties::WriterProperties;
 use ::parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use ::parquet::schema::types::Type;
 use visage_weights::atomic;
 
+use super::rows::FACE;
 use super::{BulkError, Rows};
 
 /// Rows in a row group, which is held in memory: about 8 MiB with CelebA's attributes.
@@ -46,14 +49,14 @@ fn copy<R: Read, W: Write + Send>(mut csv: csv::Reader<R>, rows: &Rows<'_>, file
         let mut group = writer.next_row_group()?;
         let names: Vec<ByteArray> = records.iter().map(|record| record[0].as_bytes().to_vec().into()).collect();
         column::<ByteArrayType, _>(&mut group, &names)?;
-        for cell in 1..=rows.columns.len() {
-            let cells = records.iter().map(|record| &record[cell]);
-            if rows.rules.is_some() {
-                column::<BoolType, _>(&mut group, &cells.map(|cell| cell == "1").collect::<Vec<_>>())?;
-            } else {
-                let values = cells.map(str::parse).collect::<Result<Vec<f32>, _>>();
-                let values = values.map_err(|error| ParquetError::External(Box::new(error)))?;
-                column::<FloatType, _>(&mut group, &values)?;
+        for (cell, physical) in cells(rows).enumerate() {
+            let cells = records.iter().map(|record| &record[cell + 1]);
+            match physical {
+                Physical::BOOLEAN => {
+                    column::<BoolType, _>(&mut group, &cells.map(|cell| cell == "1").collect::<Vec<_>>())?;
+                }
+                Physical::INT32 => column::<Int32Type, _>(&mut group, &numbers(cells)?)?,
+                _ => column::<FloatType, _>(&mut group, &numbers(cells)?)?,
             }
         }
         group.close()?;
@@ -73,6 +76,20 @@ fn column<T: DataType, W: Write + Send>(
     Ok(())
 }
 
+/// The types of the columns after the image's name.
+fn cells(rows: &Rows<'_>) -> impl Iterator<Item = Physical> {
+    let face = |column: usize| if column == 0 { Physical::INT32 } else { Physical::FLOAT };
+    let face = (0..if rows.has_faces { FACE.len() } else { 0 }).map(face);
+    let cell = if rows.rules.is_some() { Physical::BOOLEAN } else { Physical::FLOAT };
+    face.chain(rows.columns.iter().map(move |_| cell))
+}
+
+fn numbers<'a, T: FromStr<Err: Error + Send + Sync + 'static>>(
+    cells: impl Iterator<Item = &'a str>,
+) -> Result<Vec<T>, ParquetError> {
+    cells.map(str::parse).collect::<Result<_, _>>().map_err(|error| ParquetError::External(Box::new(error)))
+}
+
 fn schema(rows: &Rows<'_>) -> Result<Type, ParquetError> {
     let column = |name: &str, physical, logical| {
         Type::primitive_type_builder(name, physical)
@@ -81,9 +98,8 @@ fn schema(rows: &Rows<'_>) -> Result<Type, ParquetError> {
             .build()
             .map(Arc::new)
     };
-    let cell = if rows.rules.is_some() { Physical::BOOLEAN } else { Physical::FLOAT };
     let mut fields = vec![column("image", Physical::BYTE_ARRAY, Some(LogicalType::String))?];
-    for name in rows.names() {
+    for (name, cell) in rows.csv_columns().skip(1).zip(cells(rows)) {
         fields.push(column(name, cell, None)?);
     }
     Type::group_type_builder("schema").with_fields(fields).build()

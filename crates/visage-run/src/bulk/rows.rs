@@ -4,6 +4,7 @@ use std::io::{self, Write as _};
 
 use serde::Deserialize;
 use serde::ser::{Serialize, SerializeMap, SerializeStruct, Serializer};
+use visage_faces::{Face, FaceBox};
 use visage_judge::{Rules, is_positive};
 use visage_model::Card;
 
@@ -18,8 +19,10 @@ pub enum RowFormat {
     Csv,
 }
 
-/// Separates the path and the attributes in a row of a table.
+/// Separates the path, the face and the attributes in a row of a table.
 const GAP: &str = "  ";
+/// Columns about a face: its number, from 0 for the largest, the detector's score, and its box in pixels.
+pub(super) const FACE: [&str; 6] = ["face", "face_score", "face_x", "face_y", "face_width", "face_height"];
 
 /// Formats predictions as rows.
 pub struct Rows<'a> {
@@ -33,15 +36,23 @@ pub struct Rows<'a> {
     pub top: Option<usize>,
     /// Rules that predictions must not break; probabilities alone decide if `None`.
     pub rules: Option<Rules>,
+    /// Whether a row is about a face of a photograph instead of an image.
+    pub has_faces: bool,
 }
 
 impl Rows<'_> {
     /// The header, empty except for CSV.
     pub(super) fn header(&self) -> io::Result<Vec<u8>> {
         match self.format {
-            RowFormat::Csv => record(std::iter::once("image").chain(self.names())),
+            RowFormat::Csv => record(self.csv_columns()),
             RowFormat::Table | RowFormat::Json => Ok(Vec::new()),
         }
+    }
+
+    /// The columns of CSV.
+    pub(super) fn csv_columns(&self) -> impl Iterator<Item = &str> {
+        let face = if self.has_faces { &FACE[..] } else { &[] };
+        std::iter::once("image").chain(face.iter().copied()).chain(self.names())
     }
 
     /// Names of the attributes in the output.
@@ -49,18 +60,28 @@ impl Rows<'_> {
         self.columns.iter().map(|&column| self.card.attributes[column].as_str())
     }
 
-    /// Appends the row of an image to `lines`.
-    pub(super) fn append(&self, image: &str, probabilities: &[f32], lines: &mut Vec<u8>) -> io::Result<()> {
+    /// Appends the row of an image, or of a face and its number, to `lines`.
+    pub(super) fn append(
+        &self,
+        image: &str,
+        face: Option<(usize, &Face)>,
+        probabilities: &[f32],
+        lines: &mut Vec<u8>,
+    ) -> io::Result<()> {
         match self.format {
             RowFormat::Table => {
                 let shown = self.summary(probabilities);
                 let shown = if shown.is_empty() { "(none of its attributes)".to_owned() } else { shown.join(", ") };
-                writeln!(lines, "{image}{GAP}{shown}")
+                let face = face.map_or_else(String::new, |(number, face)| {
+                    let FaceBox { x, y, width, height } = face.face_box;
+                    format!("{GAP}face {} at {x:.0},{y:.0} of {width:.0}x{height:.0}", number + 1)
+                });
+                writeln!(lines, "{image}{face}{GAP}{shown}")
             }
             RowFormat::Json => {
                 let present = &self.decisions(probabilities);
                 let columns = &self.shown(probabilities);
-                let prediction = Prediction { image, card: self.card, columns, probabilities, present };
+                let prediction = Prediction { image, face, card: self.card, columns, probabilities, present };
                 serde_json::to_writer(&mut *lines, &prediction)?;
                 lines.push(b'\n');
                 Ok(())
@@ -73,7 +94,14 @@ impl Rows<'_> {
                     }
                     None => self.columns.iter().map(|&column| probabilities[column].to_string()).collect(),
                 };
-                lines.extend(record(std::iter::once(image.to_owned()).chain(cells))?);
+                let face = face.map(|(number, Face { face_box, score, .. })| {
+                    let FaceBox { x, y, width, height } = face_box;
+                    let numbers = [(score, 4), (x, 1), (y, 1), (width, 1), (height, 1)];
+                    let numbers = numbers.map(|(number, decimals)| format!("{number:.decimals$}"));
+                    std::iter::once(number.to_string()).chain(numbers)
+                });
+                let image = std::iter::once(image.to_owned());
+                lines.extend(record(image.chain(face.into_iter().flatten()).chain(cells))?);
                 Ok(())
             }
         }
@@ -86,7 +114,11 @@ impl Rows<'_> {
             image: String,
         }
         match self.format {
-            RowFormat::Table => std::str::from_utf8(line).ok()?.rsplit_once(GAP).map(|(image, _)| image.to_owned()),
+            RowFormat::Table => {
+                let (image, _) = std::str::from_utf8(line).ok()?.rsplit_once(GAP)?;
+                let image = if self.has_faces { image.rsplit_once(GAP)?.0 } else { image };
+                Some(image.to_owned())
+            }
             RowFormat::Json => serde_json::from_slice(line).ok().map(|Named { image }| image),
             RowFormat::Csv => None,
         }
@@ -132,6 +164,7 @@ pub(super) fn record<S: AsRef<[u8]>>(cells: impl IntoIterator<Item = S>) -> io::
 /// The predictions of one image, as JSON.
 struct Prediction<'a> {
     image: &'a str,
+    face: Option<(usize, &'a Face)>,
     card: &'a Card,
     columns: &'a [usize],
     probabilities: &'a [f32],
@@ -140,8 +173,18 @@ struct Prediction<'a> {
 
 impl Serialize for Prediction<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut object = serializer.serialize_struct("Prediction", 2)?;
+        #[derive(serde::Serialize)]
+        struct Numbered<'a> {
+            number: usize,
+            #[serde(flatten)]
+            face: &'a Face,
+        }
+
+        let mut object = serializer.serialize_struct("Prediction", 3)?;
         object.serialize_field("image", self.image)?;
+        if let Some((number, face)) = self.face {
+            object.serialize_field("face", &Numbered { number, face })?;
+        }
         object.serialize_field("attributes", &Attributes(self))?;
         object.end()
     }

@@ -1,7 +1,7 @@
 //! `[input]`.
 
 use serde::{Deserialize, Serialize};
-use visage_data::{Alignment, Preparation, Resize, Size};
+use visage_data::{Alignment, Dataset, Preparation, Resize, Size};
 
 use super::check::{Checks, list};
 
@@ -65,6 +65,14 @@ impl InputRecipe {
         };
         let alignment = self.align.map(Align::alignment);
         Preparation { resize, crop, mean: self.mean, std: self.std, alignment, ..Preparation::exact(self.size) }
+    }
+
+    /// The preparation for a dataset. Where the recipe does not say how the faces lie, they lie as they do in the dataset.
+    #[must_use]
+    pub fn preparation_for(&self, dataset: &Dataset) -> Preparation {
+        let preparation = self.preparation();
+        let alignment = preparation.alignment.or_else(|| dataset.alignment()).unwrap_or(Alignment::None);
+        Preparation { alignment: Some(alignment), ..preparation }
     }
 
     pub(super) fn check(&self, checks: &mut Checks) {

@@ -2,7 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::Device;
-use visage_data::{Alignment, Dataset, LoaderOptions, Preparation, Split, Statistics};
+use visage_data::{Dataset, LoaderOptions, Split, Statistics};
 use visage_model::device::check_precision;
 use visage_model::{Card, Kind, LoadReport, Model, ModelError, Network, NetworkConfig};
 use visage_run::{Recipe, RunFolder, Sampling};
@@ -67,7 +67,7 @@ impl<'a> Run<'a> {
             record,
             tables,
             images,
-            preparation: preparation(recipe, dataset),
+            preparation: recipe.input.preparation_for(dataset),
             network,
             validation_loss,
             schedule: Schedule::of_recipe(&recipe.schedule, &recipe.optimizer, total_steps, steps_per_epoch as u64),
@@ -77,13 +77,6 @@ impl<'a> Run<'a> {
             state,
         })
     }
-}
-
-/// The preparation that the model file stores. Without a choice in the recipe the faces lie as they do in the dataset.
-fn preparation(recipe: &Recipe, dataset: &Dataset) -> Preparation {
-    let preparation = recipe.input.preparation();
-    let alignment = preparation.alignment.or_else(|| dataset.alignment()).unwrap_or(Alignment::None);
-    Preparation { alignment: Some(alignment), ..preparation }
 }
 
 impl RunImages {

@@ -18,6 +18,7 @@ use super::{read_predictor, recipe, train};
 use crate::compute::{Compute, ComputeArgs};
 use crate::dataset::{DatasetArgs, warn_of_truncated};
 use crate::error::CommandError;
+use crate::faces::LabelledFacesArgs;
 use crate::progress::Progress;
 use crate::{output, tables};
 
@@ -36,6 +37,8 @@ pub struct AuditArgs {
     pub model: PathBuf,
     #[command(flatten)]
     pub dataset: DatasetArgs,
+    #[command(flatten)]
+    pub faces: LabelledFacesArgs,
     /// The splits to audit [default: validation,test, which the model was not trained on].
     #[arg(long = "split", value_name = "SPLIT,...", value_delimiter = ',')]
     pub splits: Vec<Split>,
@@ -143,7 +146,7 @@ pub fn run(args: &AuditArgs) -> Result<(), CommandError> {
 /// Predictions of one model, for images it should not have been trained on.
 fn held_out(args: &AuditArgs, compute: &Compute) -> Result<AuditInput, CommandError> {
     let (predictor, file) = read_predictor(&args.model, compute)?;
-    let dataset = Arc::new(args.dataset.open_for(predictor.card())?);
+    let dataset = Arc::new(args.dataset.open_for(predictor.card(), args.faces)?);
     let (mut indices, mut remarks) = (Vec::new(), Vec::new());
     let splits = splits(args, &dataset)?;
     for &split in &splits {

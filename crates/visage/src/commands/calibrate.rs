@@ -14,6 +14,7 @@ use super::{read_predictor, split_logits};
 use crate::compute::{Compute, InferenceArgs};
 use crate::dataset::{DatasetArgs, warn_of_truncated};
 use crate::error::CommandError;
+use crate::faces::LabelledFacesArgs;
 use crate::{output, tables};
 
 /// Options of `visage calibrate`.
@@ -23,6 +24,8 @@ pub struct CalibrateArgs {
     pub model: PathBuf,
     #[command(flatten)]
     pub dataset: DatasetArgs,
+    #[command(flatten)]
+    pub faces: LabelledFacesArgs,
     /// The split to calibrate on: neither the training split nor the one to evaluate on.
     #[arg(long, default_value_t = Split::Validation)]
     pub split: Split,
@@ -120,7 +123,7 @@ pub struct CalibratedAttribute {
 pub fn run(args: &CalibrateArgs) -> Result<(), CommandError> {
     let compute = Compute::for_inference(&args.inference)?;
     let (predictor, file) = read_predictor(&args.model, &compute)?;
-    let dataset = Arc::new(args.dataset.open_for(predictor.card())?);
+    let dataset = Arc::new(args.dataset.open_for(predictor.card(), args.faces)?);
     let activity = format!("calibrating on {}", args.split);
     let LabelledOutputs { labels, outputs, .. } = split_logits(&predictor, &dataset, args.split, &activity)?;
     warn_of_truncated(&dataset);

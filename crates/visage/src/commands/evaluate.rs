@@ -14,6 +14,7 @@ use super::{read_predictor, read_rules};
 use crate::compute::{Compute, InferenceArgs};
 use crate::dataset::{DatasetArgs, warn_of_truncated};
 use crate::error::CommandError;
+use crate::faces::LabelledFacesArgs;
 use crate::progress::Progress;
 use crate::{output, tables};
 
@@ -24,6 +25,8 @@ pub struct EvaluateArgs {
     pub model: PathBuf,
     #[command(flatten)]
     pub dataset: DatasetArgs,
+    #[command(flatten)]
+    pub faces: LabelledFacesArgs,
     /// The split to evaluate on: train, validation or test.
     #[arg(long, default_value_t = Split::Test)]
     pub split: Split,
@@ -120,7 +123,7 @@ pub fn run(args: &EvaluateArgs) -> Result<(), CommandError> {
         predictor: &predictor,
         model_file: &model_file,
         precision: compute.precision,
-        dataset: &Arc::new(args.dataset.open_for(predictor.card())?),
+        dataset: &Arc::new(args.dataset.open_for(predictor.card(), args.faces)?),
         data: &args.dataset.data,
         split: args.split,
         threshold: args.threshold.fixed(),

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
-use visage_data::{Split, TableOptions};
+use visage_data::Split;
 use visage_export::onnx::{Int8, PixelInput};
 use visage_export::{Agreement, TOLERANCE, onnx, torch};
 use visage_model::Model;
@@ -81,7 +81,7 @@ pub fn run(args: &ExportArgs) -> Result<(), CommandError> {
 
 /// Writes an int8 graph, and reports the loss of accuracy.
 fn int8(model: &Model, input: PixelInput, data: &Path, out: &Path, compute: &Compute) -> Result<(), CommandError> {
-    let dataset = open_for(data, &TableOptions::default(), false, &model.card)?;
+    let dataset = open_for(data, &model.card)?;
     let validation = split_indices(&dataset, Split::Validation)?;
     let split = if dataset.indices(Split::Test).is_empty() { Split::Validation } else { Split::Test };
     let indices = split_indices(&dataset, split)?;

@@ -11,6 +11,7 @@ use crate::cli::Overrides;
 use crate::compute::{Compute, ComputeArgs};
 use crate::dataset::{DatasetArgs, warn_of_truncated};
 use crate::error::CommandError;
+use crate::faces::align_for_recipe;
 use crate::output;
 use crate::progress::Progress;
 use crate::tables::Table;
@@ -56,6 +57,7 @@ pub fn run(args: &LrFindArgs) -> Result<(), CommandError> {
     }
     let compute = Compute::new(&args.compute)?;
     let mut dataset = args.dataset.open()?;
+    align_for_recipe(&mut dataset, &recipe)?;
     dataset.draw_missing_splits(recipe.training.seed);
     let test = RangeTest {
         recipe,

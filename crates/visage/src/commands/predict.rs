@@ -6,13 +6,15 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use visage_data::Truncated;
+use visage_faces::Face;
 use visage_report::write_annotated;
-use visage_run::bulk::{BulkPrediction, Counts, Finished, ImageInput, RowFormat, RowOutput, Rows, count_inputs};
+use visage_run::bulk::{BulkPrediction, Counts, Finished, ImageInput, Predicted, RowFormat, RowOutput, Rows, count_inputs};
 
 use super::evaluate::Threshold;
 use super::{attribute_indices, read_predictor, read_rules};
 use crate::compute::{Compute, InferenceArgs};
 use crate::error::CommandError;
+use crate::faces::Faces;
 use crate::output;
 use crate::progress::Progress;
 use crate::tables::counted;
@@ -56,7 +58,16 @@ pub struct PredictArgs {
     /// folder are added. A Parquet file is written once all images are predicted.
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// Also write a copy of each image, captioned with its most probable attributes: up to ten that are present, or --top.
+    /// Find the faces in photographs, and predict each by itself, aligned as the model expects: `all`, or the `largest` of each
+    /// photograph. The output then has a row for each face, with its box and score. The face detector is installed by
+    /// `visage faces install`. Faces are found, and nobody is recognised.
+    #[arg(long, value_enum, value_name = "FACES", default_value_t = Faces::Off, hide_default_value = true)]
+    pub faces: Faces,
+    /// With --faces, turn a photograph by quarters where no face is found.
+    #[arg(long)]
+    pub any_rotation: bool,
+    /// Also write a copy of each image, captioned with its most probable attributes: up to ten that are present, or --top. With --faces
+    /// the faces are outlined.
     #[arg(long, value_name = "DIR")]
     pub annotate: Option<PathBuf>,
     /// Also predict images whose files are cut short, from the part that is there, with a warning for each.
@@ -137,7 +148,9 @@ pub fn run(args: &PredictArgs) -> Result<(), CommandError> {
         columns,
         top: args.top.map(NonZeroUsize::get),
         rules: args.consistent.then_some(rules),
+        has_faces: args.faces != Faces::Off,
     };
+    let faces = args.faces.search(args.any_rotation)?;
     let total = count_inputs(&args.images)?;
     let mut output = match &args.output {
         Some(path) => RowOutput::open(path, &rows, format == PredictionFormat::Parquet)?,
@@ -147,8 +160,9 @@ pub fn run(args: &PredictArgs) -> Result<(), CommandError> {
         rows: &rows,
         predictor: &predictor,
         truncated: Truncated::allowed(args.allow_truncated),
-        each: &|input, probabilities| match &args.annotate {
-            Some(folder) => annotate(input, caption(&rows, probabilities), folder),
+        faces: faces.as_ref(),
+        each: &|input, predicted| match &args.annotate {
+            Some(folder) => annotate(input, &rows, predicted, folder),
             None => Ok(()),
         },
     };
@@ -162,6 +176,12 @@ pub fn run(args: &PredictArgs) -> Result<(), CommandError> {
     if counts.truncated > 0 {
         let images = counted(counts.truncated, "image");
         output::warning(&format!("{images} cut short: predicted from the part that is there"));
+    }
+    if counts.unaligned > 0 {
+        output::warning(&format!(
+            "{} not of the shape of the aligned faces that the model expects: --faces largest finds and aligns them",
+            counted(counts.unaligned, "image")
+        ));
     }
     match counts {
         Counts { failed: 0, .. } => Ok(()),
@@ -205,10 +225,20 @@ fn caption(rows: &Rows<'_>, probabilities: &[f32]) -> Vec<String> {
     lines
 }
 
-/// Writes a captioned copy of an image.
-fn annotate(input: &ImageInput, lines: Vec<String>, folder: &Path) -> Result<(), String> {
+/// Writes a captioned copy of an image, with its faces outlined.
+fn annotate(input: &ImageInput, rows: &Rows<'_>, predicted: &[Predicted<'_>], folder: &Path) -> Result<(), String> {
+    let boxes: Vec<[f64; 4]> = predicted.iter().filter_map(|one| one.face.map(Face::rectangle)).collect();
+    let lines = match predicted {
+        [one] => caption(rows, one.probabilities),
+        several => {
+            let line = |(number, one): (usize, &Predicted<'_>)| {
+                format!("{}: {}", number + 1, caption(rows, one.probabilities).join(", "))
+            };
+            several.iter().enumerate().map(line).collect()
+        }
+    };
     let encoded = input.read().map_err(|error| error.to_string());
     encoded
-        .and_then(|encoded| write_annotated(&input.path, &encoded, &lines, folder))
+        .and_then(|encoded| write_annotated(&input.path, &encoded, &boxes, &lines, folder))
         .map_err(|reason| format!("cannot annotate {}: {reason}", input.name()))
 }

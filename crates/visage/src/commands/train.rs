@@ -15,6 +15,7 @@ use crate::cli::Overrides;
 use crate::compute::{Compute, ComputeArgs};
 use crate::dataset::{DatasetArgs, warn_of_truncated};
 use crate::error::CommandError;
+use crate::faces::align_for_recipe;
 use crate::interrupt::StopOnInterrupt;
 use crate::output;
 use crate::progress::Progress;
@@ -63,6 +64,7 @@ pub fn run(args: &TrainArgs) -> Result<(), CommandError> {
         _ => args.dataset.open()?,
     };
     dataset.require_images(&(0..dataset.samples().len()).collect::<Vec<_>>())?;
+    align_for_recipe(&mut dataset, &recipe)?;
     let seed = recipe.training.seed;
     let drawn = dataset.draw_missing_splits(seed);
     if let Some(drawn) = drawn {

@@ -1,6 +1,6 @@
 //! The contents of a dataset.
 
-use visage_data::{AttributePair, Split};
+use visage_data::{Alignment, AttributePair, Split};
 
 use super::{Table, count, counted, percent};
 use crate::commands::data::inspect::{
@@ -16,8 +16,13 @@ const VALUES: usize = 20;
 pub fn text(contents: &Contents) -> String {
     let Contents { dataset, images, fingerprint, attributes, understood, .. } = contents;
     let understood = if understood.is_empty() { String::new() } else { format!("Read as: {understood}\n") };
+    let alignment = match contents.alignment {
+        Some(Alignment::Celeba) => "Faces: they look aligned as CelebA's, by the images' shape and their landmarks\n",
+        Some(Alignment::None) => "Faces: not aligned, by the images' sizes; input.align = \"celeba\" in a recipe aligns them\n",
+        None => "",
+    };
     format!(
-        "{dataset}: {}, {}, fingerprint {fingerprint:.12}\n{understood}\n{}\n\
+        "{dataset}: {}, {}, fingerprint {fingerprint:.12}\n{understood}{alignment}\n{}\n\
          Prevalence by split, and weights of present / absent from the training split\n\n{}{}{}",
         counted(*images as u64, "image"),
         counted(attributes.len() as u64, "attribute"),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
-use visage_data::{Associations, AttributeStatistics, Dataset, Label, Split, Statistics, Weighting};
+use visage_data::{Alignment, Associations, AttributeStatistics, Dataset, Label, Split, Statistics, Weighting};
 
 use crate::dataset::missing_images;
 use crate::error::CommandError;
@@ -46,6 +46,9 @@ pub struct Contents {
     /// How the columns of its table were understood.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub understood: String,
+    /// How the faces lie in the images, as far as sizes and landmarks show it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alignment: Option<Alignment>,
     /// See [`Dataset::fingerprint`].
     pub fingerprint: String,
     /// The splits, by name.
@@ -139,6 +142,7 @@ fn contents(dataset: &Dataset) -> Contents {
         dataset: dataset.name().to_owned(),
         images: dataset.samples().len(),
         understood: dataset.understood().to_owned(),
+        alignment: dataset.alignment(),
         fingerprint: dataset.fingerprint(),
         splits: statistics.iter().map(|s| (s.split.name(), split(s))).collect(),
         images_without_split,

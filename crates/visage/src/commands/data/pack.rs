@@ -15,6 +15,7 @@ use crate::commands::recipe;
 use crate::compute::start_threads;
 use crate::dataset::{open, warn_of_truncated};
 use crate::error::CommandError;
+use crate::faces::align_for_recipe;
 use crate::output;
 use crate::progress::Progress;
 use crate::table_args::TableArgs;
@@ -46,9 +47,10 @@ pub struct PackArgs {
 pub fn run(args: &PackArgs) -> Result<(), CommandError> {
     start_threads(args.threads)?;
     let recipe = recipe::load(&args.recipe, &args.set.overrides)?;
-    let dataset = open(&args.path, &args.table.options()?, args.allow_truncated)?;
+    let mut dataset = open(&args.path, &args.table.options()?, args.allow_truncated)?;
     dataset.require_images(&(0..dataset.samples().len()).collect::<Vec<_>>())?;
-    let packed = write(args, &dataset, &recipe.input.preparation())?;
+    align_for_recipe(&mut dataset, &recipe)?;
+    let packed = write(args, &dataset, &recipe.input.preparation_for(&dataset))?;
     warn_of_truncated(&dataset);
     output::result(&summary(args, &dataset, packed)?)
 }
