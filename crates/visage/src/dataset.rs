@@ -105,11 +105,7 @@ fn open_as(path: &Path, options: &TableOptions, allow_truncated: bool, card: &Ca
 }
 
 /// Aligns photographs and restores the splits that were drawn for training.
-fn prepare_for(
-    mut dataset: Dataset,
-    card: &Card,
-    faces: Option<LabelledFaces>,
-) -> Result<Dataset, CommandError> {
+fn prepare_for(mut dataset: Dataset, card: &Card, faces: Option<LabelledFaces>) -> Result<Dataset, CommandError> {
     align_for_model(&mut dataset, card, faces)?;
     if let Some(seed) = card.origin.split_seed {
         let mut drawn = dataset.clone();

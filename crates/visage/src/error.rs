@@ -83,14 +83,18 @@ pub enum CommandError {
     Faces(#[from] visage_faces::FacesError),
     /// Photographs to align that a pack does not have.
     #[error("{pack} is a pack of images that are not aligned, and holds no photographs to find faces in")]
-    #[diagnostic(help("pack the photographs by a recipe with input.align = \"celeba\", or name the dataset that was packed"))]
+    #[diagnostic(help(
+        "pack the photographs by a recipe with input.align = \"celeba\", or name the dataset that was packed"
+    ))]
     PackWithoutPhotographs {
         /// The name of the packed dataset.
         pack: String,
     },
     /// Photographs without faces.
     #[error("no photograph of {dataset} has a face")]
-    #[diagnostic(help("`visage faces find` shows what is found; for images without faces leave --faces and input.align out"))]
+    #[diagnostic(help(
+        "`visage faces find` shows what is found; for images without faces leave --faces and input.align out"
+    ))]
     NoFaces {
         /// The dataset.
         dataset: String,

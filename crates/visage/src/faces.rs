@@ -77,11 +77,7 @@ pub fn align_for_recipe(dataset: &mut Dataset, recipe: &Recipe) -> Result<(), Co
 
 /// Aligns the photographs of a dataset for a model, by choice or as its recipe did. Warns where the model expects aligned faces and
 /// gets others.
-pub fn align_for_model(
-    dataset: &mut Dataset,
-    card: &Card,
-    choice: Option<LabelledFaces>,
-) -> Result<(), CommandError> {
+pub fn align_for_model(dataset: &mut Dataset, card: &Card, choice: Option<LabelledFaces>) -> Result<(), CommandError> {
     let is_expected = card.preparation.alignment == Some(Alignment::Celeba);
     match choice {
         Some(LabelledFaces::Largest) => align(dataset),

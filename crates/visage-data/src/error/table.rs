@@ -247,6 +247,12 @@ pub enum TableFault {
         /// The value.
         value: String,
     },
+    /// A coordinate that is no number.
+    #[error("`{value}` is not a number of pixels: correct it, or leave the column out with --ignore")]
+    NotPixels {
+        /// The value.
+        value: String,
+    },
     /// An image of a companion table that the labels do not list.
     #[error("image `{image}` has no row in {labels}: remove this row, or restore the labels")]
     UnlabelledImage {

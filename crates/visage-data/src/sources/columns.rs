@@ -4,6 +4,7 @@
 use csv::ByteRecord;
 
 use super::attribute_column::{AttributeColumn, Targets};
+use super::face_columns::FaceColumns;
 use super::label_list::ListForm;
 use super::label_spelling::{LabelColumn, LabelRules};
 use super::profile::ColumnProfile;
@@ -56,6 +57,7 @@ pub(super) struct Columns {
     pub(super) image: ImageColumn,
     pub(super) split: SplitRule,
     pub(super) identity: Option<usize>,
+    pub(super) faces: FaceColumns,
     pub(super) attributes: Vec<AttributeColumn>,
     categories: Vec<usize>,
     /// Columns left out, each with the reason.
@@ -80,6 +82,7 @@ impl Columns {
             image,
             split: SplitRule::None,
             identity: None,
+            faces: FaceColumns::default(),
             attributes: Vec::new(),
             categories: Vec::new(),
             ignored: Vec::new(),
@@ -110,6 +113,10 @@ impl Columns {
             .copied()
             .find(|&column| IDENTITY.contains(&plain(&names[column]).as_str()) && !is_chosen(column));
         left.retain(|&column| columns.identity != Some(column));
+        let candidates: Vec<usize> = left.iter().copied().filter(|&column| !is_chosen(column)).collect();
+        columns.faces = FaceColumns::find(names, &candidates);
+        let of_faces = columns.faces.columns();
+        left.retain(|column| !of_faces.contains(column));
         columns.leave_out(&mut left, "lists of numbers", |column| {
             !is_chosen(column) && profiles[column].is_number_lists()
         });
@@ -214,7 +221,9 @@ impl Columns {
         let categories = self.categories.iter().map(|&column| filled(column)).collect::<Result<Box<[_]>, _>>()?;
         let soft = targets.probabilities();
         let labels = targets.labels.into();
-        Ok(Sample { image, split, labels, soft, identity, categories, ..Sample::default() })
+        let mut sample = Sample { image, split, labels, soft, identity, categories, ..Sample::default() };
+        self.faces.read(&mut sample, field)?;
+        Ok(sample)
     }
 }
 

@@ -12,6 +12,7 @@ mod class_folders;
 mod columns;
 mod combination;
 mod exports;
+mod face_columns;
 mod faults;
 mod images;
 mod label_list;

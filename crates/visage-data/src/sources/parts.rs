@@ -380,6 +380,7 @@ fn describe(columns: &Columns, options: &TableOptions) -> String {
         1 => parts.push("1 column of labels".to_owned()),
         many => parts.push(format!("{many} columns of labels")),
     }
+    parts.extend(columns.faces.describe().map(str::to_owned));
     let categories = columns.category_names();
     if !categories.is_empty() {
         parts.push(format!("text to group by in `{}`", categories.join("`, `")));

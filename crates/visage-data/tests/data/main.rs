@@ -4,6 +4,7 @@ mod choices;
 mod copies;
 mod decoding;
 mod exports;
+mod faces;
 mod finding_images;
 mod fixtures;
 mod forms;

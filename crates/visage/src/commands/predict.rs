@@ -8,7 +8,9 @@ use clap::{Args, ValueEnum};
 use visage_data::Truncated;
 use visage_faces::Face;
 use visage_report::write_annotated;
-use visage_run::bulk::{BulkPrediction, Counts, Finished, ImageInput, Predicted, RowFormat, RowOutput, Rows, count_inputs};
+use visage_run::bulk::{
+    BulkPrediction, Counts, Finished, ImageInput, Predicted, RowFormat, RowOutput, Rows, count_inputs,
+};
 
 use super::evaluate::Threshold;
 use super::{attribute_indices, read_predictor, read_rules};
