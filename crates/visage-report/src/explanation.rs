@@ -6,6 +6,9 @@ use crate::png_file;
 /// The length of the longer side, in pixels, up to which small images are enlarged by a whole factor.
 const SIDE: usize = 320;
 
+/// The longer side of an overlay, in pixels, at most. Heat is smooth, so that a browser may enlarge it.
+const OVERLAY_SIDE: u32 = 1600;
+
 /// Opacity of the heat. The image below is grey, so that colour always means heat.
 const OPACITY: f32 = 0.55;
 
@@ -73,6 +76,29 @@ pub fn heat_picture(pixels: &[u8], width: usize, heat: &[f32]) -> Vec<u8> {
         colour(heat).map(|channel| (OPACITY * channel + (1.0 - OPACITY) * grey).round() as u8)
     };
     picture(pixels, width, heated, heat)
+}
+
+/// A heat map as a PNG file to be laid over a photograph of `size` (width and height) in grey: coloured as [`heat_picture`], with
+/// the same opacity where there is heat, and transparent elsewhere. The file has the proportions of the photograph and at most 1600
+/// pixels a side. `heat` has `width` values in a row, at least 0 in any unit; `place` takes a point of the photograph to one of the
+/// heat map, in pixels of each.
+pub fn heat_overlay(heat: &[f32], width: usize, size: [u32; 2], place: impl Fn([f64; 2]) -> [f64; 2]) -> Vec<u8> {
+    let longer = size[0].max(size[1]).max(1);
+    let scale = (f64::from(OVERLAY_SIDE) / f64::from(longer)).min(1.0);
+    let [columns, rows] = size.map(|side| ((f64::from(side) * scale).round() as usize).max(1));
+    let most = heat.iter().copied().fold(0.0, f32::max);
+    let (width, height) = (width.max(1), heat.len() / width.max(1));
+    let mut pixels = vec![[0; 4]; columns * rows];
+    for (index, pixel) in pixels.iter_mut().enumerate() {
+        let at = [index % columns, index / columns].map(|at| (at as f64 + 0.5) / scale);
+        let [x, y] = place(at);
+        if (0.0..width as f64).contains(&x) && (0.0..height as f64).contains(&y) {
+            let heat = heat[y as usize * width + x as usize];
+            let [red, green, blue] = colour(if most > 0.0 { heat / most } else { 0.0 }).map(|channel| channel as u8);
+            *pixel = [red, green, blue, (OPACITY * 255.0) as u8];
+        }
+    }
+    png_file::with_transparency(pixels.as_flattened(), columns, rows)
 }
 
 /// The image as a PNG file, enlarged; each pixel is `of` the image's pixel and the heat there.
