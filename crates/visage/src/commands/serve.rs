@@ -93,8 +93,9 @@ pub fn run(args: &ServeArgs) -> Result<(), CommandError> {
     if cfg!(not(feature = "grpc")) && args.grpc_port.is_some() {
         return Err(CommandError::usage("this visage was built without gRPC: build it with --features grpc"));
     }
-    let faces = faces(args)?;
     let compute = Compute::for_inference(&args.inference)?;
+    // After the threads are started, which the networks for faces use.
+    let faces = faces(args)?;
     let mut sources = Vec::new();
     for model in &args.models {
         sources.extend(models(model)?);
