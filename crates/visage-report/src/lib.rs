@@ -73,7 +73,7 @@ mod write;
 pub use annotated::write_annotated;
 pub use audit_files::AuditFiles;
 pub use error::ReportError;
-pub use explanation::{Explained, Explanation, heat_picture};
+pub use explanation::{Explained, Explanation, heat_over_photograph, heat_overlay, heat_picture};
 pub use from_runs::{ReadRuns, ReportSettings, made, read_runs};
 pub use gallery::{Pick, Picked, Picture};
 pub use model_card::model_card;

@@ -97,9 +97,18 @@ fn encoded(pixmap: &Pixmap) -> Vec<u8> {
 
 /// Pixels, three bytes each and row by row, as the bytes of a PNG file.
 pub fn of_pixels(pixels: &[u8], width: usize, height: usize) -> Vec<u8> {
+    of_colours(pixels, width, height, png::ColorType::Rgb)
+}
+
+/// Pixels of red, green, blue and opacity, row by row, as the bytes of a PNG file.
+pub fn with_transparency(pixels: &[u8], width: usize, height: usize) -> Vec<u8> {
+    of_colours(pixels, width, height, png::ColorType::Rgba)
+}
+
+fn of_colours(pixels: &[u8], width: usize, height: usize, colours: png::ColorType) -> Vec<u8> {
     let mut file = Vec::new();
     let mut encoder = png::Encoder::new(&mut file, width as u32, height as u32);
-    encoder.set_color(png::ColorType::Rgb);
+    encoder.set_color(colours);
     encoder.set_depth(png::BitDepth::Eight);
     encoder.set_compression(png::Compression::Fast);
     // Writing to memory does not fail, and the sizes agree.

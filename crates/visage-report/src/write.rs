@@ -84,6 +84,12 @@ pub fn write_explanation(explanation: &Explanation, out: &Path) -> Result<Writte
     for (path, contents) in pictures.iter().zip(&heat_maps).chain([(&page, &html.into_bytes())]) {
         write_file(path, contents)?;
     }
+    for (path, explained) in pictures.iter().zip(&explanation.attributes) {
+        if let Some(contents) = &explained.on_photograph {
+            let stem = path.file_stem().unwrap_or_default().display();
+            write_file(&path.with_file_name(format!("{stem}-photograph.png")), contents)?;
+        }
+    }
     Ok(WrittenExplanation { page, pictures })
 }
 

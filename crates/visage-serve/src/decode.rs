@@ -1,4 +1,4 @@
-//! A bounded pool of threads for blocking work: decoding images, and parsing large requests.
+//! A bounded pool of threads for blocking work: decoding images, finding faces in them, and parsing large requests.
 
 use std::error::Error as _;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use axum::body::Bytes;
 use futures_util::future::try_join_all;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
-use visage_data::{ImageError, PreparedImage, Truncated, stated_size};
+use visage_data::{ImageError, PreparedImage, Size, Truncated, stated_size};
 
 use crate::metrics::Metrics;
 use crate::models::ServedModel;
@@ -21,8 +21,17 @@ pub(crate) struct DecodePool {
     /// A permit for each thread.
     threads: Arc<Semaphore>,
     max_pixels: usize,
-    truncated: Truncated,
+    pub(crate) truncated: Truncated,
     metrics: Arc<Metrics>,
+}
+
+/// Image files, prepared for a model.
+#[derive(Debug)]
+pub(crate) struct DecodedImages {
+    /// RGB pixels of the model's size, image after image.
+    pub(crate) pixels: Vec<u8>,
+    /// The sizes of the images in their files.
+    pub(crate) originals: Vec<Size>,
 }
 
 impl DecodePool {
@@ -47,21 +56,33 @@ impl DecodePool {
         })
     }
 
-    /// Decodes image files and prepares them for the model, as `visage predict` does: RGB pixels, image after image.
-    pub(crate) async fn pixels(&self, model: &Arc<ServedModel>, files: Vec<Bytes>) -> Result<Vec<u8>, Problem> {
-        let began = Instant::now();
+    /// Runs `work` on each of the image files of a request. A problem names its image, if there are several.
+    pub(crate) async fn each<T: Send + 'static>(
+        &self,
+        files: Vec<Bytes>,
+        work: impl Fn(&[u8]) -> Result<T, Problem> + Clone + Send + 'static,
+    ) -> Result<Vec<T>, Problem> {
         let is_single = files.len() == 1;
         let numbered = |problem: Problem, index: usize| if is_single { problem } else { problem.of_image(index + 1) };
         self.check_sizes(&files).map_err(|(index, problem)| numbered(problem, index))?;
         // Concurrently, so that several threads share them. If the client goes away, those that have not started are cancelled.
-        let prepared = files.into_iter().enumerate().map(async |(index, file)| {
-            let (model, truncated) = (Arc::clone(model), self.truncated);
-            self.run(move || prepare(&model, &file, truncated)).await.map_err(|problem| numbered(problem, index))
+        let results = files.into_iter().enumerate().map(async |(index, file)| {
+            let work = work.clone();
+            self.run(move || work(&file)).await.map_err(|problem| numbered(problem, index))
         });
-        let mut prepared = try_join_all(prepared).await?;
-        let pixels = if is_single { prepared.pop().unwrap_or_default() } else { prepared.concat() };
+        try_join_all(results).await
+    }
+
+    /// Decodes image files and prepares them for the model, as `visage predict` does.
+    pub(crate) async fn images(&self, model: &Arc<ServedModel>, files: Vec<Bytes>) -> Result<DecodedImages, Problem> {
+        let began = Instant::now();
+        let (model, truncated) = (Arc::clone(model), self.truncated);
+        let prepared = self.each(files, move |file| prepare(&model, file, truncated)).await?;
+        let originals = prepared.iter().map(|image| image.original).collect();
+        let mut pixels: Vec<Vec<u8>> = prepared.into_iter().map(|image| image.pixels).collect();
+        let pixels = if pixels.len() == 1 { pixels.remove(0) } else { pixels.concat() };
         self.metrics.decoded(began.elapsed());
-        Ok(pixels)
+        Ok(DecodedImages { pixels, originals })
     }
 
     /// Checks the sizes in the files' headers before anything is decoded. An error comes with the index of its file.
@@ -81,16 +102,19 @@ impl DecodePool {
     }
 }
 
-fn prepare(model: &ServedModel, file: &[u8], truncated: Truncated) -> Result<Vec<u8>, Problem> {
-    let prepared = model.card().preparation.prepare(file, truncated);
-    let PreparedImage { pixels, is_truncated, .. } = prepared.map_err(|error| problem(&error))?;
-    if is_truncated {
-        tracing::warn!(bytes = file.len(), "an image is cut short: answered from the part that is there");
+fn prepare(model: &ServedModel, file: &[u8], truncated: Truncated) -> Result<PreparedImage, Problem> {
+    let prepared = model.card().preparation.prepare(file, truncated).map_err(|error| problem(&error))?;
+    if prepared.is_truncated {
+        log_truncated(file);
     }
-    Ok(pixels)
+    Ok(prepared)
 }
 
-fn problem(error: &ImageError) -> Problem {
+pub(crate) fn log_truncated(file: &[u8]) {
+    tracing::warn!(bytes = file.len(), "an image is cut short: answered from the part that is there");
+}
+
+pub(crate) fn problem(error: &ImageError) -> Problem {
     let detail = match error.source() {
         Some(cause) => format!("{error}: {cause}"),
         None => error.to_string(),

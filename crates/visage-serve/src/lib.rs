@@ -2,7 +2,7 @@
 //! Prometheus metrics and a web page.
 //!
 //! [`serve()`] blocks until it is told to stop. The calling thread runs the networks, one thread handles connections, a pool decodes
-//! images, and one thread watches the model files for changes. Images are decoded, wait in a bounded queue and are answered in
+//! images and finds faces in them where a request asks for it, and one thread watches the model files for changes. Images are decoded, wait in a bounded queue and are answered in
 //! batches. They stay in memory only: none is written to disk or logged.
 //!
 //! ```no_run
@@ -25,6 +25,7 @@ mod decode;
 mod engine;
 mod error;
 mod extract;
+mod faces;
 mod handlers;
 mod metrics;
 mod middleware;
@@ -46,7 +47,7 @@ mod token;
 mod upload;
 
 pub use error::ServeError;
-pub use options::{Batching, Limits, Options};
+pub use options::{Batching, FaceOptions, Limits, Options};
 #[doc(hidden)]
 pub use protocol::infer::read_request;
 pub use server::{Addresses, serve};

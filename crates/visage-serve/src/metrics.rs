@@ -28,6 +28,7 @@ pub(crate) struct Metrics {
     batch_images: Histograms<ModelLabel>,
     inference: Histograms<ModelLabel>,
     decoding: Histogram,
+    face_search: Histogram,
     loads: Family<LoadLabels, Counter>,
     /// Images accepted and not yet answered.
     pub(crate) queue: Gauge,
@@ -76,6 +77,7 @@ impl Metrics {
             batch_images: Family::new_with_constructor(batch_sizes),
             inference: Family::new_with_constructor(durations),
             decoding: durations(),
+            face_search: durations(),
             loads: Family::default(),
             queue: Gauge::default(),
             connections: Gauge::default(),
@@ -102,6 +104,12 @@ impl Metrics {
             Unit::Seconds,
             metrics.decoding.clone(),
         );
+        registry.register_with_unit(
+            "face_search",
+            "Time to decode the photographs of a request, and to find, align and prepare their faces",
+            Unit::Seconds,
+            metrics.face_search.clone(),
+        );
         registry.register("model_loads", "Model files read after a change", metrics.loads.clone());
         registry.register("queue_images", "Images accepted and not yet answered", metrics.queue.clone());
         registry.register("connections", "Open connections", metrics.connections.clone());
@@ -117,6 +125,11 @@ impl Metrics {
     /// Records how long decoding the images of a request took.
     pub(crate) fn decoded(&self, took: Duration) {
         self.decoding.observe(took.as_secs_f64());
+    }
+
+    /// Records how long finding the faces of a request took.
+    pub(crate) fn searched(&self, took: Duration) {
+        self.face_search.observe(took.as_secs_f64());
     }
 
     pub(crate) fn inferred(&self, model: &str, images: usize, took: Duration) {

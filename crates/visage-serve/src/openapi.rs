@@ -11,15 +11,17 @@ use utoipa::openapi::{Content, Header, OpenApi, Ref, RefOr, Response, ResponseBu
 use utoipa::{IntoParams, IntoResponses, Modify, ToSchema};
 use utoipa_axum::router::UtoipaMethodRouter;
 
+use crate::faces::FaceSelection;
 use crate::problem::{self, ProblemDetails};
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
     info(
         title = "visage",
-        description = "Classifies many yes/no attributes of an image. Images are processed in memory and not stored.",
+        description = "Classifies many yes/no attributes of an image. Images are processed in memory and not stored. \
+                       Faces in photographs are found where a request asks for it, and never recognised.",
     ),
-    components(schemas(AttributeName, ProblemDetails, ModelName)),
+    components(schemas(AttributeName, FaceSelection, ProblemDetails, ModelName)),
     security(("token" = []), ()),
     modifiers(&TokenScheme),
 )]
@@ -87,6 +89,21 @@ pub(crate) fn probabilities() -> Array {
     ArrayBuilder::new().items(one).build()
 }
 
+/// A point in pixels: x and y.
+pub(crate) fn point() -> Array {
+    ArrayBuilder::new().items(number()).min_items(Some(2)).max_items(Some(2)).build()
+}
+
+/// The box of a face, in pixels.
+pub(crate) fn face_box() -> Object {
+    let sides = ["x", "y", "width", "height"];
+    sides.iter().fold(ObjectBuilder::new(), |object, side| object.property(*side, number()).required(*side)).build()
+}
+
+fn number() -> Object {
+    ObjectBuilder::new().schema_type(Type::Number).build()
+}
+
 /// The shape of a tensor, with -1 for any number of images.
 pub(crate) fn any_shape() -> Array {
     ArrayBuilder::new().items(ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(-1))).build()
@@ -108,14 +125,18 @@ const ERRORS: [ErrorStatus; 10] = [
     (StatusCode::REQUEST_TIMEOUT, "The request did not arrive in time.", None),
     (StatusCode::PAYLOAD_TOO_LARGE, "The body has too many bytes, or too many images or pixels.", None),
     (StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body has a media type that this endpoint does not read.", None),
-    (StatusCode::UNPROCESSABLE_ENTITY, "The image cannot be decoded or classified.", None),
+    (StatusCode::UNPROCESSABLE_ENTITY, "The image cannot be decoded or classified, or has no face.", None),
     (
         StatusCode::TOO_MANY_REQUESTS,
         "The queue is full: retry after the number of seconds in `Retry-After`.",
         Some((header::RETRY_AFTER, Type::Integer)),
     ),
     (StatusCode::INTERNAL_SERVER_ERROR, "A bug in visage.", None),
-    (StatusCode::SERVICE_UNAVAILABLE, "The server is shutting down.", Some((header::RETRY_AFTER, Type::Integer))),
+    (
+        StatusCode::SERVICE_UNAVAILABLE,
+        "The server is shutting down, or the faces were not found in time.",
+        Some((header::RETRY_AFTER, Type::Integer)),
+    ),
 ];
 
 fn error_responses(is_included: impl Fn(StatusCode) -> bool) -> BTreeMap<String, RefOr<Response>> {

@@ -1,9 +1,11 @@
 //! Settings of a server.
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::Duration;
 
 use visage_data::Truncated;
+use visage_faces::FaceFinder;
 use visage_model::Precision;
 
 use crate::token::Token;
@@ -26,6 +28,8 @@ pub struct Options {
     pub batching: Batching,
     /// Limits on requests and connections.
     pub limits: Limits,
+    /// Finding faces in photographs; `None` if requests may not ask for it.
+    pub faces: Option<FaceOptions>,
     /// What is done with images whose files are cut short.
     pub truncated: Truncated,
     /// Number of threads that decode images.
@@ -34,6 +38,17 @@ pub struct Options {
     pub reload_every: Duration,
     /// Time that accepted requests have to finish once the server is told to stop.
     pub grace: Duration,
+}
+
+/// How faces are found in photographs, before each is aligned and classified.
+#[derive(Clone, Debug)]
+pub struct FaceOptions {
+    /// The networks that find them.
+    pub finder: Arc<FaceFinder>,
+    /// Largest number of faces that are answered of a photograph: the largest ones.
+    pub max_faces: NonZeroUsize,
+    /// Longest time that the search in the photographs of a request may take.
+    pub timeout: Duration,
 }
 
 /// How images of different requests are combined into batches.
@@ -75,6 +90,7 @@ impl Default for Options {
             token: None,
             batching: Batching::default(),
             limits: Limits::default(),
+            faces: None,
             truncated: Truncated::Refuse,
             decoders: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             reload_every: Duration::from_secs(1),

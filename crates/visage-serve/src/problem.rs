@@ -63,6 +63,20 @@ impl Problem {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "unusable-image", detail)
     }
 
+    /// A photograph without the face that is asked about.
+    pub(crate) fn no_face(detail: String) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "no-face", detail)
+    }
+
+    /// Photographs in which the faces were not found within `limit`.
+    pub(crate) fn slow_search(limit: Duration) -> Self {
+        let detail = format!(
+            "finding the faces took more than {} s: send fewer or smaller photographs, or try again when the server has less to do",
+            limit.as_secs()
+        );
+        Self { may_retry: true, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "slow-search", detail) }
+    }
+
     /// No room in the queue or in memory at the moment.
     pub(crate) fn busy(reason: &str) -> Self {
         let detail = format!("{reason}: try again in {RETRY_AFTER} s");

@@ -14,6 +14,7 @@ use crate::connections::{Acceptor, HttpVersion};
 use crate::decode::DecodePool;
 use crate::engine::{self, Queue};
 use crate::error::ServeError;
+use crate::faces::FaceSearch;
 use crate::metrics::Metrics;
 use crate::middleware::Middleware;
 use crate::models::Models;
@@ -106,6 +107,7 @@ fn state(models: Arc<Models>, options: &Options) -> AppState {
     let pipeline = Pipeline {
         bodies: BodyReader::new(limits),
         decoding: DecodePool::new(options, Arc::clone(&metrics)),
+        faces: FaceSearch::new(options.faces.clone(), Arc::clone(&metrics)),
         queue: Arc::new(Queue::new(options.batching, Arc::clone(&metrics))),
         max_images: limits.images,
     };

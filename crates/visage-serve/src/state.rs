@@ -7,16 +7,18 @@ use axum::extract::{FromRef, Request};
 use crate::body::{BodyReader, BufferedBody};
 use crate::decode::DecodePool;
 use crate::engine::Queue;
+use crate::faces::FaceSearch;
 use crate::metrics::Metrics;
 use crate::models::Models;
 use crate::problem::Problem;
 use crate::readiness::Readiness;
 
-/// The steps of a request with images: body, decoding, inference in batches.
+/// The steps of a request with images: body, decoding, finding faces if asked for, inference in batches.
 #[derive(Debug)]
 pub(crate) struct Pipeline {
     pub(crate) bodies: BodyReader,
     pub(crate) decoding: DecodePool,
+    pub(crate) faces: FaceSearch,
     pub(crate) queue: Arc<Queue>,
     /// Largest number of images in a request.
     pub(crate) max_images: usize,

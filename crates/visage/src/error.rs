@@ -90,6 +90,13 @@ pub enum CommandError {
         /// The name of the packed dataset.
         pack: String,
     },
+    /// A photograph without a face.
+    #[error("{} has no face", path.display())]
+    #[diagnostic(help("--any-rotation also turns the photograph by quarters; --faces off uses the image as it is"))]
+    NoFace {
+        /// The photograph.
+        path: PathBuf,
+    },
     /// Photographs without faces.
     #[error("no photograph of {dataset} has a face")]
     #[diagnostic(help(

@@ -43,6 +43,19 @@ fn resizing_equals_pillows_within_one() {
 }
 
 #[test]
+fn the_shown_region_is_what_the_crop_leaves() {
+    let original = Size { height: 218, width: 178 };
+    assert_eq!(Preparation::exact(Size::square(64)).shown_region(original).unwrap(), [0.0, 0.0, 178.0, 218.0]);
+    // Resized to 313x256, of which torchvision's crop leaves out 44 rows and 16 columns at the start.
+    let [left, top, width, height] = shorter_side(256, 224).shown_region(original).unwrap();
+    let near = |found: f64, expected: f64| assert!((found - expected).abs() < 1e-9, "{found} {expected}");
+    near(left, 16.0 * 178.0 / 256.0);
+    near(top, 44.0 * 218.0 / 313.0);
+    near(width, 224.0 * 178.0 / 256.0);
+    near(height, 224.0 * 218.0 / 313.0);
+}
+
+#[test]
 fn an_image_of_the_right_size_is_unchanged() {
     let input = golden("resize_input_178x218.png");
     let size = Size { height: 218, width: 178 };

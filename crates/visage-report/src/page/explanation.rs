@@ -26,6 +26,9 @@ pub fn html(explanation: &Explanation, picture: &[u8], heats: &[Vec<u8>]) -> Str
             caption += "; no evidence for it in the image";
         }
         figure(&mut maps, heat, &each.attribute, &caption);
+        if let Some(photograph) = &each.on_photograph {
+            figure(&mut maps, photograph, &each.attribute, "laid back over the photograph");
+        }
     }
     maps.push_str("</div>\n");
     let about = paragraphs("remark", &[REMARK.to_owned()]) + &paragraphs("lead", &explanation.about);

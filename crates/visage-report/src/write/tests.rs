@@ -8,6 +8,7 @@ fn written(width: usize, heats: &[(&str, Vec<f32>)]) -> (tempfile::TempDir, Writ
         probability: 0.9,
         present: true,
         heat: heat.clone(),
+        on_photograph: None,
     };
     let explanation = Explanation {
         image: "<a>.png".into(),

@@ -12,7 +12,7 @@ use std::time::Instant;
 use visage_model::{ModelOutput, Prepared};
 
 use self::queue::Job;
-pub(crate) use self::queue::Queue;
+pub(crate) use self::queue::{Admission, Queue};
 pub(crate) use self::task::Images;
 use self::task::Task;
 use crate::models::ServedModel;

@@ -56,6 +56,28 @@ pub(crate) struct Admission {
     is_decoding: bool,
 }
 
+impl Admission {
+    /// Changes the number of images, for photographs whose faces are found by now. The room for more may be missing.
+    pub(crate) fn resize(&mut self, images: usize) -> Result<(), Problem> {
+        let queue = Arc::clone(&self.queue);
+        let mut state = queue.state();
+        let others = state.admitted - self.images;
+        let capacity = queue.batching.queue.get();
+        if others > 0 && others + images > capacity {
+            return Err(Problem::busy(&format!(
+                "{others} of {capacity} images are waiting, and {images} faces were found"
+            )));
+        }
+        state.admitted = others + images;
+        if self.is_decoding {
+            state.decoding = state.decoding - self.images + images;
+        }
+        self.images = images;
+        queue.metrics.queue.set(state.admitted as i64);
+        Ok(())
+    }
+}
+
 impl Drop for Admission {
     fn drop(&mut self) {
         let mut state = self.queue.state();

@@ -122,6 +122,23 @@ fn the_queue_is_bounded_and_dropped_admissions_free_it() {
 }
 
 #[test]
+fn an_admission_grows_to_the_faces_of_its_photographs_if_there_is_room() {
+    let metrics = Arc::new(Metrics::new());
+    let batching = Batching { queue: NonZeroUsize::new(4).unwrap(), ..Batching::default() };
+    let queue = Arc::new(Queue::new(batching, Arc::clone(&metrics)));
+    let (mut first, other) = (queue.admit(1).unwrap(), queue.admit(1).unwrap());
+    assert!(first.resize(4).unwrap_err().detail().contains("4 faces were found"));
+    first.resize(3).unwrap();
+    assert!(queue.check_room().is_err());
+    drop(other);
+    first.resize(9).expect("alone, any number");
+    first.resize(0).unwrap();
+    assert!(metrics.text().contains("visage_queue_images 0\n"));
+    drop(first);
+    assert!(queue.admit(4).is_ok());
+}
+
+#[test]
 fn a_panic_fails_only_the_request_that_causes_it() {
     let model = model("m");
     let ((good, bad), _) = with_queue(16, FOREVER, async |queue| {

@@ -6,16 +6,21 @@ use axum::extract::State;
 use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
+use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
+use visage_data::Alignment;
 
 use crate::models::{Models, ServedModel};
 use crate::openapi::TokenErrors;
 use crate::response::json;
+use crate::state::Pipeline;
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = Models)]
 struct ModelList<'a> {
     #[schema(min_items = 1)]
     models: Vec<ListedModel<'a>>,
+    /// Whether the server finds faces in photographs, for `?faces=`.
+    finds_faces: bool,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -25,6 +30,10 @@ struct ListedModel<'a> {
     architecture: &'static str,
     height: usize,
     width: usize,
+    /// How the faces lie in the images that the model expects: `celeba` for faces aligned as CelebA's are, `none` for anyhow.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = alignment, required = false)]
+    alignment: Option<Alignment>,
     attributes: Vec<Threshold<'a>>,
     threshold_rule: &'a str,
     dataset: &'a str,
@@ -45,9 +54,16 @@ struct Threshold<'a> {
     path = "/v1/models",
     responses((status = 200, body = ModelList, description = "The models, the default model first."), TokenErrors),
 )]
-pub(crate) async fn models(State(models): State<Arc<Models>>) -> Response {
+pub(crate) async fn models(State(models): State<Arc<Models>>, State(pipeline): State<Arc<Pipeline>>) -> Response {
     let models = models.current();
-    json(&ModelList { models: models.iter().map(|model| listed(model)).collect() })
+    json(&ModelList {
+        models: models.iter().map(|model| listed(model)).collect(),
+        finds_faces: pipeline.faces.is_available(),
+    })
+}
+
+fn alignment() -> Object {
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["none", "celeba"])).build()
 }
 
 fn listed(model: &ServedModel) -> ListedModel<'_> {
@@ -58,6 +74,7 @@ fn listed(model: &ServedModel) -> ListedModel<'_> {
         architecture: card.network.architecture.name(),
         height: size.height,
         width: size.width,
+        alignment: card.preparation.alignment,
         attributes: attributes.map(|(name, &threshold)| Threshold { name, threshold }).collect(),
         threshold_rule: &card.threshold_rule,
         dataset: &card.origin.dataset,

@@ -7,6 +7,8 @@ let models = [];
 let token = '';
 // The picture, its attributes, and the object URLs of the picture and of its heat map.
 let picture = null, attributes = [], pictureUrl = '', heatUrl = '';
+// The picture's size and faces, where they were looked for, and the number of the face whose attributes are listed.
+let photograph = null, chosen = 0;
 // Number of the latest request. Responses to earlier ones are ignored.
 let latest = 0;
 
@@ -38,8 +40,9 @@ function report(status, error = '') {
 const selectedModel = () => models.find(model => model.name === $('model').value);
 
 async function loadModels() {
+  let finds;
   try {
-    models = (await (await request('v1/models')).json()).models;
+    ({ models, finds_faces: finds } = await (await request('v1/models')).json());
   } catch (error) {
     report('', error.message);
     return;
@@ -48,12 +51,15 @@ async function loadModels() {
   report('');
   $('model').replaceChildren(...models.map(model => new Option(`${model.name} (${model.architecture}, ${model.height}x${model.width})`, model.name)));
   $('which').hidden = false;
+  $('finding').hidden = !finds;
   showUses();
   if (picture) classify();
 }
 
 function showUses() {
   $('uses').textContent = selectedModel()?.uses_to_avoid ?? '';
+  // A model of pictures as they are is not asked about aligned faces, unless somebody wants that.
+  $('find').checked = selectedModel()?.alignment !== 'none';
 }
 
 function show(url, alt, caption) {
@@ -81,29 +87,112 @@ function take(file) {
 function showOriginal() {
   heatUrl = revoke(heatUrl);
   $('plain').hidden = true;
+  showOverlay('', '');
   for (const button of $('list').querySelectorAll('[aria-pressed=true]')) button.setAttribute('aria-pressed', 'false');
   show(pictureUrl, 'The original picture', picture.name ?? '');
 }
 
 async function classify() {
   const mine = ++latest;
-  report('Running the model …');
+  const find = !$('finding').hidden && $('find').checked;
+  report(find ? 'Finding the faces …' : 'Running the model …');
   $('given').hidden = true;
   $('nothing').hidden = false;
+  $('nothing').textContent = 'No results yet.';
+  photograph = null;
+  outline();
   try {
-    const result = await (await request(`v1/attributes?model=${encodeURIComponent($('model').value)}`, picture)).json();
+    const query = `model=${encodeURIComponent($('model').value)}${find ? '&faces=all' : ''}`;
+    const { images: [image], warnings = [] } = await (await request(`v1/attributes?${query}`, picture)).json();
     if (mine !== latest) return;
-    attributes = result.images[0].attributes;
+    $('warnings').textContent = warnings.map(text => `${text[0].toUpperCase()}${text.slice(1)}.`).join(' ');
+    if (find) {
+      photograph = image;
+      outline();
+      if (image.faces.length === 0) {
+        $('nothing').textContent = 'No face was found. To classify the picture as it is, switch off “Find the faces in the picture”.';
+        report('No face was found in the picture.');
+      } else {
+        choose(0);
+      }
+      return;
+    }
+    attributes = image.attributes;
     list();
     report(`Done: ${$('summary').textContent}`);
   } catch (error) {
-    if (mine === latest) report('', error.message);
+    if (mine !== latest) return;
+    $('nothing').textContent = 'No results.';
+    report('', error.message);
   }
+}
+
+// Draws a button around each face. They are one group for the keyboard: Tab reaches the chosen one, arrow keys choose another.
+function outline() {
+  const faces = photograph?.faces ?? [];
+  $('faces').hidden = faces.length === 0;
+  $('faces').replaceChildren(...faces.map(({ box }, index) => {
+    const button = document.createElement('button');
+    button.type = 'button';
+    button.setAttribute('role', 'radio');
+    button.setAttribute('aria-label', faceName(index));
+    button.style.left = `${(box.x + box.width / 2) / photograph.width * 100}%`;
+    button.style.top = `${(box.y + box.height / 2) / photograph.height * 100}%`;
+    button.style.width = `${box.width / photograph.width * 100}%`;
+    button.style.height = `${box.height / photograph.height * 100}%`;
+    if (faces.length > 1) {
+      const number = document.createElement('span');
+      number.textContent = index + 1;
+      button.append(number);
+    }
+    button.addEventListener('click', () => choose(index));
+    return button;
+  }));
+  $('near').hidden = faces.length === 0;
+}
+
+const faceName = index => `Face ${index + 1} of ${photograph.faces.length}`;
+
+// Lists the attributes of a face, and shows it enlarged.
+function choose(index) {
+  // A heat map that is on its way is of another face.
+  latest++;
+  chosen = index;
+  const { box, attributes: given } = photograph.faces[index];
+  attributes = given;
+  [...$('faces').children].forEach((button, at) => {
+    button.setAttribute('aria-checked', at === index);
+    button.tabIndex = at === index ? 0 : -1;
+  });
+  const side = 2 * Math.max(box.width, box.height);
+  for (const image of [$('near-image'), $('near-overlay')]) {
+    image.style.width = `${photograph.width / side * 100}%`;
+    image.style.height = `${photograph.height / side * 100}%`;
+    image.style.left = `${50 - (box.x + box.width / 2) / side * 100}%`;
+    image.style.top = `${50 - (box.y + box.height / 2) / side * 100}%`;
+  }
+  $('near-image').src = pictureUrl;
+  list();
+  showOriginal();
+  report(`Done: ${$('summary').textContent}`);
+}
+
+// Lays the heat map of the chosen face over the picture and over the enlarged face; none if there is no URL.
+function showOverlay(url, alt) {
+  for (const [overlay, image] of [[$('overlay'), $('image')], [$('near-overlay'), $('near-image')]]) {
+    overlay.hidden = !url;
+    if (url) overlay.src = url;
+    else overlay.removeAttribute('src');
+    image.classList.toggle('heated', Boolean(url));
+  }
+  $('overlay').alt = alt;
+  if (photograph?.faces.length) $('near').setAttribute('aria-label', `${faceName(chosen)}, enlarged${url ? ', with the heat map' : ''}`);
 }
 
 function list() {
   const present = attributes.filter(each => each.present);
-  $('summary').textContent = `${present.length} of ${attributes.length} attributes are present.`;
+  const whose = photograph ? `${faceName(chosen)}: ` : '';
+  $('summary').textContent = `${whose}${present.length} of ${attributes.length} attributes are present.`;
   const order = $('order').value === 'probable' ? [...attributes].sort((a, b) => b.probability - a.probability) : attributes;
   $('list').replaceChildren(...order.map(row));
   $('nothing').hidden = true;
@@ -143,12 +232,20 @@ async function heat(name, button) {
   const mine = ++latest;
   report(`Computing the heat map of ${words(name)} …`);
   try {
-    const query = `model=${encodeURIComponent($('model').value)}&attribute=${encodeURIComponent(name)}`;
+    const face = photograph ? `&face=${chosen}` : '';
+    const query = `model=${encodeURIComponent($('model').value)}&attribute=${encodeURIComponent(name)}${face}`;
     const png = await (await request(`v1/heat?${query}`, picture)).blob();
     if (mine !== latest) return;
     showOriginal();
     heatUrl = URL.createObjectURL(png);
-    show(heatUrl, `Grad-CAM heat map over the picture: bright regions speak for ${words(name)}`, `Heat map of ${words(name)} (Grad-CAM): bright regions speak for it`);
+    const alt = `Grad-CAM heat map over the ${photograph ? 'face' : 'picture'}: bright regions speak for ${words(name)}`;
+    const caption = `Heat map of ${words(name)} (Grad-CAM): bright regions speak for it`;
+    if (photograph) {
+      showOverlay(heatUrl, alt);
+      $('caption').textContent = caption;
+    } else {
+      show(heatUrl, alt, caption);
+    }
     button.setAttribute('aria-pressed', 'true');
     $('plain').hidden = false;
     // On a narrow screen the picture is far above the list.
@@ -204,6 +301,23 @@ $('plain').addEventListener('click', () => {
   $('choose').focus();
 });
 $('order').addEventListener('change', list);
+$('find').addEventListener('change', () => {
+  if (!picture) return;
+  showOriginal();
+  classify();
+});
+$('faces').addEventListener('keydown', event => {
+  const last = photograph.faces.length - 1;
+  const next = {
+    ArrowRight: chosen + 1, ArrowDown: chosen + 1, ArrowLeft: chosen - 1, ArrowUp: chosen - 1, Home: 0, End: last,
+  }[event.key];
+  if (next === undefined) return;
+  event.preventDefault();
+  choose(next < 0 ? last : next > last ? 0 : next);
+  $('faces').children[chosen].focus();
+});
+// The outlines of faces are placed in proportion to the picture.
+$('image').addEventListener('load', () => $('frame').style.setProperty('--ratio', $('image').naturalWidth / $('image').naturalHeight));
 $('model').addEventListener('change', () => {
   showUses();
   if (picture) {

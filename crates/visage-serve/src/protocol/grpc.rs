@@ -4,6 +4,7 @@
 //! same form, with the status in the trailers (<https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>). Calls pass the same
 //! middleware and limits as other requests.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::future::ready;
 use std::sync::Arc;
@@ -19,12 +20,13 @@ use prost::Message;
 
 use super::infer::{self, Inference};
 use super::messages::{
-    Empty, InferInputTensor, ModelInferRequest, ModelInferResponse, ModelMetadataResponse, ModelRequest,
-    ServerMetadataResponse, Status, TensorMetadata,
+    Empty, InferInputTensor, InferParameter, ModelInferRequest, ModelInferResponse, ModelMetadataResponse,
+    ModelRequest, ParameterChoice, ServerMetadataResponse, Status, TensorMetadata,
 };
 use super::metadata::{self, EXTENSIONS, PLATFORM, SERVER_NAME, VERSION, inputs, outputs};
 use super::request::{Data, InferRequest, RequestInput, RequestOutput, RequestParameters};
 use crate::body::BufferedBody;
+use crate::faces::FaceSelection;
 use crate::problem::Problem;
 use crate::state::AppState;
 
@@ -79,7 +81,10 @@ async fn answer(state: &AppState, method: &str, request: Request) -> Result<Vec<
                 name: model.name.clone(),
                 platform: PLATFORM.to_owned(),
                 inputs: inputs(&model).map(TensorMetadata::from).to_vec(),
-                outputs: outputs(&model).map(TensorMetadata::from).to_vec(),
+                outputs: outputs(&model, state.pipeline.faces.is_available())
+                    .into_iter()
+                    .map(TensorMetadata::from)
+                    .collect(),
             };
             Ok(metadata.encode_to_vec())
         }
@@ -106,19 +111,17 @@ async fn infer(state: &AppState, body: BufferedBody) -> Result<Vec<u8>, Problem>
         Ok((model, inference))
     };
     let (model, inference) = pipeline.decoding.run(parse).await?;
-    let shape = vec![inference.input.count() as i64, model.card().attributes.len() as i64];
-    let output = infer::run(pipeline, &model, inference.input).await?;
-    let bytes = |values: &[f32]| values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    let rows = infer::run(pipeline, &model, inference.input, inference.which).await?;
     let tensors = inference.outputs.iter().map(|selected| TensorMetadata {
         name: selected.kind.name().to_owned(),
-        datatype: "FP32".to_owned(),
-        shape: shape.clone(),
+        datatype: selected.kind.datatype().to_owned(),
+        shape: rows.shape(selected.kind, &model).into_iter().map(|side| side as i64).collect(),
     });
     let response = ModelInferResponse {
         model_name: model.name.clone(),
         id: inference.id.unwrap_or_default(),
         outputs: tensors.collect(),
-        raw_output_contents: inference.outputs.iter().map(|selected| bytes(selected.kind.values(&output))).collect(),
+        raw_output_contents: inference.outputs.iter().map(|selected| rows.values(selected.kind).bytes()).collect(),
     };
     Ok(response.encode_to_vec())
 }
@@ -134,10 +137,19 @@ fn infer_request(message: ModelInferRequest) -> Result<InferRequest, Problem> {
     let output = |name| RequestOutput { name, parameters: RequestParameters::default() };
     Ok(InferRequest {
         id: Some(message.id),
-        parameters: RequestParameters::default(),
+        parameters: RequestParameters::with_faces(faces(&message.parameters)?),
         inputs,
         outputs: message.outputs.into_iter().map(|selected| output(selected.name)).collect(),
     })
+}
+
+/// The parameter `faces`. Others are ignored, as over HTTP.
+fn faces(parameters: &HashMap<String, InferParameter>) -> Result<Option<FaceSelection>, Problem> {
+    let Some(parameter) = parameters.get("faces") else { return Ok(None) };
+    match &parameter.choice {
+        Some(ParameterChoice::Text(text)) => FaceSelection::parse(text).map(Some),
+        _ => Err(Problem::malformed("the parameter faces must be a string: all, largest or off")),
+    }
 }
 
 fn request_input(input: InferInputTensor, raw: Option<Bytes>) -> Result<RequestInput, Problem> {
@@ -199,4 +211,29 @@ fn percent_encoded(text: &str) -> HeaderValue {
     };
     let escaped: String = text.bytes().map(escape).collect();
     HeaderValue::try_from(escaped).unwrap_or(HeaderValue::from_static("?"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parameter_faces_is_read() {
+        let read = |choice: Option<ParameterChoice>| {
+            let message = ModelInferRequest {
+                parameters: HashMap::from([("faces".to_owned(), InferParameter { choice })]),
+                ..ModelInferRequest::default()
+            };
+            let decoded = ModelInferRequest::decode(message.encode_to_vec().as_slice()).unwrap();
+            infer_request(decoded)
+                .map(|request| request.parameters.faces)
+                .map_err(|problem| problem.detail().to_owned())
+        };
+        assert_eq!(read(Some(ParameterChoice::Text("largest".into()))), Ok(Some(FaceSelection::Largest)));
+        assert!(read(Some(ParameterChoice::Text("some".into()))).unwrap_err().contains("all, largest or off"));
+        for wrong in [None, Some(ParameterChoice::Bool(true)), Some(ParameterChoice::Integer(1))] {
+            assert!(read(wrong).unwrap_err().contains("must be a string"));
+        }
+        assert_eq!(infer_request(ModelInferRequest::default()).unwrap().parameters.faces, None);
+    }
 }

@@ -7,13 +7,13 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, header};
 use axum::response::Response;
 use visage_data::Preparation;
-use visage_model::ModelOutput;
 
 use super::inputs::{self, InputImages};
-use super::outputs::{self, InferResponse, SelectedOutput};
+use super::outputs::{self, FaceRows, InferResponse, Rows, SelectedOutput};
 use super::request::{self, InferRequest, JSON_LENGTH};
 use crate::engine::Images;
 use crate::extract::Selection;
+use crate::faces::{FaceSelection, Which};
 use crate::models::ServedModel;
 use crate::openapi::{ImageErrors, ModelInPath, Octets};
 use crate::problem::Problem;
@@ -24,6 +24,10 @@ use crate::state::Pipeline;
 /// Supports the binary tensor extension. A request has one of the inputs `images` (BYTES [images]: image files, in JSON as
 /// base64), `pixels` (UINT8 [images, height, width, 3]: RGB of the model's size) and `normalised` (FP32
 /// [images, height, width, 3] or [images, 3, height, width]).
+///
+/// With the parameter `faces` of the request, `all` or `largest`, the faces in the photographs of `images` are found and aligned. The
+/// outputs then have a row for each face, and there are two more: `image_index` (INT64 [faces]: the number of the face's photograph,
+/// from 0) and `face_boxes` (FP32 [faces, 4]: left, top, width and height in pixels of the photograph).
 #[utoipa::path(
     post,
     path = "/v2/models/{model}/infer",
@@ -48,9 +52,12 @@ use crate::state::Pipeline;
 )]
 pub(crate) async fn infer(
     State(pipeline): State<Arc<Pipeline>>,
-    Selection { model, .. }: Selection,
+    Selection { model, faces, face, .. }: Selection,
     request: Request,
 ) -> Result<Response, Problem> {
+    if faces.is_some() || face.is_some() {
+        return Err(Problem::malformed("send faces among the parameters of the request, not in its URL"));
+    }
     check_content_type(request.headers())?;
     let json_length = json_length(request.headers())?;
     let body = pipeline.read(request).await?;
@@ -60,10 +67,9 @@ pub(crate) async fn infer(
         let request = request::parse(&body.bytes, json_length)?;
         Inference::new(request, &parsed_for.card().preparation, max_images)
     };
-    let Inference { id, outputs, input } = pipeline.decoding.run(parse).await?;
-    let images = input.count();
-    let output = run(&pipeline, &model, input).await?;
-    outputs::response(&model, id.as_deref(), images, &output, &outputs)
+    let Inference { id, outputs, input, which } = pipeline.decoding.run(parse).await?;
+    let rows = run(&pipeline, &model, input, which).await?;
+    outputs::response(&model, id.as_deref(), &rows, &outputs)
 }
 
 fn check_content_type(headers: &HeaderMap) -> Result<(), Problem> {
@@ -87,14 +93,23 @@ pub(crate) struct Inference {
     pub(crate) id: Option<String>,
     pub(crate) outputs: Vec<SelectedOutput>,
     pub(crate) input: InputImages,
+    /// The faces of the input's photographs that are classified; `None` for the images themselves.
+    pub(crate) which: Option<Which>,
 }
 
 impl Inference {
     /// Validates a request for a model with this preparation.
     pub(crate) fn new(request: InferRequest, preparation: &Preparation, max_images: usize) -> Result<Self, Problem> {
-        let outputs = outputs::selected(&request)?;
+        let which = request.parameters.faces.and_then(FaceSelection::which);
+        let outputs = outputs::selected(&request, which.is_some())?;
         let input = inputs::images(&request, preparation, max_images)?;
-        Ok(Self { id: request.id, outputs, input })
+        if which.is_some() && !matches!(input, InputImages::Files(_)) {
+            return Err(Problem::malformed(format!(
+                "faces are found in photographs: send the input {}",
+                inputs::FILES
+            )));
+        }
+        Ok(Self { id: request.id, outputs, input, which })
     }
 }
 
@@ -102,17 +117,23 @@ pub(crate) async fn run(
     pipeline: &Pipeline,
     model: &Arc<ServedModel>,
     input: InputImages,
-) -> Result<ModelOutput, Problem> {
+    which: Option<Which>,
+) -> Result<Rows, Problem> {
+    pipeline.faces.check(which)?;
     let admission = pipeline.queue.admit(input.count())?;
-    let images = match input {
-        InputImages::Files(files) => Images::Pixels(pipeline.decoding.pixels(model, files).await?),
-        InputImages::Prepared { images, .. } => images,
+    let images = match (input, which) {
+        (InputImages::Files(files), Some(which)) => {
+            let (photographs, output) = pipeline.classify_faces(model, files, which, admission).await?;
+            return Ok(Rows { output, faces: Some(FaceRows::of(&photographs)) });
+        }
+        (InputImages::Files(files), None) => Images::Pixels(pipeline.decoding.images(model, files).await?.pixels),
+        (InputImages::Prepared { images, .. }, _) => images,
     };
     let output = pipeline.queue.predict(model, images, admission).await?;
     if output.logits.iter().chain(&output.probabilities).any(|value| !value.is_finite()) {
         return Err(Problem::unusable("the input's values are so large that the network computes NaN or infinity"));
     }
-    Ok(output)
+    Ok(Rows { output, faces: None })
 }
 
 /// Parses and validates the body of an inference request, of which the first `json_length` bytes are JSON, or all. Returns the
@@ -163,6 +184,21 @@ mod tests {
         for (json, bytes) in VALID {
             assert_eq!(read(&[json.as_bytes(), bytes].concat(), Some(json.len())), Ok(1), "{json}");
         }
+    }
+
+    #[test]
+    fn faces_are_found_in_files_alone_and_have_outputs_of_their_own() {
+        let ask = |name: &str, datatype: &str, shape: &str, data: &str, rest: &str| {
+            let input = format!(r#"{{"name":"{name}","datatype":"{datatype}","shape":{shape},"data":{data}}}"#);
+            read(format!(r#"{{"inputs":[{input}]{rest}}}"#).as_bytes(), None)
+        };
+        let files = |rest: &str| ask("images", "BYTES", "[1]", r#"["aGk="]"#, rest);
+        let pixels = |rest: &str| ask("pixels", "UINT8", "[1,1,1,3]", "[1,2,3]", rest);
+        assert_eq!(files(r#","parameters":{"faces":"largest"},"outputs":[{"name":"face_boxes"}]"#), Ok(1));
+        assert_eq!(pixels(r#","parameters":{"faces":"off"}"#), Ok(1));
+        assert!(pixels(r#","parameters":{"faces":"all"}"#).unwrap_err().contains("send the input images"));
+        let without = files(r#","outputs":[{"name":"image_index"}]"#).unwrap_err();
+        assert!(without.contains("parameter faces"), "{without}");
     }
 
     proptest! {

@@ -1,9 +1,11 @@
 //! Messages of the Open Inference Protocol over gRPC, as `prost` types.
 //!
 //! Names, tags and types follow `open_inference_grpc.proto` (<https://github.com/kserve/open-inference-protocol>, Apache-2.0).
-//! Parameters are left out, as none is supported; decoding skips unknown fields.
+//! Parameters are left out, except those of an inference request; decoding skips unknown fields.
 
-use prost::Message;
+use std::collections::HashMap;
+
+use prost::{Message, Oneof};
 
 /// A request without fields.
 #[derive(Clone, PartialEq, Message)]
@@ -60,12 +62,31 @@ pub(crate) struct ModelInferRequest {
     pub(crate) model_name: String,
     #[prost(string, tag = "3")]
     pub(crate) id: String,
+    #[prost(map = "string, message", tag = "4")]
+    pub(crate) parameters: HashMap<String, InferParameter>,
     #[prost(message, repeated, tag = "5")]
     pub(crate) inputs: Vec<InferInputTensor>,
     #[prost(message, repeated, tag = "6")]
     pub(crate) outputs: Vec<InferRequestedOutputTensor>,
     #[prost(bytes = "bytes", repeated, tag = "7")]
     pub(crate) raw_input_contents: Vec<axum::body::Bytes>,
+}
+
+/// The value of a parameter.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct InferParameter {
+    #[prost(oneof = "ParameterChoice", tags = "1, 2, 3")]
+    pub(crate) choice: Option<ParameterChoice>,
+}
+
+#[derive(Clone, PartialEq, Oneof)]
+pub(crate) enum ParameterChoice {
+    #[prost(bool, tag = "1")]
+    Bool(bool),
+    #[prost(int64, tag = "2")]
+    Integer(i64),
+    #[prost(string, tag = "3")]
+    Text(String),
 }
 
 #[derive(Clone, PartialEq, Message)]

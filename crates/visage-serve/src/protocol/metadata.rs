@@ -1,5 +1,8 @@
 //! Metadata of the server and of models.
 
+use std::sync::Arc;
+
+use axum::extract::State;
 use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -7,9 +10,11 @@ use utoipa::ToSchema;
 use super::inputs::{FILES, NORMALISED, PIXELS};
 use super::outputs::OutputKind;
 use crate::extract::Selection;
+use crate::faces::FaceSelection;
 use crate::models::ServedModel;
 use crate::openapi::{ModelErrors, ModelInPath, TokenErrors, any_shape, probabilities};
 use crate::response::json;
+use crate::state::Pipeline;
 
 pub(crate) const SERVER_NAME: &str = "visage";
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -33,7 +38,7 @@ pub(crate) async fn server() -> Response {
     json(&ServerMetadata { name: SERVER_NAME, version: VERSION, extensions: EXTENSIONS })
 }
 
-/// An input or output of a model. In its shape, -1 stands for any number of images.
+/// An input or output of a model. In its shape, -1 stands for any number of images or faces.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct TensorMetadata {
     pub(crate) name: &'static str,
@@ -53,9 +58,12 @@ pub(crate) fn inputs(model: &ServedModel) -> [TensorMetadata; 3] {
     ]
 }
 
-pub(crate) fn outputs(model: &ServedModel) -> [TensorMetadata; 2] {
-    let attributes = model.card().attributes.len() as i64;
-    OutputKind::ALL.map(|kind| TensorMetadata { name: kind.name(), datatype: "FP32", shape: vec![-1, attributes] })
+/// The outputs of a model. Those about faces come with requests that ask about faces.
+pub(crate) fn outputs(model: &ServedModel, finds_faces: bool) -> Vec<TensorMetadata> {
+    let shape = |kind: OutputKind| [-1].into_iter().chain(kind.columns(model).map(|columns| columns as i64)).collect();
+    let tensor =
+        |&kind: &OutputKind| TensorMetadata { name: kind.name(), datatype: kind.datatype(), shape: shape(kind) };
+    OutputKind::all(finds_faces).iter().map(tensor).collect()
 }
 
 #[derive(Serialize, ToSchema)]
@@ -64,7 +72,7 @@ struct ModelMetadata<'a> {
     versions: [&'static str; 0],
     platform: &'static str,
     inputs: [TensorMetadata; 3],
-    outputs: [TensorMetadata; 2],
+    outputs: Vec<TensorMetadata>,
     parameters: ModelParameters<'a>,
 }
 
@@ -77,6 +85,11 @@ struct ModelParameters<'a> {
     mean: [f32; 3],
     std: [f32; 3],
     uses_to_avoid: &'a str,
+    /// The values of the request parameter `faces`, if the server finds faces. The outputs `image_index` and `face_boxes` come with
+    /// `all` and `largest` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Vec<FaceSelection>, required = false)]
+    faces: Option<[&'static str; 3]>,
 }
 
 /// Open Inference Protocol: model metadata
@@ -93,20 +106,22 @@ struct ModelParameters<'a> {
         ModelErrors,
     ),
 )]
-pub(crate) async fn model(Selection { model, .. }: Selection) -> Response {
+pub(crate) async fn model(State(pipeline): State<Arc<Pipeline>>, Selection { model, .. }: Selection) -> Response {
+    let finds_faces = pipeline.faces.is_available();
     let card = model.card();
     json(&ModelMetadata {
         name: &model.name,
         versions: [],
         platform: PLATFORM,
         inputs: inputs(&model),
-        outputs: outputs(&model),
+        outputs: outputs(&model, finds_faces),
         parameters: ModelParameters {
             attributes: &card.attributes,
             thresholds: &card.thresholds,
             mean: card.preparation.mean,
             std: card.preparation.std,
             uses_to_avoid: &card.uses_to_avoid,
+            faces: finds_faces.then_some(FaceSelection::NAMES),
         },
     })
 }

@@ -10,6 +10,7 @@ use utoipa::openapi::schema::{AnyOfBuilder, ArrayBuilder, ObjectBuilder, Type};
 use utoipa::openapi::{Ref, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
+use crate::faces::FaceSelection;
 use crate::openapi::nonempty_shape;
 use crate::problem::Problem;
 
@@ -25,7 +26,7 @@ pub(crate) struct InferRequest {
     #[schema(min_items = 1, max_items = 1)]
     pub(crate) inputs: Vec<RequestInput>,
     #[serde(default)]
-    #[schema(max_items = 2)]
+    #[schema(max_items = 4)]
     pub(crate) outputs: Vec<RequestOutput>,
 }
 
@@ -51,7 +52,7 @@ pub(crate) struct RequestInput {
 /// An output tensor that the request selects.
 #[derive(Debug, Deserialize, ToSchema)]
 pub(crate) struct RequestOutput {
-    #[schema(pattern = "^(probabilities|logits)$")]
+    #[schema(pattern = "^(probabilities|logits|image_index|face_boxes)$")]
     pub(crate) name: String,
     #[serde(default)]
     pub(crate) parameters: RequestParameters,
@@ -72,6 +73,10 @@ pub(crate) struct RequestParameters {
     #[serde(default)]
     #[schema(value_type = bool)]
     pub(crate) binary_data_output: Option<bool>,
+    /// Of a request: whether the faces in photographs are found, and each is classified.
+    #[serde(default)]
+    #[schema(value_type = FaceSelection)]
+    pub(crate) faces: Option<FaceSelection>,
     /// An extension of Triton that is refused.
     #[serde(default)]
     #[schema(ignore)]
@@ -83,6 +88,19 @@ pub(crate) struct RequestParameters {
 }
 
 impl RequestParameters {
+    #[cfg(feature = "grpc")]
+    pub(crate) fn with_faces(faces: Option<FaceSelection>) -> Self {
+        Self { faces, ..Self::default() }
+    }
+
+    /// Checks the parameters of an input or output.
+    fn check_tensor(&self, name: &str) -> Result<(), Problem> {
+        if self.faces.is_some() {
+            return Err(Problem::malformed(format!("faces is a parameter of the request, not of {name}")));
+        }
+        self.check()
+    }
+
     fn check(&self) -> Result<(), Problem> {
         if self.shared_memory_region.is_some() {
             return Err(Problem::malformed("shared memory is not supported: send the data itself"));
@@ -108,10 +126,10 @@ pub(crate) fn parse(body: &Bytes, json_length: Option<usize>) -> Result<InferReq
     let mut request: InferRequest = serde_json::from_slice(json)
         .map_err(|error| Problem::malformed(format!("this is not an inference request: {error}")))?;
     request.parameters.check()?;
-    request.outputs.iter().try_for_each(|output| output.parameters.check())?;
+    request.outputs.iter().try_for_each(|output| output.parameters.check_tensor(&output.name))?;
     let mut rest = body.slice(json_length..);
     for input in &mut request.inputs {
-        input.parameters.check()?;
+        input.parameters.check_tensor(&input.name)?;
         let Some(size) = input.parameters.binary_data_size else { continue };
         if size > rest.len() {
             return Err(Problem::malformed(format!(
@@ -252,6 +270,19 @@ mod tests {
         for wrong in ["3", "[null]", "[true]", r#"[1,"a"]"#, &"[".repeat(100_000), r#"[{"a":1}]"#] {
             assert!(data(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn faces_is_a_parameter_of_the_request() {
+        let request = |parameters: &str| read(&format!(r#"{HEAD}}}],"parameters":{parameters}}}"#), &[]);
+        assert_eq!(request(r#"{"faces":"all"}"#).unwrap().parameters.faces, Some(FaceSelection::All));
+        assert_eq!(request("{}").unwrap().parameters.faces, None);
+        for wrong in [r#""some""#, r#""""#, "true", "1"] {
+            let error = request(&format!(r#"{{"faces":{wrong}}}"#)).unwrap_err();
+            assert!(error.contains("not an inference request"), "{error}");
+        }
+        let misplaced = read(&format!(r#"{HEAD},"parameters":{{"faces":"all"}}}}]}}"#), &[]).unwrap_err();
+        assert!(misplaced.contains("a parameter of the request"), "{misplaced}");
     }
 
     #[test]

@@ -2,16 +2,21 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
-use visage_data::{PreparedImage, Size, Truncated};
+use image::RgbImage;
+use visage_data::{Alignment, Similarity, Size, Truncated, decode, has_aligned_shape};
+use visage_faces::Face;
 use visage_judge::is_positive;
-use visage_model::{Card, HeatMethod, Predictor, Prepared, heat_maps};
-use visage_report::{Explained, Explanation, WrittenExplanation, made, write_explanation};
+use visage_model::{Card, HeatMethod, Model, Predictor, Prepared, heat_maps};
+use visage_report::{Explained, Explanation, WrittenExplanation, heat_over_photograph, made, write_explanation};
+use visage_run::bulk::FaceSearch;
 
 use super::{attribute_indices, read_model};
 use crate::compute::{Compute, InferenceArgs};
 use crate::error::CommandError;
+use crate::faces::Faces;
 use crate::output;
 use crate::tables::{Table, score};
 
@@ -31,6 +36,13 @@ pub struct ExplainArgs {
     /// The folder for the page and the pictures.
     #[arg(long, value_name = "FOLDER", default_value = "visage-explanation")]
     pub out: PathBuf,
+    /// Find the faces in a photograph, and explain each by itself, aligned as the model expects: `all`, each in a folder of its own, or
+    /// the `largest`. The heat maps are also laid back over the photograph.
+    #[arg(long, value_enum, value_name = "FACES", default_value_t = Faces::Off, hide_default_value = true)]
+    pub faces: Faces,
+    /// With --faces, turn a photograph by quarters where no face is found.
+    #[arg(long)]
+    pub any_rotation: bool,
     /// Also explain an image whose file is cut short, from the part that is there.
     #[arg(long)]
     pub allow_truncated: bool,
@@ -70,44 +82,121 @@ impl ExplainMethod {
     }
 }
 
-/// Writes heat maps of an image.
+/// An image that is explained: as it is, or a face of it.
+struct Subject {
+    /// What it is called on the page.
+    name: String,
+    /// Where its page and pictures go.
+    out: PathBuf,
+    pixels: Vec<u8>,
+    /// The photograph that it is a face of, and what aligned the face.
+    photograph: Option<(Arc<RgbImage>, Similarity)>,
+}
+
+/// Writes heat maps of an image or of its faces.
 pub fn run(args: &ExplainArgs) -> Result<(), CommandError> {
     let compute = Compute::for_inference(&args.inference)?;
     let (model, file) = read_model(&args.model, &compute)?;
-    let card = &model.card;
-    let named = attribute_indices(&args.attributes, card)?;
+    let named = attribute_indices(&args.attributes, &model.card)?;
+    let subjects = subjects(args, &model.card)?;
+    let predictor = Predictor::new(&model, &compute.device, compute.precision);
+    for subject in subjects {
+        explain(args, &model, &file, &predictor, &named, subject)?;
+    }
+    Ok(())
+}
+
+/// What is explained: the image, or those of its faces that are asked for.
+fn subjects(args: &ExplainArgs, card: &Card) -> Result<Vec<Subject>, CommandError> {
     let encoded = fs::read(&args.image).map_err(CommandError::read(&args.image))?;
     let bad_image = |source| CommandError::BadImage { path: args.image.clone(), source };
-    let prepared = card.preparation.prepare(&encoded, Truncated::allowed(args.allow_truncated));
-    let PreparedImage { pixels, is_truncated, .. } = prepared.map_err(bad_image)?;
-    if is_truncated {
-        output::warning(&format!("{} is cut short: explained from the part that is there", args.image.display()));
+    let truncated = Truncated::allowed(args.allow_truncated);
+    let name = args.image.display().to_string();
+    let warn = |is_truncated: bool| {
+        if is_truncated {
+            output::warning(&format!("{name} is cut short: explained from the part that is there"));
+        }
+    };
+    let Some(FaceSearch { finder, search, largest }) = args.faces.search(args.any_rotation)? else {
+        let prepared = card.preparation.prepare(&encoded, truncated).map_err(bad_image)?;
+        warn(prepared.is_truncated);
+        if card.preparation.alignment == Some(Alignment::Celeba) && !has_aligned_shape(prepared.original) {
+            output::warning(&format!(
+                "{name} is not of the shape of the aligned faces that the model expects: --faces largest finds and aligns it"
+            ));
+        }
+        return Ok(vec![Subject { name, out: args.out.clone(), pixels: prepared.pixels, photograph: None }]);
+    };
+    let decoded = decode(&encoded, truncated).map_err(bad_image)?;
+    warn(decoded.is_truncated);
+    let faces = if largest {
+        finder.largest(&decoded.image, search).map(|face| face.into_iter().collect())
+    } else {
+        finder.find(&decoded.image, search)
+    };
+    let faces: Vec<Face> = faces.map_err(bad_image)?;
+    let aligned: Vec<Similarity> = faces.iter().filter_map(|face| Similarity::aligning(&face.landmarks)).collect();
+    if aligned.is_empty() {
+        return Err(CommandError::NoFace { path: args.image.clone() });
     }
-    let predictor = Predictor::new(&model, &compute.device, compute.precision);
+    let is_alone = aligned.len() == 1;
+    let photograph = Arc::new(decoded.image);
+    let subject = |(number, similarity): (usize, Similarity)| {
+        let number = number + 1;
+        let (name, out) = if is_alone {
+            (name.clone(), args.out.clone())
+        } else {
+            (format!("{name}, face {number}"), args.out.join(format!("face-{number}")))
+        };
+        let pixels = card.preparation.image(similarity.aligned(&photograph)).map_err(bad_image)?;
+        Ok(Subject { name, out, pixels, photograph: Some((Arc::clone(&photograph), similarity)) })
+    };
+    aligned.into_iter().enumerate().map(subject).collect()
+}
+
+/// Writes the heat maps of one image or face.
+fn explain(
+    args: &ExplainArgs,
+    model: &Model,
+    file: &Path,
+    predictor: &Predictor,
+    named: &[usize],
+    subject: Subject,
+) -> Result<(), CommandError> {
+    let card = &model.card;
+    let Subject { name, out, pixels, photograph } = subject;
     let probabilities = predictor.probabilities(&pixels);
-    let attributes = if named.is_empty() { predicted(&probabilities, &card.thresholds) } else { named };
+    let attributes = if named.is_empty() { predicted(&probabilities, &card.thresholds) } else { named.to_vec() };
 
     let method = args.method.resolve().0;
     let maps = heat_maps(&model.network, predictor.engine(), Prepared::Pixels(&pixels), &attributes, method);
     let size = card.preparation.output_size();
-    let explained = attributes.iter().zip(&maps).map(|(&attribute, map)| Explained {
-        attribute: card.attributes[attribute].clone(),
-        probability: probabilities[attribute],
-        present: is_positive(probabilities[attribute], card.thresholds[attribute]),
-        heat: map.resized(size),
+    let explained = attributes.iter().zip(&maps).map(|(&attribute, map)| {
+        let heat = map.resized(size);
+        let on_photograph = photograph.as_ref().and_then(|(photograph, similarity)| {
+            let place = card.preparation.place_in_face(*similarity).ok()?;
+            Some(heat_over_photograph(photograph, &heat, size.width, place))
+        });
+        Explained {
+            attribute: card.attributes[attribute].clone(),
+            probability: probabilities[attribute],
+            present: is_positive(probabilities[attribute], card.thresholds[attribute]),
+            heat,
+            on_photograph,
+        }
     });
     let explanation = Explanation {
-        image: args.image.display().to_string(),
+        image: name,
         made: made(),
         about: vec![
-            about(args.method, card, &file, maps.first().map_or(size, |map| map.size)),
+            about(args.method, card, file, maps.first().map_or(size, |map| map.size)),
             card.uses_to_avoid.clone(),
         ],
+        attributes: explained.collect(),
         pixels,
         width: size.width,
-        attributes: explained.collect(),
     };
-    let written = write_explanation(&explanation, &args.out)?;
+    let written = write_explanation(&explanation, &out)?;
     let thresholds: Vec<f32> = attributes.iter().map(|&attribute| card.thresholds[attribute]).collect();
     output::result(&table(&explanation, &thresholds, &written))?;
     output::note(&format!("wrote {}", written.page.display()));

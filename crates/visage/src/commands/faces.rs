@@ -1,5 +1,6 @@
 //! `visage faces`.
 
+use std::io;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -10,7 +11,8 @@ use rayon::prelude::*;
 use serde::Serialize;
 use visage_data::{Truncated, align, decode, with_causes};
 use visage_faces::{AlignedFolder, Face, FaceFinder, NETWORKS, Search, Store};
-use visage_run::bulk::{Input, count_inputs, inputs};
+use visage_report::write_annotated;
+use visage_run::bulk::{ImageInput, Input, count_inputs, inputs};
 
 use crate::compute::start_threads;
 use crate::error::CommandError;
@@ -69,6 +71,9 @@ pub struct FindArgs {
     /// Print one JSON object for each photograph.
     #[arg(long)]
     pub json: bool,
+    /// Also write a copy of each photograph with its faces outlined and numbered.
+    #[arg(long, value_name = "DIR")]
+    pub annotate: Option<PathBuf>,
     #[command(flatten)]
     pub search: SearchArgs,
 }
@@ -135,7 +140,7 @@ fn each_photograph(
     photographs: &[PathBuf],
     args: &SearchArgs,
     is_done: impl Fn(&str) -> bool + Sync,
-    mut each: impl FnMut(&Path, &str, RgbImage, Vec<Face>) -> Result<(), CommandError>,
+    mut each: impl FnMut(&ImageInput, RgbImage, Vec<Face>) -> Result<(), CommandError>,
 ) -> Result<(), CommandError> {
     start_threads(args.threads)?;
     let finder = FaceFinder::new(&Store::of_user()?)?;
@@ -150,11 +155,10 @@ fn each_photograph(
             let image = match input {
                 Ok(Input::Image(image)) => image,
                 Ok(Input::Other) => return None,
-                Err(error) => return Some((PathBuf::new(), String::new(), Err(CommandError::from(error)))),
+                Err(error) => return Some((None, Err(CommandError::from(error)))),
             };
-            let name = image.name();
-            if is_done(&name) {
-                return Some((image.path, name, Ok(None)));
+            if is_done(&image.name()) {
+                return Some((Some(image), Ok(None)));
             }
             let found = (|| {
                 let encoded = image.read().map_err(CommandError::read(&image.path))?;
@@ -162,22 +166,23 @@ fn each_photograph(
                 let faces = finder.find(&photograph, search).map_err(visage_faces::FacesError::from)?;
                 Ok(Some((photograph, faces)))
             })();
-            Some((image.path, name, found))
+            Some((Some(image), found))
         };
         let results: Vec<_> = chunk.into_par_iter().map(look).collect();
-        for (path, name, found) in results.into_iter().flatten() {
+        for (image, found) in results.into_iter().flatten() {
             done += 1;
-            match found {
-                Ok(Some((photograph, faces))) => {
+            match (image, found) {
+                (Some(image), Ok(Some((photograph, faces)))) => {
                     if faces.is_empty() {
-                        progress.note(&format!("{name}: no face"));
+                        progress.note(&format!("{}: no face", image.name()));
                     }
-                    each(&path, &name, photograph, faces)?;
+                    each(&image, photograph, faces)?;
                 }
-                Ok(None) => {}
-                Err(error) => {
+                (_, Ok(_)) => {}
+                (image, Err(error)) => {
                     failed += 1;
-                    progress.note(&format!("{name}: {}", with_causes(&error)));
+                    let name = image.map_or_else(String::new, |image| image.name() + ": ");
+                    progress.note(&(name + &with_causes(&error)));
                 }
             }
             progress.set(done, String::new);
@@ -193,16 +198,19 @@ fn find(args: &FindArgs) -> Result<(), CommandError> {
         &args.photographs,
         &args.search,
         |_| false,
-        |_, name, photograph, faces| {
+        |image, photograph, faces| {
+            let name = image.name();
+            if let Some(folder) = &args.annotate {
+                annotate(image, &faces, folder)?;
+            }
             if args.json {
                 let (width, height) = photograph.dimensions();
-                let found = Found { photograph: name.to_owned(), width, height, faces };
-                return output::json_line(&found);
+                return output::json_line(&Found { photograph: name, width, height, faces });
             }
             for (number, Face { face_box, score, .. }) in faces.iter().enumerate() {
                 let numbers =
                     [face_box.x, face_box.y, face_box.width, face_box.height].map(|number| format!("{number:.0}"));
-                table.row([name.to_owned(), number.to_string(), format!("{score:.3}")].into_iter().chain(numbers));
+                table.row([name.clone(), number.to_string(), format!("{score:.3}")].into_iter().chain(numbers));
             }
             Ok(())
         },
@@ -211,6 +219,14 @@ fn find(args: &FindArgs) -> Result<(), CommandError> {
         output::result(&table.text())?;
     }
     searched
+}
+
+/// Writes a copy of a photograph with its faces outlined.
+fn annotate(image: &ImageInput, faces: &[Face], folder: &Path) -> Result<(), CommandError> {
+    let encoded = image.read().map_err(CommandError::read(&image.path))?;
+    let boxes: Vec<[f64; 4]> = faces.iter().map(Face::rectangle).collect();
+    write_annotated(&image.path, &encoded, &boxes, &[], folder)
+        .map_err(|reason| CommandError::write(folder)(io::Error::other(reason)))
 }
 
 fn align_all(args: &AlignArgs) -> Result<(), CommandError> {
@@ -223,7 +239,8 @@ fn align_all(args: &AlignArgs) -> Result<(), CommandError> {
         photographs,
         &args.search,
         |name| locked().has(name),
-        |path, name, photograph, faces| {
+        |image, photograph, faces| {
+            let path = &image.path;
             let wanted = if args.largest { 1 } else { faces.len() };
             let aligned = |face: Face| Some((face, align(&photograph, &face.landmarks)?));
             let faces: Vec<(Face, RgbImage)> = faces.into_iter().take(wanted).filter_map(aligned).collect();
@@ -232,7 +249,7 @@ fn align_all(args: &AlignArgs) -> Result<(), CommandError> {
             let below =
                 photographs.iter().find_map(|named| path.strip_prefix(named).ok().filter(|b| b.file_name().is_some()));
             let place = below.or(path.file_name().map(Path::new)).unwrap_or(path);
-            Ok(locked().add(name, place, &faces)?)
+            Ok(locked().add(&image.name(), place, &faces)?)
         },
     );
     output::note(&format!("wrote {} to {}", counted(written, "aligned face"), out.display()));

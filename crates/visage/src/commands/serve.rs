@@ -2,13 +2,15 @@
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use std::{env, fs};
 
 use clap::Args;
 use visage_data::Truncated;
+use visage_faces::{FaceFinder, Store};
 use visage_run::RunFolder;
-use visage_serve::{Addresses, Batching, Limits, Options, ServeError, Source, Token};
+use visage_serve::{Addresses, Batching, FaceOptions, Limits, Options, ServeError, Source, Token};
 
 use super::model_file;
 use crate::compute::{Compute, InferenceArgs};
@@ -57,6 +59,15 @@ pub struct ServeArgs {
     /// Most pixels in all images of a request, in millions, by their headers.
     #[arg(long, value_name = "MILLIONS", default_value = "50")]
     pub max_pixels: NonZeroUsize,
+    /// Find the faces in photographs where a request asks for it, align each and classify it. Needs `visage faces install`.
+    #[arg(long)]
+    pub faces: bool,
+    /// Most faces of a photograph that are answered: the largest ones.
+    #[arg(long, value_name = "N", default_value = "64", requires = "faces")]
+    pub max_faces: NonZeroUsize,
+    /// How long finding the faces in a request's photographs may take, in seconds; then the request is refused with status 503.
+    #[arg(long, value_name = "S", default_value = "30", requires = "faces")]
+    pub face_timeout: NonZeroUsize,
     /// Also answer images whose files are cut short, from the part that is there, with a line in the log for each; otherwise such a
     /// request is refused with status 422.
     #[arg(long)]
@@ -83,11 +94,13 @@ pub fn run(args: &ServeArgs) -> Result<(), CommandError> {
         return Err(CommandError::usage("this visage was built without gRPC: build it with --features grpc"));
     }
     let compute = Compute::for_inference(&args.inference)?;
+    // After the threads are started, which the networks for faces use.
+    let faces = faces(args)?;
     let mut sources = Vec::new();
     for model in &args.models {
         sources.extend(models(model)?);
     }
-    let options = options(args, &compute)?;
+    let options = Options { faces, ..options(args, &compute)? };
     let names: Vec<String> = sources.iter().map(|source| source.name.clone()).collect();
     let stop = StopOnInterrupt::install("finishing accepted requests");
     let mut ready = |addresses: Addresses| {
@@ -164,6 +177,16 @@ fn models_in(folder: &Path) -> Result<Vec<Source>, CommandError> {
         file.is_file().then(|| Source { path: file, ..Source::of(path) })
     };
     Ok(paths.into_iter().filter_map(source).collect())
+}
+
+/// How faces are found, if they are.
+fn faces(args: &ServeArgs) -> Result<Option<FaceOptions>, CommandError> {
+    if !args.faces {
+        return Ok(None);
+    }
+    let finder = Arc::new(FaceFinder::new(&Store::of_user()?)?);
+    let timeout = Duration::from_secs(args.face_timeout.get() as u64);
+    Ok(Some(FaceOptions { finder, max_faces: args.max_faces, timeout }))
 }
 
 /// The token that requests must carry, if any.

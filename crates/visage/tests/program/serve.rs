@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use image::{DynamicImage, ImageFormat, RgbImage};
 use serde_json::{Value, json};
 
-use crate::fixture::{PROGRAM, folder, line, run, squares};
+use crate::fixture::{PROGRAM, faces, faces_run, folder, line, run, squares};
 
 /// A server on a free port, until it is dropped.
 struct Server {
@@ -209,6 +209,68 @@ fn the_open_inference_protocol_takes_images_in_every_form() {
     }
     let wrong = infer(json!({"name": "pixels", "datatype": "UINT8", "shape": [1, 32, 31, 3], "data": []}), b"");
     assert!(wrong.problem(400).contains("[images, 32, 32, 3]"));
+}
+
+#[test]
+fn faces_need_the_networks_and_wrong_parameters_are_explained() {
+    let server = Server::start(&run().0, "");
+    for path in ["/v1/attributes?faces=all", "/v1/attributes?faces=largest", "/v1/heat?attribute=Red&face=0"] {
+        assert!(server.post(path, &square(0)).problem(400).contains("start it with `visage serve --faces`"), "{path}");
+    }
+    assert_eq!(server.post("/v1/attributes?faces=off", &square(0)).status, 200);
+    assert_eq!(server.post("/v1/heat?attribute=Red&faces=off", &square(0)).status, 200);
+    for (path, said) in [
+        ("/v1/attributes?faces=some", "all, largest or off, not \"some\""),
+        ("/v1/attributes?faces=all&faces=off", "given twice"),
+        ("/v1/attributes?face=1", "?face= has no meaning here"),
+        ("/v1/heat?attribute=Red&faces=all", "a heat map is of one face"),
+        ("/v1/heat?attribute=Red&faces=largest&face=0", "one of ?faces= and ?face="),
+        ("/v1/heat?attribute=Red&face=-1", "a number from 0, not \"-1\""),
+        ("/v2/models/run/infer?faces=all", "among the parameters of the request"),
+    ] {
+        let problem = server.post(path, &square(0)).problem(400);
+        assert!(problem.contains(said), "{path}: {problem}");
+    }
+    let infer = |faces: Value, input: &str, datatype: &str, data: Value| {
+        let input = json!({"name": input, "datatype": datatype, "shape": [1], "data": data});
+        let request = json!({"parameters": {"faces": faces}, "inputs": [input]}).to_string();
+        let head = "POST /v2/models/run/infer HTTP/1.1\r\ncontent-type: application/json";
+        server.ask(head, request.as_bytes()).problem(400)
+    };
+    assert!(infer(json!("all"), "images", "BYTES", json!(["aGk="])).contains("visage serve --faces"));
+    assert!(infer(json!("any"), "images", "BYTES", json!(["aGk="])).contains("unknown variant `any`"));
+
+    assert_eq!(server.get("/v1/models").json()["finds_faces"], json!(false));
+    let metadata = server.get("/v2/models/run").json();
+    assert_eq!((metadata["outputs"].as_array().unwrap().len(), &metadata["parameters"]["faces"]), (2, &Value::Null));
+    let described = server.get("/openapi.json").json();
+    assert_eq!(described["components"]["schemas"]["FaceSelection"]["enum"], json!(["off", "all", "largest"]));
+
+    // Without the networks, the server does not start.
+    let (empty, model) = (folder(), run().0.clone());
+    let mut command = Command::new(PROGRAM);
+    command.arg("serve").arg(model).args(["--port", "0", "--faces"]).env("VISAGE_HOME", empty.path());
+    let output = command.output().expect("the program starts");
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert!(error.contains("the face detector is not installed") && error.contains("visage faces install"), "{error}");
+    let error = line(&format!("serve {} --max-faces 3", run().0.display())).failed(2);
+    assert!(error.contains("--faces"), "{error}");
+}
+
+#[test]
+fn an_image_that_is_not_aligned_gets_a_warning_from_a_model_of_aligned_faces() {
+    let server = Server::start(faces_run(), "");
+    assert_eq!(server.get("/v1/models").json()["models"][0]["alignment"], "celeba");
+    let warnings = |body: &[u8]| server.post("/v1/attributes", body).json()["warnings"].clone();
+    let aligned = fs::read(faces().join("Img/img_align_celeba/000001.jpg")).unwrap();
+    assert_eq!(warnings(&aligned), Value::Null);
+    let said = warnings(&square(0));
+    let said = said.as_array().unwrap();
+    assert!(said.len() == 1 && said[0].as_str().unwrap().contains("?faces=largest"), "{said:?}");
+    // A model that expects nothing of the kind does not warn.
+    let other = Server::start(&run().0, "");
+    assert_eq!(other.post("/v1/attributes", &aligned).json()["warnings"], Value::Null);
 }
 
 #[test]
