@@ -329,16 +329,18 @@ impl Dataset {
             return Some(Alignment::Celeba);
         }
         let step = self.samples.len().div_ceil(SIZE_PROBES).max(1);
-        let mut sizes = Vec::new();
-        for index in (0..self.samples.len()).step_by(step) {
-            let Some(size) = self.encoded_image(index).ok().and_then(|encoded| stated_size(&encoded)) else { continue };
-            if has_aligned_shape(size) && self.samples[index].eyes_and_mouth().is_none_or(|l| is_in_place(&l, size)) {
-                sizes.push(size);
-            } else {
-                return if sizes.first().is_some_and(|first| *first != size) { Some(Alignment::None) } else { None };
-            }
+        let probes = (0..self.samples.len()).step_by(step);
+        let sizes: Vec<(usize, Size)> = probes
+            .filter_map(|index| Some((index, stated_size(&self.encoded_image(index).ok()?)?)))
+            .collect();
+        let (_, first) = sizes.first()?;
+        let is_aligned = |&(index, size): &(usize, Size)| {
+            has_aligned_shape(size) && self.samples[index].eyes_and_mouth().is_none_or(|l| is_in_place(&l, size))
+        };
+        if sizes.iter().all(is_aligned) {
+            return Some(Alignment::Celeba);
         }
-        (!sizes.is_empty()).then_some(Alignment::Celeba)
+        sizes.iter().any(|(_, size)| size != first).then_some(Alignment::None)
     }
 
     /// Aligns images from now on as they are read. `found` has an entry for each sample.

@@ -22,9 +22,9 @@ fn with_pictures(table: &str, sizes: &[(u32, u32)]) -> Vec<Entry> {
 }
 
 fn points(header: &str, value: impl Fn(usize) -> usize) -> Entry {
-    let mut table = format!(
-        "5\nlefteye_x lefteye_y righteye_x righteye_y nose_x nose_y leftmouth_x leftmouth_y rightmouth_x rightmouth_y\n"
-    );
+    let names =
+        "lefteye_x lefteye_y righteye_x righteye_y nose_x nose_y leftmouth_x leftmouth_y rightmouth_x rightmouth_y";
+    let mut table = format!("5\n{names}\n");
     for image in 1..=5 {
         table += &format!("{image:06}.jpg");
         (0..10).for_each(|number| table += &format!(" {}", value(number)));
@@ -89,6 +89,7 @@ fn alignment_is_guessed_by_shape_size_and_landmarks() {
     assert_eq!(guess(table, &[(89, 109), (89, 109)]), Some(Alignment::Celeba), "half the size");
     assert_eq!(guess(table, &[(128, 128), (128, 128)]), None, "nobody knows");
     assert_eq!(guess(table, &[(178, 218), (640, 480)]), Some(Alignment::None), "sizes differ");
+    assert_eq!(guess(table, &[(640, 480), (178, 218)]), Some(Alignment::None), "sizes differ");
     let names = "lefteye_x,lefteye_y,righteye_x,righteye_y,leftmouth_x,leftmouth_y,rightmouth_x,rightmouth_y";
     let with = |points: &str| format!("image,S,{names}\n0.png,1,{points}\n1.png,0,{points}\n");
     assert_eq!(guess(&with("69,111,108,111,72,152,106,152"), &[(178, 218); 2]), Some(Alignment::Celeba));

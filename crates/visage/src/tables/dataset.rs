@@ -17,9 +17,9 @@ pub fn text(contents: &Contents) -> String {
     let Contents { dataset, images, fingerprint, attributes, understood, .. } = contents;
     let understood = if understood.is_empty() { String::new() } else { format!("Read as: {understood}\n") };
     let alignment = match contents.alignment {
-        Some(Alignment::Celeba) => "Faces: they look aligned as CelebA's, by the images' shape and their landmarks\n",
+        Some(Alignment::Celeba) => "Faces: they look aligned as CelebA's, by the shape of the images\n",
         Some(Alignment::None) => {
-            "Faces: not aligned, by the images' sizes; input.align = \"celeba\" in a recipe aligns them\n"
+            "Faces: not aligned, by the sizes of the images; input.align = \"celeba\" in a recipe aligns them\n"
         }
         None => "",
     };
