@@ -23,7 +23,8 @@ use crate::state::Pipeline;
 
 /// The parameter `faces` of a request: what is classified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
+#[serde(try_from = "String")]
+#[schema(rename_all = "lowercase")]
 pub(crate) enum FaceSelection {
     /// The images as they are.
     Off,
@@ -52,6 +53,14 @@ impl FaceSelection {
             Self::All => Some(Which::All),
             Self::Largest => Some(Which::Number(0)),
         }
+    }
+}
+
+impl TryFrom<String> for FaceSelection {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        Self::parse(&text).map_err(|problem| problem.detail().to_owned())
     }
 }
 

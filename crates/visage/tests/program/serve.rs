@@ -238,7 +238,7 @@ fn faces_need_the_networks_and_wrong_parameters_are_explained() {
         server.ask(head, request.as_bytes()).problem(400)
     };
     assert!(infer(json!("all"), "images", "BYTES", json!(["aGk="])).contains("visage serve --faces"));
-    assert!(infer(json!("any"), "images", "BYTES", json!(["aGk="])).contains("unknown variant `any`"));
+    assert!(infer(json!("any"), "images", "BYTES", json!(["aGk="])).contains("all, largest or off, not \"any\""));
 
     assert_eq!(server.get("/v1/models").json()["finds_faces"], json!(false));
     let metadata = server.get("/v2/models/run").json();
