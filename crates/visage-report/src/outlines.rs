@@ -26,7 +26,7 @@ pub fn outline_faces(photograph: &mut RgbImage, boxes: &[[f64; 4]]) {
         fill(photograph, [outer[0], inner[1], inner[0], inner[3]]);
         fill(photograph, [inner[2], inner[1], outer[2], inner[3]]);
         if boxes.len() > 1 {
-            label(photograph, &(number + 1).to_string(), size, [outer[0], outer[1]]);
+            label(photograph, &(number + 1).to_string(), size, outer);
         }
     }
 }
@@ -40,8 +40,8 @@ fn fill(image: &mut RgbImage, [left, top, right, bottom]: [f64; 4]) {
     }
 }
 
-/// Writes a number in black on a plate whose upper left corner is that of an outline.
-fn label(image: &mut RgbImage, text: &str, size: f64, [left, top]: [f64; 2]) {
+/// Writes a number in black on a plate above an outline, or below it where there is no room.
+fn label(image: &mut RgbImage, text: &str, size: f64, [left, top, _, bottom]: [f64; 4]) {
     let (width, height) = (font::width(text, size, true) + size * 0.4, size * 1.2);
     let Some(mut plate) = Pixmap::new(width.ceil() as u32, height.ceil() as u32) else { return };
     let [red, green, blue] = COLOUR;
@@ -53,7 +53,8 @@ fn label(image: &mut RgbImage, text: &str, size: f64, [left, top]: [f64; 2]) {
         let place = Transform::from_translate((size * 0.2) as f32, (size * 0.95) as f32);
         plate.fill_path(&letters, &paint, FillRule::Winding, place, None);
     }
-    let (left, top) = (left.max(0.0) as u32, top.max(0.0) as u32);
+    let above = top - f64::from(plate.height());
+    let (left, top) = (left.max(0.0) as u32, if above < 0.0 { bottom.max(0.0) } else { above } as u32);
     for (index, pixel) in plate.pixels().iter().enumerate() {
         let (x, y) = (left + index as u32 % plate.width(), top + index as u32 / plate.width());
         if x < image.width() && y < image.height() {
@@ -82,7 +83,13 @@ mod tests {
         let lit = image.pixels().filter(|pixel| pixel.0 == COLOUR).count();
         assert!(lit > 200, "{lit}");
         // Digits, in black on their plates.
-        let digits = image.enumerate_pixels().filter(|(x, y, p)| *x < 20 && *y < 20 && p.0 == [0; 3]).count();
-        assert!(digits > 3, "{digits}");
+        let near = |at: u32, from: u32| (from..from + 20).contains(&at);
+        let black = |x: u32, y: u32| {
+            let pixels = image.enumerate_pixels();
+            pixels.filter(|&(px, py, pixel)| near(px, x) && near(py, y) && pixel.0 == [0; 3]).count()
+        };
+        // The first has no room above.
+        let digits = [black(0, 51), black(149, 84)];
+        assert!(digits.iter().all(|&digits| digits > 3 && digits < 200), "{digits:?}");
     }
 }
