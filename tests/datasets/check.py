@@ -33,6 +33,7 @@ SPLITS = ["train", "validation", "test"]
 def visage(*arguments):
     done = subprocess.run([PROGRAM, *map(str, arguments)], capture_output=True, text=True)
     assert done.returncode == 0, f"visage {' '.join(map(str, arguments))}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
 
 
 def celeba(root):
@@ -81,6 +82,18 @@ def main():
         copy = FOLDER / f"from-{arrow.name}"
         visage("data", "convert", arrow, copy, "--to", "celeba")
         assert celeba(copy) == expected, arrow
+
+    # Numbers of classes are read by their names, from Arrow and from Parquet.
+    kinds = hub["train"].select(range(9)).select_columns(["image"])
+    kinds = kinds.add_column("kind", [number % 3 for number in range(9)]).cast_column(
+        "kind", datasets.ClassLabel(names=["young", "old", "ancient"]))
+    kinds.save_to_disk(str(FOLDER / "kinds-arrow"))
+    (FOLDER / "kinds-parquet").mkdir()
+    kinds.to_parquet(str(FOLDER / "kinds-parquet" / "kinds.parquet"))
+    for form in ["kinds-arrow", "kinds-parquet"]:
+        read = json.loads(visage("data", "inspect", FOLDER / form, "--one-hot", "kind", "--json"))
+        found = {attribute["name"]: attribute["present"] for attribute in read["attributes"]}
+        assert found == {"kind=young": 3, "kind=old": 3, "kind=ancient": 3}, (form, found)
 
     found = {}
     for shard in sorted((FOLDER / "shards").iterdir()):

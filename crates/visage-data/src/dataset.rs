@@ -16,6 +16,7 @@ use crate::label::Label;
 use crate::prepare::Preparation;
 use crate::retain::retain;
 use crate::sample::Sample;
+use crate::size::Size;
 use crate::sources::{self, Faults, Images};
 use crate::split::Split;
 use crate::stratify;
@@ -330,9 +331,8 @@ impl Dataset {
         }
         let step = self.samples.len().div_ceil(SIZE_PROBES).max(1);
         let probes = (0..self.samples.len()).step_by(step);
-        let sizes: Vec<(usize, Size)> = probes
-            .filter_map(|index| Some((index, stated_size(&self.encoded_image(index).ok()?)?)))
-            .collect();
+        let sizes: Vec<(usize, Size)> =
+            probes.filter_map(|index| Some((index, stated_size(&self.encoded_image(index).ok()?)?))).collect();
         let (_, first) = sizes.first()?;
         let is_aligned = |&(index, size): &(usize, Size)| {
             has_aligned_shape(size) && self.samples[index].eyes_and_mouth().is_none_or(|l| is_in_place(&l, size))

@@ -1,7 +1,6 @@
 //! Arrow files (<https://arrow.apache.org/docs/format/Columnar.html>), as Hugging Face's `datasets` caches them: the stream
 //! format, or the file format, which is the same stream after eight bytes.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,9 +15,9 @@ use arrow_buffer::Buffer;
 use arrow_ipc::reader::StreamDecoder;
 use arrow_schema::DataType;
 use bytes::Bytes;
-use serde::Deserialize;
 use serde_json::Value;
 
+use super::class_names::{self, ClassNames};
 use super::columns::{ImageColumn as NameColumn, is_image_name};
 use super::faults::Faults;
 use super::images::{ImageColumn, Location, in_column};
@@ -73,8 +72,7 @@ struct ArrowFile {
     batches: Vec<RecordBatch>,
     /// The column of images.
     image: Option<usize>,
-    /// The names of classes, by column.
-    classes: BTreeMap<String, Vec<String>>,
+    classes: ClassNames,
 }
 
 impl ArrowFile {
@@ -90,7 +88,8 @@ impl ArrowFile {
         let schema = batches.first().map(RecordBatch::schema);
         let image =
             schema.as_ref().and_then(|schema| schema.fields().iter().position(|field| is_image(field.data_type())));
-        let classes = schema.and_then(|schema| classes(schema.metadata().get("huggingface")?)).unwrap_or_default();
+        let metadata = schema.as_ref().and_then(|schema| schema.metadata().get(class_names::KEY));
+        let classes = metadata.map(|metadata| ClassNames::read(metadata)).unwrap_or_default();
         Ok(ArrowFile { path: path.to_owned(), batches, image, classes })
     }
 
@@ -125,10 +124,7 @@ impl ArrowFile {
         let mut table = MemoryTable::new(columns.iter().map(|(_, name)| name.clone()).collect());
         for batch in &self.batches {
             for row in 0..batch.num_rows() {
-                let field = |(column, name): &(usize, String)| {
-                    let names = self.classes.get(name).map_or(&[][..], Vec::as_slice);
-                    value(batch.column(*column), row, names)
-                };
+                let field = |(column, name): &(usize, String)| value(batch.column(*column), row, self.classes.of(name));
                 table.push(columns.iter().map(|column| match field(column) {
                     Value::Null => String::new(),
                     Value::String(text) => text,
@@ -176,15 +172,12 @@ fn is_text(kind: &DataType) -> bool {
     }
 }
 
-/// The value of a row; the number of a class becomes its name where there are more than two.
+/// The value of a row, where a class has its name.
 fn value(column: &ArrayRef, row: usize, classes: &[String]) -> Value {
     if column.is_null(row) {
         return Value::Null;
     }
-    let integer = |number: i64| {
-        let class = usize::try_from(number).ok().and_then(|number| classes.get(number)).filter(|_| classes.len() > 2);
-        class.map_or(Value::from(number), |class| Value::from(class.as_str()))
-    };
+    let integer = |number: i64| class_names::name(classes, number).map_or(Value::from(number), Value::from);
     let list = |items: ArrayRef| (0..items.len()).map(|item| value(&items, item, classes)).collect::<Vec<_>>().into();
     match column.data_type() {
         DataType::Boolean => column.as_boolean().value(row).into(),
@@ -207,25 +200,6 @@ fn value(column: &ArrayRef, row: usize, classes: &[String]) -> Value {
         }
         _ => Value::Null,
     }
-}
-
-/// The names of classes that Hugging Face's `datasets` keeps in the schema, by column.
-fn classes(metadata: &str) -> Option<BTreeMap<String, Vec<String>>> {
-    #[derive(Deserialize)]
-    struct Metadata {
-        info: Info,
-    }
-    #[derive(Deserialize)]
-    struct Info {
-        features: BTreeMap<String, Value>,
-    }
-    let Metadata { info } = serde_json::from_str(metadata).ok()?;
-    let names = |feature: &Value| {
-        let feature = feature.get("feature").unwrap_or(feature);
-        let names = feature.get("names")?.as_array()?;
-        Some(names.iter().filter_map(Value::as_str).map(str::to_owned).collect())
-    };
-    Some(info.features.iter().filter_map(|(column, feature)| Some((column.clone(), names(feature)?))).collect())
 }
 
 /// The images of a table.

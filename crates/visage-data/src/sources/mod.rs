@@ -9,6 +9,7 @@ mod arrow;
 mod attribute_column;
 mod celeba;
 mod class_folders;
+mod class_names;
 mod columns;
 mod combination;
 mod exports;

@@ -76,18 +76,19 @@ pub enum Input {
 pub type Inputs<'a> = Box<dyn Iterator<Item = Result<Input, BulkError>> + 'a>;
 
 /// Every file that an argument names or matches as a pattern, every file in a folder or an archive that it names, in sorted
-/// order, and every image that a table lists. The argument `-` stands for arguments on standard input, one per line. Hidden files and folders are passed by.
+/// order, and every image that a table lists, which is read as `tables` says. The argument `-` stands for arguments on standard input,
+/// one per line. Hidden files and folders are passed by.
 #[must_use]
-pub fn inputs(arguments: &[PathBuf]) -> Inputs<'_> {
-    Box::new(arguments.iter().flat_map(|argument| {
+pub fn inputs<'a>(arguments: &'a [PathBuf], tables: &'a TableOptions) -> Inputs<'a> {
+    Box::new(arguments.iter().flat_map(move |argument| {
         if argument.as_os_str() != STANDARD_INPUT {
-            return below(argument);
+            return below(argument, tables);
         }
         let mut has_failed = false;
         // After an error, the next line would most likely give the same error, without end.
         let lines =
             io::stdin().lock().split(b'\n').take_while(move |line| !mem::replace(&mut has_failed, line.is_err()));
-        Box::new(lines.flat_map(of_line))
+        Box::new(lines.flat_map(|line| of_line(line, tables)))
     }))
 }
 
@@ -96,12 +97,12 @@ pub fn inputs(arguments: &[PathBuf]) -> Inputs<'_> {
 /// # Errors
 ///
 /// [`BulkError::NoImages`], or [`BulkError::Pattern`].
-pub fn count_inputs(arguments: &[PathBuf]) -> Result<Option<u64>, BulkError> {
+pub fn count_inputs(arguments: &[PathBuf], tables: &TableOptions) -> Result<Option<u64>, BulkError> {
     if arguments.iter().any(|argument| argument.as_os_str() == STANDARD_INPUT) {
         return Ok(None);
     }
     let mut count = 0;
-    for input in inputs(arguments) {
+    for input in inputs(arguments, tables) {
         match input {
             Err(error @ BulkError::Pattern(_)) => return Err(error),
             Ok(Input::Image(_)) | Err(_) => count += 1,
@@ -121,7 +122,7 @@ pub(super) fn one(input: Result<Input, BulkError>) -> Inputs<'static> {
 }
 
 /// The images that a line of standard input names. A path may hold any bytes, so it need not be UTF-8.
-fn of_line(line: io::Result<Vec<u8>>) -> Inputs<'static> {
+fn of_line(line: io::Result<Vec<u8>>, tables: &TableOptions) -> Inputs<'_> {
     let failed = |source| one(Err(BulkError::Read { path: PathBuf::from(STANDARD_INPUT), source }));
     let mut line = match line {
         Ok(line) => line,
@@ -133,7 +134,7 @@ fn of_line(line: io::Result<Vec<u8>>) -> Inputs<'static> {
         return Box::new(std::iter::empty());
     }
     match path_of_bytes(line) {
-        Ok(path) => below(&path),
+        Ok(path) => below(&path, tables),
         Err(source) => failed(source),
     }
 }
@@ -152,17 +153,17 @@ fn path_of_bytes(bytes: Vec<u8>) -> io::Result<PathBuf> {
 }
 
 /// The images of a folder, an archive, a pattern or a file.
-fn below(path: &Path) -> Inputs<'static> {
+fn below<'a>(path: &Path, tables: &'a TableOptions) -> Inputs<'a> {
     // A link exists even if its target does not.
     let exists = fs::symlink_metadata(path).is_ok();
     match path.to_str() {
         // A pattern that the shell did not expand. A file of that very name takes precedence.
-        Some(pattern) if pattern.contains(['*', '?', '[']) && !exists => matching(pattern),
-        _ => of_path(path.to_owned()),
+        Some(pattern) if pattern.contains(['*', '?', '[']) && !exists => matching(pattern, tables),
+        _ => of_path(path.to_owned(), tables),
     }
 }
 
-fn matching(pattern: &str) -> Inputs<'static> {
+fn matching<'a>(pattern: &str, tables: &'a TableOptions) -> Inputs<'a> {
     // As in a shell, `*` leaves hidden files out.
     let options = MatchOptions { require_literal_leading_dot: true, ..MatchOptions::new() };
     let mut paths = match glob::glob_with(&with_literal_folders(Path::new(pattern)), options) {
@@ -172,8 +173,8 @@ fn matching(pattern: &str) -> Inputs<'static> {
     if paths.peek().is_none() {
         return one(Err(no_images(&[PathBuf::from(pattern)])));
     }
-    Box::new(paths.flat_map(|found| match found {
-        Ok(path) => of_path(path),
+    Box::new(paths.flat_map(move |found| match found {
+        Ok(path) => of_path(path, tables),
         Err(error) => one(Err(BulkError::Read { path: error.path().to_owned(), source: error.into() })),
     }))
 }
@@ -193,8 +194,8 @@ fn with_literal_folders(pattern: &Path) -> String {
 }
 
 /// The images that a table lists.
-fn listed(table: &Path) -> Inputs<'static> {
-    let paths = match image_list::read(table, &TableOptions::default()) {
+fn listed(table: &Path, tables: &TableOptions) -> Inputs<'static> {
+    let paths = match image_list::read(table, tables) {
         Ok(paths) => paths,
         Err(error) => return one(Err(error.into())),
     };
@@ -219,12 +220,12 @@ fn archive_of(path: &Path) -> Option<PathBuf> {
     path.ancestors().skip(1).find(is_archive).filter(|_| !path.exists()).map(Path::to_owned)
 }
 
-fn of_path(path: PathBuf) -> Inputs<'static> {
+fn of_path(path: PathBuf, tables: &TableOptions) -> Inputs<'_> {
     if path.is_dir() {
         return Box::new(Walk::new(path));
     }
     if image_list::is_table(&path) && path.is_file() {
-        return listed(&path);
+        return listed(&path, tables);
     }
     if !(Archive::is_named(&path) && path.is_file()) {
         return one(Ok(Input::Image(ImageInput::file(path))));

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 
 use rayon::prelude::*;
 use thiserror::Error;
-use visage_data::{Alignment, DataError, Truncated, align, decode, has_aligned_shape, with_causes};
+use visage_data::{Alignment, DataError, TableOptions, Truncated, align, decode, has_aligned_shape, with_causes};
 use visage_faces::{Face, FaceFinder, Search};
 use visage_model::Predictor;
 
@@ -183,7 +183,8 @@ struct PreparedInput {
 }
 
 impl BulkPrediction<'_> {
-    /// Predicts the images that `arguments` name, except those that `output` already has. `report` is called after every batch, with
+    /// Predicts the images that `arguments` name or list in tables, which are read as `tables` says, except those that `output` already
+    /// has. `report` is called after every batch, with
     /// the counts so far and the messages about single images of the batch.
     ///
     /// An image that cannot be found or read is a failure, and does not stop the others.
@@ -194,12 +195,13 @@ impl BulkPrediction<'_> {
     pub fn run(
         &self,
         arguments: &[PathBuf],
+        tables: &TableOptions,
         output: &mut RowOutput,
         mut report: impl FnMut(Counts, &[String]),
     ) -> Result<Counts, BulkError> {
         output.check(|input| self.row(input))?;
         let mut counts = Counts::default();
-        let mut remaining = inputs(arguments).fuse();
+        let mut remaining = inputs(arguments, tables).fuse();
         let batch_size = if self.faces.is_some() { PHOTOGRAPHS } else { BATCH_SIZE };
         loop {
             let (mut images, mut messages) = (Vec::new(), Vec::new());

@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use image::RgbImage;
 use rayon::prelude::*;
 use serde::Serialize;
-use visage_data::{Truncated, align, decode, with_causes};
+use visage_data::{TableOptions, Truncated, align, decode, with_causes};
 use visage_faces::{AlignedFolder, Face, FaceFinder, NETWORKS, Search, Store};
 use visage_report::write_annotated;
 use visage_run::bulk::{ImageInput, Input, count_inputs, inputs};
@@ -146,9 +146,10 @@ fn each_photograph(
     let finder = FaceFinder::new(&Store::of_user()?)?;
     let search = Search { windows: !args.whole, any_rotation: args.any_rotation };
     let truncated = Truncated::allowed(args.allow_truncated);
-    let mut progress = Progress::new("finding faces", "photographs", count_inputs(photographs)?);
+    let tables = TableOptions::default();
+    let mut progress = Progress::new("finding faces", "photographs", count_inputs(photographs, &tables)?);
     let (mut done, mut failed) = (0, 0);
-    let mut left = inputs(photographs).filter(|input| !matches!(input, Ok(Input::Other))).peekable();
+    let mut left = inputs(photographs, &tables).filter(|input| !matches!(input, Ok(Input::Other))).peekable();
     while left.peek().is_some() {
         let chunk: Vec<_> = left.by_ref().take(AHEAD * rayon::current_num_threads()).collect();
         let look = |input| {

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use visage_data::Truncated;
+use visage_data::{TableOptions, Truncated};
 use visage_faces::Face;
 use visage_report::write_annotated;
 use visage_run::bulk::{
@@ -36,6 +36,9 @@ pub struct PredictArgs {
     /// two.
     #[arg(required = true, value_name = "IMAGE|FOLDER|ZIP|TABLE|-")]
     pub images: Vec<PathBuf>,
+    /// In tables, the column with the images' names [default: found by its name and what it holds].
+    #[arg(long, value_name = "COLUMN")]
+    pub image_column: Option<String>,
     /// Only these attributes, in this order.
     #[arg(long, value_delimiter = ',', value_name = "NAME,NAME...")]
     pub only: Vec<String>,
@@ -114,6 +117,11 @@ impl PredictionFormat {
 }
 
 impl PredictArgs {
+    /// How tables of images are read.
+    fn tables(&self) -> TableOptions {
+        TableOptions { image_column: self.image_column.clone(), ..TableOptions::default() }
+    }
+
     fn resolved_format(&self) -> Result<PredictionFormat, CommandError> {
         let of_output = || self.output.as_deref().map_or(PredictionFormat::Table, PredictionFormat::of_file);
         let format = self.format.unwrap_or_else(of_output);
@@ -153,7 +161,7 @@ pub fn run(args: &PredictArgs) -> Result<(), CommandError> {
         has_faces: args.faces != Faces::Off,
     };
     let faces = args.faces.search(args.any_rotation)?;
-    let total = count_inputs(&args.images)?;
+    let total = count_inputs(&args.images, &args.tables())?;
     let mut output = match &args.output {
         Some(path) => RowOutput::open(path, &rows, format == PredictionFormat::Parquet)?,
         None => RowOutput::stream(io::stdout()),
@@ -200,7 +208,7 @@ fn predict(
 ) -> Result<Counts, CommandError> {
     let hidden = args.output.is_none() && io::stdout().is_terminal();
     let mut progress = (!hidden).then(|| Progress::new("predicting", "images", total));
-    Ok(prediction.run(&args.images, output, |counts, messages| {
+    Ok(prediction.run(&args.images, &args.tables(), output, |counts, messages| {
         for message in messages {
             progress.as_ref().map_or_else(|| output::note(message), |progress| progress.note(message));
         }

@@ -75,6 +75,15 @@ fn soft_labels_train_and_a_lone_training_table_is_divided() {
     let (run, list) = (home.path().join("run"), data.join("test.csv"));
     let answers = line(&format!("predict {} {} --format csv", run.display(), list.display())).done();
     assert!(answers.lines().count() == 2 && answers.contains("images/70.png"), "{answers}");
+
+    // A list with two columns of images needs a choice.
+    let [first, second] = [71, 72].map(|image| squares().join(format!("images/{image}.png")));
+    fs::write(&list, format!("before,after\n{},{}\n", first.display(), second.display())).unwrap();
+    let ambiguous = line(&format!("predict {} {} --format csv", run.display(), list.display())).failed(1);
+    assert!(ambiguous.contains("--image-column"), "{ambiguous}");
+    let chosen =
+        line(&format!("predict {} {} --format csv --image-column after", run.display(), list.display())).done();
+    assert!(chosen.contains("images/72.png") && !chosen.contains("images/71.png"), "{chosen}");
 }
 
 #[test]

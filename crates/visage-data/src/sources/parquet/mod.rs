@@ -14,6 +14,7 @@ use parquet::schema::types::Type;
 use self::file::{Reader, catch_panics, damaged};
 use self::image_column::ParquetImages;
 use self::schema::TextColumns;
+use super::class_names::{self, ClassNames};
 use super::columns::ImageColumn;
 use super::faults::Faults;
 use super::images::in_column;
@@ -94,13 +95,16 @@ fn read_file(path: &Path, reader: &Reader) -> Result<FileTable, DataError> {
     .then_some(ImageColumn::RowNumber);
     let image = image.map(ImageColumn::Named).or(unnamed);
     let projection = Type::group_type_builder(schema.name()).with_fields(types).build().map_err(damaged(path))?;
+    let metadata = reader.metadata().file_metadata().key_value_metadata().into_iter().flatten();
+    let classes = metadata.filter(|entry| entry.key == class_names::KEY).find_map(|entry| entry.value.as_deref());
+    let classes = classes.map(ClassNames::read).unwrap_or_default();
     let mut rows = MemoryTable::new(names);
     for group in 0..reader.num_row_groups() {
         let group_reader = catch_panics(|| reader.get_row_group(group)).map_err(damaged(path))?;
         let records = catch_panics(|| group_reader.get_row_iter(Some(projection.clone())));
         let mut records = records.map_err(damaged(path))?;
         while let Some(record) = catch_panics(|| records.next().transpose()).map_err(damaged(path))? {
-            rows.push(schema::texts(&record));
+            rows.push(schema::texts(&record, &classes));
         }
     }
     Ok(FileTable { rows, image, ignored })

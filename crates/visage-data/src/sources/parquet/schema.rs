@@ -7,6 +7,7 @@ use parquet::file::reader::FileReader;
 use parquet::record::{Field, Row};
 use parquet::schema::types::Type;
 
+use super::super::class_names::{self, ClassNames};
 use super::file::Reader;
 
 /// The index that pandas writes beside the columns.
@@ -91,12 +92,18 @@ pub(super) fn image_leaf(reader: &Reader) -> Option<usize> {
 }
 
 /// The values of a row as text.
-pub(super) fn texts(row: &Row) -> Vec<String> {
-    row.get_column_iter().map(|(_, field)| text(field)).collect()
+pub(super) fn texts(row: &Row, classes: &ClassNames) -> Vec<String> {
+    row.get_column_iter().map(|(name, field)| text(field, classes.of(name))).collect()
 }
 
-fn text(field: &Field) -> String {
+/// A value as text, where a class has its name.
+fn text(field: &Field, classes: &[String]) -> String {
+    let class = |number: i64| class_names::name(classes, number).map_or_else(|| number.to_string(), str::to_owned);
     match field {
+        Field::Byte(number) => class((*number).into()),
+        Field::Short(number) => class((*number).into()),
+        Field::Int(number) => class((*number).into()),
+        Field::Long(number) => class(*number),
         Field::Null => String::new(),
         Field::Str(text) => text.trim().to_owned(),
         Field::Bool(value) => value.to_string(),
@@ -105,20 +112,23 @@ fn text(field: &Field) -> String {
         Field::Float(value) => value.to_string(),
         Field::Double(value) => value.to_string(),
         Field::ListInternal(list) => {
-            let items: Vec<serde_json::Value> = list.elements().iter().map(item).collect();
+            let items: Vec<serde_json::Value> = list.elements().iter().map(|field| item(field, classes)).collect();
             serde_json::Value::from(items).to_string()
         }
         // An image, of which only the path is read.
-        Field::Group(group) => group.get_column_iter().next().map(|(_, field)| text(field)).unwrap_or_default(),
+        Field::Group(group) => group.get_column_iter().next().map(|(_, field)| text(field, &[])).unwrap_or_default(),
         number => number.to_string(),
     }
 }
 
 /// An item of a list: numbers stay numbers.
-fn item(field: &Field) -> serde_json::Value {
+fn item(field: &Field, classes: &[String]) -> serde_json::Value {
     match field {
         Field::Str(text) => text.trim().into(),
         Field::Null => serde_json::Value::Null,
-        other => serde_json::from_str(&text(other)).unwrap_or_else(|_| text(other).into()),
+        other => {
+            let text = text(other, classes);
+            serde_json::from_str(&text).unwrap_or_else(|_| text.into())
+        }
     }
 }
