@@ -19,6 +19,9 @@ const SAME_FACE: f64 = 0.3;
 /// A box of which more than this lies in a larger face is a part of it.
 const PART: f64 = 0.5;
 
+/// A face that shares less than this of its area with a known box is another one.
+const IN_BOX: f64 = 0.1;
+
 /// A face in a photograph.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Face {
@@ -109,6 +112,31 @@ impl FaceFinder {
         Ok(faces.into_iter().next())
     }
 
+    /// The face in a box that is known: the one found there, or else where FaceMesh sees one in the middle of the box.
+    ///
+    /// # Errors
+    ///
+    /// As [`find`](Self::find).
+    pub fn in_box(&self, photograph: &RgbImage, known: FaceBox) -> Result<Option<Face>, ImageError> {
+        for windows in [false, true] {
+            let faces = self.find(photograph, Search { windows, any_rotation: false })?;
+            if let Some(face) = overlapping(&faces, &known) {
+                return Ok(Some(face));
+            }
+        }
+        let ([x, y], side) = (known.centre(), known.width.min(known.height));
+        let face_box = FaceBox { x: x - side / 2.0, y: y - side / 2.0, width: side, height: side };
+        // Level eyes: nothing says how the face is turned.
+        let detection = Detection { face: face_box, score: 0.0, points: [[x, y]; 6] };
+        let pixels = Pixels {
+            bytes: photograph.as_raw(),
+            width: photograph.width() as usize,
+            height: photograph.height() as usize,
+        };
+        let landmarks = visage_kernels::alone(|| self.mesh.landmarks(pixels, &detection));
+        Ok(landmarks.map(|landmarks| Face { face_box, score: 0.0, landmarks }))
+    }
+
     fn find_upright(&self, photograph: &RgbImage, search: Search) -> Result<Vec<Face>, ImageError> {
         let (width, height) = photograph.dimensions();
         let mut detections = Vec::new();
@@ -177,6 +205,12 @@ fn without_parts(faces: Vec<Face>) -> Vec<Face> {
     kept
 }
 
+/// The face that overlaps a box most, if it does so by more than chance.
+fn overlapping(faces: &[Face], known: &FaceBox) -> Option<Face> {
+    let overlap = |face: &&Face| face.face_box.overlap(known);
+    faces.iter().max_by(|a, b| overlap(a).total_cmp(&overlap(b))).filter(|face| overlap(face) >= IN_BOX).copied()
+}
+
 /// A turn of a photograph.
 #[derive(Clone, Copy, Debug)]
 enum Turn {
@@ -241,6 +275,22 @@ mod tests {
             assert_eq!(back.face_box.area(), face_box.area());
             assert_eq!(colour(&image, back.face_box.centre()), colour(&turned, face_box.centre()));
         }
+    }
+
+    #[test]
+    fn the_face_in_a_box_overlaps_it_most() {
+        let face_box = |x: f64| FaceBox { x, y: 10.0, width: 20.0, height: 20.0 };
+        let face = |x: f64| Face {
+            face_box: face_box(x),
+            score: 0.9,
+            landmarks: Landmarks { left_eye: [x; 2], right_eye: [x; 2], left_mouth: [x; 2], right_mouth: [x; 2] },
+        };
+        let faces = [face(10.0), face(100.0)];
+        let known = |x: f64| FaceBox { x, y: 5.0, width: 30.0, height: 40.0 };
+        assert_eq!(overlapping(&faces, &known(12.0)), Some(faces[0]));
+        assert_eq!(overlapping(&faces, &known(95.0)), Some(faces[1]));
+        assert_eq!(overlapping(&faces, &known(300.0)), None);
+        assert_eq!(overlapping(&[], &known(300.0)), None);
     }
 
     #[test]

@@ -18,7 +18,7 @@ use super::{read_predictor, recipe, train};
 use crate::compute::{Compute, ComputeArgs};
 use crate::dataset::{DatasetArgs, warn_of_truncated};
 use crate::error::CommandError;
-use crate::faces::LabelledFacesArgs;
+use crate::faces::{LabelledFacesArgs, align_for_recipe};
 use crate::progress::Progress;
 use crate::{output, tables};
 
@@ -174,7 +174,9 @@ fn held_out(args: &AuditArgs, compute: &Compute) -> Result<AuditInput, CommandEr
 fn cross_validated(args: &AuditArgs, folds: usize, compute: &Compute) -> Result<AuditInput, CommandError> {
     let recipe = recipe::load_or_run(&args.model.to_string_lossy(), &args.overrides)?;
     let folder = args.out.clone().unwrap_or_else(|| PathBuf::from(FOLDER));
-    let dataset = Arc::new(args.dataset.open()?);
+    let mut dataset = args.dataset.open()?;
+    align_for_recipe(&mut dataset, &recipe)?;
+    let dataset = Arc::new(dataset);
     let cross_validation = CrossValidation {
         dataset: &dataset,
         folds,

@@ -16,6 +16,7 @@ use crate::commands::recipe;
 use crate::compute::start_threads;
 use crate::dataset::{open, warn_of_truncated};
 use crate::error::CommandError;
+use crate::faces::align_for_recipe;
 use crate::output;
 use crate::table_args::TableArgs;
 use crate::tables::counted;
@@ -56,7 +57,8 @@ pub fn run(args: &PreviewArgs) -> Result<(), CommandError> {
     }
     start_threads(args.threads)?;
     let recipe = recipe::load(&args.recipe, &args.set.overrides)?;
-    let dataset = open(&args.path, &args.table.options()?, args.allow_truncated)?;
+    let mut dataset = open(&args.path, &args.table.options()?, args.allow_truncated)?;
+    align_for_recipe(&mut dataset, &recipe)?;
     let everything = || (0..dataset.samples().len()).collect();
     let training = if dataset.has_splits() { dataset.indices(Split::Train) } else { everything() };
     let indices: Vec<usize> = training.into_iter().take(args.images).collect();
