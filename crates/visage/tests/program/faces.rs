@@ -52,8 +52,7 @@ fn photographs_with_landmarks_are_aligned_in_training_evaluation_and_packs() {
     let run = home.path().join("run");
     // A network whose norms learn their statistics in few steps.
     let network = "--set architecture=resnet18 --set dropout=none --set stochastic_depth=none";
-    let options =
-        format!("{} --set align=celeba --set augmentation.flip=0 {network} --threads 2", recipe().display());
+    let options = format!("{} --set align=celeba --set augmentation.flip=0 {network} --threads 2", recipe().display());
     line(&format!("train {options} --data {} --out {}", data.display(), run.display())).done();
     let file = fs::read(run.join("best.safetensors")).unwrap();
     assert!(String::from_utf8_lossy(&file[..4000]).contains(r#"\"alignment\":\"celeba\""#), "the card says so");
