@@ -28,8 +28,8 @@ pub enum ThresholdRule {
     /// Chosen per attribute for the best F1 on some split. Of equally good thresholds the one nearest to 0.5, of two
     /// equally near the lower.
     BestF1,
-    /// Chosen per attribute for the best F1, smoothed over the attributes: [`Self::Balanced`] with a weight of 0. On new
-    /// images it has a higher F1 than [`Self::BestF1`] where attributes have few positives.
+    /// Chosen per attribute for the best F1, smoothed over the attributes: [`Self::Balanced`] with a weight of 0. It
+    /// depends less on the few positives of a rare attribute than [`Self::BestF1`].
     SmoothF1,
     /// Chosen per attribute for the highest F1 + weight x accuracy, smoothed over the attributes; the weight is finite and
     /// at least 0.
@@ -71,8 +71,8 @@ impl fmt::Display for ThresholdRule {
 }
 
 impl ThresholdRule {
-    /// The weight of accuracy against F1 in [`Self::Balanced`] unless another is given. From there on, accuracy gains less
-    /// than F1 loses: see BENCHMARKS.md.
+    /// The weight of accuracy against F1 in [`Self::Balanced`] unless another is given. As measured in BENCHMARKS.md,
+    /// from there on accuracy gains less than F1 loses.
     pub const ACCURACY_WEIGHT: f64 = 1.0;
 
     /// The number of positives at which [`Self::SmoothF1`] and [`Self::Balanced`] follow an attribute's own optimum as much

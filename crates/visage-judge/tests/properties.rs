@@ -170,7 +170,8 @@ proptest! {
         for (column, threshold) in smoothed.into_iter().enumerate() {
             let has = |present| rows.iter().any(|row| row[column].1 == Some(present));
             let is_score = rows.iter().any(|row| row[column].0 == threshold && row[column].1.is_some());
-            prop_assert!(if has(true) && has(false) { is_score } else { threshold == 0.5 });
+            let both = has(true) && has(false);
+            prop_assert!((both && is_score) || (!both && threshold == 0.5));
         }
     }
 
