@@ -63,7 +63,7 @@ fn a_short_file_takes_the_defaults_and_its_own_name() {
 #[test]
 fn overrides_change_what_they_name() {
     type Check = fn(&Recipe) -> bool;
-    let table: [(&[&str], Check); 31] = [
+    let table: [(&[&str], Check); 35] = [
         (&["training.epochs=3"], |r| r.training.epochs == 3),
         (&["epochs = 3"], |r| r.training.epochs == 3),
         (&["learning_rate=3e-3"], |r| r.optimizer.learning_rate == 3e-3),
