@@ -59,6 +59,11 @@ impl Ranking {
         self.negatives
     }
 
+    /// Whether positives and negatives both occur.
+    pub fn has_both_classes(&self) -> bool {
+        self.positives > 0 && self.negatives > 0
+    }
+
     /// Every distinct set of decisions that some threshold makes, in descending order of score; without the one that
     /// predicts no image positive.
     pub fn cuts(&self) -> impl Iterator<Item = Cut> + '_ {

@@ -1,7 +1,7 @@
 //! What must hold whatever the labels and probabilities.
 
 use proptest::prelude::*;
-use visage_judge::{Evaluation, Metric, Predictions, Scores, Thresholds, evaluate};
+use visage_judge::{AttributeMetrics, Evaluation, Metric, Predictions, Scores, ThresholdRule, Thresholds, evaluate};
 
 /// Probabilities are multiples of 1/GRID, so that they tie often and that 1 - p and p * p are exact.
 const GRID: u16 = 64;
@@ -36,6 +36,16 @@ fn judge(predictions: &Predictions, threshold: f32) -> Evaluation {
 
 fn scores(column: &[(f32, Option<bool>)]) -> Scores {
     judge(&single(column), 0.5).attributes[0].scores
+}
+
+/// The attribute under the threshold that a rule chooses for it alone.
+fn under(rule: ThresholdRule, predictions: &Predictions) -> AttributeMetrics {
+    let thresholds = Thresholds::choose(rule, predictions).thresholds;
+    evaluate(predictions, &thresholds).unwrap().attributes.remove(0)
+}
+
+fn predicted_positives(attribute: &AttributeMetrics) -> u64 {
+    attribute.confusion.true_positives + attribute.confusion.false_positives
 }
 
 fn map(column: &[(f32, Option<bool>)], f: impl Fn(f32, bool) -> (f32, bool)) -> Vec<(f32, Option<bool>)> {
@@ -97,6 +107,72 @@ proptest! {
             }
         }
         prop_assert!(judge(&predictions, other).attributes[0].scores.f1 <= best.scores.f1);
+    }
+
+    #[test]
+    fn prevalence_predicts_as_many_positives_as_there_are(labels in prop::collection::vec(any::<bool>(), 2..200)) {
+        let column: Vec<_> =
+            labels.iter().enumerate().map(|(rank, &present)| (rank as f32 / 256.0, Some(present))).collect();
+        let found = under(ThresholdRule::Prevalence, &single(&column));
+        prop_assume!(found.positives > 0 && found.positives < found.support);
+        prop_assert_eq!(predicted_positives(&found), found.positives);
+        prop_assert_eq!(found.scores.precision, found.scores.recall);
+    }
+
+    #[test]
+    fn with_ties_prevalence_is_as_near_as_a_threshold_can_be(column in column()) {
+        let predictions = single(&column);
+        let found = under(ThresholdRule::Prevalence, &predictions);
+        prop_assume!(found.positives > 0 && found.positives < found.support);
+        let distance = |of: &AttributeMetrics| predicted_positives(of).abs_diff(of.positives);
+        for step in 0..=GRID {
+            let other = judge(&predictions, f32::from(step) / f32::from(GRID)).attributes.remove(0);
+            // No rule chooses a threshold that predicts no image positive.
+            prop_assert!(predicted_positives(&other) == 0 || distance(&other) >= distance(&found));
+        }
+    }
+
+    #[test]
+    fn no_fixed_threshold_is_a_better_trade_for_one_attribute(column in column(), weight in 0.0..20.0) {
+        let predictions = single(&column);
+        let found = under(ThresholdRule::Balanced(weight), &predictions);
+        prop_assume!(found.positives > 0 && found.positives < found.support);
+        let value = |of: &AttributeMetrics| of.scores.f1.unwrap() + weight * of.scores.accuracy.unwrap();
+        for step in 0..=GRID {
+            let other = judge(&predictions, f32::from(step) / f32::from(GRID)).attributes.remove(0);
+            prop_assert!(predicted_positives(&other) == 0 || value(&other) <= value(&found) + 1e-12);
+        }
+    }
+
+    #[test]
+    fn without_a_weight_the_trade_of_one_attribute_is_the_best_f1(column in column()) {
+        let choose = |rule| Thresholds::choose(rule, &single(&column)).thresholds.values;
+        prop_assert_eq!(choose(ThresholdRule::Balanced(0.0)), choose(ThresholdRule::BestF1));
+    }
+
+    #[test]
+    fn with_a_large_weight_the_trade_of_one_attribute_is_the_best_accuracy(column in column()) {
+        let predictions = single(&column);
+        let found = under(ThresholdRule::Balanced(1e6), &predictions);
+        prop_assume!(found.positives > 0 && found.positives < found.support);
+        for step in 0..=GRID {
+            let other = judge(&predictions, f32::from(step) / f32::from(GRID)).attributes.remove(0);
+            prop_assert!(predicted_positives(&other) == 0 || other.scores.accuracy <= found.scores.accuracy);
+        }
+    }
+
+    #[test]
+    fn a_smoothed_threshold_is_a_score_of_its_attribute(rows in rows(), weight in 0.0..20.0) {
+        let all = predictions(&rows);
+        let choose = |rule| Thresholds::choose(rule, &all).thresholds.values;
+        prop_assert_eq!(choose(ThresholdRule::Balanced(0.0)), choose(ThresholdRule::SmoothF1));
+        let smoothed = choose(ThresholdRule::Balanced(weight));
+        for (column, threshold) in smoothed.into_iter().enumerate() {
+            let has = |present| rows.iter().any(|row| row[column].1 == Some(present));
+            let is_score = rows.iter().any(|row| row[column].0 == threshold && row[column].1.is_some());
+            let both = has(true) && has(false);
+            prop_assert!((both && is_score) || (!both && threshold == 0.5));
+        }
     }
 
     #[test]

@@ -64,6 +64,80 @@ fn a_requested_precision_or_recall() {
     assert_eq!(choose(ThresholdRule::Precision(0.9), &[(0.9, no)]), (0.5, true));
 }
 
+fn chosen(rule: ThresholdRule, pairs: &Pairs) -> f32 {
+    let (probabilities, labels) = pairs.iter().copied().unzip();
+    Thresholds::choose(rule, &Predictions::new(vec!["a".into()], labels, probabilities).unwrap()).thresholds.values[0]
+}
+
+#[test]
+fn as_many_predicted_positives_as_positives() {
+    let (yes, no) = (Some(true), Some(false));
+    let table: [(&Pairs, f32, &str); 7] = [
+        (&[], 0.5, "no image"),
+        (&[(0.9, yes), (0.2, yes)], 0.5, "no negative"),
+        (&[(0.9, no), (0.2, no)], 0.5, "no positive"),
+        (&[(0.9, yes), (0.8, no), (0.7, yes), (0.6, yes), (0.5, no), (0.4, no), (0.3, yes)], 0.6, "four of seven"),
+        (&[(0.9, no), (0.8, None), (0.7, no), (0.6, yes), (0.1, yes)], 0.7, "unknown labels do not count"),
+        // One image at 0.9, three at 0.5; two are positive.
+        (&[(0.9, no), (0.5, yes), (0.5, yes), (0.1, no)], 0.9, "of two equally near, fewer"),
+        (&[(0.9, no), (0.5, yes), (0.5, yes), (0.4, no), (0.1, yes)], 0.5, "three of five"),
+    ];
+    for (pairs, expected, what) in table {
+        assert_eq!(chosen(ThresholdRule::Prevalence, pairs), expected, "{what}");
+    }
+}
+
+#[test]
+fn accuracy_counts_as_much_as_its_weight() {
+    let (yes, no) = (Some(true), Some(false));
+    // At 0.9 the F1 is 1/2 and the accuracy 4/6; at 0.55 they are 2/3 and 3/6. Elsewhere both are lower.
+    let pairs = [(0.9, yes), (0.8, no), (0.7, no), (0.65, no), (0.6, yes), (0.55, yes)];
+    for (weight, expected) in [(0.0, 0.55), (0.9, 0.55), (1.1, 0.9), (100.0, 0.9)] {
+        assert_eq!(chosen(ThresholdRule::Balanced(weight), &pairs), expected, "{weight}");
+    }
+    assert_eq!(chosen(ThresholdRule::SmoothF1, &pairs), 0.55);
+    assert_eq!(chosen(ThresholdRule::Balanced(1.0), &[(0.9, yes), (0.2, yes)]), 0.5, "no negative");
+}
+
+#[test]
+fn a_ratio_is_smoothed_by_the_number_of_positives() {
+    // `common` has 1,000 positives that outrank 1,000 negatives: the best ratio of predicted positives to positives is 1.
+    // `rare` has 100 positives; 50 come first, then 300 negatives. Its best F1 is 2/3 with 50 predicted positives, at a
+    // ratio of 1/2; with 100 it is 1/2. Together, a ratio of 1 has 1 + 1/2 and one of 1/2 has 2/3 + 2/3.
+    // With 100 positives, the logarithms of 1/2 and 1 count equally: 100 x 0.707 images.
+    let score = |rank: usize| 1.0 - rank as f32 / 4096.0;
+    let (mut labels, mut probabilities) = (Vec::new(), Vec::new());
+    for rank in 0..2000 {
+        labels.extend([Some(rank < 1000), Some(rank < 50 || (350..400).contains(&rank)), Some(false)]);
+        probabilities.extend([score(rank); 3]);
+    }
+    let names = ["common", "rare", "absent"].map(str::to_owned).to_vec();
+    let predictions = Predictions::new(names, labels, probabilities).unwrap();
+    let choose = |rule, names: &[&str]| Thresholds::choose(rule, &predictions.select(names).unwrap()).thresholds.values;
+    let smooth = |names: &[&str]| choose(ThresholdRule::SmoothF1, names);
+    assert_eq!(smooth(&["common", "rare", "absent"]), [score(999), score(70), 0.5]);
+    assert_eq!(smooth(&["absent", "rare", "common"]), [0.5, score(70), score(999)]);
+    assert_eq!(smooth(&["rare", "absent"]), [score(49), 0.5], "nothing to smooth with");
+    assert_eq!(choose(ThresholdRule::BestF1, &["common", "rare"]), [score(999), score(49)]);
+}
+
+#[test]
+fn rules_are_named_alike_in_json_and_in_words() {
+    for (rule, json, words) in [
+        (ThresholdRule::SmoothF1, "\"smooth_f1\"", "best F1 of each attribute, smoothed over the attributes"),
+        (
+            ThresholdRule::Balanced(1.5),
+            r#"{"balanced":1.5}"#,
+            "best F1 + 1.5 x accuracy of each attribute, smoothed over the attributes",
+        ),
+        (ThresholdRule::Prevalence, "\"prevalence\"", "for each attribute as many predicted positives as positives"),
+    ] {
+        assert_eq!(serde_json::to_string(&rule).unwrap(), json);
+        assert_eq!(serde_json::from_str::<ThresholdRule>(json).unwrap(), rule);
+        assert_eq!(rule.on("validation"), format!("{words} on the validation split"));
+    }
+}
+
 #[test]
 fn thresholds_must_fit_the_attributes() {
     let attributes = ["a".to_owned(), "b".to_owned()];

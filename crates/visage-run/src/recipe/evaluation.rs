@@ -38,7 +38,12 @@ impl EvaluationRecipe {
             ThresholdSource::Chosen(ThresholdRule::Recall(level)) => {
                 checks.above_0_to_1("evaluation.wanted_recall", level);
             }
-            ThresholdSource::Chosen(ThresholdRule::Fixed | ThresholdRule::BestF1) => {}
+            ThresholdSource::Chosen(ThresholdRule::Balanced(weight)) => {
+                checks.at_least_0("evaluation.accuracy_weight", weight);
+            }
+            ThresholdSource::Chosen(
+                ThresholdRule::Fixed | ThresholdRule::BestF1 | ThresholdRule::SmoothF1 | ThresholdRule::Prevalence,
+            ) => {}
         }
     }
 }
@@ -53,6 +58,7 @@ const DEFAULT_LEVEL: f64 = 0.8;
 pub(super) struct EvaluationSection {
     thresholds: ThresholdsName,
     threshold: Option<f64>,
+    accuracy_weight: Option<f64>,
     wanted_precision: Option<f64>,
     wanted_recall: Option<f64>,
 }
@@ -62,6 +68,9 @@ pub(super) struct EvaluationSection {
 enum ThresholdsName {
     Fixed,
     BestF1,
+    SmoothF1,
+    Balanced,
+    Prevalence,
     Precision,
     Recall,
 }
@@ -70,9 +79,10 @@ impl TryFrom<EvaluationSection> for EvaluationRecipe {
     type Error = String;
 
     fn try_from(section: EvaluationSection) -> Result<Self, String> {
-        let EvaluationSection { thresholds, threshold, wanted_precision, wanted_recall } = section;
+        let EvaluationSection { thresholds, threshold, accuracy_weight, wanted_precision, wanted_recall } = section;
         let keys = [
             ("threshold", threshold.is_some()),
+            ("accuracy_weight", accuracy_weight.is_some()),
             ("wanted_precision", wanted_precision.is_some()),
             ("wanted_recall", wanted_recall.is_some()),
         ];
@@ -87,6 +97,19 @@ impl TryFrom<EvaluationSection> for EvaluationRecipe {
             ThresholdsName::BestF1 => {
                 refuse_all_but("", r#"thresholds = "best_f1""#)?;
                 ThresholdSource::Chosen(ThresholdRule::BestF1)
+            }
+            ThresholdsName::SmoothF1 => {
+                refuse_all_but("", r#"thresholds = "smooth_f1""#)?;
+                ThresholdSource::Chosen(ThresholdRule::SmoothF1)
+            }
+            ThresholdsName::Balanced => {
+                refuse_all_but("accuracy_weight", r#"thresholds = "balanced""#)?;
+                let weight = accuracy_weight.unwrap_or(ThresholdRule::ACCURACY_WEIGHT);
+                ThresholdSource::Chosen(ThresholdRule::Balanced(weight))
+            }
+            ThresholdsName::Prevalence => {
+                refuse_all_but("", r#"thresholds = "prevalence""#)?;
+                ThresholdSource::Chosen(ThresholdRule::Prevalence)
             }
             ThresholdsName::Precision => {
                 refuse_all_but("wanted_precision", r#"thresholds = "precision""#)?;
@@ -103,9 +126,18 @@ impl TryFrom<EvaluationSection> for EvaluationRecipe {
 
 impl From<EvaluationRecipe> for EvaluationSection {
     fn from(recipe: EvaluationRecipe) -> Self {
-        let section = |thresholds| Self { thresholds, threshold: None, wanted_precision: None, wanted_recall: None };
+        let section = |thresholds| Self {
+            thresholds,
+            threshold: None,
+            accuracy_weight: None,
+            wanted_precision: None,
+            wanted_recall: None,
+        };
         match recipe.thresholds {
             ThresholdSource::Fixed(threshold) => Self { threshold: Some(threshold), ..section(ThresholdsName::Fixed) },
+            ThresholdSource::Chosen(ThresholdRule::Balanced(weight)) => {
+                Self { accuracy_weight: Some(weight), ..section(ThresholdsName::Balanced) }
+            }
             ThresholdSource::Chosen(ThresholdRule::Precision(level)) => {
                 Self { wanted_precision: Some(level), ..section(ThresholdsName::Precision) }
             }
@@ -117,6 +149,8 @@ impl From<EvaluationRecipe> for EvaluationSection {
                 Self { threshold: Some(DEFAULT_THRESHOLD), ..section(ThresholdsName::Fixed) }
             }
             ThresholdSource::Chosen(ThresholdRule::BestF1) => section(ThresholdsName::BestF1),
+            ThresholdSource::Chosen(ThresholdRule::SmoothF1) => section(ThresholdsName::SmoothF1),
+            ThresholdSource::Chosen(ThresholdRule::Prevalence) => section(ThresholdsName::Prevalence),
         }
     }
 }

@@ -35,7 +35,7 @@ const CHOICES: [(&str, &[&str]); 7] = [
             "max_momentum",
         ],
     ),
-    ("evaluation.thresholds", &["threshold", "wanted_precision", "wanted_recall"]),
+    ("evaluation.thresholds", &["threshold", "accuracy_weight", "wanted_precision", "wanted_recall"]),
 ];
 
 /// One parsed override.

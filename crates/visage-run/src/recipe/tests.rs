@@ -63,7 +63,7 @@ fn a_short_file_takes_the_defaults_and_its_own_name() {
 #[test]
 fn overrides_change_what_they_name() {
     type Check = fn(&Recipe) -> bool;
-    let table: [(&[&str], Check); 31] = [
+    let table: [(&[&str], Check); 35] = [
         (&["training.epochs=3"], |r| r.training.epochs == 3),
         (&["epochs = 3"], |r| r.training.epochs == 3),
         (&["learning_rate=3e-3"], |r| r.optimizer.learning_rate == 3e-3),
@@ -109,6 +109,14 @@ fn overrides_change_what_they_name() {
         (&["thresholds=precision"], |r| {
             r.evaluation.thresholds == ThresholdSource::Chosen(ThresholdRule::Precision(0.8))
         }),
+        (&["accuracy_weight=4", "thresholds=balanced"], |r| {
+            r.evaluation.thresholds == ThresholdSource::Chosen(ThresholdRule::Balanced(4.0))
+        }),
+        (&["thresholds=balanced"], |r| {
+            r.evaluation.thresholds == ThresholdSource::Chosen(ThresholdRule::Balanced(1.0))
+        }),
+        (&["thresholds=smooth_f1"], |r| r.evaluation.thresholds == ThresholdSource::Chosen(ThresholdRule::SmoothF1)),
+        (&["thresholds=prevalence"], |r| r.evaluation.thresholds == ThresholdSource::Chosen(ThresholdRule::Prevalence)),
         (&["thresholds=best_f1"], |r| r.evaluation.thresholds == ThresholdSource::Chosen(ThresholdRule::BestF1)),
     ];
     for (assignments, check) in table {
@@ -289,6 +297,12 @@ fn ranges_are_checked() {
         ["thresholds=precision", "wanted_precision=0"],
         ["thresholds=precision", "wanted_recall=0.5"],
         ["thresholds=recall", "wanted_recall=1.1"],
+        ["thresholds=balanced", "accuracy_weight=-1"],
+        ["thresholds=balanced", "accuracy_weight=inf"],
+        ["thresholds=balanced", "accuracy_weight=nan"],
+        ["thresholds=smooth_f1", "accuracy_weight=1"],
+        ["thresholds=prevalence", "threshold=0.5"],
+        ["thresholds=best_f1", "accuracy_weight=1"],
         ["loss.kind=focal", "alpha=0"],
         ["loss.kind=focal", "gamma=-1"],
         ["loss.kind=asymmetric", "clip=1"],

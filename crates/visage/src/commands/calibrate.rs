@@ -33,9 +33,15 @@ pub struct CalibrateArgs {
     /// loss; `none` is the plain sigmoid; `keep` leaves the model's calibration as it is.
     #[arg(long, value_name = "temperature|isotonic|none|keep", default_value = "keep", value_parser = calibration_change)]
     pub method: CalibrationChange,
-    /// What thresholds are chosen for, per attribute: the best F1; the highest recall at a precision of at least P; the highest
-    /// precision at a recall of at least R; or one number for all.
-    #[arg(long, value_name = "best-f1|precision=P|recall=R|NUMBER", default_value = "best-f1", value_parser = threshold_choice)]
+    /// What thresholds are chosen for, per attribute: the best F1, also smoothed over the attributes; the best F1 + W x accuracy,
+    /// smoothed alike, W being 1 if left out; as many predicted positives as positives; the highest recall at a precision of at
+    /// least P; the highest precision at a recall of at least R; or one number for all.
+    #[arg(
+        long,
+        value_name = "best-f1|smooth-f1|balanced[=W]|prevalence|precision=P|recall=R|NUMBER",
+        default_value = "best-f1",
+        value_parser = threshold_choice
+    )]
     pub thresholds: ThresholdChoice,
     /// Where to write the model [default: the file it was read from].
     #[arg(long, value_name = "FILE")]
@@ -60,12 +66,19 @@ fn calibration_change(text: &str) -> Result<CalibrationChange, String> {
 
 fn threshold_choice(text: &str) -> Result<ThresholdChoice, String> {
     let level = |text: &str| text.parse().ok().filter(|level: &f64| *level > 0.0 && *level <= 1.0);
+    let weight = |text: &str| text.parse().ok().filter(|weight: &f64| *weight >= 0.0 && weight.is_finite());
     let rule = match text.split_once('=') {
-        None if text == "best-f1" => Some(ThresholdRule::BestF1),
-        None => {
-            let number = text.parse().ok().filter(|value| (0.0..=1.0).contains(value));
-            return number.map(ThresholdChoice::Fixed).ok_or_else(expected_thresholds);
-        }
+        None => match text {
+            "best-f1" => Some(ThresholdRule::BestF1),
+            "smooth-f1" => Some(ThresholdRule::SmoothF1),
+            "balanced" => Some(ThresholdRule::Balanced(ThresholdRule::ACCURACY_WEIGHT)),
+            "prevalence" => Some(ThresholdRule::Prevalence),
+            _ => {
+                let number = text.parse().ok().filter(|value| (0.0..=1.0).contains(value));
+                return number.map(ThresholdChoice::Fixed).ok_or_else(expected_thresholds);
+            }
+        },
+        Some(("balanced", of_accuracy)) => weight(of_accuracy).map(ThresholdRule::Balanced),
         Some(("precision", wanted)) => level(wanted).map(ThresholdRule::Precision),
         Some(("recall", wanted)) => level(wanted).map(ThresholdRule::Recall),
         Some(_) => None,
@@ -74,7 +87,8 @@ fn threshold_choice(text: &str) -> Result<ThresholdChoice, String> {
 }
 
 fn expected_thresholds() -> String {
-    "write `best-f1`, `precision=0.8`, `recall=0.9` or a number from 0 to 1".to_owned()
+    "write `best-f1`, `smooth-f1`, `balanced`, `balanced=4`, `prevalence`, `precision=0.8`, `recall=0.9` or a number from 0 to 1"
+        .to_owned()
 }
 
 /// A calibrated model.
@@ -176,9 +190,17 @@ mod tests {
     fn thresholds_are_chosen_by_a_rule_or_given() {
         let rule = |rule| Ok(ThresholdChoice::Rule(rule));
         assert_eq!(threshold_choice("best-f1"), rule(ThresholdRule::BestF1));
+        assert_eq!(threshold_choice("smooth-f1"), rule(ThresholdRule::SmoothF1));
+        assert_eq!(threshold_choice("prevalence"), rule(ThresholdRule::Prevalence));
+        assert_eq!(threshold_choice("balanced"), rule(ThresholdRule::Balanced(1.0)));
+        assert_eq!(threshold_choice("balanced=0"), rule(ThresholdRule::Balanced(0.0)));
         assert_eq!(threshold_choice("precision=0.8"), rule(ThresholdRule::Precision(0.8)));
         assert_eq!(threshold_choice("recall=1"), rule(ThresholdRule::Recall(1.0)));
         assert_eq!(threshold_choice("0.4"), Ok(ThresholdChoice::Fixed(0.4)));
+        let weights = ["balanced=", "balanced=-1", "balanced=inf", "balanced=nan", "prevalence=1", "smooth-f1=2"];
+        for wrong in weights {
+            assert!(threshold_choice(wrong).is_err(), "{wrong}");
+        }
         for wrong in ["precision=0", "recall=1.1", "recall=", "accuracy=0.9", "NaN", "1.5", ""] {
             assert!(threshold_choice(wrong).is_err(), "{wrong}");
         }

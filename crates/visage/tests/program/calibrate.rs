@@ -49,6 +49,31 @@ fn calibration_and_thresholds_travel_in_the_model_file() {
 }
 
 #[test]
+fn thresholds_by_prevalence_and_smoothed_over_the_attributes() {
+    let (run, data) = (run().0.display(), squares().display());
+    let folder = folder();
+    let model = folder.path().join("m.safetensors").display().to_string();
+    let rules = [
+        ("prevalence", serde_json::json!("prevalence"), "as many predicted positives as positives"),
+        ("smooth-f1", serde_json::json!("smooth_f1"), "best F1 of each attribute, smoothed over the attributes"),
+        ("balanced", serde_json::json!({"balanced": 1.0}), "best F1 + 1 x accuracy of each attribute"),
+        ("balanced=2.5", serde_json::json!({"balanced": 2.5}), "best F1 + 2.5 x accuracy of each attribute"),
+    ];
+    for (written, rule, words) in rules {
+        let output = line(&format!("calibrate {run} --data {data} --out {model} --thresholds {written} --json")).json();
+        assert_eq!(output["thresholds"], rule);
+        let found = line(&format!("evaluate {model} --data {data} --split val --json")).json();
+        let text = found["thresholds"].as_str().unwrap();
+        assert!(text.contains(words) && text.ends_with("on the validation split"), "{text}");
+        for (attribute, output) in
+            found["attributes"].as_array().unwrap().iter().zip(output["attributes"].as_array().unwrap())
+        {
+            assert_eq!((&attribute["threshold"], &attribute["f1"]), (&output["threshold"], &output["f1"]));
+        }
+    }
+}
+
+#[test]
 fn a_checkpoint_keeps_what_training_resumes_from() {
     let (run, data) = (&run().0, squares().display());
     let folder = folder();
@@ -64,6 +89,9 @@ fn a_checkpoint_keeps_what_training_resumes_from() {
 #[test]
 fn wrong_options_are_refused() {
     let (run, data) = (run().0.display(), squares().display());
-    line(&format!("calibrate {run} --data {data} --thresholds precision=1.5")).failed(2);
+    for wrong in ["precision=1.5", "balanced=-1", "balanced=", "balanced=inf", "prevalence=0.5", "smoothest"] {
+        let error = line(&format!("calibrate {run} --data {data} --thresholds {wrong}")).failed(2);
+        assert!(error.contains("`smooth-f1`, `balanced`"), "{error}");
+    }
     line(&format!("calibrate {run} --data {data} --method magic")).failed(2);
 }

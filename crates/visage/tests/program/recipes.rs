@@ -16,6 +16,22 @@ fn a_recipe_is_shown_whole_and_can_be_used_again() {
 }
 
 #[test]
+fn threshold_rules_of_a_recipe_are_shown_with_their_weight_and_checked() {
+    let shown = line("recipe show baseline --set thresholds=balanced").done();
+    assert!(shown.contains("thresholds = \"balanced\"\naccuracy_weight = 1.0"), "{shown}");
+    let shown = line("recipe show enhanced --set thresholds=balanced --set accuracy_weight=4").done();
+    assert!(shown.contains("accuracy_weight = 4.0") && !shown.contains("best_f1"), "{shown}");
+    for rule in ["smooth_f1", "prevalence"] {
+        let shown = line(&format!("recipe show baseline --set thresholds={rule}")).done();
+        assert!(shown.contains(&format!("thresholds = \"{rule}\"")) && !shown.contains("accuracy_weight"), "{shown}");
+    }
+    let error = line("recipe show baseline --set thresholds=balanced --set accuracy_weight=-1").failed(2);
+    assert!(error.contains("at least 0 and finite"), "{error}");
+    let error = line("recipe show baseline --set thresholds=smooth_f1 --set accuracy_weight=1").failed(2);
+    assert!(error.contains("`accuracy_weight` means nothing with thresholds = \"smooth_f1\""), "{error}");
+}
+
+#[test]
 fn two_recipes_are_told_apart_by_their_values() {
     let run = run().0.display();
     assert_eq!(line(&format!("recipe diff {run} {run}")).done(), "the recipes are the same\n");
