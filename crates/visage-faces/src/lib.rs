@@ -19,6 +19,7 @@
 //! ```
 
 mod aligned_folder;
+mod blazeface;
 mod detector;
 mod error;
 mod finder;
