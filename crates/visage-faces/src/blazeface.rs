@@ -77,7 +77,7 @@ impl BlazeFace {
         Maps { size, input, first, blocks, heads }
     }
 
-    /// Computes the heads' maps. `fill` writes the columns of parity `parity` of a row and colour of the input: row, colour, parity.
+    /// Computes the heads' maps. `fill` writes every second column of the input, given the row, the colour and the first column.
     ///
     /// A place of a head's map has the scores of its anchors, then each anchor's box.
     pub(crate) fn run<'a>(&self, maps: &'a mut Maps, mut fill: impl FnMut([usize; 3], &mut [f32])) -> &'a [PlanarRows] {
@@ -86,7 +86,10 @@ impl BlazeFace {
         all.for_each(PlanarRows::restart);
         while heads.iter().any(|head| head.end() < head.height()) {
             for row in input.end()..size[0].min(input.end() + STEP) {
-                input.append(|channel, columns| fill([row, channel / PHASES, channel % PHASES], columns));
+                input.append(|channel, first, columns| {
+                    let place = [row, channel / PHASES, PHASES * first + channel % PHASES];
+                    fill(place, columns);
+                });
             }
             self.first.advance(input, first);
             let mut before = &*first;

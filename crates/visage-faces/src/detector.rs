@@ -18,6 +18,8 @@ use crate::tflite::Graph;
 const SIDE: usize = 256;
 /// The least score of a face.
 const MIN_SCORE: f64 = 0.5;
+/// Pixels of the input from which on a face has at least a quarter of a window of the next coarser scale.
+const OVERSIZED: f64 = SIDE as f64 / 2.0;
 /// Boxes that share more than this of their area are one face.
 const SAME_FACE: f64 = 0.3;
 /// The layers of anchors: the distance between two of them in pixels of the input, and how many share a place.
@@ -35,6 +37,8 @@ pub(crate) struct Detection {
     pub(crate) score: f64,
     /// The left eye (in the image), the right eye, the tip of the nose, the mouth, the left and the right ear.
     pub(crate) points: [Point; 6],
+    /// Whether a coarser scale shows it large enough, and with more of its surroundings.
+    pub(crate) is_oversized: bool,
 }
 
 /// The detector.
@@ -44,15 +48,15 @@ pub(crate) struct Detector {
     /// Maps that no search uses at the moment, the latest last.
     maps: Mutex<Vec<Maps>>,
     /// The input's values for bytes.
-    levels: Vec<f32>,
+    levels: [f32; 256],
 }
 
 impl Detector {
     /// The detector in a file; `None` if it is another network.
     pub(crate) fn read(file: &[u8]) -> Option<Self> {
         let graph = Graph::read(file)?;
-        let levels = (0..=u8::MAX).map(|byte| f32::from(byte) / 127.5 - 1.0).collect();
         (graph.tensors[graph.input].shape == [1, SIDE, SIDE, 3]).then_some(())?;
+        let levels = std::array::from_fn(|byte| byte as f32 / 127.5 - 1.0);
         Some(Detector { network: BlazeFace::of(&graph)?, maps: Mutex::default(), levels })
     }
 
@@ -70,8 +74,8 @@ impl Detector {
         let size = if parts == 1 { [SIDE; 2] } else { content.map(|side| side.next_multiple_of(GRAIN)) };
         let margin = [0, 1].map(|axis| (size[axis] - content[axis]) / 2);
         let mut maps = self.take_maps([size[1], size[0]]);
-        let fill = |[y, colour, parity]: [usize; 3], columns: &mut [f32]| {
-            self.fill(&pixels, content, [margin[0], y.wrapping_sub(margin[1])], colour, parity, columns);
+        let fill = |[y, colour, first]: [usize; 3], columns: &mut [f32]| {
+            self.fill(&pixels, content, [margin[0], y.wrapping_sub(margin[1])], [colour, first], columns);
         };
         let found = suppress(candidates(self.network.run(&mut maps, fill)));
         self.put_back(maps);
@@ -82,31 +86,37 @@ impl Detector {
             let FaceBox { x, y, width, height } = detection.face;
             let [x, y] = to_image([x, y]);
             let face = FaceBox { x, y, width: width * scale[0], height: height * scale[1] };
-            Detection { face, points: detection.points.map(to_image), ..detection }
+            let is_oversized = parts > 1 && detection.face.width > OVERSIZED;
+            Detection { face, points: detection.points.map(to_image), is_oversized, ..detection }
         };
         Ok(found.into_iter().map(in_image).collect())
     }
 
-    /// The columns of one parity of the input: row `y` of the content, if it exists, from column `left` on, in black.
+    /// Every second column of the input, from column `first` on: those of row `y` of the content, if it exists, which begins at column
+    /// `left`, and black.
     fn fill(
         &self,
         pixels: &[u8],
         [width, height]: [usize; 2],
         [left, y]: [usize; 2],
-        colour: usize,
-        parity: usize,
+        [colour, first]: [usize; 2],
         columns: &mut [f32],
     ) {
-        columns.fill(-1.0);
         if y >= height {
+            columns.fill(-1.0);
             return;
         }
-        let row = &pixels[y * width * 3..(y + 1) * width * 3];
-        // The first column of this parity at or after the content's first.
-        let column = left + (left + parity) % 2;
-        let bytes = row[((column - left) * 3 + colour).min(row.len())..].iter().step_by(6);
-        for (value, &byte) in columns[column / 2..].iter_mut().zip(bytes) {
-            *value = self.levels[usize::from(byte)];
+        let (row, _) = pixels[y * width * 3..(y + 1) * width * 3].as_chunks::<3>();
+        // The columns before the content, in it and after it.
+        let at = |column: usize| column.saturating_sub(first).div_ceil(2).min(columns.len());
+        let [start, end] = [at(left), at(left + width)];
+        let (before, rest) = columns.split_at_mut(start);
+        let (inside, after) = rest.split_at_mut(end - start);
+        before.fill(-1.0);
+        after.fill(-1.0);
+        let pixels = row[(first + 2 * start).saturating_sub(left).min(width)..].iter().step_by(2);
+        for (value, pixel) in inside.iter_mut().zip(pixels) {
+            *value = self.levels[usize::from(pixel[colour])];
         }
     }
 
@@ -134,19 +144,20 @@ fn candidates(layers: &[PlanarRows]) -> Vec<Detection> {
     for (rows, (distance, anchors)) in layers.iter().zip(ANCHORS) {
         for y in 0..rows.height() {
             for anchor in 0..anchors {
-                for (x, &score) in rows.channel(y, anchor).iter().enumerate() {
+                for x in 0..rows.width() {
+                    let score = rows.value(y, anchor, x);
                     let score = 1.0 / (1.0 + (-f64::from(score)).clamp(-80.0, 80.0).exp());
                     if score.is_nan() || score <= MIN_SCORE {
                         continue;
                     }
                     let centre = [x, y].map(|cell| (cell as f64 + 0.5) * distance as f64);
-                    let value = |index: usize| f64::from(rows.channel(y, anchors + anchor * BOX + index)[x]);
+                    let value = |index: usize| f64::from(rows.value(y, anchors + anchor * BOX + index, x));
                     let point = |index: usize| [value(index) + centre[0], value(index + 1) + centre[1]];
                     let ([x, y], [width, height]) = (point(0), [value(2), value(3)]);
                     if width > 0.0 && height > 0.0 {
                         let face = FaceBox { x: x - width / 2.0, y: y - height / 2.0, width, height };
                         let points = std::array::from_fn(|index| point(4 + 2 * index));
-                        found.push(Detection { face, score, points });
+                        found.push(Detection { face, score, points, is_oversized: false });
                     }
                 }
             }
@@ -171,7 +182,7 @@ fn suppress(mut left: Vec<Detection>) -> Vec<Detection> {
             height: mean(&|d| d.face.height),
         };
         let points = std::array::from_fn(|point| [0, 1].map(|axis| mean(&|d| d.points[point][axis])));
-        faces.push(Detection { face, score: best.score, points });
+        faces.push(Detection { face, points, ..best });
         left = others;
     }
     faces

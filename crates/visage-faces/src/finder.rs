@@ -96,14 +96,19 @@ impl FaceFinder {
             detections.extend(self.detector.detect(photograph, parts)?);
         }
         let pixels = Pixels { bytes: photograph.as_raw(), width: width as usize, height: height as usize };
+        let mut found = distinct(detections);
+        found.sort_by(|a, b| b.face.area().total_cmp(&a.face.area()));
         let mut faces: Vec<Face> = Vec::new();
-        for detection in distinct(detections) {
+        for detection in found {
+            let face = detection.face;
+            // A part of a larger face, which has landmarks: it needs none.
+            if faces.iter().any(|larger| face.shared(&larger.face_box) > PART * face.area()) {
+                continue;
+            }
             let landmarks = self.mesh.landmarks(pixels, &detection);
-            let Detection { face, score, .. } = detection;
-            faces.extend(landmarks.map(|landmarks| Face { face_box: face, score, landmarks }));
+            faces.extend(landmarks.map(|landmarks| Face { face_box: face, score: detection.score, landmarks }));
         }
-        faces.sort_by(|a, b| b.face_box.area().total_cmp(&a.face_box.area()));
-        Ok(without_parts(faces))
+        Ok(faces)
     }
 }
 
@@ -117,23 +122,12 @@ fn scales(width: u32, height: u32, search: Search) -> impl Iterator<Item = u32> 
 
 /// The best detections of those that are of one face.
 fn distinct(mut detections: Vec<Detection>) -> Vec<Detection> {
-    detections.sort_by(|a, b| b.score.total_cmp(&a.score));
+    // A face is best where it is neither small nor oversized. What only an oversized detection finds stays.
+    detections.sort_by(|a, b| a.is_oversized.cmp(&b.is_oversized).then(b.score.total_cmp(&a.score)));
     let mut kept: Vec<Detection> = Vec::new();
     for detection in detections {
         if kept.iter().all(|known| known.face.overlap(&detection.face) <= SAME_FACE) {
             kept.push(detection);
-        }
-    }
-    kept
-}
-
-/// Faces without those that lie mostly inside a larger one; `faces` begin with the largest.
-fn without_parts(faces: Vec<Face>) -> Vec<Face> {
-    let mut kept: Vec<Face> = Vec::new();
-    for face in faces {
-        let inside = |larger: &Face| face.face_box.shared(&larger.face_box) > PART * face.face_box.area();
-        if !kept.iter().any(inside) {
-            kept.push(face);
         }
     }
     kept

@@ -1,7 +1,8 @@
 //! Inference of convolutions row by row, on planar rows.
 //!
 //! ```text
-//!   memory of a map's row:   [ zeros | channel 0, columns 0 ... w-1 | zeros | channel 1, columns 0 ... w-1 | zeros ...
+//!   memory of a map's row:   [ margin | channel 0, columns 0 ... 255 | margin | channel 1, columns 0 ... 255 | margin ...
+//!                              [ margin | channel 0, columns 256 ...  | margin | channel 1, columns 256 ...
 //!
 //!   layer 0   rows in a ring buffer:  . . 4 5 6 7        a layer computes its next two rows as soon as the rows
 //!   layer 1                           . 3 4 5 6          under their windows exist, and overwrites rows that the
@@ -22,6 +23,8 @@
 
 mod product;
 
+use std::ops::Range;
+
 use crate::activation::Activation;
 use crate::planar::product::{Columns, Product, Shortcut, Targets};
 use crate::scratch;
@@ -30,6 +33,11 @@ use crate::simd::{self, Kernel, Vector};
 
 /// Zeros before the first column of each channel. A multiple of every vector's lanes, so that columns keep the alignment.
 const MARGIN: usize = 16;
+/// Columns of a strip. Wide maps are divided into strips: the distance between two channels is then less than 2 KiB, within which the
+/// processor prefetches, and a depthwise convolution goes through a strip's memory from the first value to the last.
+const STRIP: usize = 256;
+/// Columns of the neighbouring strips that a strip's margins repeat.
+const HALO: usize = 4;
 /// Values after the last row that vectors may read: two vectors of columns and two columns.
 const TAIL: usize = 64;
 /// Rows that a layer computes together. Both use the weights, and in depthwise convolutions the source values, that one loads.
@@ -37,7 +45,7 @@ const PAIR: usize = 2;
 /// Columns that a depthwise convolution computes before the product uses them, so that they stay in the first-level cache.
 const PIECE: usize = 64;
 
-/// The last rows of a feature map, `[row, channel, column]`, in a ring buffer. Rows are appended from the first to the last.
+/// The last rows of a feature map, `[row, strip, channel, column]`, in a ring buffer. Rows are appended from the first to the last.
 #[derive(Debug)]
 pub struct PlanarRows {
     channels: usize,
@@ -48,6 +56,9 @@ pub struct PlanarRows {
     end: usize,
     /// Values from one channel to the next.
     channel_len: usize,
+    /// Values from one strip to the next, and from one row to the next.
+    strip_len: usize,
+    row_len: usize,
     /// `capacity` rows, and one of zeros for the padding above and below.
     values: Vec<f32>,
     /// Index of the first row, aligned to a cache line.
@@ -63,11 +74,13 @@ impl PlanarRows {
     pub fn new(channels: usize, [height, width]: [usize; 2], capacity: usize) -> Self {
         assert!(channels * height * width * capacity > 0, "planar rows without values");
         let capacity = capacity.min(height);
-        let channel_len = MARGIN + width.next_multiple_of(MARGIN);
-        let values = vec![0.0; (capacity + 1) * channels * channel_len + MARGIN + TAIL];
+        let channel_len = MARGIN + width.next_multiple_of(MARGIN).min(STRIP);
+        let strip_len = channels * channel_len;
+        let row_len = width.div_ceil(STRIP) * strip_len;
+        let values = vec![0.0; (capacity + 1) * row_len + MARGIN + TAIL];
         // At most a cache line, for which there is room.
         let first = values.as_ptr().align_offset(64).min(MARGIN);
-        Self { channels, height, width, capacity, end: 0, channel_len, values, first }
+        Self { channels, height, width, capacity, end: 0, channel_len, strip_len, row_len, values, first }
     }
 
     /// Rows appended so far.
@@ -93,29 +106,57 @@ impl PlanarRows {
         self.end = 0;
     }
 
-    /// The columns of a channel in a row.
+    /// The value at a row, a channel and a column.
     ///
     /// # Panics
-    /// If the row is not kept or the channel does not exist.
+    /// If the row is not kept, or the channel or the column does not exist.
     #[must_use]
-    pub fn channel(&self, row: usize, channel: usize) -> &[f32] {
-        assert!(channel < self.channels, "channel {channel} of {}", self.channels);
-        let at = self.start(Some(row)) + channel * self.channel_len;
-        &self.values[at..at + self.width]
+    pub fn value(&self, row: usize, channel: usize, column: usize) -> f32 {
+        assert!(channel < self.channels && column < self.width, "no channel {channel} or no column {column}");
+        self.values[self.start(Some(row)) + channel * self.channel_len + self.offset(column)]
     }
 
-    /// Appends a row. `fill` gets each channel's number and its columns, which have arbitrary values.
+    /// Appends a row. `fill` gets a channel, a column and the values from this column on, at most those of a strip, to be overwritten.
     ///
     /// # Panics
     /// If the map has all its rows.
-    pub fn append(&mut self, mut fill: impl FnMut(usize, &mut [f32])) {
+    pub fn append(&mut self, mut fill: impl FnMut(usize, usize, &mut [f32])) {
         assert!(self.end < self.height, "the map has {} rows", self.height);
         self.end += 1;
         let start = self.start(Some(self.end - 1));
         for channel in 0..self.channels {
-            let at = start + channel * self.channel_len;
-            fill(channel, &mut self.values[at..at + self.width]);
+            for column in (0..self.width).step_by(STRIP) {
+                let at = start + channel * self.channel_len + self.offset(column);
+                fill(channel, column, &mut self.values[at..at + STRIP.min(self.width - column)]);
+            }
         }
+        self.repeat_borders(self.end - 1..self.end);
+    }
+
+    /// The distance of a column from the first of its row.
+    #[inline(always)]
+    fn offset(&self, column: usize) -> usize {
+        column / STRIP * self.strip_len + column % STRIP
+    }
+
+    /// Copies the borders of strips to the margins of their neighbours.
+    fn repeat_borders(&mut self, rows: Range<usize>) {
+        for row in rows {
+            for strip in 1..self.row_len / self.strip_len {
+                let right = self.start(Some(row)) + strip * self.strip_len;
+                for channel in 0..self.channels {
+                    let right = right + channel * self.channel_len;
+                    let left_end = right - self.strip_len + STRIP;
+                    self.copy_halo(left_end - HALO, right - HALO);
+                    self.copy_halo(right, left_end);
+                }
+            }
+        }
+    }
+
+    fn copy_halo(&mut self, from: usize, to: usize) {
+        let values: [f32; HALO] = std::array::from_fn(|index| self.values[from + index]);
+        self.values[to..to + HALO].copy_from_slice(&values);
     }
 
     /// Index of the first column of the first channel of a row, or of the row of zeros.
@@ -128,7 +169,7 @@ impl PlanarRows {
             }
             None => self.capacity,
         };
-        self.first + slot * self.channels * self.channel_len + MARGIN
+        self.first + slot * self.row_len + MARGIN
     }
 
     /// Address of the first column of the first channel of row `row - before`, or of a row of zeros outside the map.
@@ -145,7 +186,8 @@ impl PlanarRows {
         let starts = [first, first + count - 1].map(|row| self.start(Some(row)));
         let values = self.values.as_mut_ptr();
         let rows = starts.map(|start| values.wrapping_add(start));
-        Targets { rows, count, channel_len: self.channel_len, width: self.width }
+        let Self { channel_len, strip_len, width, .. } = *self;
+        Targets { rows, count, channel_len, strip_len, width }
     }
 }
 
@@ -186,11 +228,11 @@ impl PlanarConv {
     /// or nothing.
     ///
     /// # Panics
-    /// If lengths do not match, or the window is wider than 16.
+    /// If lengths do not match, or the window has more columns than one and four strides.
     #[must_use]
     pub fn new(window: Window, in_channels: usize, weight: &[f32], bias: &[f32], relu: bool) -> Self {
         let Padding { left, right, .. } = window.padding;
-        assert!(window.kernel[1].max(left).max(right) <= MARGIN, "a window of more than {MARGIN} columns");
+        assert!(window.kernel[1].max(left).max(right) <= HALO * window.stride[1] + 1, "a window of too many columns");
         expect_len("weight", weight.len(), bias.len() * window.taps() * in_channels);
         let activation = if relu { Activation::Relu } else { Activation::Identity };
         Self { window, in_channels, product: Product::new(simd::level(), weight, bias, activation) }
@@ -222,7 +264,9 @@ impl PlanarConv {
             }
         }
         let targets = output.append_targets(count);
-        simd::dispatch(product.level(), Dense { product, columns: &columns, targets: &targets });
+        let strip_len = input.strip_len;
+        simd::dispatch(product.level(), Dense { product, columns: &columns, strip_len, targets: &targets });
+        output.repeat_borders(first..first + count);
         count
     }
 }
@@ -231,6 +275,8 @@ impl PlanarConv {
 struct Dense<'a> {
     product: &'a Product,
     columns: Columns<'a>,
+    /// Values from one strip of the input to the next.
+    strip_len: usize,
     targets: &'a Targets,
 }
 
@@ -242,7 +288,8 @@ impl Kernel for Dense<'_> {
         for x in (0..self.targets.width).step_by(V::LANES) {
             // SAFETY: the level is the product's. Columns are inside the input's rows from the margin before them to the one
             // behind, of which vectors may read as much as a margin or the tail. The targets are rows of the output.
-            unsafe { self.product.multiply::<V>(self.columns, x, None, self.targets, x) };
+            let at = x / STRIP * self.strip_len + x % STRIP;
+            unsafe { self.product.multiply::<V>(self.columns, at, None, self.targets, x) };
         }
     }
 }
@@ -336,10 +383,20 @@ impl PlanarSeparable {
                 [0, 1].map(|row| sums.wrapping_add((channel * PAIR + row) * product.lanes()).cast_const())
             };
             let columns: Vec<_> = (0..*in_channels).map(column).collect();
-            let channel_len = input.channel_len;
-            let task = Separable { layer: self, rows, channel_len, sums, pooled, columns: &columns, targets: &targets };
+            let PlanarRows { channel_len, strip_len, .. } = *input;
+            let task = Separable {
+                layer: self,
+                rows,
+                channel_len,
+                strip_len,
+                sums,
+                pooled,
+                columns: &columns,
+                targets: &targets,
+            };
             simd::dispatch(product.level(), task);
         });
+        output.repeat_borders(first..first + count);
         count
     }
 }
@@ -349,8 +406,9 @@ struct Separable<'a> {
     layer: &'a PlanarSeparable,
     /// The rows under the windows: four with a stride of 1, five with a stride of 2.
     rows: [*const f32; 5],
-    /// Values from one channel of the input to the next.
+    /// Values from one channel of the input to the next, and from one strip to the next.
     channel_len: usize,
+    strip_len: usize,
     /// `[vector of the piece, channel, row, lane]`, as is `pooled`.
     sums: *mut f32,
     pooled: *mut f32,
@@ -384,14 +442,17 @@ impl Separable<'_> {
         let pair = PAIR * V::LANES;
         for first in (0..vectors).step_by(PIECE / V::LANES) {
             let count = (PIECE / V::LANES).min(vectors - first);
+            // A piece, and what it reads, is in one strip.
+            let column = first * V::LANES * STEP;
+            let from = column / STRIP * self.strip_len + column % STRIP;
             // SAFETY: both buffers have `PIECE` columns of every channel for two rows. Vectors of the input read behind its last
             // column at most what `TAIL` allows.
             unsafe {
                 for channel in 0..layer.in_channels {
                     if STEP == 1 {
-                        self.stride_1::<V>(channel, first, count);
+                        self.stride_1::<V>(channel, from, count);
                     } else {
-                        self.stride_2::<V>(channel, first, count);
+                        self.stride_2::<V>(channel, from, count);
                     }
                 }
                 for vector in 0..count {
@@ -400,7 +461,7 @@ impl Separable<'_> {
                         _ if !layer.has_shortcut => None,
                         // The rows in the middle of the windows.
                         1 => Some(Shortcut {
-                            rows: [self.rows[1].add(x), self.rows[2].add(x)],
+                            rows: [1, 2].map(|row| self.rows[row].add(from + vector * V::LANES)),
                             channel_len: self.channel_len,
                             channels: layer.in_channels,
                         }),
@@ -416,18 +477,18 @@ impl Separable<'_> {
         }
     }
 
-    /// The depthwise convolution of a channel with a stride of 1: `count` vectors of columns from vector `first` on, in two rows.
+    /// The depthwise convolution of a channel with a stride of 1: `count` vectors of columns in two rows. The first is at distance `from`.
     ///
     /// # Safety
     /// The processor must support `V`. The channel and the vectors must exist.
     #[inline(always)]
-    unsafe fn stride_1<V: Vector>(&self, channel: usize, first: usize, count: usize) {
+    unsafe fn stride_1<V: Vector>(&self, channel: usize, from: usize, count: usize) {
         let Self { layer, channel_len, sums, .. } = *self;
         let pair = PAIR * V::LANES;
         // SAFETY: as the caller guarantees.
         unsafe {
             let weights = layer.depthwise[channel].map(|weight| V::splat(weight));
-            let at = channel * channel_len + first * V::LANES;
+            let at = channel * channel_len + from;
             let [a, b, c, d] = [0, 1, 2, 3].map(|row| self.rows[row].add(at));
             for vector in 0..count {
                 let x = vector * V::LANES;
@@ -456,13 +517,13 @@ impl Separable<'_> {
     /// # Safety
     /// As [`stride_1`](Self::stride_1).
     #[inline(always)]
-    unsafe fn stride_2<V: Vector>(&self, channel: usize, first: usize, count: usize) {
+    unsafe fn stride_2<V: Vector>(&self, channel: usize, from: usize, count: usize) {
         let Self { layer, channel_len, sums, pooled, .. } = *self;
         let pair = PAIR * V::LANES;
         // SAFETY: as the caller guarantees.
         unsafe {
             let weights = layer.depthwise[channel].map(|weight| V::splat(weight));
-            let at = channel * channel_len + 2 * first * V::LANES;
+            let at = channel * channel_len + from;
             for vector in 0..count {
                 let x = at + 2 * vector * V::LANES;
                 let mut outputs = [weights[9]; PAIR];

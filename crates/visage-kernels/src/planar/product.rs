@@ -5,6 +5,7 @@
 
 use crate::activation::Activation;
 use crate::micro_kernel::with_tile_rows;
+use crate::planar::STRIP;
 use crate::simd::{Level, Vector};
 
 /// For every value of the depth, the addresses of the first columns of two rows.
@@ -39,6 +40,7 @@ pub(super) struct Targets {
     pub(super) rows: [*mut f32; 2],
     pub(super) count: usize,
     pub(super) channel_len: usize,
+    pub(super) strip_len: usize,
     pub(super) width: usize,
 }
 
@@ -153,10 +155,11 @@ impl Product {
             }
             let least = V::splat(self.least);
             let lanes = V::LANES.min(targets.width - x);
+            let column = x / STRIP * targets.strip_len + x % STRIP;
             for row in 0..ROWS {
                 if first + row < self.rows {
                     for vector in 0..VECTORS {
-                        let to = targets.rows[vector].add((first + row) * targets.channel_len + x);
+                        let to = targets.rows[vector].add((first + row) * targets.channel_len + column);
                         sums[row][vector].maximum(least).store_lanes(to, lanes);
                     }
                 }

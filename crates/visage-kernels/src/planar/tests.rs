@@ -9,8 +9,8 @@ use crate::shape::{ConvShape, DepthwiseShape};
 fn appended(map: &[f32], [height, width, channels]: [usize; 3], phases: usize) -> PlanarRows {
     let mut rows = PlanarRows::new(channels * phases, [height, width / phases], height);
     for y in 0..height {
-        rows.append(|channel, columns| {
-            for (x, value) in columns.iter_mut().enumerate() {
+        rows.append(|channel, first, columns| {
+            for (x, value) in (first..).zip(columns) {
                 *value = map[(y * width + x * phases + channel % phases) * channels + channel / phases];
             }
         });
@@ -23,7 +23,7 @@ fn interleaved(rows: &PlanarRows) -> Vec<f32> {
     let mut map = Vec::new();
     for y in 0..rows.height {
         for x in 0..rows.width {
-            map.extend((0..rows.channels).map(|channel| rows.channel(y, channel)[x]));
+            map.extend((0..rows.channels).map(|channel| rows.value(y, channel, x)));
         }
     }
     map
@@ -60,10 +60,11 @@ proptest! {
     #[test]
     fn separable_blocks_agree_with_the_definition(
         step in 1usize..3,
-        size in [1usize..12, 1usize..80],
+        (height, width) in (1usize..12, prop_oneof![1usize..80, 240usize..600]),
         channels in [prop::sample::select(vec![1usize, 3, 8, 24]), prop::sample::select(vec![1usize, 7, 24, 30])],
         has_shortcut in any::<bool>(),
     ) {
+        let size = [height, width];
         let [in_height, in_width] = size.map(|side| side * step);
         let window = PlanarSeparable::windows()[step - 1];
         let shape = DepthwiseShape { batch: 1, in_height, in_width, channels: channels[0], window };
@@ -85,15 +86,15 @@ proptest! {
         kernel in prop::sample::select(vec![[1usize, 1], [3, 3], [5, 5], [2, 4]]),
         stride in [1usize..4, 1usize..4],
         padding in [0usize..3, 0usize..3, 0usize..3, 0usize..3],
-        extra in [0usize..9, 0usize..60],
+        extra in (0usize..9, prop_oneof![0usize..60, 240usize..600]),
         in_channels in 1usize..4,
         out_channels in prop::sample::select(vec![1usize, 5, 24, 34]),
         relu in any::<bool>(),
     ) {
         let [top, left, bottom, right] = padding;
         let window = Window { kernel, stride, padding: Padding { top, left, bottom, right } };
-        let in_height = kernel[0] + extra[0];
-        let in_width = (kernel[1] + extra[1]).next_multiple_of(stride[1]);
+        let in_height = kernel[0] + extra.0;
+        let in_width = (kernel[1] + extra.1).next_multiple_of(stride[1]);
         let shape = ConvShape { batch: 1, in_height, in_width, in_channels, out_channels, window };
         let (input, weight) = (values(1, shape.input_len()), values(2, shape.weight_len()));
         let bias = values(3, out_channels);
@@ -132,7 +133,9 @@ fn few_rows_are_enough() {
             while output.end() < output.height() {
                 for _ in 0..2.min(24 - input.end()) {
                     let row = input.end();
-                    input.append(|channel, columns| columns.copy_from_slice(whole.channel(row, channel)));
+                    input.append(|channel, first, columns| {
+                        (first..).zip(columns).for_each(|(x, value)| *value = whole.value(row, channel, x));
+                    });
                 }
                 layers[0].advance(&input, &mut middle);
                 layers[1].advance(&middle, &mut output);
@@ -147,6 +150,6 @@ fn few_rows_are_enough() {
 #[should_panic(expected = "row 0 of 3 is not kept")]
 fn a_row_that_was_overwritten_is_noticed() {
     let mut rows = PlanarRows::new(1, [3, 5], 2);
-    (0..3).for_each(|_| rows.append(|_, columns| columns.fill(1.0)));
-    let _ = rows.channel(0, 0);
+    (0..3).for_each(|_| rows.append(|_, _, columns| columns.fill(1.0)));
+    let _ = rows.value(0, 0, 0);
 }
