@@ -4,22 +4,30 @@
 //! Anchors, thresholds and the weighted suppression are MediaPipe's
 //! (`modules/face_detection/face_detection_back_desktop_live.pbtxt`).
 
+use std::sync::Mutex;
+
 use image::RgbImage;
 use visage_data::{ImageError, Point, Size, resize_region};
+use visage_kernels::PlanarRows;
 
+use crate::blazeface::{BlazeFace, GRAIN, Maps};
 use crate::geometry::FaceBox;
-use crate::network::Network;
+use crate::tflite::Graph;
 
-/// The side of the network's input.
+/// The side of the network's input in its file.
 const SIDE: usize = 256;
 /// The least score of a face.
 const MIN_SCORE: f64 = 0.5;
+/// Pixels of the input from which on a face has at least a quarter of a window of the next coarser scale.
+const OVERSIZED: f64 = SIDE as f64 / 2.0;
 /// Boxes that share more than this of their area are one face.
 const SAME_FACE: f64 = 0.3;
 /// The layers of anchors: the distance between two of them in pixels of the input, and how many share a place.
 const ANCHORS: [(usize, usize); 2] = [(16, 2), (32, 6)];
 /// Numbers of a box: its centre, size, and six points.
 const BOX: usize = 16;
+/// Maps of different sizes that are kept for reuse.
+const KEPT_MAPS: usize = 16;
 
 /// A face as the detector finds it.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,83 +37,133 @@ pub(crate) struct Detection {
     pub(crate) score: f64,
     /// The left eye (in the image), the right eye, the tip of the nose, the mouth, the left and the right ear.
     pub(crate) points: [Point; 6],
+    /// Whether a coarser scale shows it large enough, and with more of its surroundings.
+    pub(crate) is_oversized: bool,
 }
 
 /// The detector.
 #[derive(Debug)]
 pub(crate) struct Detector {
-    network: Network,
-    anchors: Vec<Point>,
+    network: BlazeFace,
+    /// Maps that no search uses at the moment, the latest last.
+    maps: Mutex<Vec<Maps>>,
+    /// The input's values for bytes.
+    levels: [f32; 256],
 }
-
-/// A rectangle of whole pixels: left, top, width and height.
-pub(crate) type Region = [u32; 4];
 
 impl Detector {
     /// The detector in a file; `None` if it is another network.
     pub(crate) fn read(file: &[u8]) -> Option<Self> {
-        let network = Network::read(file)?;
-        (network.input_shape() == [SIDE, SIDE, 3]).then(|| Detector { network, anchors: anchors() })
+        let graph = Graph::read(file)?;
+        (graph.tensors[graph.input].shape == [1, SIDE, SIDE, 3]).then_some(())?;
+        let levels = std::array::from_fn(|byte| byte as f32 / 127.5 - 1.0);
+        Some(Detector { network: BlazeFace::of(&graph)?, maps: Mutex::default(), levels })
     }
 
-    /// The faces in a region of an image, best first.
-    pub(crate) fn detect(&self, image: &RgbImage, region: Region) -> Result<Vec<Detection>, ImageError> {
-        let [left, top, width, height] = region.map(f64::from);
+    /// The faces in an image whose longer side is scaled to `parts` times the network's 256 pixels, best first.
+    ///
+    /// The whole image, of one part, is in the middle of a black square, as MediaPipe has it. Others are only filled up to multiples of
+    /// the coarsest map's pixels.
+    pub(crate) fn detect(&self, image: &RgbImage, parts: u32) -> Result<Vec<Detection>, ImageError> {
+        let [width, height] = [image.width(), image.height()].map(f64::from);
         let longer = width.max(height);
-        let content = [width, height].map(|side| ((SIDE as f64 * side / longer).round() as usize).max(1));
+        let target = SIDE * parts as usize;
+        let content = [width, height].map(|side| ((target as f64 * side / longer).round() as usize).max(1));
+        let region = [0, 0, image.width(), image.height()];
         let pixels = resize_region(image, region, Size { height: content[1], width: content[0] })?;
-        let margin = content.map(|side| (SIDE - side) / 2);
-        let input = letterboxed(&pixels, content, margin);
-        let outputs = self.network.run(input);
-        let found = suppress(self.candidates(&outputs[0], &outputs[1]));
+        let size = if parts == 1 { [SIDE; 2] } else { content.map(|side| side.next_multiple_of(GRAIN)) };
+        let margin = [0, 1].map(|axis| (size[axis] - content[axis]) / 2);
+        let mut maps = self.take_maps([size[1], size[0]]);
+        let fill = |[y, colour, first]: [usize; 3], columns: &mut [f32]| {
+            self.fill(&pixels, content, [margin[0], y.wrapping_sub(margin[1])], [colour, first], columns);
+        };
+        let found = suppress(candidates(self.network.run(&mut maps, fill)));
+        self.put_back(maps);
         // From the input to the image.
         let scale = [width / content[0] as f64, height / content[1] as f64];
-        let to_image =
-            |[x, y]: Point| [left + (x - margin[0] as f64) * scale[0], top + (y - margin[1] as f64) * scale[1]];
+        let to_image = |[x, y]: Point| [(x - margin[0] as f64) * scale[0], (y - margin[1] as f64) * scale[1]];
         let in_image = |detection: Detection| {
             let FaceBox { x, y, width, height } = detection.face;
             let [x, y] = to_image([x, y]);
             let face = FaceBox { x, y, width: width * scale[0], height: height * scale[1] };
-            Detection { face, points: detection.points.map(to_image), ..detection }
+            let is_oversized = parts > 1 && detection.face.width > OVERSIZED;
+            Detection { face, points: detection.points.map(to_image), is_oversized, ..detection }
         };
         Ok(found.into_iter().map(in_image).collect())
     }
 
-    /// The boxes that score high enough, in pixels of the input.
-    fn candidates(&self, boxes: &[f32], scores: &[f32]) -> Vec<Detection> {
-        let decoded = |((values, &score), anchor): ((&[f32], &f32), &Point)| {
-            let score = 1.0 / (1.0 + (-f64::from(score)).clamp(-80.0, 80.0).exp());
-            let value = |index: usize| f64::from(values[index]);
-            let point = |index: usize| [value(index) + anchor[0], value(index + 1) + anchor[1]];
-            let ([x, y], [width, height]) = (point(0), [value(2), value(3)]);
-            let face = FaceBox { x: x - width / 2.0, y: y - height / 2.0, width, height };
-            let points = std::array::from_fn(|index| point(4 + 2 * index));
-            (score > MIN_SCORE && width > 0.0 && height > 0.0).then_some(Detection { face, score, points })
-        };
-        boxes.chunks_exact(BOX).zip(scores).zip(&self.anchors).filter_map(decoded).collect()
+    /// Every second column of the input, from column `first` on: those of row `y` of the content, if it exists, which begins at column
+    /// `left`, and black.
+    fn fill(
+        &self,
+        pixels: &[u8],
+        [width, height]: [usize; 2],
+        [left, y]: [usize; 2],
+        [colour, first]: [usize; 2],
+        columns: &mut [f32],
+    ) {
+        if y >= height {
+            columns.fill(-1.0);
+            return;
+        }
+        let (row, _) = pixels[y * width * 3..(y + 1) * width * 3].as_chunks::<3>();
+        // The columns before the content, in it and after it.
+        let at = |column: usize| column.saturating_sub(first).div_ceil(2).min(columns.len());
+        let [start, end] = [at(left), at(left + width)];
+        let (before, rest) = columns.split_at_mut(start);
+        let (inside, after) = rest.split_at_mut(end - start);
+        before.fill(-1.0);
+        after.fill(-1.0);
+        let pixels = row[(first + 2 * start).saturating_sub(left).min(width)..].iter().step_by(2);
+        for (value, pixel) in inside.iter_mut().zip(pixels) {
+            *value = self.levels[usize::from(pixel[colour])];
+        }
+    }
+
+    fn take_maps(&self, size: [usize; 2]) -> Maps {
+        let kept = self.maps.lock().ok().and_then(|mut maps| {
+            let index = maps.iter().position(|maps| maps.size() == size)?;
+            Some(maps.remove(index))
+        });
+        kept.unwrap_or_else(|| self.network.maps(size))
+    }
+
+    fn put_back(&self, maps: Maps) {
+        if let Ok(mut kept) = self.maps.lock() {
+            if kept.len() == KEPT_MAPS {
+                kept.remove(0);
+            }
+            kept.push(maps);
+        }
     }
 }
 
-/// The centres of the anchors, in pixels of the input.
-fn anchors() -> Vec<Point> {
-    let layer = |&(distance, repeats): &(usize, usize)| {
-        let cells = SIDE / distance;
-        let centre = move |cell: usize| (cell as f64 + 0.5) * distance as f64;
-        (0..cells * cells)
-            .flat_map(move |cell| std::iter::repeat_n([centre(cell % cells), centre(cell / cells)], repeats))
-    };
-    ANCHORS.iter().flat_map(layer).collect()
-}
-
-/// The network's input: the content in the middle of black, scaled to -1 to 1.
-fn letterboxed(pixels: &[u8], [width, height]: [usize; 2], [left, top]: [usize; 2]) -> Vec<f32> {
-    let mut input = vec![-1.0; SIDE * SIDE * 3];
-    for y in 0..height {
-        let row = &pixels[y * width * 3..(y + 1) * width * 3];
-        let to = ((y + top) * SIDE + left) * 3;
-        input[to..to + row.len()].iter_mut().zip(row).for_each(|(value, &byte)| *value = f32::from(byte) / 127.5 - 1.0);
+/// The boxes that score high enough, in pixels of the input, from the maps of scores and boxes of each layer of anchors.
+fn candidates(layers: &[PlanarRows]) -> Vec<Detection> {
+    let mut found = Vec::new();
+    for (rows, (distance, anchors)) in layers.iter().zip(ANCHORS) {
+        for y in 0..rows.height() {
+            for anchor in 0..anchors {
+                for x in 0..rows.width() {
+                    let score = rows.value(y, anchor, x);
+                    let score = 1.0 / (1.0 + (-f64::from(score)).clamp(-80.0, 80.0).exp());
+                    if score.is_nan() || score <= MIN_SCORE {
+                        continue;
+                    }
+                    let centre = [x, y].map(|cell| (cell as f64 + 0.5) * distance as f64);
+                    let value = |index: usize| f64::from(rows.value(y, anchors + anchor * BOX + index, x));
+                    let point = |index: usize| [value(index) + centre[0], value(index + 1) + centre[1]];
+                    let ([x, y], [width, height]) = (point(0), [value(2), value(3)]);
+                    if width > 0.0 && height > 0.0 {
+                        let face = FaceBox { x: x - width / 2.0, y: y - height / 2.0, width, height };
+                        let points = std::array::from_fn(|index| point(4 + 2 * index));
+                        found.push(Detection { face, score, points, is_oversized: false });
+                    }
+                }
+            }
+        }
     }
-    input
+    found
 }
 
 /// Joins boxes of one face: their mean, weighted by their scores. The score is that of the best.
@@ -124,7 +182,7 @@ fn suppress(mut left: Vec<Detection>) -> Vec<Detection> {
             height: mean(&|d| d.face.height),
         };
         let points = std::array::from_fn(|point| [0, 1].map(|axis| mean(&|d| d.points[point][axis])));
-        faces.push(Detection { face, score: best.score, points });
+        faces.push(Detection { face, points, ..best });
         left = others;
     }
     faces

@@ -4,7 +4,7 @@ use image::{RgbImage, imageops};
 use serde::{Deserialize, Serialize};
 use visage_data::{ImageError, Landmarks, Point};
 
-use crate::detector::{Detection, Detector, Region};
+use crate::detector::{Detection, Detector};
 use crate::error::FacesError;
 use crate::geometry::{FaceBox, Pixels};
 use crate::landmarks::Mesh;
@@ -12,9 +12,9 @@ use crate::store::{DETECTOR, MESH, Store};
 
 /// Photographs whose longer side has more pixels are also searched in parts: the detector sees 256.
 const WHOLE: u32 = 256;
-/// The parts of the longer side that a window has.
+/// The parts of the longer side that the detector sees at once.
 const WINDOWS: [u32; 2] = [2, 4];
-/// Faces of different windows that share more than this of their area are one.
+/// Faces of different scales that share more than this of their area are one.
 const SAME_FACE: f64 = 0.3;
 /// A box of which more than this lies in a larger face is a part of it.
 const PART: f64 = 0.5;
@@ -47,7 +47,7 @@ impl Face {
 /// How a photograph is searched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Search {
-    /// In overlapping windows as well, for small faces in large photographs.
+    /// In windows of a half and a quarter of the longer side as well, for small faces in large photographs.
     pub windows: bool,
     /// Also turned by quarters, where no face is found.
     pub any_rotation: bool,
@@ -127,7 +127,7 @@ impl FaceFinder {
         let ([x, y], side) = (known.centre(), known.width.min(known.height));
         let face_box = FaceBox { x: x - side / 2.0, y: y - side / 2.0, width: side, height: side };
         // Level eyes: nothing says how the face is turned.
-        let detection = Detection { face: face_box, score: 0.0, points: [[x, y]; 6] };
+        let detection = Detection { face: face_box, score: 0.0, is_oversized: false, points: [[x, y]; 6] };
         let pixels = Pixels {
             bytes: photograph.as_raw(),
             width: photograph.width() as usize,
@@ -140,66 +140,42 @@ impl FaceFinder {
     fn find_upright(&self, photograph: &RgbImage, search: Search) -> Result<Vec<Face>, ImageError> {
         let (width, height) = photograph.dimensions();
         let mut detections = Vec::new();
-        for region in regions(width, height, search) {
-            detections.extend(self.detector.detect(photograph, region)?);
+        for parts in scales(width, height, search) {
+            detections.extend(self.detector.detect(photograph, parts)?);
         }
         let pixels = Pixels { bytes: photograph.as_raw(), width: width as usize, height: height as usize };
+        let mut found = distinct(detections);
+        found.sort_by(|a, b| b.face.area().total_cmp(&a.face.area()));
         let mut faces: Vec<Face> = Vec::new();
-        for detection in distinct(detections) {
+        for detection in found {
+            let face = detection.face;
+            // A part of a larger face, which has landmarks: it needs none.
+            if faces.iter().any(|larger| face.shared(&larger.face_box) > PART * face.area()) {
+                continue;
+            }
             let landmarks = self.mesh.landmarks(pixels, &detection);
-            let Detection { face, score, .. } = detection;
-            faces.extend(landmarks.map(|landmarks| Face { face_box: face, score, landmarks }));
+            faces.extend(landmarks.map(|landmarks| Face { face_box: face, score: detection.score, landmarks }));
         }
-        faces.sort_by(|a, b| b.face_box.area().total_cmp(&a.face_box.area()));
-        Ok(without_parts(faces))
+        Ok(faces)
     }
 }
 
-/// The regions that are searched: the whole, and windows that overlap by a third.
-fn regions(width: u32, height: u32, search: Search) -> Vec<Region> {
-    let mut regions = vec![[0, 0, width, height]];
+/// The scales at which a photograph is searched: the parts of its longer side that the detector sees at once.
+fn scales(width: u32, height: u32, search: Search) -> impl Iterator<Item = u32> {
     let longer = width.max(height);
-    for parts in WINDOWS {
-        // Windows of fewer pixels than the detector sees would only be enlarged.
-        if !search.windows || longer / parts * 2 <= WHOLE {
-            break;
-        }
-        let side = longer.div_ceil(parts);
-        for (top, rows) in spans(height, side) {
-            regions.extend(spans(width, side).into_iter().map(|(left, columns)| [left, top, columns, rows]));
-        }
-    }
-    regions
-}
-
-/// The starts and lengths of windows of `side` that cover `size` and overlap by a third or more.
-fn spans(size: u32, side: u32) -> Vec<(u32, u32)> {
-    if size <= side {
-        return vec![(0, size)];
-    }
-    let steps = (size - side).div_ceil((side * 2 / 3).max(1));
-    (0..=steps).map(|step| ((u64::from(size - side) * u64::from(step) / u64::from(steps)) as u32, side)).collect()
+    // Windows of fewer pixels than the detector sees would only be enlarged.
+    let is_finer = move |parts: &u32| search.windows && longer / parts * 2 > WHOLE;
+    std::iter::once(1).chain(WINDOWS.into_iter().take_while(is_finer))
 }
 
 /// The best detections of those that are of one face.
 fn distinct(mut detections: Vec<Detection>) -> Vec<Detection> {
-    detections.sort_by(|a, b| b.score.total_cmp(&a.score));
+    // A face is best where it is neither small nor oversized. What only an oversized detection finds stays.
+    detections.sort_by(|a, b| a.is_oversized.cmp(&b.is_oversized).then(b.score.total_cmp(&a.score)));
     let mut kept: Vec<Detection> = Vec::new();
     for detection in detections {
         if kept.iter().all(|known| known.face.overlap(&detection.face) <= SAME_FACE) {
             kept.push(detection);
-        }
-    }
-    kept
-}
-
-/// Faces without those that lie mostly inside a larger one; `faces` begin with the largest.
-fn without_parts(faces: Vec<Face>) -> Vec<Face> {
-    let mut kept: Vec<Face> = Vec::new();
-    for face in faces {
-        let inside = |larger: &Face| face.face_box.shared(&larger.face_box) > PART * face.face_box.area();
-        if !kept.iter().any(inside) {
-            kept.push(face);
         }
     }
     kept
@@ -294,17 +270,13 @@ mod tests {
     }
 
     #[test]
-    fn windows_cover_everything_and_overlap_by_a_third() {
-        for (size, side) in [(1000, 500), (1000, 250), (301, 300), (200, 500)] {
-            let spans = spans(size, side);
-            assert_eq!(spans[0].0, 0);
-            let (last, length) = spans[spans.len() - 1];
-            assert_eq!(last + length, size);
-            for pair in spans.windows(2) {
-                assert!(pair[0].0 + side - pair[1].0 >= side / 3, "{spans:?}");
-            }
-        }
-        assert_eq!(regions(200, 100, Search::default()), [[0, 0, 200, 100]]);
-        assert_eq!(regions(4000, 3000, Search { windows: false, any_rotation: false }), [[0, 0, 4000, 3000]]);
+    fn large_photographs_are_searched_in_finer_scales() {
+        let of = |width: u32, height: u32, windows: bool| -> Vec<u32> {
+            scales(width, height, Search { windows, any_rotation: false }).collect()
+        };
+        assert_eq!(of(200, 100, true), [1]);
+        assert_eq!(of(300, 400, true), [1, 2]);
+        assert_eq!(of(4000, 3000, true), [1, 2, 4]);
+        assert_eq!(of(4000, 3000, false), [1]);
     }
 }

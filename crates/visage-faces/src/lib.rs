@@ -19,6 +19,7 @@
 //! ```
 
 mod aligned_folder;
+mod blazeface;
 mod dataset;
 mod detector;
 mod error;

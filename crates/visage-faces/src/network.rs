@@ -56,16 +56,20 @@ enum Work {
 impl Network {
     /// Compiles the network in a file. `None` where the file is damaged or another network.
     pub(crate) fn read(file: &[u8]) -> Option<Self> {
-        let graph = Graph::read(file)?;
+        Self::compile(&Graph::read(file)?)
+    }
+
+    /// Compiles a graph. `None` where it is damaged or another network.
+    pub(crate) fn compile(graph: &Graph) -> Option<Self> {
         let shapes = graph.tensors.iter().map(|tensor| map_shape(&tensor.shape)).collect::<Option<Vec<_>>>()?;
-        let mut steps = Compiler { graph: &graph, shapes: &shapes, constants: constants(&graph) }.steps()?;
-        fuse(&mut steps, &graph);
+        let mut steps = Compiler { graph, shapes: &shapes, constants: constants(graph) }.steps()?;
+        fuse(&mut steps, graph);
         let mut last_use = vec![0; shapes.len()];
         for (number, step) in steps.iter().enumerate() {
             step.inputs.iter().for_each(|&tensor| last_use[tensor] = number);
         }
         graph.outputs.iter().for_each(|&tensor| last_use[tensor] = steps.len());
-        Some(Network { steps, shapes, last_use, input: graph.input, outputs: graph.outputs })
+        Some(Network { steps, shapes, last_use, input: graph.input, outputs: graph.outputs.clone() })
     }
 
     /// The height, width and channels of the input.
@@ -106,7 +110,7 @@ fn map_shape(shape: &[usize]) -> Option<[usize; 3]> {
 }
 
 /// The values of constants, also of those that come through a conversion from f16.
-fn constants(graph: &Graph) -> Vec<Option<&Constant>> {
+pub(crate) fn constants(graph: &Graph) -> Vec<Option<&Constant>> {
     let mut constants: Vec<Option<&Constant>> = graph.tensors.iter().map(|tensor| tensor.constant.as_ref()).collect();
     for Operation { kind, inputs, output } in &graph.operations {
         if *kind == Kind::Dequantize {

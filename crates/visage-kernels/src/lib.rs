@@ -32,6 +32,7 @@
 //! | dense convolution | [`conv2d`], [`conv2d_packed`] | [`conv2d_input_gradient`], [`conv2d_weight_gradient`] |
 //! | depthwise convolution | [`depthwise_conv2d`] | [`depthwise_conv2d_input_gradient`], [`depthwise_conv2d_weight_gradient`] |
 //! | fused pointwise expansion and depthwise convolution | [`expanded_depthwise_conv2d`] | inference only |
+//! | convolutions row by row, on planar rows | [`PlanarConv`], [`PlanarSeparable`] | inference only |
 //! | batch norm with residual sum and activation | [`batch_norm_train`], [`batch_norm_apply`] | [`batch_norm_train_backward`] |
 //! | per-channel scale and shift | [`scale_shift`] | [`scale_shift_backward`] |
 //! | squeeze-and-excitation | [`squeeze_excite`], [`squeeze_excite_into`] | [`squeeze_excite_backward`] |
@@ -56,6 +57,7 @@ mod micro_kernel;
 mod norm;
 mod packing;
 mod parallel;
+mod planar;
 mod pool;
 #[cfg(test)]
 mod reference;
@@ -77,6 +79,7 @@ pub use norm::{
     scale_shift, scale_shift_backward,
 };
 pub use parallel::alone;
+pub use planar::{PlanarConv, PlanarRows, PlanarSeparable};
 pub use pool::{global_average_pool, global_average_pool_backward, max_pool2d, max_pool2d_backward};
 pub use shape::{ConvShape, DepthwiseShape, MapShape, Padding, Window};
 pub use squeeze_excite::{

@@ -303,4 +303,6 @@ pub(crate) trait Vector: Copy {
     /// `self * 2^n` for values in [1/2, 2) and integers `n` in [-125, 126]. `shifted` is `n + 1.5 * 2^23`, which has `n` in the
     /// low bits of its mantissa.
     unsafe fn ldexp(self, shifted: Self) -> Self;
+    /// The lanes of even and of odd numbers, of `self` followed by `next`.
+    unsafe fn deinterleave(self, next: Self) -> [Self; 2];
 }

@@ -65,7 +65,7 @@ pub(crate) struct Sliding {
     /// Rows and columns of a pool; 0 where the filter has them.
     pub(crate) kernel: [usize; 2],
     /// TensorFlow's "SAME" padding rather than none.
-    same: bool,
+    pub(crate) same: bool,
     pub(crate) relu: bool,
 }
 

@@ -77,6 +77,10 @@ impl Vector for F32x4 {
             Self(vreinterpretq_f32_u32(vaddq_u32(vreinterpretq_u32_f32(self.0), exponent)))
         }
     }
+    #[inline(always)]
+    unsafe fn deinterleave(self, next: Self) -> [Self; 2] {
+        unsafe { [Self(vuzp1q_f32(self.0, next.0)), Self(vuzp2q_f32(self.0, next.0))] }
+    }
 }
 
 /// `values` with 0 where `mask` is all ones.

@@ -98,4 +98,9 @@ impl Vector for F32x8 {
     unsafe fn ldexp(self, shifted: Self) -> Self {
         self.zip(shifted, |a, n| f32::from_bits(a.to_bits().wrapping_add(n.to_bits() << 23)))
     }
+    #[inline(always)]
+    unsafe fn deinterleave(self, next: Self) -> [Self; 2] {
+        let lane = |lane: usize| if lane < 8 { self.0[lane] } else { next.0[lane - 8] };
+        [0, 1].map(|odd| Self(std::array::from_fn(|index| lane(2 * index + odd))))
+    }
 }

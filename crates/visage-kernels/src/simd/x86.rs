@@ -76,6 +76,14 @@ impl Vector for F32x8 {
             Self(_mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(self.0), exponent)))
         }
     }
+    #[inline(always)]
+    unsafe fn deinterleave(self, next: Self) -> [Self; 2] {
+        unsafe {
+            // Within each half even values of both, then the halves' pairs in order.
+            let pairs = [_mm256_shuffle_ps::<0x88>(self.0, next.0), _mm256_shuffle_ps::<0xDD>(self.0, next.0)];
+            pairs.map(|pairs| Self(_mm256_castpd_ps(_mm256_permute4x64_pd::<0xD8>(_mm256_castps_pd(pairs)))))
+        }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -151,6 +159,14 @@ impl Vector for F32x16 {
         unsafe {
             let exponent = _mm512_slli_epi32::<23>(_mm512_castps_si512(shifted.0));
             Self(_mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(self.0), exponent)))
+        }
+    }
+    #[inline(always)]
+    unsafe fn deinterleave(self, next: Self) -> [Self; 2] {
+        unsafe {
+            let even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+            let odd = _mm512_add_epi32(even, _mm512_set1_epi32(1));
+            [even, odd].map(|lanes| Self(_mm512_permutex2var_ps(self.0, lanes, next.0)))
         }
     }
 }
