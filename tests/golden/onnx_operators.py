@@ -95,5 +95,13 @@ case("DequantizeLinear", random.integers(0, 256, (2, 3, 2)).astype(np.uint8), np
      np.array([0, 128, 255], dtype=np.uint8), axis=1)
 case("DequantizeLinear", random.integers(-(2**24), 2**24, 4).astype(np.int32), np.abs(floats(4)) * 1e-6,
      np.zeros(4, dtype=np.int32), axis=0)
+# Means over views.
+case("ReduceSum", floats(2, 3, 4), np.array([0]), keepdims=0)
+case("ReduceSum", floats(2, 3, 4), np.array([1]), keepdims=0)
+case("Gather", floats(2, 2, 3, 5), np.array([4, 3, 2, 1, 0]), axis=3)
+case("Gather", floats(3, 2), np.array([2, 0]), axis=0)
+case("Concat", floats(2, 3, 2), floats(1, 3, 2), axis=0)
+case("Reshape", floats(6, 5), np.array([2, -1, 5]))
+case("Reshape", floats(2, 3), np.array([3, 2]))
 
 print(json.dumps({"versions": {"onnx": onnx.__version__, "onnxruntime": onnxruntime.__version__}, "cases": CASES}))

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use visage_data::{Split, TableOptions};
 use visage_judge::{Consistency, ConsistentScores, Evaluation, Gap, Group, Intervals};
-use visage_model::Precision;
+use visage_model::{Precision, TestTime};
 use visage_weights::atomic;
 
 use crate::error::RunError;
@@ -35,6 +35,9 @@ pub struct MetricsFile {
     /// The precision that the network computed in.
     #[serde(default)]
     pub precision: Precision,
+    /// The views of an image whose logits were averaged.
+    #[serde(default, skip_serializing_if = "is_single")]
+    pub test_time: TestTime,
     /// The method of the model's calibration, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calibration: Option<String>,
@@ -58,6 +61,11 @@ pub struct MetricsFile {
     /// The metrics of answers that break no rule, with `--consistent`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consistent: Option<ConsistentScores>,
+}
+
+/// Whether only the image itself was predicted, which metrics files do not mention.
+fn is_single(test_time: &TestTime) -> bool {
+    *test_time == TestTime::None
 }
 
 impl MetricsFile {
