@@ -4,8 +4,8 @@
 //! drawn once, as a list of marks; the page, the SVG file and the PNG file are rendered from it, so they agree.
 //!
 //! [`read_runs()`] reads the runs of a report from their folders. [`AuditFiles`] writes the tables and the page of an audit,
-//! [`write_explanation()`] heat maps and their page, [`write_annotated()`] captioned copies of images, and [`model_card()`] a model
-//! card in Markdown.
+//! [`write_explanation()`] heat maps and their page, [`write_annotated()`] captioned copies of images, [`model_card()`] a model
+//! card in Markdown, and [`Tuning`] the page of a search.
 //!
 //! ```
 //! use visage_report::{Report, Run, write};
@@ -68,6 +68,7 @@ mod sheet;
 mod simplify;
 mod svg;
 mod thumbnail;
+mod tuning;
 mod write;
 
 pub use annotated::write_annotated;
@@ -79,4 +80,5 @@ pub use gallery::{Pick, Picked, Picture};
 pub use model_card::model_card;
 pub use report::Report;
 pub use run::{Judged, Run};
+pub use tuning::{TunedTrial, Tuning};
 pub use write::{Written, WrittenExplanation, write, write_explanation};

@@ -66,6 +66,37 @@ pub enum RunError {
         /// What is wrong.
         message: String,
     },
+    /// The folder holds no search.
+    #[error("{} holds no search: it has no tune.json; begin one without --resume", path.display())]
+    NoSearch {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The folder holds something else than a search.
+    #[error("{} is not empty and holds no search: choose another folder with --out", path.display())]
+    NotASearch {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The folder holds a search that was begun with other options.
+    #[error("{} holds another search:{}\ngo on with what it was begun with (--resume --out {} does), or choose another folder with \
+            --out", path.display(), differences.iter().map(|difference| format!("\n  {difference}")).collect::<String>(),
+            crate::shell::path(path))]
+    OtherSearch {
+        /// The folder.
+        path: PathBuf,
+        /// Each difference: the value of the search in the folder, and the value asked for now.
+        differences: Vec<String>,
+    },
+    /// `tune.json` is damaged.
+    #[error("{}, line {}, column {}: {source}; this is not a tune.json that visage wrote: restore it, or choose another folder with \
+            --out", path.display(), source.line(), source.column())]
+    Request {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
     /// A recipe.
     #[error(transparent)]
     Recipe(#[from] RecipeError),

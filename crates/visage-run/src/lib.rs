@@ -42,7 +42,9 @@ mod predictions_file;
 mod recipe;
 mod record;
 pub mod shell;
+pub mod space;
 mod table;
+mod tune_folder;
 
 pub use error::RunError;
 pub use folder::RunFolder;
@@ -55,3 +57,4 @@ pub use recipe::{
 };
 pub use record::{DataRecord, RunRecord, RunResult, RunStatus};
 pub use table::{EpochRow, EpochTable, StepRow, StepTable};
+pub use tune_folder::{JobRow, JobTable, TuneFolder, TuneRequest};

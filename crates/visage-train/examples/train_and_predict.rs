@@ -33,6 +33,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         folder: run.clone(),
         resume: false,
         accept_changes: false,
+        pause_after: None,
         device: device.clone(),
         other_devices: Vec::new(),
         device_name: "cpu".to_owned(),

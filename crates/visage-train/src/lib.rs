@@ -3,7 +3,7 @@
 //! A recipe (`visage-run`) and a dataset make [`TrainSettings`]. [`train`] runs batches through a [`Stepper`], which owns the
 //! network, its [`Loss`] and its optimiser, and writes a row of the run folder for each step. After every epoch it validates
 //! the network and writes a checkpoint. [`RangeTest`] looks for a learning rate, [`CrossValidation`] trains a model for
-//! each fold.
+//! each fold, and [`tune::Search`] searches the recipe that is best by a metric.
 //!
 //! The parts can be used by themselves. A loss masks unknown labels:
 //!
@@ -40,6 +40,7 @@ mod shard;
 mod stepper;
 mod tensorboard;
 mod trainer;
+pub mod tune;
 
 pub use cross_validation::{CrossValidation, Fold};
 pub use error::{Remedy, TrainError};

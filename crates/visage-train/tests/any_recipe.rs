@@ -98,6 +98,7 @@ proptest! {
             folder: run.clone(),
             resume: false,
             accept_changes: false,
+            pause_after: None,
             device: Device::flex(),
             other_devices: Vec::new(),
             device_name: "cpu".to_owned(),

@@ -6,7 +6,7 @@ use visage_run::shell;
 
 use crate::commands::{
     audit, bench, calibrate, card, compare, completions, data, demo, devices, ensemble, evaluate, explain, export,
-    faces, lr_find, man, predict, recipe, report, runs, serve, train, weights,
+    faces, lr_find, man, predict, recipe, report, runs, serve, train, tune, weights,
 };
 use crate::logging::LogFormat;
 
@@ -35,6 +35,8 @@ pub enum Command {
     Data(data::DataCommand),
     /// Train a model from a recipe.
     Train(train::TrainArgs),
+    /// Search the recipe that is best by a metric on the validation split, by successive halving.
+    Tune(tune::TuneArgs),
     /// Find a learning rate with a range test: train while the rate rises, and see where the loss falls fastest.
     LrFind(lr_find::LrFindArgs),
     /// List the runs in a folder with their results.

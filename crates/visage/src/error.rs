@@ -51,6 +51,29 @@ pub enum CommandError {
         /// The command that resumes the run.
         resume: String,
     },
+    /// A search.
+    #[error(transparent)]
+    Tune(Box<visage_train::tune::TuneError>),
+    /// A search failed for an external reason.
+    #[error("{error}")]
+    #[diagnostic(help(
+        "everything up to this point is saved: fix the cause (the disk, its permissions, or the image), then go on: {resume}"
+    ))]
+    SearchFailed {
+        /// The reason.
+        error: Box<visage_train::tune::TuneError>,
+        /// The command that goes on with the search.
+        resume: String,
+    },
+    /// A search was interrupted by the user.
+    #[error("the search was interrupted; everything up to this point is saved in {}", folder.display())]
+    #[diagnostic(help("to go on: {resume}"))]
+    SearchInterrupted {
+        /// The folder of the search.
+        folder: PathBuf,
+        /// The command that goes on with it.
+        resume: String,
+    },
     /// A dataset.
     #[error(transparent)]
     Data(#[from] visage_data::DataError),
@@ -263,6 +286,12 @@ pub enum CommandError {
 impl From<visage_train::TrainError> for CommandError {
     fn from(error: visage_train::TrainError) -> Self {
         Self::Train(Box::new(error))
+    }
+}
+
+impl From<visage_train::tune::TuneError> for CommandError {
+    fn from(error: visage_train::tune::TuneError) -> Self {
+        Self::Tune(Box::new(error))
     }
 }
 

@@ -14,8 +14,11 @@ mod roc;
 mod schedule;
 mod threshold_rules;
 mod threshold_sweep;
+mod trials;
 
 use rayon::prelude::*;
+
+pub use self::trials::figure as trials;
 
 use crate::attribute_predictions::AttributePredictions;
 use crate::drawing::{Dash, Ink};

@@ -10,6 +10,7 @@ mod metrics_table;
 mod rules_table;
 mod runs_table;
 mod sortable;
+mod tuning;
 
 use std::fmt::Write;
 
@@ -27,6 +28,7 @@ use crate::svg::{escaped, inline};
 
 pub use self::audit::html as audit;
 pub use self::explanation::html as explanation;
+pub use self::tuning::html as tuning;
 
 pub fn report(report: &Report, figures: &Figures) -> String {
     let names: Vec<&str> = report.runs.iter().map(|run| run.name.as_str()).collect();

@@ -193,6 +193,15 @@ impl Recipe {
         Ok(())
     }
 
+    /// The full name of a key (`training.epochs`), whose section may be left out if only one has it (`epochs`).
+    ///
+    /// # Errors
+    ///
+    /// When the key is unknown or ambiguous.
+    pub fn full_key(key: &str) -> Result<String, RecipeError> {
+        overrides::full_key(key, key)
+    }
+
     /// Checks every value against its range.
     ///
     /// # Errors

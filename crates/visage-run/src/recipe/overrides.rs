@@ -68,7 +68,7 @@ fn split(text: &str) -> Result<Assignment<'_>, RecipeError> {
 }
 
 /// The key with its section.
-fn full_key(text: &str, key: &str) -> Result<String, RecipeError> {
+pub(super) fn full_key(text: &str, key: &str) -> Result<String, RecipeError> {
     let all = keys::all();
     if all.iter().any(|known| known == key) {
         return Ok(key.to_owned());

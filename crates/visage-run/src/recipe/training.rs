@@ -1,5 +1,7 @@
 //! `[training]`.
 
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 use visage_model::Precision;
 
@@ -120,6 +122,9 @@ pub enum Monitor {
 }
 
 impl Monitor {
+    const ALL: [Self; 5] =
+        [Self::AveragePrecision, Self::F1, Self::Accuracy, Self::BalancedAccuracy, Self::ValidationLoss];
+
     /// The name in a recipe.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -132,9 +137,26 @@ impl Monitor {
         }
     }
 
+    /// The name in a sentence.
+    #[must_use]
+    pub fn in_words(self) -> String {
+        if self == Monitor::F1 { "F1".to_owned() } else { self.name().replace('_', " ") }
+    }
+
     /// Whether a lower value is better.
     #[must_use]
     pub fn lower_is_better(self) -> bool {
         self == Monitor::ValidationLoss
+    }
+}
+
+impl FromStr for Monitor {
+    type Err = String;
+
+    /// The metric of this name in a recipe.
+    fn from_str(name: &str) -> Result<Self, String> {
+        let names = || Self::ALL.map(Self::name).join(", ");
+        let found = Self::ALL.into_iter().find(|monitor| monitor.name() == name);
+        found.ok_or_else(|| format!("there is no metric {name:?}: choose one of {}", names()))
     }
 }

@@ -96,17 +96,18 @@ struct State {
 impl Run<'_> {
     fn train(&mut self, stop: &AtomicBool, observe: &mut dyn FnMut(Event<'_>)) -> Result<Outcome, TrainError> {
         let epochs = u64::from(self.settings.recipe.training.epochs);
-        let mut status = RunStatus::Finished;
-        while self.state.position.epoch < epochs && !self.state.position.stopped_early {
+        let pause_after = self.settings.pause_after.map_or(epochs, |pause| epochs.min(u64::from(pause)));
+        while self.state.position.epoch < pause_after && !self.state.position.stopped_early {
             if !self.train_epoch(stop, observe)? {
-                status = RunStatus::Interrupted;
                 break;
             }
             self.end_epoch(observe)?;
         }
-        if self.state.position.stopped_early {
-            status = RunStatus::StoppedEarly;
-        }
+        let status = match &self.state.position {
+            position if position.stopped_early => RunStatus::StoppedEarly,
+            position if position.epoch < epochs => RunStatus::Interrupted,
+            _ => RunStatus::Finished,
+        };
         if status != RunStatus::Interrupted {
             self.strip_best()?;
         }

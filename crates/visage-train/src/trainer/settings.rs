@@ -27,6 +27,9 @@ pub struct TrainSettings {
     /// Whether to resume even if the recipe or the dataset has changed since the run began; the run then continues with
     /// the new ones.
     pub accept_changes: bool,
+    /// Ends the run as [`RunStatus::Interrupted`] once it has this many epochs, to be resumed later. Absent: trains the recipe's
+    /// epochs. Schedules follow the recipe in either case.
+    pub pause_after: Option<u32>,
     /// The device that holds the weights.
     pub device: Device,
     /// Further devices of the same kind, for data-parallel training: every batch is split between all of them, and norms

@@ -22,6 +22,7 @@ pub mod report;
 pub mod runs;
 pub mod serve;
 pub mod train;
+pub mod tune;
 pub mod weights;
 
 use std::fs;
@@ -50,6 +51,7 @@ pub fn run(command: Command) -> Result<(), CommandError> {
         Command::Demo(args) => demo::run(&args),
         Command::Data(command) => data::run(&command),
         Command::Train(args) => train::run(&args),
+        Command::Tune(args) => tune::run(&args),
         Command::LrFind(args) => lr_find::run(&args),
         Command::Runs(args) => runs::run(&args),
         Command::Recipe(command) => recipe::run(&command),

@@ -92,6 +92,7 @@ pub fn settings(recipe: Recipe, dataset: Arc<Dataset>, data: &Path, folder: &Pat
         folder: folder.to_path_buf(),
         resume: false,
         accept_changes: false,
+        pause_after: None,
         device: compute.device.clone(),
         other_devices: compute.other_devices.clone(),
         device_name: compute.name.clone(),

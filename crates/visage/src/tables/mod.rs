@@ -6,6 +6,7 @@ pub mod comparison;
 pub mod dataset;
 pub mod evaluation;
 pub mod int8;
+pub mod tuning;
 pub mod weights;
 
 use comfy_table::{CellAlignment, ContentArrangement, presets};

@@ -26,4 +26,5 @@ mod resume;
 mod serve;
 mod tables;
 mod training;
+mod tune;
 mod weights;
