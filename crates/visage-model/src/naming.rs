@@ -5,7 +5,7 @@ use std::fmt;
 /// The program whose names a state dict uses for its tensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Naming {
-    /// torchvision. For ResNet-18, timm uses the same names.
+    /// torchvision. For ResNets, timm uses the same names.
     Torchvision,
     /// The original write-up: torchvision's EfficientNet-B0 as `backbone`, then its own head.
     Original,

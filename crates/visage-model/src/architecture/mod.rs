@@ -37,6 +37,10 @@ macro_rules! architectures {
 architectures! {
     /// ResNet-18 (He et al., 2016), torchvision's.
     ResNet18 = resnet::RESNET18;
+    /// ResNet-34 (He et al., 2016), torchvision's.
+    ResNet34 = resnet::RESNET34;
+    /// ResNet-50 (He et al., 2016), torchvision's: the 3x3 convolutions have the strides.
+    ResNet50 = resnet::RESNET50;
     /// EfficientNet-B0 (Tan & Le, 2019), torchvision's, with the original write-up's two-stage head.
     EfficientNetB0 = efficientnet::B0;
     /// EfficientNet-Lite0 (Google, 2020): no squeeze and excitation, ReLU6, TensorFlow's padding.
@@ -130,11 +134,11 @@ mod tests {
 
     #[test]
     fn an_unknown_name_lists_the_known_ones() {
-        let error = "resnet50".parse::<Architecture>().unwrap_err();
-        assert_eq!(error, UnknownArchitecture("resnet50".to_owned()));
+        let error = "resnet51".parse::<Architecture>().unwrap_err();
+        assert_eq!(error, UnknownArchitecture("resnet51".to_owned()));
         for architecture in Architecture::ALL {
             assert!(error.to_string().contains(architecture.name()), "{error}");
         }
-        assert!(serde_json::from_str::<Architecture>("\"resnet50\"").is_err());
+        assert!(serde_json::from_str::<Architecture>("\"resnet51\"").is_err());
     }
 }

@@ -1,5 +1,7 @@
 //! The networks against numbers from PyTorch and torchvision, on weights and images from a formula.
 
+mod networks;
+
 use std::collections::BTreeMap;
 
 use burn::module::{Module, ModuleMapper, Param};
@@ -32,10 +34,14 @@ fn golden(file: &str) -> Value {
     serde_json::from_slice(&std::fs::read(&path).expect(&path)).expect(&path)
 }
 
+/// FNV-1a-64.
+fn fnv1a(text: &str) -> u64 {
+    text.bytes().fold(0xCBF2_9CE4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01B3))
+}
+
 /// The formula of `tests/golden/README.md`: `count` numbers in [0, 1) for `name`.
 fn uniform(name: &str, count: usize) -> Vec<f32> {
-    let state =
-        name.bytes().fold(0xCBF2_9CE4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01B3));
+    let state = fnv1a(name);
     (1..=count as u64)
         .map(|k| {
             let mut z = state.wrapping_add(k.wrapping_mul(0x9E37_79B9_7F4A_7C15));
@@ -154,18 +160,18 @@ fn assert_norms(what: &str, found: &BTreeMap<String, f64>, golden: &Value, relat
     }
 }
 
-/// The mean binary cross-entropy of logits (ResNet-18), or the mean focal loss with alpha 0.25 and gamma 2.
+/// The mean binary cross-entropy of logits, or for EfficientNet-B0 the mean focal loss with alpha 0.25 and gamma 2.
 fn loss(architecture: Architecture, logits: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
     let softplus = |x: Tensor<2>| (x.exp() + 1.0).log();
     let bce = softplus(logits.clone()) - logits.clone() * targets.clone();
     match architecture {
-        Architecture::ResNet18 => bce.mean(),
-        _ => {
+        Architecture::EfficientNetB0 => {
             let p = burn::tensor::activation::sigmoid(logits);
             let p_t = p.clone() * targets.clone() + (-p + 1.0) * (-targets.clone() + 1.0);
             let alpha = targets.clone() * 0.25 + (-targets + 1.0) * 0.75;
             (alpha * (-p_t + 1.0).powf_scalar(2.0) * bce).mean()
         }
+        _ => bce.mean(),
     }
 }
 
@@ -208,14 +214,25 @@ impl<F: FnMut(&str, &[f32]) -> Option<AdamStep>> ModuleMapper for Optimise<'_, F
     }
 }
 
+/// Tolerances of the logits in training and of the gradients. Where an input of a ReLU rounds to the other side of zero, a gradient
+/// loses or gains a whole value: PyTorch's own gradients in f32 differ from those in f64 by up to 1e-2 in the deep networks.
+fn tolerances(architecture: Architecture) -> [f64; 2] {
+    match architecture {
+        Architecture::ResNet18 | Architecture::ResNet34 => [1e-4, 2e-3],
+        Architecture::ResNet50 => [3e-4, 2e-2],
+        _ => [1e-4, 1e-3],
+    }
+}
+
 fn train_step_matches(architecture: Architecture, golden: &Value) {
     let device = device().autodiff();
     let network = network(architecture, golden, &device);
     let step = &golden["train_step"];
+    let [of_logits, of_gradients] = tolerances(architecture);
     let images = image("image/square64", [4, 3, 64, 64], &device);
     let draws = Draws { seed: 0, epoch: 0, samples: &[0, 1, 2, 3] };
     let logits = network.forward(images, Pass::Training(&draws.into()));
-    assert_close("training logits", &values(logits.clone()), &floats(&step["logits"]), 1e-4);
+    assert_close("training logits", &values(logits.clone()), &floats(&step["logits"]), of_logits);
     let loss = loss(architecture, logits, targets("target/square64", 4, &device));
     let mut gradients = loss.backward();
     assert_relative("loss", values(loss)[0], step["loss"].as_f64().expect("a number"), 1e-5);
@@ -231,9 +248,7 @@ fn train_step_matches(architecture: Architecture, golden: &Value) {
         },
         path: Path::default(),
     });
-    // Where an input of a ReLU rounds to the other side of zero, a gradient loses or gains a whole value.
-    let relative = if architecture == Architecture::ResNet18 { 2e-3 } else { 1e-3 };
-    assert_norms("gradient", &found, &step["grad_l2"], relative);
+    assert_norms("gradient", &found, &step["grad_l2"], of_gradients);
     let statistics = norms(&network, architecture, Kind::RunningStatistic);
     assert_norms("running statistic", &statistics, &step["running_stat_l2"], 1e-4);
 }
@@ -317,23 +332,6 @@ fn efficientnet_b0_equals_torchvision() {
 #[test]
 fn efficientnet_b0_takes_five_steps_as_pytorch_does() {
     five_steps_match(Architecture::EfficientNetB0, &golden("models.json")["efficientnet_b0_seed_head"]);
-}
-
-/// `VISAGE_LITE0_WEIGHTS` is the path of the published weight file. CONTRIBUTING.md says how to get it.
-#[test]
-#[ignore = "needs a published weight file of 17 MB: see CONTRIBUTING.md"]
-fn efficientnet_lite0_equals_its_published_weights() {
-    let path = std::env::var("VISAGE_LITE0_WEIGHTS").expect("VISAGE_LITE0_WEIGHTS names the published weight file");
-    let golden = golden("efficientnet_lite0_imagenet.json");
-    let file = visage_weights::read(path.as_ref()).expect("the published weights");
-    let config = NetworkConfig::new(Architecture::EfficientNetLite0, 1000);
-    let (network, loaded) = config.init(0, &device()).load(Architecture::EfficientNetLite0, &file).expect("they fit");
-    assert!(!loaded.classifier_replaced);
-    inference_matches(&network, golden["eval_logits"].as_object().expect("an object").iter());
-
-    let config = NetworkConfig::new(Architecture::EfficientNetLite0, 40);
-    let (_, loaded) = config.init(0, &device()).load(Architecture::EfficientNetLite0, &file).expect("they fit");
-    assert!(loaded.classifier_replaced, "1000 classes are not 40 attributes");
 }
 
 #[test]
