@@ -1,6 +1,6 @@
 //! Export as a PyTorch state dict.
 //!
-//! ResNet-18 and EfficientNet-B0 have torchvision's names, EfficientNet-Lite0 timm's (`tf_efficientnet_lite0`). All load with
+//! ResNets and EfficientNet-B0 have torchvision's names, EfficientNet-Lite0 timm's (`tf_efficientnet_lite0`). All load with
 //! `strict=True`. EfficientNet-B0's two-stage head replaces torchvision's classifier: see
 //! [`Architecture::python`](visage_model::Architecture::python).
 
