@@ -116,7 +116,7 @@ fn in_words(trade: &Trade<'_>) -> String {
 }
 
 /// Labels whose lines do not overlap, from the top.
-fn apart<'a>(mut labels: Vec<(&'a str, [f64; 2])>) -> Vec<(&'a str, [f64; 2])> {
+fn apart(mut labels: Vec<(&str, [f64; 2])>) -> Vec<(&str, [f64; 2])> {
     labels.sort_by(|a, b| a.1[1].total_cmp(&b.1[1]));
     let mut lowest = f64::NEG_INFINITY;
     for (_, [_, y]) in &mut labels {
