@@ -1,44 +1,24 @@
-"""Makes networks.json: logits, and a training step, of the networks that models.json does not have, by torchvision and timm in float64 on
-the formula's weights and images.
+"""Makes networks.json: logits, and a training step, of the networks that models.json does not have, by torchvision in float64 on the
+formula's weights and images.
 
     python3 networks.py > networks.json
 
-Needs torch, torchvision, timm and numpy. README.md says what the formula is and what the file holds.
+Needs torch, torchvision and numpy. README.md says what the formula is and what the file holds.
 """
 
 import json
 import math
 
-import numpy
-import timm
 import torch
 import torchvision
-from formula import uniform
+from formula import fill, uniform
 
-TORCHVISION = ["resnet34", "resnet50", "efficientnet_b1", "efficientnet_b2", "efficientnet_b3", "mobilenet_v3_large"]
-TIMM = [f"tf_efficientnet_lite{number}" for number in (1, 2, 3, 4)]
+NETWORKS = ["resnet34", "resnet50"]
 SIZES = {"image/square64": [2, 3, 64, 64], "image/odd75x91": [1, 3, 75, 91]}
 
 
 def formula(name, shape):
     return torch.from_numpy(uniform(name, math.prod(shape))).reshape(shape)
-
-
-def fill(model):
-    for key, tensor in model.state_dict().items():
-        if key.endswith("num_batches_tracked"):
-            continue
-        u = formula(key, tensor.shape)
-        if key.endswith("running_var"):
-            u = 1 + 0.5 * u
-        elif key.endswith(("running_mean", ".bias")):
-            u = 0.1 * (2 * u - 1)
-        elif tensor.dim() == 1:
-            u = 1 + 0.1 * (2 * u - 1)
-        else:
-            u = float(numpy.float32(math.sqrt(3 / tensor[0].numel()))) * (2 * u - 1)
-        # visage holds them as f32.
-        tensor.copy_(u.float())
 
 
 def fnv1a(text):
@@ -53,17 +33,8 @@ def short(values):
     return [float(f"{value:.6g}") for value in values]
 
 
-def plain(model):
-    """Switches dropout and stochastic depth off."""
-    for module in model.modules():
-        if isinstance(module, torch.nn.Dropout | torchvision.ops.StochasticDepth):
-            module.p = 0.0
-    return model
-
-
 def golden(model):
-    with torch.no_grad():
-        fill(model)
+    fill(model)
     shapes = {key: list(value.shape) for key, value in sorted(model.state_dict().items()) if "num_batches" not in key}
     lines = "".join(f"{key} {shape}\n" for key, shape in shapes.items())
     model.eval()
@@ -87,8 +58,7 @@ def golden(model):
 
 
 torch.set_num_threads(1)
-networks = {name: golden(plain(getattr(torchvision.models, name)(num_classes=40)).double()) for name in TORCHVISION}
-networks |= {name: golden(timm.create_model(name, num_classes=40).double()) for name in TIMM}
-versions = {"torch": torch.__version__, "torchvision": torchvision.__version__, "timm": timm.__version__}
+networks = {name: golden(getattr(torchvision.models, name)(num_classes=40).double()) for name in NETWORKS}
+versions = {"torch": torch.__version__, "torchvision": torchvision.__version__}
 lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(network, separators=(',', ':'))}" for name, network in networks.items())
 print(f'{{"versions": {json.dumps(versions)},\n{lines}}}')

@@ -62,7 +62,7 @@ pub(super) fn model_proto(model: &Model, input: PixelInput) -> ModelProto {
         TestTime::None => images,
         TestTime::Flip => with_mirror_images(&mut builder, &images, size.width),
     };
-    let is_mean = !model.ensemble.is_empty() || card.test_time != TestTime::None;
+    let is_mean = !model.ensemble.is_empty() || !card.test_time.is_none();
     let mut networks = Vec::new();
     for (network, place) in model.networks().zip(0..) {
         let mut plan = network.plan([size.height, size.width]);
@@ -149,8 +149,7 @@ fn add_network(builder: &mut Builder, plan: &Plan, images: &str, output: Option<
     values.pop().map_or_else(|| images.to_owned(), |(logits, _)| logits)
 }
 
-/// Adds the mean of the logits of networks, each `[views * batch, attributes]`, as [`LOGITS`]: in the order in which
-/// [`visage_model::Predictor`] sums them.
+/// Adds the mean of the logits of networks, each `[views * batch, attributes]`, as [`LOGITS`].
 fn add_mean(builder: &mut Builder, networks: &[String], views: usize, attributes: usize) {
     let mut sum = String::new();
     for (logits, place) in networks.iter().zip(0..) {
