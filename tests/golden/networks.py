@@ -9,11 +9,10 @@ Needs torch, torchvision, timm and numpy. README.md says what the formula is and
 import json
 import math
 
-import numpy
 import timm
 import torch
 import torchvision
-from formula import uniform
+from formula import fill, uniform
 
 TORCHVISION = ["resnet34", "resnet50", "efficientnet_b1", "efficientnet_b2", "efficientnet_b3", "mobilenet_v3_large"]
 TIMM = [f"tf_efficientnet_lite{number}" for number in (1, 2, 3, 4)]
@@ -22,23 +21,6 @@ SIZES = {"image/square64": [2, 3, 64, 64], "image/odd75x91": [1, 3, 75, 91]}
 
 def formula(name, shape):
     return torch.from_numpy(uniform(name, math.prod(shape))).reshape(shape)
-
-
-def fill(model):
-    for key, tensor in model.state_dict().items():
-        if key.endswith("num_batches_tracked"):
-            continue
-        u = formula(key, tensor.shape)
-        if key.endswith("running_var"):
-            u = 1 + 0.5 * u
-        elif key.endswith(("running_mean", ".bias")):
-            u = 0.1 * (2 * u - 1)
-        elif tensor.dim() == 1:
-            u = 1 + 0.1 * (2 * u - 1)
-        else:
-            u = float(numpy.float32(math.sqrt(3 / tensor[0].numel()))) * (2 * u - 1)
-        # visage holds them as f32.
-        tensor.copy_(u.float())
 
 
 def fnv1a(text):
@@ -62,8 +44,7 @@ def plain(model):
 
 
 def golden(model):
-    with torch.no_grad():
-        fill(model)
+    fill(model)
     shapes = {key: list(value.shape) for key, value in sorted(model.state_dict().items()) if "num_batches" not in key}
     lines = "".join(f"{key} {shape}\n" for key, shape in shapes.items())
     model.eval()

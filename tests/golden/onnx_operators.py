@@ -100,5 +100,13 @@ steps = np.array([[-100, -3.1, -3, -2.9, -1.5, 0], [0.1, 1.7, 2.9, 3, 3.1, 100]]
 case("HardSwish", steps)
 case("HardSigmoid", steps, alpha=1 / 6, beta=0.5)
 case("HardSigmoid", steps)
+# Means over views.
+case("ReduceSum", floats(2, 3, 4), np.array([0]), keepdims=0)
+case("ReduceSum", floats(2, 3, 4), np.array([1]), keepdims=0)
+case("Gather", floats(2, 2, 3, 5), np.array([4, 3, 2, 1, 0]), axis=3)
+case("Gather", floats(3, 2), np.array([2, 0]), axis=0)
+case("Concat", floats(2, 3, 2), floats(1, 3, 2), axis=0)
+case("Reshape", floats(6, 5), np.array([2, -1, 5]))
+case("Reshape", floats(2, 3), np.array([3, 2]))
 
 print(json.dumps({"versions": {"onnx": onnx.__version__, "onnxruntime": onnxruntime.__version__}, "cases": CASES}))

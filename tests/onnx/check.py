@@ -195,6 +195,28 @@ def check_int8(run, faces, attributes, expected, pixels, size):
     return f"{text}, {float_time / int8_time:.1f} times as fast"
 
 
+def check_mean(runs, faces, pixels, paths):
+    """An ensemble with mirror images: the graph averages what visage averages."""
+    file = FOLDER / "mean.safetensors"
+    visage("ensemble", *runs, "--out", file)
+    visage("calibrate", file, "--data", faces, "--tta", "flip", "--method", "temperature")
+    _, expected = predicted(file, paths)
+    _, single = predicted(runs[0], paths)
+    assert np.abs(expected - single).max() > 1e-3
+    worst = []
+    for options, allowed in (([], TOLERANCE), (["--int8", "--data", faces], INT8_TOLERANCE)):
+        path = FOLDER / "mean.onnx"
+        visage("export", file, "--format", "onnx", "--raw-images", "--out", path, *options)
+        onnx.checker.check_model(onnx.load(path), full_check=True)
+        for batch in (1, len(pixels)):
+            for optimise in (True, False):
+                found = session(path, optimise).run(["probabilities"], {"images": pixels[:batch]})[0]
+                apart = np.abs(found - expected[:batch])
+                worst.append(float(apart.mean() if options else apart.max()))
+                assert worst[-1] <= allowed, f"the mean of {runs} differs by {worst[-1]}"
+    print(f"an ensemble with mirror images: ONNX Runtime within {max(worst[:4]):.1e}, int8 {max(worst[4:]):.1e} on average", flush=True)
+
+
 def peer_network(network, outputs):
     if network in ("resnet18", "resnet50", "mobilenet-v3-large"):
         return getattr(torchvision.models, network.replace("-", "_"))(num_classes=outputs)
@@ -229,10 +251,13 @@ def check_torch(run, network, logits, images):
 
 def main():
     FOLDER.mkdir(parents=True)
+    squares = []
     for network, size, calibration in CASES:
         run, faces, paths = trained(network, size, calibration)
         pixels = np.stack([np.asarray(Image.open(path)) for path in paths])
         attributes, expected = predicted(run, paths)
+        if size == (64, 64):
+            squares.append((run, faces, pixels, paths))
         by_onnx, logits, card = check_onnx(run, attributes, expected, pixels, size)
         text = f"ONNX Runtime within {by_onnx:.1e}; {check_int8(run, faces, attributes, expected, pixels, size)}"
         images = normalised(pixels, card["preparation"])
@@ -240,6 +265,8 @@ def main():
         if WITH_TORCH:
             text += f"; PyTorch within {check_torch(run, network, logits, images):.1e}"
         print(f"{network} {size[0]}x{size[1]}, calibration {calibration}: {text}", flush=True)
+    runs, (_, faces, pixels, paths) = [run for run, *_ in squares], squares[0]
+    check_mean(runs, faces, pixels, paths)
     if not WITH_TORCH:
         print("state dicts were not loaded into torchvision and timm; use --with-torch for that")
 

@@ -45,6 +45,14 @@ pub enum ExportError {
         /// The largest difference that is allowed.
         allowed: f32,
     },
+    /// A state dict has one network.
+    #[error(
+        "{}: a state dict holds one network, and this model averages several: export each of them, or write an ONNX graph", path.display()
+    )]
+    Ensemble {
+        /// The file that was to be written.
+        path: PathBuf,
+    },
     /// The extension of a state dict's file is unknown.
     #[error("{}: a state dict is written as .pth, .pt or .safetensors; use one of these extensions", path.display())]
     Extension {

@@ -42,6 +42,9 @@ pub fn write(model: &Model, path: &Path, device: &Device) -> Result<Agreement, E
         Some("safetensors") => visage_weights::write_safetensors,
         _ => return Err(ExportError::Extension { path: path.to_owned() }),
     };
+    if !model.ensemble.is_empty() {
+        return Err(ExportError::Ensemble { path: path.to_owned() });
+    }
     let file = state_dict(model);
 
     let unwritable = |source| ExportError::Write { path: path.to_owned(), source };

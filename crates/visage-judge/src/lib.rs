@@ -67,4 +67,4 @@ pub use ranking::{Cut, Ranking};
 pub use recalibration::{CalibrationChange, Recalibration, ThresholdChoice};
 pub use rules::{Consistency, ConsistentAttribute, ConsistentScores, RuleError, RuleSet, RuleViolations, Rules};
 pub use scores::{Metric, Scores};
-pub use thresholds::{ChosenThresholds, ThresholdRule, Thresholds, is_positive};
+pub use thresholds::{ChosenThresholds, HeldOutScores, ThresholdRule, Thresholds, is_positive};

@@ -9,7 +9,10 @@ use crate::error::Error;
 use crate::predictions::Predictions;
 use crate::ranking::{Cut, Ranking};
 
+mod held_out;
 mod smoothed;
+
+pub use held_out::HeldOutScores;
 
 /// The threshold of an attribute whose labels do not suffice to choose one.
 const DEFAULT: f32 = 0.5;

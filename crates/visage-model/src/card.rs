@@ -10,11 +10,12 @@ use visage_weights::TensorFile;
 
 use crate::error::ModelError;
 use crate::network_config::NetworkConfig;
+use crate::test_time::TestTime;
 
 pub(crate) const CARD: &str = "visage";
 
 /// The newest card format that this version reads.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 
 /// What a model of people must not be used for. It is written to every card.
 pub const USES_TO_AVOID: &str = "Not for identifying people, nor for any decision about a person: hiring, credit, \
@@ -25,14 +26,20 @@ rates differ between groups of people; judge by group before any use.";
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Card {
-    /// The format of this card.
+    /// The format of this card: the oldest that can express it, so that older versions of visage read it where they can.
     pub format: u32,
     /// The network's shape.
     pub network: NetworkConfig,
+    /// The shapes of further networks. The model's logits are the mean of all. Since format 4.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ensemble: Vec<NetworkConfig>,
     /// The names of the attributes, in the order of the network's outputs.
     pub attributes: Vec<String>,
     /// How an image is aligned, decoded, resized, cropped and normalised. Its alignment is there since format 3.
     pub preparation: Preparation,
+    /// The views of an image whose logits are averaged. Since format 4.
+    #[serde(default, skip_serializing_if = "TestTime::is_none")]
+    pub test_time: TestTime,
     /// How a logit becomes a probability. `None`: by the sigmoid. Since format 2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calibration: Option<Calibration>,
@@ -77,12 +84,63 @@ pub struct Origin {
 }
 
 impl Card {
+    /// The card of a network that has not been trained: thresholds of 0.5, no calibration, and no origin.
+    #[must_use]
+    pub fn new(network: NetworkConfig, attributes: Vec<String>, preparation: Preparation) -> Self {
+        let mut card = Card {
+            format: 1,
+            network,
+            ensemble: Vec::new(),
+            thresholds: vec![0.5; attributes.len()],
+            attributes,
+            preparation,
+            test_time: TestTime::None,
+            calibration: None,
+            threshold_rule: String::new(),
+            origin: Origin::default(),
+            uses_to_avoid: USES_TO_AVOID.to_owned(),
+        };
+        card.format = card.oldest_format();
+        card
+    }
+
+    /// The names of the networks, such as `resnet18`, or `resnet18 + efficientnet-b0` for an ensemble.
+    #[must_use]
+    pub fn architectures(&self) -> String {
+        let networks = std::iter::once(&self.network).chain(&self.ensemble);
+        networks.map(|network| network.architecture.name()).collect::<Vec<_>>().join(" + ")
+    }
+
     /// Sets the calibration and the thresholds of the calibrated probabilities.
     pub fn set_calibration(&mut self, calibration: Option<Calibration>, thresholds: Vec<f32>, threshold_rule: String) {
-        self.format = card_format(&self.preparation, calibration.is_some());
         self.calibration = calibration;
         self.thresholds = thresholds;
         self.threshold_rule = threshold_rule;
+        self.format = self.oldest_format();
+    }
+
+    /// Sets the views of an image whose logits are averaged.
+    pub fn set_test_time(&mut self, test_time: TestTime) {
+        self.test_time = test_time;
+        self.format = self.oldest_format();
+    }
+
+    /// Sets the further networks of an ensemble.
+    pub(crate) fn set_ensemble(&mut self, ensemble: Vec<NetworkConfig>) {
+        self.ensemble = ensemble;
+        self.format = self.oldest_format();
+    }
+
+    fn oldest_format(&self) -> u32 {
+        if !self.ensemble.is_empty() || !self.test_time.is_none() {
+            4
+        } else if self.preparation.alignment.is_some() {
+            3
+        } else if self.calibration.is_some() {
+            2
+        } else {
+            1
+        }
     }
 
     /// Reads the model file `path`, replaces its card by this one, and writes the result atomically to `out`, which may be the
@@ -99,7 +157,9 @@ impl Card {
         Ok(visage_weights::write_safetensors(out, &file)?)
     }
 
-    pub(crate) fn to_json(&self) -> String {
+    /// The card as JSON, as it is written to model files.
+    #[must_use]
+    pub fn to_json(&self) -> String {
         // This fails only on maps whose keys are not strings, and a card has none.
         serde_json::to_string(self).unwrap_or_default()
     }
@@ -114,6 +174,9 @@ impl Card {
         }
         if let Some(bad) = self.thresholds.iter().find(|t| !(0.0..=1.0).contains(*t)) {
             return Err(format!("a threshold of {bad}, outside 0 to 1"));
+        }
+        if let Some(other) = self.ensemble.iter().find(|network| network.outputs != outputs) {
+            return Err(format!("networks of {outputs} and {} outputs", other.outputs));
         }
         let distinct: BTreeSet<_> = self.attributes.iter().collect();
         if distinct.len() != outputs {
@@ -142,15 +205,5 @@ impl Card {
         let card: Card = serde_json::from_str(text).map_err(|error| bad(error.to_string()))?;
         card.check().map_err(bad)?;
         Ok(card)
-    }
-}
-
-/// The format number of a card: the oldest that can express it, so that older versions of visage read it where they can.
-#[must_use]
-pub fn card_format(preparation: &Preparation, is_calibrated: bool) -> u32 {
-    match (preparation.alignment, is_calibrated) {
-        (Some(_), _) => FORMAT,
-        (None, true) => 2,
-        (None, false) => 1,
     }
 }

@@ -2,7 +2,7 @@
 
 use visage_data::Alignment;
 use visage_judge::{AttributeMetrics, Interval, Metric, SMALL_GROUP, ScoreIntervals, Scores, widest_gaps};
-use visage_model::Card;
+use visage_model::{Card, TestTime};
 use visage_run::{MetricsFile, RunRecord};
 
 use crate::format::{count, duration, percent, score};
@@ -29,14 +29,14 @@ pub fn model_card(card: &Card, record: Option<&RunRecord>, metrics: &MetricsFile
 
 fn about(card: &Card, record: Option<&RunRecord>) -> String {
     let origin = &card.origin;
-    let title = record.map_or_else(|| card.network.architecture.to_string(), |record| record.recipe.clone());
+    let title = record.map_or_else(|| card.architectures(), |record| record.recipe.clone());
     let mut lines = vec![
         format!(
             "- **Output**: for one image, the probabilities of {} attributes: {}",
             card.attributes.len(),
             list(&card.attributes)
         ),
-        format!("- **Network**: {}", card.network.architecture),
+        network(card),
         format!(
             "- **Images**: resized and cropped to {} (height x width), mean {:?}, standard deviation {:?}",
             card.preparation.output_size(),
@@ -73,6 +73,15 @@ fn about(card: &Card, record: Option<&RunRecord>) -> String {
         card.calibration.as_ref().map_or("none".to_owned(), |calibration| calibration.method().to_string());
     lines.push(format!("- **Thresholds**: {}; **calibration**: {calibration}", card.threshold_rule));
     format!("# Model card: {} on {}\n\n{}", cell(&title), cell(&origin.dataset), lines.join("\n"))
+}
+
+fn network(card: &Card) -> String {
+    let views = match card.test_time {
+        TestTime::None => "",
+        TestTime::Flip => "; the logits of an image and of its mirror image are averaged",
+    };
+    let networks = if card.ensemble.is_empty() { "" } else { "; their logits are averaged" };
+    format!("- **Network**: {}{networks}{views}", card.architectures())
 }
 
 fn faces(alignment: Option<Alignment>) -> &'static str {

@@ -162,7 +162,8 @@ pub fn evaluate_model(
     let metrics = MetricsFile {
         visage_version: env!("CARGO_PKG_VERSION").to_owned(),
         model: settings.model_file.to_owned(),
-        architecture: card.network.architecture.to_string(),
+        architecture: card.architectures(),
+        test_time: card.test_time,
         precision: settings.precision,
         calibration: card.calibration.as_ref().map(|calibration| calibration.method().to_string()),
         dataset: dataset.name().to_owned(),

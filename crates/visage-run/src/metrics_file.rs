@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use visage_data::{Split, TableOptions};
 use visage_judge::{Consistency, ConsistentScores, Evaluation, Gap, Group, Intervals};
-use visage_model::Precision;
+use visage_model::{Precision, TestTime};
 use visage_weights::atomic;
 
 use crate::error::RunError;
@@ -35,6 +35,9 @@ pub struct MetricsFile {
     /// The precision that the network computed in.
     #[serde(default)]
     pub precision: Precision,
+    /// The views of an image whose logits were averaged.
+    #[serde(default, skip_serializing_if = "TestTime::is_none")]
+    pub test_time: TestTime,
     /// The method of the model's calibration, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calibration: Option<String>,

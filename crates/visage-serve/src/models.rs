@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use burn::tensor::Device;
 use visage_data::Size;
-use visage_model::{Card, HeatMethod, Model, ModelOutput, Precision, Predictor, Prepared, heat_maps};
+use visage_model::{Card, HeatMethod, Model, ModelOutput, Precision, Predictor, Prepared, TestTime};
 
 use crate::error::ServeError;
 use crate::problem::Problem;
@@ -26,10 +26,18 @@ impl ServedModel {
         Self { name, model, predictor }
     }
 
-    fn load(source: &Source, device: &Device, precision: Precision) -> Result<Self, ServeError> {
+    fn load(
+        source: &Source,
+        device: &Device,
+        precision: Precision,
+        test_time: Option<TestTime>,
+    ) -> Result<Self, ServeError> {
         let name = source.name.clone();
-        let model = Model::read(&source.path, device)
+        let mut model = Model::read(&source.path, device)
             .map_err(|error| ServeError::Model { name: name.clone(), source: Box::new(error) })?;
+        if let Some(test_time) = test_time {
+            model.card.set_test_time(test_time);
+        }
         let unfit = |reason: &str| ServeError::Unfit { path: source.path.clone(), reason: reason.to_owned() };
         let output = catch_panic(|| {
             let model = Self::new(name, model, device, precision);
@@ -67,8 +75,8 @@ impl ServedModel {
 
     /// Grad-CAM of an attribute for one prepared image: a value of 0 or above for each pixel. `None` if the network panics.
     pub(crate) fn heat_map(&self, pixels: &[u8], attribute: usize) -> Option<Vec<f32>> {
-        let (network, engine) = (&self.model.network, self.predictor.engine());
-        let maps = || heat_maps(network, engine, Prepared::Pixels(pixels), &[attribute], HeatMethod::GradCam);
+        let image = Prepared::Pixels(pixels);
+        let maps = || self.predictor.heat_maps(&self.model, image, &[attribute], HeatMethod::GradCam);
         catch_panic(|| maps().first().map(|map| map.resized(self.input_size()))).flatten()
     }
 }
@@ -100,17 +108,24 @@ pub(crate) struct Models {
     slots: Vec<Slot>,
     device: Device,
     precision: Precision,
+    test_time: Option<TestTime>,
 }
 
 impl Models {
-    pub(crate) fn load(sources: Vec<Source>, device: &Device, precision: Precision) -> Result<Self, ServeError> {
+    /// Reads the models. `test_time` replaces the views of an image in their cards.
+    pub(crate) fn load(
+        sources: Vec<Source>,
+        device: &Device,
+        precision: Precision,
+        test_time: Option<TestTime>,
+    ) -> Result<Self, ServeError> {
         check_names(&sources)?;
         let slot = |source: Source| {
-            let model = Arc::new(ServedModel::load(&source, device, precision)?);
+            let model = Arc::new(ServedModel::load(&source, device, precision, test_time)?);
             Ok(Slot { source, current: RwLock::new(model) })
         };
         let slots = sources.into_iter().map(slot).collect::<Result<_, ServeError>>()?;
-        Ok(Self { slots, device: device.clone(), precision })
+        Ok(Self { slots, device: device.clone(), precision, test_time })
     }
 
     pub(crate) fn slots(&self) -> &[Slot] {
@@ -123,7 +138,7 @@ impl Models {
 
     /// Loads the file of a slot as it is now, without using it.
     pub(crate) fn reload(&self, slot: &Slot) -> Result<ServedModel, ServeError> {
-        ServedModel::load(&slot.source, &self.device, self.precision)
+        ServedModel::load(&slot.source, &self.device, self.precision, self.test_time)
     }
 
     /// The model of this name, or the first one if there is no name.
@@ -165,7 +180,7 @@ mod tests {
     fn names_must_fit_a_url_and_differ() {
         let named = |names: &[&str]| {
             let sources = names.iter().map(|&name| Source { name: name.into(), path: "none".into() }).collect();
-            Models::load(sources, &Device::flex(), Precision::F32).unwrap_err()
+            Models::load(sources, &Device::flex(), Precision::F32, None).unwrap_err()
         };
         for bad in ["", "..", "a b", "a/b", "ä"] {
             assert!(matches!(named(&[bad]), ServeError::BadName { .. }), "{bad:?}");

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use visage_data::Truncated;
 use visage_faces::FaceFinder;
-use visage_model::Precision;
+use visage_model::{Precision, TestTime};
 
 use crate::token::Token;
 
@@ -22,6 +22,8 @@ pub struct Options {
     pub grpc_port: Option<u16>,
     /// Floating-point type of inference. The device must support it.
     pub precision: Precision,
+    /// The views of an image that models predict; `None` for those of each model's card.
+    pub test_time: Option<TestTime>,
     /// Bearer token that requests must carry; `None` for no authentication.
     pub token: Option<Token>,
     /// Batching and queue.
@@ -87,6 +89,7 @@ impl Default for Options {
             #[cfg(feature = "grpc")]
             grpc_port: None,
             precision: Precision::F32,
+            test_time: None,
             token: None,
             batching: Batching::default(),
             limits: Limits::default(),

@@ -50,7 +50,7 @@ pub fn serve(
     let (listeners, addresses) = listen(options)?;
     // Before the models are read, so that a change in between is noticed.
     let stamps = reload::stamps(&sources);
-    let models = Arc::new(Models::load(sources, device, options.precision)?);
+    let models = Arc::new(Models::load(sources, device, options.precision, options.test_time)?);
     let state = state(models, options);
     let acceptor = acceptor(state.clone(), options);
     let runtime = runtime::Builder::new_current_thread()

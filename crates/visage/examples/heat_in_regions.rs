@@ -14,7 +14,7 @@ use burn::tensor::Device;
 use image::ImageFormat;
 use visage_data::Size;
 use visage_judge::is_positive;
-use visage_model::{HeatMethod, Model, Network, Precision, Predictor, Prepared, heat_maps};
+use visage_model::{Engine, HeatMethod, Model, Network, Precision, Predictor, Prepared, heat_maps};
 use visage_synth::{Attribute, Face, HEIGHT, Region, WIDTH};
 
 /// A seed that no model was trained on.
@@ -32,6 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let device = Device::flex();
     let model = Model::read(Path::new(&path), &device)?;
     let predictor = Predictor::new(&model, &device, Precision::F32);
+    let engine = Engine::new(&model.network, &model.card.preparation, &device, Precision::F32);
     let random: Vec<Network> = (0..RANDOM).map(|seed| model.card.network.init(seed, &device)).collect();
     let size = model.card.preparation.output_size();
 
@@ -55,8 +56,8 @@ fn main() -> Result<(), Box<dyn Error>> {
                 continue;
             }
             // Only Score-CAM, which is not among the methods, would use the engine's own weights.
-            let (engine, image) = (predictor.engine(), Prepared::Pixels(&pixels));
-            let heat = |network: &Network, method| heat_maps(network, engine, image, &[output], method).remove(0);
+            let image = Prepared::Pixels(&pixels);
+            let heat = |network: &Network, method| heat_maps(network, &engine, image, &[output], method).remove(0);
             let inside = inside(&place, size);
             let region = inside.iter().filter(|&&inside| inside).count() as f64 / inside.len() as f64;
             regions.push(region);

@@ -5,8 +5,8 @@ use clap::{Args, Parser, Subcommand};
 use visage_run::shell;
 
 use crate::commands::{
-    audit, bench, calibrate, card, compare, completions, data, demo, devices, evaluate, explain, export, faces,
-    lr_find, man, predict, recipe, report, runs, serve, train, weights,
+    audit, bench, calibrate, card, compare, completions, data, demo, devices, ensemble, evaluate, explain, export,
+    faces, lr_find, man, predict, recipe, report, runs, serve, train, weights,
 };
 use crate::logging::LogFormat;
 
@@ -61,6 +61,8 @@ pub enum Command {
     /// Find and align the faces in photographs.
     #[command(subcommand)]
     Faces(faces::FacesCommand),
+    /// Combine several models into one file, which averages their logits.
+    Ensemble(ensemble::EnsembleArgs),
     /// Show which regions of an image a model's predictions rely on, as heat maps.
     Explain(explain::ExplainArgs),
     /// Export a model as an ONNX graph, or as a PyTorch state dict for torchvision or timm.

@@ -4,8 +4,8 @@ use std::num::NonZeroUsize;
 
 use burn::tensor::Device;
 use clap::Args;
-use visage_model::Precision;
 use visage_model::device::{self, Backend, Choice};
+use visage_model::{Model, Precision, TestTime};
 
 use crate::error::CommandError;
 use crate::output;
@@ -40,6 +40,24 @@ pub struct InferenceArgs {
     pub precision: Precision,
     #[command(flatten)]
     pub compute: ComputeArgs,
+}
+
+/// Options for the views of an image that a model predicts.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct TestTimeArgs {
+    /// Test-time augmentation: `flip` averages the logits of an image and of its mirror image, which takes twice the time; `none`
+    /// uses the image alone [default: what the model was calibrated with].
+    #[arg(long, value_name = "none|flip")]
+    pub tta: Option<TestTime>,
+}
+
+impl TestTimeArgs {
+    /// Sets the views of a model, if they were given.
+    pub fn apply(self, model: &mut Model) {
+        if let Some(test_time) = self.tta {
+            model.card.set_test_time(test_time);
+        }
+    }
 }
 
 /// An opened device and a started thread pool.

@@ -112,6 +112,27 @@ pub enum CommandError {
     /// A model file.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// A model that cannot be averaged with another.
+    #[error("{} cannot be averaged with {}: it differs in {what}", other.display(), first.display())]
+    #[diagnostic(help(
+        "an ensemble needs models that answer the same questions, about images prepared in the same way, trained on the same splits \
+         of the same data: train them by recipes that differ in the seed, the network or the training alone"
+    ))]
+    NotAveraged {
+        /// The first model.
+        first: PathBuf,
+        /// The other one.
+        other: PathBuf,
+        /// What differs.
+        what: &'static str,
+    },
+    /// A file that is not overwritten.
+    #[error("{} exists", path.display())]
+    #[diagnostic(help("name another file, or remove this one first"))]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
     /// A damaged checkpoint of a run whose other checkpoint is whole.
     #[error("{error}")]
     #[diagnostic(help(

@@ -2,7 +2,7 @@
 
 use visage_kernels::{Activation, GateFunction, Padding, Window};
 use visage_model::plan::{Filters, Operation, Step, Value};
-use visage_model::{Card, Model, pytorch_order};
+use visage_model::{Card, Model, Plan, TestTime, pytorch_order};
 
 use super::builder::{Builder, batched, float, int, ints};
 use super::calibration;
@@ -23,6 +23,9 @@ pub(super) const PROBABILITIES: &str = "probabilities";
 /// The name prefix of the nodes that scale and normalise pixels.
 pub(super) const PREPARATION: &str = "preparation.";
 
+/// The name prefix of the nodes that average the logits of several networks and views.
+pub(super) const MEAN: &str = "mean.";
+
 /// The input of a graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PixelInput {
@@ -39,7 +42,6 @@ pub enum PixelInput {
 pub(super) fn model_proto(model: &Model, input: PixelInput) -> ModelProto {
     let card = &model.card;
     let size = card.preparation.output_size();
-    let plan = model.network.plan([size.height, size.width]);
     let mut builder = Builder::default();
 
     let (images, kind, shape, doc) = match input {
@@ -56,17 +58,21 @@ pub(super) fn model_proto(model: &Model, input: PixelInput) -> ModelProto {
             "RGB bytes, resized and cropped as `preparation` says",
         ),
     };
-    let mut values: Vec<(String, usize)> = Vec::with_capacity(plan.steps.len());
-    for (index, step) in plan.steps.iter().enumerate() {
-        let output = if index + 1 == plan.steps.len() { LOGITS } else { &step.name };
-        let value = |value: Value| match value {
-            Value::Images => (images.clone(), plan.images[2]),
-            Value::Of(step) => values[step].clone(),
-        };
-        let (input, channels) = value(step.input);
-        let other = step.operation.other_input().map(|other| value(other).0);
-        let name = add_step(&mut builder, step, Input { name: &input, channels }, other.as_deref(), output);
-        values.push((name, step.shape[2]));
+    let images = match card.test_time {
+        TestTime::None => images,
+        TestTime::Flip => with_mirror_images(&mut builder, &images, size.width),
+    };
+    let is_mean = !model.ensemble.is_empty() || !card.test_time.is_none();
+    let mut networks = Vec::new();
+    for (network, place) in model.networks().zip(0..) {
+        let mut plan = network.plan([size.height, size.width]);
+        if place > 0 {
+            plan.steps.iter_mut().for_each(|step| step.name.insert_str(0, &format!("ensemble.{place}.")));
+        }
+        networks.push(add_network(&mut builder, &plan, &images, (!is_mean).then_some(LOGITS)));
+    }
+    if is_mean {
+        add_mean(&mut builder, &networks, card.test_time.views(), card.attributes.len());
     }
     calibration::add(&mut builder, card.calibration.as_ref(), LOGITS, PROBABILITIES);
 
@@ -76,10 +82,10 @@ pub(super) fn model_proto(model: &Model, input: PixelInput) -> ModelProto {
         producer_name: Some("visage".to_owned()),
         producer_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
         model_version: Some(1),
-        doc_string: Some(format!("{} with {count} attributes. {}", card.network.architecture, card.uses_to_avoid)),
+        doc_string: Some(format!("{} with {count} attributes. {}", card.architectures(), card.uses_to_avoid)),
         graph: Some(GraphProto {
             node: builder.nodes,
-            name: Some(card.network.architecture.name().to_owned()),
+            name: Some(card.architectures()),
             initializer: builder.constants,
             input: vec![batched(IMAGES, kind, &shape, doc.to_owned())],
             output: vec![
@@ -96,7 +102,7 @@ fn metadata(card: &Card) -> Vec<StringStringEntryProto> {
     let text = |key: &str, value: String| StringStringEntryProto { key: Some(key.to_owned()), value: Some(value) };
     let json = |key: &str, value: serde_json::Result<String>| text(key, value.unwrap_or_default());
     vec![
-        json("visage", serde_json::to_string(card)),
+        text("visage", card.to_json()),
         json("attributes", serde_json::to_string(&card.attributes)),
         json("thresholds", serde_json::to_string(&card.thresholds)),
         text("threshold_rule", card.threshold_rule.clone()),
@@ -116,6 +122,53 @@ fn normalise(builder: &mut Builder, mean: [f32; 3], std: [f32; 3]) -> String {
     let scaled = builder.node("Div", &[&planes, &full], "preparation.scaled");
     let centred = builder.node("Sub", &[&scaled, &mean], "preparation.centred");
     builder.node("Div", &[&centred, &std], "preparation.normalised")
+}
+
+/// Adds the mirror images of `[batch, 3, height, width]` behind the images: `[2 * batch, 3, height, width]`.
+fn with_mirror_images(builder: &mut Builder, images: &str, width: usize) -> String {
+    let columns: Vec<i64> = (0..width as i64).rev().collect();
+    let columns = builder.integers("preparation.columns", &[width], &columns);
+    let mirrored = builder.node_with("Gather", &[images, &columns], "preparation.mirrored", vec![int("axis", 3)]);
+    builder.node_with("Concat", &[images, &mirrored], "preparation.views", vec![int("axis", 0)])
+}
+
+/// Adds the nodes of a plan, and returns the name of its logits: `output`, or that of the last step.
+fn add_network(builder: &mut Builder, plan: &Plan, images: &str, output: Option<&str>) -> String {
+    let mut values: Vec<(String, usize)> = Vec::with_capacity(plan.steps.len());
+    for (index, step) in plan.steps.iter().enumerate() {
+        let output = output.filter(|_| index + 1 == plan.steps.len()).unwrap_or(&step.name);
+        let value = |value: Value| match value {
+            Value::Images => (images.to_owned(), plan.images[2]),
+            Value::Of(step) => values[step].clone(),
+        };
+        let (input, channels) = value(step.input);
+        let other = step.operation.other_input().map(|other| value(other).0);
+        let name = add_step(builder, step, Input { name: &input, channels }, other.as_deref(), output);
+        values.push((name, step.shape[2]));
+    }
+    values.pop().map_or_else(|| images.to_owned(), |(logits, _)| logits)
+}
+
+/// Adds the mean of the logits of networks, each `[views * batch, attributes]`, as [`LOGITS`].
+fn add_mean(builder: &mut Builder, networks: &[String], views: usize, attributes: usize) {
+    let mut sum = String::new();
+    for (logits, place) in networks.iter().zip(0..) {
+        let of_views = if views == 1 {
+            logits.clone()
+        } else {
+            let shape = builder.integers("mean.shape", &[3], &[views as i64, -1, attributes as i64]);
+            let axis = builder.integers("mean.axis", &[1], &[0]);
+            let views = builder.node("Reshape", &[logits, &shape], format!("{MEAN}views.{place}"));
+            let keep = vec![int("keepdims", 0)];
+            builder.node_with("ReduceSum", &[&views, &axis], format!("{MEAN}of_views.{place}"), keep)
+        };
+        sum = if place == 0 { of_views } else { builder.node("Add", &[&sum, &of_views], format!("{MEAN}sum.{place}")) };
+    }
+    let terms = builder.floats("mean.terms", &[], &[(networks.len() * views) as f32]);
+    builder.node("Div", &[&sum, &terms], LOGITS);
+    if let Some(node) = builder.nodes.last_mut() {
+        node.name = Some(format!("{MEAN}{LOGITS}"));
+    }
 }
 
 struct Input<'a> {

@@ -9,7 +9,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::builder::{Builder, int};
-use super::graph::{LOGITS, PREPARATION};
+use super::graph::{LOGITS, MEAN, PREPARATION};
 use super::ranges::Ranges;
 use super::schema::{DataType, GraphProto, ModelProto, NodeProto, TensorProto};
 use super::tensor::Array;
@@ -47,7 +47,7 @@ pub(super) fn quantised(model: &ModelProto, ranges: &Ranges) -> Result<ModelProt
 struct Quantiser<'a> {
     graph: &'a GraphProto,
     constants: HashMap<&'a str, &'a TensorProto>,
-    /// The nodes of the network: after the normalisation, up to the logits.
+    /// The nodes of the networks: after the normalisation, up to their logits.
     network: Vec<&'a NodeProto>,
     affine: HashMap<&'a str, Affine>,
     builder: Builder,
@@ -60,7 +60,8 @@ impl<'a> Quantiser<'a> {
         let constants: HashMap<&str, &TensorProto> = graph.initializer.iter().map(|c| (c.name(), c)).collect();
         let end = graph.node.iter().position(|node| node.output.iter().any(|output| output == LOGITS));
         let end = end.ok_or_else(|| GraphError::NotOnnx("it has no logits".to_owned()))?;
-        let network = graph.node[..=end].iter().filter(|node| !node.name().starts_with(PREPARATION)).collect();
+        let is_network = |node: &&NodeProto| ![PREPARATION, MEAN].iter().any(|prefix| node.name().starts_with(prefix));
+        let network = graph.node[..=end].iter().filter(is_network).collect();
         let mut quantiser = Self {
             graph,
             constants,

@@ -12,6 +12,7 @@ mod prevalence;
 mod reliability;
 mod roc;
 mod schedule;
+mod threshold_rules;
 mod threshold_sweep;
 
 use rayon::prelude::*;
@@ -35,7 +36,11 @@ impl Figures {
     pub fn of(runs: &[Run]) -> Self {
         Self {
             training: training(runs),
-            evaluation: prevalence::figure(runs).into_iter().chain(errors_together::figures(runs)).collect(),
+            evaluation: [prevalence::figure(runs), threshold_rules::figure(runs)]
+                .into_iter()
+                .flatten()
+                .chain(errors_together::figures(runs))
+                .collect(),
             calibration: calibration::figures(runs),
             attributes: attributes(runs)
                 .into_par_iter()

@@ -160,23 +160,13 @@ mod tests {
 
     use visage_data::{Landmarks, Preparation, Size};
     use visage_faces::{Face, FaceBox};
-    use visage_model::{Architecture, Card, NetworkConfig, Origin, USES_TO_AVOID, card_format};
+    use visage_model::{Architecture, Card, NetworkConfig};
 
     use super::*;
 
     fn card() -> Card {
-        let preparation = Preparation::exact(Size::square(32));
-        Card {
-            format: card_format(&preparation, false),
-            network: NetworkConfig::new(Architecture::EfficientNetLite0, 2),
-            attributes: vec!["A".into(), "B".into()],
-            preparation,
-            calibration: None,
-            thresholds: vec![0.5; 2],
-            threshold_rule: String::new(),
-            origin: Origin::default(),
-            uses_to_avoid: USES_TO_AVOID.to_owned(),
-        }
+        let network = NetworkConfig::new(Architecture::EfficientNetLite0, 2);
+        Card::new(network, vec!["A".into(), "B".into()], Preparation::exact(Size::square(32)))
     }
 
     #[test]

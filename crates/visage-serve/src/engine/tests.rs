@@ -6,7 +6,7 @@ use burn::tensor::Device;
 use futures_util::future::{join, join_all};
 use tokio::runtime;
 use visage_data::{Preparation, Size};
-use visage_model::{Architecture, Card, Model, NetworkConfig, Origin, Precision, USES_TO_AVOID, card_format};
+use visage_model::{Architecture, Card, Model, NetworkConfig, Precision};
 
 use super::queue::Admission;
 use super::*;
@@ -20,19 +20,9 @@ const FOREVER: Duration = Duration::from_secs(3600);
 
 fn model(name: &str) -> Arc<ServedModel> {
     let network = NetworkConfig::new(Architecture::EfficientNetLite0, 2);
-    let card = Card {
-        format: card_format(&Preparation::exact(Size::square(SIZE)), false),
-        network,
-        attributes: vec!["A".into(), "B".into()],
-        preparation: Preparation::exact(Size::square(SIZE)),
-        calibration: None,
-        thresholds: vec![0.5; 2],
-        threshold_rule: String::new(),
-        origin: Origin::default(),
-        uses_to_avoid: USES_TO_AVOID.to_owned(),
-    };
+    let card = Card::new(network, vec!["A".into(), "B".into()], Preparation::exact(Size::square(SIZE)));
     let device = Device::flex();
-    let model = Model { card, network: network.init(1, &device) };
+    let model = Model::new(card, network.init(1, &device));
     Arc::new(ServedModel::new(name.to_owned(), model, &device, Precision::F32))
 }
 

@@ -27,7 +27,8 @@ struct ModelList<'a> {
 #[schema(as = Model)]
 struct ListedModel<'a> {
     name: &'a str,
-    architecture: &'static str,
+    /// The network, or those of an ensemble, joined by ` + `.
+    architecture: String,
     height: usize,
     width: usize,
     /// How the faces lie in the images that the model expects: `celeba` for faces aligned as CelebA's are, `none` for anyhow.
@@ -71,7 +72,7 @@ fn listed(model: &ServedModel) -> ListedModel<'_> {
     let attributes = card.attributes.iter().zip(&card.thresholds);
     ListedModel {
         name: &model.name,
-        architecture: card.network.architecture.name(),
+        architecture: card.architectures(),
         height: size.height,
         width: size.width,
         alignment: card.preparation.alignment,

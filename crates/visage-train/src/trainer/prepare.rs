@@ -141,7 +141,7 @@ impl State {
         statistics: &Statistics,
     ) -> Result<Self, TrainError> {
         let TrainSettings { recipe, device, other_devices, .. } = settings;
-        let Checkpoint { model: Model { card, network }, weights, optimizer, position } = checkpoint;
+        let Checkpoint { model: Model { card, network, .. }, weights, optimizer, position } = checkpoint;
         // The recipe's dropout rates, which may have been changed, with the checkpoint's weights.
         let with_rates = |network: Network| -> Result<Network, TrainError> {
             if card.network == *config {

@@ -1,7 +1,7 @@
 //! The checkpoints of a run and the model card in them.
 
 use burn::module::Module;
-use visage_model::{Card, Model, Origin, USES_TO_AVOID, card_format};
+use visage_model::{Card, Model, Origin};
 use visage_run::RunFolder;
 
 use super::validation::Validated;
@@ -21,13 +21,9 @@ impl Run<'_> {
         let Position { epoch, step, .. } = self.state.position;
         let Validated { thresholds, rule, metrics } = self.state.validated.clone();
         let dataset = &self.settings.dataset;
+        let untrained = Card::new(self.network, dataset.attributes().to_vec(), self.preparation.clone());
         let card = Card {
-            format: card_format(&self.preparation, false),
-            network: self.network,
-            attributes: dataset.attributes().to_vec(),
-            preparation: self.preparation.clone(),
-            calibration: None,
-            thresholds: if thresholds.is_empty() { vec![0.5; self.network.outputs] } else { thresholds },
+            thresholds: if thresholds.is_empty() { untrained.thresholds.clone() } else { thresholds },
             threshold_rule: rule,
             origin: Origin {
                 visage_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -43,9 +39,9 @@ impl Run<'_> {
                 step,
                 validation: metrics,
             },
-            uses_to_avoid: USES_TO_AVOID.to_owned(),
+            ..untrained
         };
-        Model { card, network: self.state.model_network() }
+        Model::new(card, self.state.model_network())
     }
 
     /// Removes the optimiser's state from the best checkpoint of a complete run: it becomes a plain model file, a third of

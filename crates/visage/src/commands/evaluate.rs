@@ -10,8 +10,8 @@ use visage_run::evaluation::{EvaluatedModel, EvaluationSettings, evaluate_model}
 use visage_run::shell;
 use visage_run::{MetricsFile, RunFolder};
 
-use super::{read_predictor, read_rules};
-use crate::compute::{Compute, InferenceArgs};
+use super::{read_predictor_with, read_rules};
+use crate::compute::{Compute, InferenceArgs, TestTimeArgs};
 use crate::dataset::{DatasetArgs, warn_of_truncated};
 use crate::error::CommandError;
 use crate::faces::LabelledFacesArgs;
@@ -50,6 +50,8 @@ pub struct EvaluateArgs {
     /// Where to write the metrics [default: metrics-SPLIT.json in the run folder].
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+    #[command(flatten)]
+    pub test_time: TestTimeArgs,
     #[command(flatten)]
     pub inference: InferenceArgs,
 }
@@ -114,7 +116,7 @@ impl EvaluateArgs {
 /// Evaluates a model on a split of a dataset.
 pub fn run(args: &EvaluateArgs) -> Result<(), CommandError> {
     let compute = Compute::for_inference(&args.inference)?;
-    let (predictor, model_file) = read_predictor(&args.model, &compute)?;
+    let (predictor, model_file) = read_predictor_with(&args.model, &compute, args.test_time)?;
     let rules = read_rules(args.rules.as_deref(), &predictor.card().attributes)?;
     if args.consistent && rules.is_empty() {
         return Err(CommandError::NoRules);

@@ -6,15 +6,13 @@ use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use image::RgbImage;
-use visage_data::{Alignment, Similarity, Size, Truncated, decode, has_aligned_shape};
-use visage_faces::Face;
+use visage_data::{Similarity, Size, Truncated, decode};
 use visage_judge::is_positive;
-use visage_model::{Card, HeatMethod, Model, Predictor, Prepared, heat_maps};
+use visage_model::{Card, HeatMethod, Model, Predictor, Prepared};
 use visage_report::{Explained, Explanation, WrittenExplanation, heat_over_photograph, made, write_explanation};
-use visage_run::bulk::FaceSearch;
 
 use super::{attribute_indices, read_model};
-use crate::compute::{Compute, InferenceArgs};
+use crate::compute::{Compute, InferenceArgs, TestTimeArgs};
 use crate::error::CommandError;
 use crate::faces::Faces;
 use crate::output;
@@ -46,6 +44,8 @@ pub struct ExplainArgs {
     /// Also explain an image whose file is cut short, from the part that is there.
     #[arg(long)]
     pub allow_truncated: bool,
+    #[command(flatten)]
+    pub test_time: TestTimeArgs,
     #[command(flatten)]
     pub inference: InferenceArgs,
 }
@@ -96,7 +96,8 @@ struct Subject {
 /// Writes heat maps of an image or of its faces.
 pub fn run(args: &ExplainArgs) -> Result<(), CommandError> {
     let compute = Compute::for_inference(&args.inference)?;
-    let (model, file) = read_model(&args.model, &compute)?;
+    let (mut model, file) = read_model(&args.model, &compute)?;
+    args.test_time.apply(&mut model);
     let named = attribute_indices(&args.attributes, &model.card)?;
     let subjects = subjects(args, &model.card)?;
     let predictor = Predictor::new(&model, &compute.device, compute.precision);
@@ -117,10 +118,10 @@ fn subjects(args: &ExplainArgs, card: &Card) -> Result<Vec<Subject>, CommandErro
             output::warning(&format!("{name} is cut short: explained from the part that is there"));
         }
     };
-    let Some(FaceSearch { finder, search, largest }) = args.faces.search(args.any_rotation)? else {
+    let Some(search) = args.faces.search(args.any_rotation)? else {
         let prepared = card.preparation.prepare(&encoded, truncated).map_err(bad_image)?;
         warn(prepared.is_truncated);
-        if card.preparation.alignment == Some(Alignment::Celeba) && !has_aligned_shape(prepared.original) {
+        if card.preparation.misses_alignment(prepared.original) {
             output::warning(&format!(
                 "{name} is not of the shape of the aligned faces that the model expects: --faces largest finds and aligns it"
             ));
@@ -129,12 +130,7 @@ fn subjects(args: &ExplainArgs, card: &Card) -> Result<Vec<Subject>, CommandErro
     };
     let decoded = decode(&encoded, truncated).map_err(bad_image)?;
     warn(decoded.is_truncated);
-    let faces = if largest {
-        finder.largest(&decoded.image, search).map(|face| face.into_iter().collect())
-    } else {
-        finder.find(&decoded.image, search)
-    };
-    let faces: Vec<Face> = faces.map_err(bad_image)?;
+    let faces = search.faces(&decoded.image).map_err(bad_image)?;
     let aligned: Vec<Similarity> = faces.iter().filter_map(|face| Similarity::aligning(&face.landmarks)).collect();
     if aligned.is_empty() {
         return Err(CommandError::NoFace { path: args.image.clone() });
@@ -169,7 +165,7 @@ fn explain(
     let attributes = if named.is_empty() { predicted(&probabilities, &card.thresholds) } else { named.to_vec() };
 
     let method = args.method.resolve().0;
-    let maps = heat_maps(&model.network, predictor.engine(), Prepared::Pixels(&pixels), &attributes, method);
+    let maps = predictor.heat_maps(model, Prepared::Pixels(&pixels), &attributes, method);
     let size = card.preparation.output_size();
     let explained = attributes.iter().zip(&maps).map(|(&attribute, map)| {
         let heat = map.resized(size);
@@ -210,7 +206,7 @@ fn about(method: ExplainMethod, card: &Card, file: &Path, resolution: Size) -> S
         "{name} of {feature_map}, {resolution} positions for an image of {} pixels, by {}: {}, trained on {}.",
         card.preparation.output_size(),
         file.display(),
-        card.network.architecture,
+        card.architectures(),
         card.origin.dataset
     )
 }

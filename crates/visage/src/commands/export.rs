@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use visage_data::Split;
 use visage_export::onnx::{Int8, PixelInput};
 use visage_export::{Agreement, TOLERANCE, onnx, torch};
-use visage_model::Model;
+use visage_model::{Model, TestTime};
 use visage_run::evaluation::split_indices;
 
 use super::read_model;
@@ -115,5 +115,11 @@ fn loading_code(model: &Model, out: &Path) -> String {
     } else {
         format!("torch.load({:?})", out.display().to_string())
     };
-    format!("{network}\nmodel.load_state_dict({read}, strict=True)")
+    let views = match model.card.test_time {
+        TestTime::None => "",
+        TestTime::Flip => {
+            "\n# visage averages the logits of an image and of its mirror image: (model(x) + model(x.flip(3))) / 2"
+        }
+    };
+    format!("{network}\nmodel.load_state_dict({read}, strict=True){views}")
 }

@@ -9,6 +9,7 @@ pub mod completions;
 pub mod data;
 pub mod demo;
 pub mod devices;
+pub mod ensemble;
 pub mod evaluate;
 pub mod explain;
 pub mod export;
@@ -35,8 +36,9 @@ use visage_run::evaluation::{BATCH_SIZE, split_indices};
 use visage_run::predict::{LabelledOutputs, logits};
 
 use crate::cli::Command;
-use crate::compute::Compute;
+use crate::compute::{Compute, TestTimeArgs};
 use crate::error::CommandError;
+use crate::output;
 use crate::progress::Progress;
 
 /// Runs a verb.
@@ -56,6 +58,7 @@ pub fn run(command: Command) -> Result<(), CommandError> {
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Report(args) => report::run(&args),
+        Command::Ensemble(args) => ensemble::run(&args),
         Command::Calibrate(args) => calibrate::run(&args),
         Command::Audit(args) => audit::run(&args),
         Command::Card(args) => card::run(&args),
@@ -83,7 +86,24 @@ fn read_model(model: &Path, compute: &Compute) -> Result<(Model, PathBuf), Comma
 
 /// Reads the same, compiled for inference.
 pub fn read_predictor(model: &Path, compute: &Compute) -> Result<(Predictor, PathBuf), CommandError> {
-    let (model, file) = read_model(model, compute)?;
+    read_predictor_with(model, compute, TestTimeArgs { tta: None })
+}
+
+/// Reads the same, with the views of an image that were given. Warns if the thresholds were chosen for others.
+fn read_predictor_with(
+    model: &Path,
+    compute: &Compute,
+    test_time: TestTimeArgs,
+) -> Result<(Predictor, PathBuf), CommandError> {
+    let (mut model, file) = read_model(model, compute)?;
+    let stored = model.card.test_time;
+    test_time.apply(&mut model);
+    if model.card.test_time != stored {
+        output::warning(&format!(
+            "the model's thresholds and calibration were chosen with --tta {stored}: `visage calibrate --tta {}` chooses them anew",
+            model.card.test_time
+        ));
+    }
     Ok((Predictor::new(&model, &compute.device, compute.precision), file))
 }
 

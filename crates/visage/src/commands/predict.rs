@@ -13,8 +13,8 @@ use visage_run::bulk::{
 };
 
 use super::evaluate::Threshold;
-use super::{attribute_indices, read_predictor, read_rules};
-use crate::compute::{Compute, InferenceArgs};
+use super::{attribute_indices, read_predictor_with, read_rules};
+use crate::compute::{Compute, InferenceArgs, TestTimeArgs};
 use crate::error::CommandError;
 use crate::faces::Faces;
 use crate::output;
@@ -79,6 +79,8 @@ pub struct PredictArgs {
     #[arg(long)]
     pub allow_truncated: bool,
     #[command(flatten)]
+    pub test_time: TestTimeArgs,
+    #[command(flatten)]
     pub inference: InferenceArgs,
 }
 
@@ -139,7 +141,7 @@ impl PredictArgs {
 pub fn run(args: &PredictArgs) -> Result<(), CommandError> {
     let compute = Compute::for_inference(&args.inference)?;
     let format = args.resolved_format()?;
-    let (predictor, _) = read_predictor(&args.model, &compute)?;
+    let (predictor, _) = read_predictor_with(&args.model, &compute, args.test_time)?;
     let mut card = predictor.card().clone();
     if let Some(value) = args.threshold.fixed() {
         card.thresholds.fill(value);

@@ -13,7 +13,7 @@ use visage_run::RunFolder;
 use visage_serve::{Addresses, Batching, FaceOptions, Limits, Options, ServeError, Source, Token};
 
 use super::model_file;
-use crate::compute::{Compute, InferenceArgs};
+use crate::compute::{Compute, InferenceArgs, TestTimeArgs};
 use crate::error::CommandError;
 use crate::interrupt::StopOnInterrupt;
 use crate::logging::LogFormat;
@@ -85,6 +85,8 @@ pub struct ServeArgs {
     #[arg(long, value_name = "S", default_value_t = 30)]
     pub grace: u64,
     #[command(flatten)]
+    pub test_time: TestTimeArgs,
+    #[command(flatten)]
     pub inference: InferenceArgs,
 }
 
@@ -130,6 +132,7 @@ fn options(args: &ServeArgs, compute: &Compute) -> Result<Options, CommandError>
         #[cfg(feature = "grpc")]
         grpc_port: args.grpc_port,
         precision: compute.precision,
+        test_time: args.test_time.tta,
         token: token(args)?,
         batching: Batching { images: args.batch, delay: Duration::from_millis(args.batch_delay), queue: args.queue },
         limits: Limits {

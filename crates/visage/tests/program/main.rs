@@ -9,6 +9,7 @@ mod damage;
 mod data;
 mod demo;
 mod devices;
+mod ensemble;
 mod evaluate;
 mod explain;
 mod export;

@@ -36,11 +36,16 @@ impl<'a> Inputs<'a> {
         }
     }
 
-    fn axes(&self, index: usize) -> Result<Vec<usize>, Reason> {
+    fn integers(&self, index: usize) -> Result<&'a [i64], Reason> {
         match &self.get(index)?.values {
-            Values::Int64(axes) => axes.iter().map(|&axis| usize::try_from(axis).map_err(|e| e.to_string())).collect(),
-            _ => Err(format!("input {index} is not a list of axes")),
+            Values::Int64(values) => Ok(values),
+            _ => Err(format!("input {index} is not a list of integers")),
         }
+    }
+
+    /// Axes or indices, none of which is negative.
+    fn indices(&self, index: usize) -> Result<Vec<usize>, Reason> {
+        self.integers(index)?.iter().map(|&value| usize::try_from(value).map_err(|error| error.to_string())).collect()
     }
 }
 
@@ -58,6 +63,9 @@ pub(super) fn compute(node: &NodeProto, inputs: &Inputs<'_>) -> Option<Result<Ar
         "Clip" => elementwise::clip(inputs),
         "Cast" => shape::cast(node, inputs),
         "Transpose" => shape::transpose(node, inputs),
+        "Gather" => shape::gather(node, inputs),
+        "Concat" => shape::concat(node, inputs),
+        "Reshape" => shape::reshape(inputs),
         "Unsqueeze" => shape::unsqueeze(inputs),
         "ReduceSum" => shape::reduce_sum(node, inputs),
         "Where" => elementwise::choose(inputs),
