@@ -1,5 +1,7 @@
 """The formula of README.md."""
 
+import math
+
 import numpy as np
 
 
@@ -14,3 +16,26 @@ def uniform(name, count):
         z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     z ^= z >> np.uint64(31)
     return (z >> np.uint64(40)) / 2**24
+
+
+def weights(key, shape):
+    """The tensor of a model with this key and shape, in f32."""
+    u = uniform(key, math.prod(shape)).astype(np.float32).reshape(shape)
+    if key.endswith("running_var"):
+        return 1 + 0.5 * u
+    if key.endswith(("running_mean", ".bias")):
+        return 0.1 * (2 * u - 1)
+    if len(shape) == 1:
+        return 1 + 0.1 * (2 * u - 1)
+    return np.float32(math.sqrt(3 / math.prod(shape[1:]))) * (2 * u - 1)
+
+
+def fill(model):
+    """Gives a model of PyTorch the formula's weights."""
+    import torch
+
+    with torch.no_grad():
+        for key, tensor in model.state_dict().items():
+            if not key.endswith("num_batches_tracked"):
+                tensor.copy_(torch.from_numpy(weights(key, tuple(tensor.shape))))
+    return model

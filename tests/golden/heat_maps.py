@@ -15,7 +15,7 @@ import math
 import numpy
 import torch
 import torchvision
-from formula import uniform
+from formula import fill, uniform
 from torch import nn
 
 OUTPUTS = [0, 15, 31]
@@ -24,23 +24,6 @@ SHAPE = [1, 3, 96, 160]
 
 def formula(name, count):
     return torch.from_numpy(uniform(name, count).astype(numpy.float32))
-
-
-def fill(model):
-    for key, tensor in model.state_dict().items():
-        if key.endswith("num_batches_tracked"):
-            continue
-        u = formula(key, tensor.numel()).reshape(tensor.shape)
-        if key.endswith("running_var"):
-            u = 1 + 0.5 * u
-        elif key.endswith(("running_mean", ".bias")):
-            u = 0.1 * (2 * u - 1)
-        elif tensor.dim() == 1:
-            u = 1 + 0.1 * (2 * u - 1)
-        else:
-            u = float(numpy.float32(math.sqrt(3 / tensor[0].numel()))) * (2 * u - 1)
-        tensor.copy_(u)
-    return model.eval()
 
 
 class TwoStage(nn.Module):
@@ -56,8 +39,7 @@ class TwoStage(nn.Module):
 
 
 def maps(model, layer, early):
-    with torch.no_grad():
-        fill(model)
+    fill(model).eval()
     kept = {}
     layer.register_forward_hook(lambda _, __, output: kept.update(map=output))
     early.register_forward_hook(lambda _, __, output: kept.update(early=output))

@@ -119,8 +119,7 @@ pub fn align(image: &RgbImage, landmarks: &Landmarks) -> Option<RgbImage> {
 }
 
 /// Whether an image has the proportions of an aligned face, as a multiple or a fraction of its size may have them.
-#[must_use]
-pub fn has_aligned_shape(size: Size) -> bool {
+pub(crate) fn has_aligned_shape(size: Size) -> bool {
     let [width, height] = ALIGNED_SIZE.map(|side| side as usize);
     // A side may be rounded by less than a pixel.
     (size.width * height).abs_diff(size.height * width) <= width.max(height)

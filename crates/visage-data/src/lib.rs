@@ -60,7 +60,7 @@ mod truncation;
 pub mod verify;
 mod weights;
 
-pub use alignment::{ALIGNED_SIZE, Alignment, Landmarks, Point, Similarity, align, has_aligned_shape};
+pub use alignment::{ALIGNED_SIZE, Alignment, Landmarks, Point, Similarity, align};
 pub use archive::Archive;
 pub use association::{Associations, AttributePair};
 pub use attributes::CELEBA_ATTRIBUTES;

@@ -5,7 +5,7 @@ use fast_image_resize::images::{TypedImage, TypedImageRef};
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
 
-use crate::alignment::{ALIGNED_SIZE, Alignment, Point, Similarity};
+use crate::alignment::{ALIGNED_SIZE, Alignment, Point, Similarity, has_aligned_shape};
 use crate::decode::{Truncated, decode};
 use crate::error::{ImageError, InvalidSetting};
 use crate::size::Size;
@@ -94,6 +94,12 @@ impl Preparation {
             Resize::Exact(size) => size,
             Resize::ShorterSide(side) => Size::square(side),
         })
+    }
+
+    /// Whether aligned faces are expected, and an image of this size, as it is in its file, plainly shows none.
+    #[must_use]
+    pub fn misses_alignment(&self, original: Size) -> bool {
+        self.alignment == Some(Alignment::Celeba) && !has_aligned_shape(original)
     }
 
     /// Checks the values. Values from a file must pass it before use.

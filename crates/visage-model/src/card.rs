@@ -132,7 +132,7 @@ impl Card {
     }
 
     fn oldest_format(&self) -> u32 {
-        if !self.ensemble.is_empty() || self.test_time != TestTime::None {
+        if !self.ensemble.is_empty() || !self.test_time.is_none() {
             4
         } else if self.preparation.alignment.is_some() {
             3

@@ -5,13 +5,13 @@ use std::fmt;
 /// The program whose names a state dict uses for its tensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Naming {
-    /// torchvision. For ResNet-18, timm uses the same names.
+    /// torchvision. For ResNets, timm uses the same names.
     Torchvision,
     /// The original write-up: torchvision's EfficientNet-B0 as `backbone`, then its own head.
     Original,
     /// timm.
     Timm,
-    /// The `EfficientNet-PyTorch` family, with which the ImageNet weights of EfficientNet-Lite0 were published.
+    /// The `EfficientNet-PyTorch` family, with which ImageNet weights of the EfficientNet-Lite networks were published.
     EfficientNetPytorch,
 }
 

@@ -20,10 +20,10 @@ pub struct NetworkConfig {
     pub architecture: Architecture,
     /// The number of logits, one for each attribute.
     pub outputs: usize,
-    /// Dropout rate of the classifier, in [0, 1). `None`: the architecture's own. ResNet-18 has no dropout.
+    /// Dropout rate of the classifier, in [0, 1). `None`: the architecture's own. ResNets have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dropout: Option<f64>,
-    /// Stochastic depth rate of the last block, in [0, 1). `None`: the architecture's own. ResNet-18 has no stochastic depth.
+    /// Stochastic depth rate of the last block, in [0, 1). `None`: the architecture's own. ResNets have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stochastic_depth: Option<f64>,
 }

@@ -41,7 +41,9 @@ impl TestTime {
         }
     }
 
-    pub(crate) fn is_none(&self) -> bool {
+    /// Whether an image is predicted alone.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
         *self == TestTime::None
     }
 }

@@ -95,8 +95,8 @@ fn three_runs_of_forty_attributes_fit_a_small_page() {
     assert!(!page.contains("NaN") && !page.contains("Attribute & <"));
     assert_eq!(page.matches("<details").count(), 40);
     assert_eq!(page.matches("role=\"img\"").count(), written.count);
-    // Six of training and one per run, one and one per run of all attributes, five of each attribute.
-    assert_eq!(written.count, 6 + 3 + 1 + 3 + 5 * 40);
+    // Six of training and one per run, two and one per run of all attributes, five of each attribute.
+    assert_eq!(written.count, 6 + 3 + 2 + 3 + 5 * 40);
     assert!(written.figures.join("attributes/Attribute____7_-roc.png").is_file());
 }
 
@@ -113,7 +113,7 @@ fn sparse_runs_are_drawn() {
     diverged.epochs[3].train_loss = f64::NAN;
     diverged.steps[7].gradient_norm = f64::INFINITY;
     diverged.steps[8].loss = f64::NAN;
-    assert_eq!(written(diverged, "diverged"), 7 + 2 + 10);
+    assert_eq!(written(diverged, "diverged"), 7 + 3 + 10);
 
     // Only one class, no label at all, one image, no image, one epoch of one step.
     for (at, labels, probabilities) in [

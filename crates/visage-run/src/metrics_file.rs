@@ -36,7 +36,7 @@ pub struct MetricsFile {
     #[serde(default)]
     pub precision: Precision,
     /// The views of an image whose logits were averaged.
-    #[serde(default, skip_serializing_if = "is_single")]
+    #[serde(default, skip_serializing_if = "TestTime::is_none")]
     pub test_time: TestTime,
     /// The method of the model's calibration, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -61,11 +61,6 @@ pub struct MetricsFile {
     /// The metrics of answers that break no rule, with `--consistent`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consistent: Option<ConsistentScores>,
-}
-
-/// Whether only the image itself was predicted, which metrics files do not mention.
-fn is_single(test_time: &TestTime) -> bool {
-    *test_time == TestTime::None
 }
 
 impl MetricsFile {

@@ -9,7 +9,7 @@ use axum::body::Bytes;
 use serde::Deserialize;
 use tokio::time::timeout;
 use utoipa::ToSchema;
-use visage_data::{Alignment, Preparation, Similarity, Size, Truncated, decode, has_aligned_shape};
+use visage_data::{Preparation, Similarity, Size, Truncated, decode};
 use visage_faces::{Face, FaceFinder, Search};
 use visage_model::ModelOutput;
 
@@ -210,10 +210,8 @@ impl Pipeline {
 /// What a client should know about images that were classified as they are: that they do not look like the aligned faces of which
 /// the model was trained.
 pub(crate) fn unaligned_warning(model: &ServedModel, originals: &[Size], finds_faces: bool) -> Option<String> {
-    if model.card().preparation.alignment != Some(Alignment::Celeba) {
-        return None;
-    }
-    let index = originals.iter().position(|&size| !has_aligned_shape(size))?;
+    let preparation = &model.card().preparation;
+    let index = originals.iter().position(|&size| preparation.misses_alignment(size))?;
     let image = if originals.len() == 1 { "the image".to_owned() } else { format!("image {}", index + 1) };
     let Size { height, width } = originals[index];
     let start = if finds_faces { "" } else { ", on a server that was started with --faces" };

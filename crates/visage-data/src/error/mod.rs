@@ -116,6 +116,17 @@ pub enum DataError {
         /// The number of images in it.
         images: usize,
     },
+    /// Several versions of a dataset, as downloads are cached.
+    #[error(
+        "{} holds {} versions of a dataset: name one of them, such as {}",
+        path.display(), versions.len(), path.join(versions.last().map_or("", String::as_str)).display()
+    )]
+    SeveralVersions {
+        /// The folder or archive.
+        path: PathBuf,
+        /// Their folders.
+        versions: Vec<String>,
+    },
     /// Several tables that are not parts of the same table.
     #[error(
         "{} holds {} tables with different columns ({}): keep only the parts of one table, or pass the path of the table with the labels",

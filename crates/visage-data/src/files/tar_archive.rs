@@ -43,6 +43,17 @@ impl TarArchive {
     }
 }
 
+/// The name of an entry. A name may hold any bytes: those that are not UTF-8 are written as `\xNN`, so that no two entries have the
+/// same name. Backslashes separate folders, as Windows writes them.
+fn name_of(bytes: &[u8]) -> String {
+    let mut name = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        name += &chunk.valid().replace('\\', "/");
+        chunk.invalid().iter().for_each(|byte| name += &format!("\\x{byte:02x}"));
+    }
+    name
+}
+
 fn entries(bytes: &Mapped) -> io::Result<HashMap<String, Range<usize>>> {
     let mut entries = HashMap::new();
     let mut archive = tar::Archive::new(Cursor::new(bytes.clone()));
@@ -51,7 +62,7 @@ fn entries(bytes: &Mapped) -> io::Result<HashMap<String, Range<usize>>> {
         if !entry.header().entry_type().is_file() {
             continue;
         }
-        let name = entry.path()?.to_string_lossy().replace('\\', "/");
+        let name = name_of(&entry.path_bytes());
         let start = usize::try_from(entry.raw_file_position()).unwrap_or(usize::MAX);
         let length = usize::try_from(entry.size()).unwrap_or(usize::MAX);
         if bytes.part(start, length).is_none() {
@@ -63,4 +74,29 @@ fn entries(bytes: &Mapped) -> io::Result<HashMap<String, Range<usize>>> {
         }
     }
     Ok(entries)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_are_not_utf8_stay_apart() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.tar");
+        let mut builder = tar::Builder::new(Vec::new());
+        let names: [&[u8]; 3] = [b"b\xff.png", b"b\xfe.png", b"c\\d.png"];
+        for (name, content) in names.iter().zip([b"1", b"2", b"3"]) {
+            let mut header = tar::Header::new_gnu();
+            header.as_mut_bytes()[..name.len()].copy_from_slice(name);
+            header.set_size(1);
+            header.set_cksum();
+            builder.append(&header, &content[..]).unwrap();
+        }
+        std::fs::write(&path, builder.into_inner().unwrap()).unwrap();
+        let archive = TarArchive::open(&path).unwrap();
+        for (name, content) in [(r"b\xff.png", b"1"), (r"b\xfe.png", b"2"), ("c/d.png", b"3")] {
+            assert_eq!(archive.read(name).unwrap(), content, "{name}");
+        }
+    }
 }

@@ -71,6 +71,10 @@ pub(super) fn recognise(path: &Path) -> Result<Source, DataError> {
 /// Finds the format of the dataset in a folder or an archive.
 fn recognise_files(files: Files) -> Result<Source, DataError> {
     let listing = files.list()?;
+    let versions = versions(&listing);
+    if versions.len() > 1 {
+        return Err(DataError::SeveralVersions { path: files.root().to_owned(), versions });
+    }
     if let Some(labels) = celeba::find_labels(&listing) {
         let names = vec![labels.to_owned()];
         return Ok(Source::CelebA(SourceFiles { files, listing, names }));
@@ -124,6 +128,21 @@ fn recognise_files(files: Files) -> Result<Source, DataError> {
         Some(name) => DataError::Spreadsheet { path: files.root().join(name) },
         None => DataError::NoTable { path: files.root().to_owned(), images: listing.images.len() },
     })
+}
+
+/// The folders with a version of a dataset each, as the caches of Kaggle (`versions/2`) and Hugging Face (`snapshots/COMMIT`) have
+/// them.
+fn versions(listing: &Listing) -> Vec<String> {
+    let is_version = |folder: &&String| {
+        let mut parts = folder.trim_end_matches('/').rsplit('/');
+        match (parts.next(), parts.next()) {
+            (Some(name), Some("versions")) => name.bytes().all(|byte| byte.is_ascii_digit()),
+            (Some(name), Some("snapshots")) => name.len() == 40 && name.bytes().all(|byte| byte.is_ascii_hexdigit()),
+            _ => false,
+        }
+    };
+    let folders = listing.folders.iter().filter(is_version);
+    folders.map(|folder| folder.trim_end_matches('/').to_owned()).collect()
 }
 
 /// Whether a name has the extension of a text table.

@@ -400,3 +400,25 @@ fn a_damaged_page_of_a_parquet_file_is_an_error() {
     let messages: Vec<String> = errors.map(|error| format!("{error}: {:?}", error.source())).collect();
     assert!(messages.iter().any(|m| m.contains("page.parquet") && m.contains("a page is damaged")), "{messages:?}");
 }
+
+#[test]
+fn of_several_cached_versions_one_has_to_be_named() {
+    let commits = ["0f".repeat(20), "a1".repeat(20)].map(|commit| format!("snapshots/{commit}"));
+    for versions in [["versions/1".to_owned(), "versions/12".to_owned()], commits] {
+        let of_version = |version: &String| {
+            let image = encoded(1, ImageFormat::Png);
+            [
+                text(&format!("{version}/labels.csv"), "image,Red,Blue\n1.png,1,0\n2.png,0,1\n"),
+                (format!("{version}/1.png"), image.clone()),
+                (format!("{version}/2.png"), image),
+            ]
+        };
+        let (_home, root) = folder(&versions.each_ref().map(of_version).concat());
+        let error = Dataset::open(&root).unwrap_err();
+        assert!(matches!(&error, DataError::SeveralVersions { versions: found, .. } if found.len() == 2), "{error}");
+        assert!(error.to_string().contains(&versions[1]), "{error}");
+        for version in &versions {
+            assert_eq!(Dataset::open(&root.join(version)).unwrap().samples().len(), 2);
+        }
+    }
+}

@@ -1,10 +1,10 @@
 //! A model as an ONNX graph.
 
-use visage_kernels::{Activation, Padding, Window};
+use visage_kernels::{Activation, GateFunction, Padding, Window};
 use visage_model::plan::{Filters, Operation, Step, Value};
 use visage_model::{Card, Model, Plan, TestTime, pytorch_order};
 
-use super::builder::{Builder, batched, int, ints};
+use super::builder::{Builder, batched, float, int, ints};
 use super::calibration;
 use super::schema::{AttributeProto, DataType, GraphProto, ModelProto, OperatorSetIdProto, StringStringEntryProto};
 
@@ -62,7 +62,7 @@ pub(super) fn model_proto(model: &Model, input: PixelInput) -> ModelProto {
         TestTime::None => images,
         TestTime::Flip => with_mirror_images(&mut builder, &images, size.width),
     };
-    let is_mean = !model.ensemble.is_empty() || card.test_time != TestTime::None;
+    let is_mean = !model.ensemble.is_empty() || !card.test_time.is_none();
     let mut networks = Vec::new();
     for (network, place) in model.networks().zip(0..) {
         let mut plan = network.plan([size.height, size.width]);
@@ -149,8 +149,7 @@ fn add_network(builder: &mut Builder, plan: &Plan, images: &str, output: Option<
     values.pop().map_or_else(|| images.to_owned(), |(logits, _)| logits)
 }
 
-/// Adds the mean of the logits of networks, each `[views * batch, attributes]`, as [`LOGITS`]: in the order in which
-/// [`visage_model::Predictor`] sums them.
+/// Adds the mean of the logits of networks, each `[views * batch, attributes]`, as [`LOGITS`].
 fn add_mean(builder: &mut Builder, networks: &[String], views: usize, attributes: usize) {
     let mut sum = String::new();
     for (logits, place) in networks.iter().zip(0..) {
@@ -193,8 +192,17 @@ fn add_step(builder: &mut Builder, step: &Step, input: Input<'_>, other: Option<
         Operation::Activation(activation) => add_activation(builder, *activation, input, output),
         Operation::MaxPool(window) => builder.node_with("MaxPool", &[input], output, window_attributes(*window)),
         Operation::GlobalAveragePool => builder.node("GlobalAveragePool", &[input], output),
-        Operation::Gate(_) => {
-            let gate = builder.node("Sigmoid", &[other], format!("{}.sigmoid", step.name));
+        Operation::Gate(_, function) => {
+            let name = format!("{}.sigmoid", step.name);
+            let gate = match function {
+                GateFunction::Sigmoid => builder.node("Sigmoid", &[other], name),
+                GateFunction::HardSigmoid => builder.node_with(
+                    "HardSigmoid",
+                    &[other],
+                    name,
+                    vec![float("alpha", 1.0 / 6.0), float("beta", 0.5)],
+                ),
+            };
             builder.node("Mul", &[input, &gate], output)
         }
         Operation::Flatten => builder.node_with("Flatten", &[input], output, vec![int("axis", 1)]),
@@ -233,6 +241,7 @@ fn add_activation(builder: &mut Builder, activation: Activation, input: &str, ou
             let gate = builder.node("Sigmoid", &[input], format!("{output}.sigmoid"));
             builder.node("Mul", &[input, &gate], output)
         }
+        Activation::HardSwish => builder.node("HardSwish", &[input], output),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod descriptor;
 mod efficientnet;
+mod mobilenet;
 mod resnet;
 
 use std::fmt;
@@ -37,10 +38,30 @@ macro_rules! architectures {
 architectures! {
     /// ResNet-18 (He et al., 2016), torchvision's.
     ResNet18 = resnet::RESNET18;
+    /// ResNet-34 (He et al., 2016), torchvision's.
+    ResNet34 = resnet::RESNET34;
+    /// ResNet-50 (He et al., 2016), torchvision's: the 3x3 convolutions have the strides.
+    ResNet50 = resnet::RESNET50;
     /// EfficientNet-B0 (Tan & Le, 2019), torchvision's, with the original write-up's two-stage head.
     EfficientNetB0 = efficientnet::B0;
+    /// EfficientNet-B1 (Tan & Le, 2019), torchvision's, with a linear classifier.
+    EfficientNetB1 = efficientnet::B1;
+    /// EfficientNet-B2 (Tan & Le, 2019), torchvision's, with a linear classifier.
+    EfficientNetB2 = efficientnet::B2;
+    /// EfficientNet-B3 (Tan & Le, 2019), torchvision's, with a linear classifier.
+    EfficientNetB3 = efficientnet::B3;
     /// EfficientNet-Lite0 (Google, 2020): no squeeze and excitation, ReLU6, TensorFlow's padding.
     EfficientNetLite0 = efficientnet::LITE0;
+    /// EfficientNet-Lite1 (Google, 2020): Lite0, deeper.
+    EfficientNetLite1 = efficientnet::LITE1;
+    /// EfficientNet-Lite2 (Google, 2020): Lite0, wider and deeper.
+    EfficientNetLite2 = efficientnet::LITE2;
+    /// EfficientNet-Lite3 (Google, 2020): Lite0, wider and deeper.
+    EfficientNetLite3 = efficientnet::LITE3;
+    /// EfficientNet-Lite4 (Google, 2020): Lite0, wider and deeper.
+    EfficientNetLite4 = efficientnet::LITE4;
+    /// MobileNetV3-Large (Howard et al., 2019), torchvision's.
+    MobileNetV3Large = mobilenet::V3_LARGE;
 }
 
 impl Architecture {
@@ -130,11 +151,11 @@ mod tests {
 
     #[test]
     fn an_unknown_name_lists_the_known_ones() {
-        let error = "resnet50".parse::<Architecture>().unwrap_err();
-        assert_eq!(error, UnknownArchitecture("resnet50".to_owned()));
+        let error = "resnet51".parse::<Architecture>().unwrap_err();
+        assert_eq!(error, UnknownArchitecture("resnet51".to_owned()));
         for architecture in Architecture::ALL {
             assert!(error.to_string().contains(architecture.name()), "{error}");
         }
-        assert!(serde_json::from_str::<Architecture>("\"resnet50\"").is_err());
+        assert!(serde_json::from_str::<Architecture>("\"resnet51\"").is_err());
     }
 }

@@ -27,8 +27,8 @@ const LINE: f64 = 11.0;
 struct Trade<'a> {
     name: &'a str,
     number: usize,
-    /// Along the weights.
-    line: Vec<[f64; 2]>,
+    /// Those of each weight.
+    line: Vec<(f64, [f64; 2])>,
     rules: Vec<(&'static str, [f64; 2])>,
     /// Those of the model's own thresholds, on the same images.
     own: Option<[f64; 2]>,
@@ -41,19 +41,22 @@ impl<'a> Trade<'a> {
         let rules: Vec<ThresholdRule> =
             RULES.iter().map(|(_, rule)| *rule).chain(WEIGHTS.map(ThresholdRule::Balanced)).collect();
         let scores = ThresholdRule::held_out_scores(&rules, predictions);
-        let (dots, line) = scores.split_at_checked(RULES.len())?;
-        let at = |scores: &HeldOutScores| [scores.f1, scores.accuracy];
+        let of = |rule: ThresholdRule| -> Option<[f64; 2]> {
+            let HeldOutScores { f1, accuracy, .. } = scores.iter().find(|scores| scores.rule == rule)?;
+            Some([*f1, *accuracy])
+        };
         Some(Trade {
             name: &run.name,
             number,
-            line: line.iter().map(at).collect(),
-            rules: RULES.iter().zip(dots).map(|((name, _), scores)| (*name, at(scores))).collect(),
+            line: WEIGHTS.iter().filter_map(|&weight| Some((weight, of(ThresholdRule::Balanced(weight))?))).collect(),
+            rules: RULES.iter().filter_map(|&(name, rule)| Some((name, of(rule)?))).collect(),
             own: own(judged),
         })
     }
 
     fn points(&self) -> impl Iterator<Item = [f64; 2]> {
-        self.line.iter().copied().chain(self.rules.iter().map(|(_, at)| *at)).chain(self.own)
+        let (line, rules) = (self.line.iter().map(|(_, at)| *at), self.rules.iter().map(|(_, at)| *at));
+        line.chain(rules).chain(self.own)
     }
 }
 
@@ -65,7 +68,7 @@ fn own(judged: &Judged) -> Option<[f64; 2]> {
 /// A row for each run with predictions: a dot for each rule, and a line along the weights of accuracy against F1.
 pub fn figure(runs: &[Run]) -> Option<Figure> {
     let trades: Vec<Trade<'_>> = runs.iter().enumerate().filter_map(Trade::of).collect();
-    if trades.is_empty() {
+    if trades.iter().all(|trade| trade.rules.is_empty()) {
         return None;
     }
     let keys = [
@@ -80,8 +83,9 @@ pub fn figure(runs: &[Run]) -> Option<Figure> {
         let y = Axis::around("Accuracy", trade.points().map(|[_, accuracy]| accuracy));
         let plot = sheet.plot(caption, 220.0, x, y);
         let ink = Ink::Series(trade.number);
-        plot.line(&trade.line, ink, 1.6, Dash::Solid, Tooltip::Nothing);
-        for (weight, at) in WEIGHTS.iter().zip(&trade.line) {
+        let line: Vec<[f64; 2]> = trade.line.iter().map(|(_, at)| *at).collect();
+        plot.line(&line, ink, 1.6, Dash::Solid, Tooltip::Nothing);
+        for (weight, at) in &trade.line {
             plot.dot(*at, 2.0, false, ink, Tooltip::Text(tooltip(trade.name, &format!("weight {weight}"), *at)));
         }
         let mut labels = Vec::new();
@@ -98,10 +102,11 @@ pub fn figure(runs: &[Run]) -> Option<Figure> {
             sheet.words(name, [x, y], 9.0, anchor, false);
         }
     }
-    let reading = per_run(
+    let mut reading = per_run(
         "Macro F1 and accuracy of thresholds chosen on every second image and judged on the others, and the reverse:",
         trades.iter().map(|trade| (trade.name, in_words(trade))),
     );
+    reading += " Thresholds of a model that were chosen on these images seem better than they are.";
     Some(Figure::new("threshold-rules", "Accuracy and F1 of the threshold rules", reading, sheet))
 }
 
@@ -115,7 +120,7 @@ fn in_words(trade: &Trade<'_>) -> String {
 }
 
 /// Labels whose lines do not overlap, from the top.
-fn apart<'a>(mut labels: Vec<(&'a str, [f64; 2])>) -> Vec<(&'a str, [f64; 2])> {
+fn apart(mut labels: Vec<(&str, [f64; 2])>) -> Vec<(&str, [f64; 2])> {
     labels.sort_by(|a, b| a.1[1].total_cmp(&b.1[1]));
     let mut lowest = f64::NEG_INFINITY;
     for (_, [_, y]) in &mut labels {

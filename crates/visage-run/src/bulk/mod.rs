@@ -12,9 +12,10 @@ mod walk;
 use std::io;
 use std::path::PathBuf;
 
+use image::RgbImage;
 use rayon::prelude::*;
 use thiserror::Error;
-use visage_data::{Alignment, DataError, TableOptions, Truncated, align, decode, has_aligned_shape, with_causes};
+use visage_data::{DataError, ImageError, TableOptions, Truncated, align, decode, with_causes};
 use visage_faces::{Face, FaceFinder, Search};
 use visage_model::Predictor;
 
@@ -120,6 +121,21 @@ pub struct FaceSearch {
     pub search: Search,
     /// Whether only the largest face of a photograph is predicted.
     pub largest: bool,
+}
+
+impl FaceSearch {
+    /// The faces of a photograph that are predicted, the largest first.
+    ///
+    /// # Errors
+    ///
+    /// As [`FaceFinder::find`].
+    pub fn faces(&self, photograph: &RgbImage) -> Result<Vec<Face>, ImageError> {
+        if self.largest {
+            Ok(self.finder.largest(photograph, self.search)?.into_iter().collect())
+        } else {
+            self.finder.find(photograph, self.search)
+        }
+    }
 }
 
 /// How images are predicted.
@@ -300,22 +316,16 @@ impl BulkPrediction<'_> {
     fn prepared(&self, input: &ImageInput) -> Result<PreparedInput, String> {
         let encoded = input.read().map_err(|error| error.to_string())?;
         let preparation = &self.rows.card.preparation;
-        let Some(FaceSearch { finder, search, largest }) = self.faces else {
+        let Some(search) = self.faces else {
             let prepared = preparation.prepare(&encoded, self.truncated).map_err(|error| with_causes(&error))?;
-            let expects_aligned = preparation.alignment == Some(Alignment::Celeba);
             return Ok(PreparedInput {
                 is_truncated: prepared.is_truncated,
-                is_unaligned: expects_aligned && !has_aligned_shape(prepared.original),
+                is_unaligned: preparation.misses_alignment(prepared.original),
                 parts: vec![Prepared { face: None, pixels: prepared.pixels }],
             });
         };
         let decoded = decode(&encoded, self.truncated).map_err(|error| with_causes(&error))?;
-        let faces = if *largest {
-            finder.largest(&decoded.image, *search).map(|face| face.into_iter().collect())
-        } else {
-            finder.find(&decoded.image, *search)
-        };
-        let faces: Vec<Face> = faces.map_err(|error| with_causes(&error))?;
+        let faces = search.faces(&decoded.image).map_err(|error| with_causes(&error))?;
         let aligned = |(number, face): (usize, Face)| {
             let pixels = preparation.image(align(&decoded.image, &face.landmarks)?);
             Some(pixels.map(|pixels| Prepared { face: Some((number, face)), pixels }))

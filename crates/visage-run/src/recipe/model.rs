@@ -19,9 +19,9 @@ pub struct ModelRecipe {
     /// The prefix, one or more dotted parts, of the tensors' names in that file. Needed only where the file holds several networks
     /// that fit, such as `model` and `ema`. Absent: the only one is found.
     pub weights_prefix: Option<String>,
-    /// Dropout rate of the head, in 0..1. Absent: the network's default. ResNet-18 has no dropout.
+    /// Dropout rate of the head, in 0..1. Absent: the network's default. ResNets have none.
     pub dropout: Option<f64>,
-    /// Stochastic depth rate of the last block, in 0..1. Absent: the network's default. ResNet-18 has none.
+    /// Stochastic depth rate of the last block, in 0..1. Absent: the network's default. ResNets have none.
     pub stochastic_depth: Option<f64>,
 }
 
@@ -40,8 +40,8 @@ impl ModelRecipe {
         }
         for (key, rate) in [("model.dropout", self.dropout), ("model.stochastic_depth", self.stochastic_depth)] {
             if let Some(rate) = rate {
-                let has_rate = self.architecture != Architecture::ResNet18;
-                checks.require(has_rate, key, rate, "left out: resnet18 has none");
+                let allowed = format!("left out: {} has none", self.architecture);
+                checks.require(self.architecture.is_regularised(), key, rate, &allowed);
                 checks.at_least_0_below_1(key, rate);
             }
         }

@@ -7,10 +7,11 @@ use clap::Args;
 use serde::Serialize;
 use visage_data::Split;
 use visage_judge::{CalibrationChange, Metric, Recalibration, ThresholdChoice, ThresholdRule};
+use visage_model::Predictor;
 use visage_run::predict::LabelledOutputs;
 use visage_run::shell;
 
-use super::{read_predictor_with, split_logits};
+use super::{read_model, split_logits};
 use crate::compute::{Compute, InferenceArgs, TestTimeArgs};
 use crate::dataset::{DatasetArgs, warn_of_truncated};
 use crate::error::CommandError;
@@ -138,7 +139,9 @@ pub struct CalibratedAttribute {
 /// Fits a calibration, chooses thresholds, and writes the model with both.
 pub fn run(args: &CalibrateArgs) -> Result<(), CommandError> {
     let compute = Compute::for_inference(&args.inference)?;
-    let (predictor, file) = read_predictor_with(&args.model, &compute, args.test_time)?;
+    let (mut model, file) = read_model(&args.model, &compute)?;
+    args.test_time.apply(&mut model);
+    let predictor = Predictor::new(&model, &compute.device, compute.precision);
     let dataset = Arc::new(args.dataset.open_for(predictor.card(), args.faces)?);
     let activity = format!("calibrating on {}", args.split);
     let LabelledOutputs { labels, outputs, .. } = split_logits(&predictor, &dataset, args.split, &activity)?;

@@ -6,12 +6,10 @@ use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use image::RgbImage;
-use visage_data::{Alignment, Similarity, Size, Truncated, decode, has_aligned_shape};
-use visage_faces::Face;
+use visage_data::{Similarity, Size, Truncated, decode};
 use visage_judge::is_positive;
 use visage_model::{Card, HeatMethod, Model, Predictor, Prepared};
 use visage_report::{Explained, Explanation, WrittenExplanation, heat_over_photograph, made, write_explanation};
-use visage_run::bulk::FaceSearch;
 
 use super::{attribute_indices, read_model};
 use crate::compute::{Compute, InferenceArgs, TestTimeArgs};
@@ -120,10 +118,10 @@ fn subjects(args: &ExplainArgs, card: &Card) -> Result<Vec<Subject>, CommandErro
             output::warning(&format!("{name} is cut short: explained from the part that is there"));
         }
     };
-    let Some(FaceSearch { finder, search, largest }) = args.faces.search(args.any_rotation)? else {
+    let Some(search) = args.faces.search(args.any_rotation)? else {
         let prepared = card.preparation.prepare(&encoded, truncated).map_err(bad_image)?;
         warn(prepared.is_truncated);
-        if card.preparation.alignment == Some(Alignment::Celeba) && !has_aligned_shape(prepared.original) {
+        if card.preparation.misses_alignment(prepared.original) {
             output::warning(&format!(
                 "{name} is not of the shape of the aligned faces that the model expects: --faces largest finds and aligns it"
             ));
@@ -132,12 +130,7 @@ fn subjects(args: &ExplainArgs, card: &Card) -> Result<Vec<Subject>, CommandErro
     };
     let decoded = decode(&encoded, truncated).map_err(bad_image)?;
     warn(decoded.is_truncated);
-    let faces = if largest {
-        finder.largest(&decoded.image, search).map(|face| face.into_iter().collect())
-    } else {
-        finder.find(&decoded.image, search)
-    };
-    let faces: Vec<Face> = faces.map_err(bad_image)?;
+    let faces = search.faces(&decoded.image).map_err(bad_image)?;
     let aligned: Vec<Similarity> = faces.iter().filter_map(|face| Similarity::aligning(&face.landmarks)).collect();
     if aligned.is_empty() {
         return Err(CommandError::NoFace { path: args.image.clone() });

@@ -39,6 +39,7 @@ use visage_run::predict::{LabelledOutputs, logits};
 use crate::cli::Command;
 use crate::compute::{Compute, TestTimeArgs};
 use crate::error::CommandError;
+use crate::output;
 use crate::progress::Progress;
 
 /// Runs a verb.
@@ -90,14 +91,21 @@ pub fn read_predictor(model: &Path, compute: &Compute) -> Result<(Predictor, Pat
     read_predictor_with(model, compute, TestTimeArgs { tta: None })
 }
 
-/// Reads the same, with the views of an image that were given.
+/// Reads the same, with the views of an image that were given. Warns if the thresholds were chosen for others.
 fn read_predictor_with(
     model: &Path,
     compute: &Compute,
     test_time: TestTimeArgs,
 ) -> Result<(Predictor, PathBuf), CommandError> {
     let (mut model, file) = read_model(model, compute)?;
+    let stored = model.card.test_time;
     test_time.apply(&mut model);
+    if model.card.test_time != stored {
+        output::warning(&format!(
+            "the model's thresholds and calibration were chosen with --tta {stored}: `visage calibrate --tta {}` chooses them anew",
+            model.card.test_time
+        ));
+    }
     Ok((Predictor::new(&model, &compute.device, compute.precision), file))
 }
 

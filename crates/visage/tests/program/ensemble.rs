@@ -71,6 +71,13 @@ fn mirror_images_are_averaged_where_asked_and_remembered_by_calibration() {
     let [plain, flipped, none] = ["", "--tta flip", "--tta none"].map(|options| probabilities(&best, &images, options));
     assert_ne!(plain, flipped);
     assert_eq!(plain, none);
+    let image = images.join("img_align_celeba/000001.jpg");
+    let warned = |options: &str| {
+        line(&format!("predict {} {} {options}", best.display(), image.display()))
+            .stderr
+            .contains("--tta none: `visage calibrate")
+    };
+    assert!(warned("--tta flip") && !warned("") && !warned("--tta none"));
     line(&format!("calibrate {} --data {data} --tta flip --out {}", best.display(), model.display())).done();
     assert_eq!(probabilities(&model, &images, ""), flipped);
     assert_eq!(probabilities(&model, &images, "--tta none"), plain);

@@ -1,5 +1,8 @@
 //! The networks against numbers from PyTorch and torchvision, on weights and images from a formula.
 
+mod heat_maps;
+mod networks;
+
 use std::collections::BTreeMap;
 
 use burn::module::{Module, ModuleMapper, Param};
@@ -9,9 +12,7 @@ use visage_data::{Preparation, Size};
 use visage_model::Path;
 use visage_model::device::{self, Backend, Choice};
 use visage_model::ops::{self, AdamState, AdamStep, WeightDecay, adam_step};
-use visage_model::{
-    Architecture, Draws, Engine, HeatMethod, Kind, Network, NetworkConfig, Pass, Precision, Prepared, heat_maps,
-};
+use visage_model::{Architecture, Draws, Engine, Kind, Network, NetworkConfig, Pass, Precision, Prepared};
 use visage_weights::{Tensor as FileTensor, TensorFile};
 
 /// The device of the tests: the CPU, or the value of `VISAGE_TEST_DEVICE`.
@@ -32,10 +33,14 @@ fn golden(file: &str) -> Value {
     serde_json::from_slice(&std::fs::read(&path).expect(&path)).expect(&path)
 }
 
+/// FNV-1a-64.
+fn fnv1a(text: &str) -> u64 {
+    text.bytes().fold(0xCBF2_9CE4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01B3))
+}
+
 /// The formula of `tests/golden/README.md`: `count` numbers in [0, 1) for `name`.
 fn uniform(name: &str, count: usize) -> Vec<f32> {
-    let state =
-        name.bytes().fold(0xCBF2_9CE4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01B3));
+    let state = fnv1a(name);
     (1..=count as u64)
         .map(|k| {
             let mut z = state.wrapping_add(k.wrapping_mul(0x9E37_79B9_7F4A_7C15));
@@ -154,18 +159,18 @@ fn assert_norms(what: &str, found: &BTreeMap<String, f64>, golden: &Value, relat
     }
 }
 
-/// The mean binary cross-entropy of logits (ResNet-18), or the mean focal loss with alpha 0.25 and gamma 2.
+/// The mean binary cross-entropy of logits, or for EfficientNet-B0 the mean focal loss with alpha 0.25 and gamma 2.
 fn loss(architecture: Architecture, logits: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
     let softplus = |x: Tensor<2>| (x.exp() + 1.0).log();
     let bce = softplus(logits.clone()) - logits.clone() * targets.clone();
     match architecture {
-        Architecture::ResNet18 => bce.mean(),
-        _ => {
+        Architecture::EfficientNetB0 => {
             let p = burn::tensor::activation::sigmoid(logits);
             let p_t = p.clone() * targets.clone() + (-p + 1.0) * (-targets.clone() + 1.0);
             let alpha = targets.clone() * 0.25 + (-targets + 1.0) * 0.75;
             (alpha * (-p_t + 1.0).powf_scalar(2.0) * bce).mean()
         }
+        _ => bce.mean(),
     }
 }
 
@@ -208,14 +213,29 @@ impl<F: FnMut(&str, &[f32]) -> Option<AdamStep>> ModuleMapper for Optimise<'_, F
     }
 }
 
+/// Tolerances of the logits in training and of the gradients. Where an input of a ReLU rounds to the other side of zero, a gradient
+/// loses or gains a whole value: PyTorch's own gradients in f32 differ from those in f64 by up to 1e-2 in the deep networks.
+fn tolerances(architecture: Architecture) -> [f64; 2] {
+    match architecture {
+        Architecture::ResNet18 | Architecture::ResNet34 | Architecture::MobileNetV3Large => [1e-4, 2e-3],
+        Architecture::ResNet50
+        | Architecture::EfficientNetLite1
+        | Architecture::EfficientNetLite2
+        | Architecture::EfficientNetLite3
+        | Architecture::EfficientNetLite4 => [3e-4, 2e-2],
+        _ => [1e-4, 1e-3],
+    }
+}
+
 fn train_step_matches(architecture: Architecture, golden: &Value) {
     let device = device().autodiff();
     let network = network(architecture, golden, &device);
     let step = &golden["train_step"];
+    let [of_logits, of_gradients] = tolerances(architecture);
     let images = image("image/square64", [4, 3, 64, 64], &device);
     let draws = Draws { seed: 0, epoch: 0, samples: &[0, 1, 2, 3] };
     let logits = network.forward(images, Pass::Training(&draws.into()));
-    assert_close("training logits", &values(logits.clone()), &floats(&step["logits"]), 1e-4);
+    assert_close("training logits", &values(logits.clone()), &floats(&step["logits"]), of_logits);
     let loss = loss(architecture, logits, targets("target/square64", 4, &device));
     let mut gradients = loss.backward();
     assert_relative("loss", values(loss)[0], step["loss"].as_f64().expect("a number"), 1e-5);
@@ -231,9 +251,7 @@ fn train_step_matches(architecture: Architecture, golden: &Value) {
         },
         path: Path::default(),
     });
-    // Where an input of a ReLU rounds to the other side of zero, a gradient loses or gains a whole value.
-    let relative = if architecture == Architecture::ResNet18 { 2e-3 } else { 1e-3 };
-    assert_norms("gradient", &found, &step["grad_l2"], relative);
+    assert_norms("gradient", &found, &step["grad_l2"], of_gradients);
     let statistics = norms(&network, architecture, Kind::RunningStatistic);
     assert_norms("running statistic", &statistics, &step["running_stat_l2"], 1e-4);
 }
@@ -317,89 +335,4 @@ fn efficientnet_b0_equals_torchvision() {
 #[test]
 fn efficientnet_b0_takes_five_steps_as_pytorch_does() {
     five_steps_match(Architecture::EfficientNetB0, &golden("models.json")["efficientnet_b0_seed_head"]);
-}
-
-/// `VISAGE_LITE0_WEIGHTS` is the path of the published weight file. CONTRIBUTING.md says how to get it.
-#[test]
-#[ignore = "needs a published weight file of 17 MB: see CONTRIBUTING.md"]
-fn efficientnet_lite0_equals_its_published_weights() {
-    let path = std::env::var("VISAGE_LITE0_WEIGHTS").expect("VISAGE_LITE0_WEIGHTS names the published weight file");
-    let golden = golden("efficientnet_lite0_imagenet.json");
-    let file = visage_weights::read(path.as_ref()).expect("the published weights");
-    let config = NetworkConfig::new(Architecture::EfficientNetLite0, 1000);
-    let (network, loaded) = config.init(0, &device()).load(Architecture::EfficientNetLite0, &file).expect("they fit");
-    assert!(!loaded.classifier_replaced);
-    inference_matches(&network, golden["eval_logits"].as_object().expect("an object").iter());
-
-    let config = NetworkConfig::new(Architecture::EfficientNetLite0, 40);
-    let (_, loaded) = config.init(0, &device()).load(Architecture::EfficientNetLite0, &file).expect("they fit");
-    assert!(loaded.classifier_replaced, "1000 classes are not 40 attributes");
-}
-
-#[test]
-fn heat_maps_equal_those_of_pytorchs_gradients() {
-    let (shapes, golden) = (golden("models.json"), golden("heat_maps.json"));
-    let device = device();
-    let shape: [usize; 4] = serde_json::from_value(golden["shape"].clone()).expect("a shape");
-    let images = image(golden["input"].as_str().expect("a name"), shape, &device);
-    for (architecture, key) in
-        [(Architecture::ResNet18, "resnet18"), (Architecture::EfficientNetB0, "efficientnet_b0_seed_head")]
-    {
-        let network = network(architecture, &shapes[key], &device);
-        let cases = golden[key].as_array().expect("outputs");
-        let outputs: Vec<usize> =
-            cases.iter().map(|case| case["output"].as_u64().expect("a number") as usize).collect();
-        let methods = [
-            (HeatMethod::GradCam, "grad_cam"),
-            (HeatMethod::GradCamPlusPlus, "grad_cam_plus_plus"),
-            (HeatMethod::LayerCam, "layer_cam"),
-            (HeatMethod::ScoreCam, "score_cam"),
-        ];
-        // Score-CAM's forward pass for every channel takes too long on a software device.
-        let methods = if ops::has_kernels(&device) { &methods[..] } else { &methods[..3] };
-        let engine = engine(&network, &images, Precision::F32);
-        let image = floats_of(&images);
-        for &(method, name) in methods {
-            let maps = heat_maps(&network, &engine, Prepared::Normalised(&image), &outputs, method);
-            for (map, case) in maps.iter().zip(cases) {
-                let shape = if method == HeatMethod::LayerCam { "fine_shape" } else { "shape" };
-                assert_eq!(serde_json::json!([map.size.height, map.size.width]), case[shape]);
-                let found: Vec<f64> = map.values.iter().map(|&value| value.into()).collect();
-                assert_close(&format!("{name} of output {}", case["output"]), &found, &floats(&case[name]), 1e-3);
-            }
-        }
-    }
-}
-
-/// Heat maps must depend on the weights, not only on the image (Adebayo et al., "Sanity Checks for Saliency Maps", 2018).
-#[test]
-fn other_weights_give_other_heat_maps() {
-    let device = device();
-    let images = image("image/heat", [1, 3, 160, 160], &device);
-    let maps = |seed: u64| {
-        let network = NetworkConfig::new(Architecture::ResNet18, 40).init(seed, &device);
-        let engine = engine(&network, &images, Precision::F32);
-        let outputs: Vec<usize> = (0..40).collect();
-        heat_maps(&network, &engine, Prepared::Normalised(&floats_of(&images)), &outputs, HeatMethod::GradCam)
-    };
-    let (first, other) = (maps(1), maps(2));
-    let mut together: Vec<f64> =
-        first.iter().zip(&other).map(|(a, b)| correlation(&ranks(&a.values), &ranks(&b.values))).collect();
-    together.sort_by(f64::total_cmp);
-    assert!(together[20].abs() < 0.3, "{together:?}");
-}
-
-/// The rank of each value. Ties have the mean of their ranks.
-fn ranks(values: &[f32]) -> Vec<f64> {
-    let count = |keep: &dyn Fn(f32) -> bool| values.iter().filter(|&&value| keep(value)).count() as f64;
-    values.iter().map(|&value| count(&|other| other < value) + 0.5 * count(&|other| other == value)).collect()
-}
-
-/// Pearson's correlation, or 0 if one of the lists is constant.
-fn correlation(a: &[f64], b: &[f64]) -> f64 {
-    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
-    let (a_mean, b_mean) = (mean(a), mean(b));
-    let sum = |of: &dyn Fn(f64, f64) -> f64| a.iter().zip(b).map(|(x, y)| of(x - a_mean, y - b_mean)).sum::<f64>();
-    let scale = (sum(&|x, _| x * x) * sum(&|_, y| y * y)).sqrt();
-    if scale == 0.0 { 0.0 } else { sum(&|x, y| x * y) / scale }
 }
