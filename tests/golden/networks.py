@@ -1,19 +1,21 @@
-"""Makes networks.json: logits, and a training step, of the networks that models.json does not have, by torchvision in float64 on the
-formula's weights and images.
+"""Makes networks.json: logits, and a training step, of the networks that models.json does not have, by torchvision and timm in float64 on
+the formula's weights and images.
 
     python3 networks.py > networks.json
 
-Needs torch, torchvision and numpy. README.md says what the formula is and what the file holds.
+Needs torch, torchvision, timm and numpy. README.md says what the formula is and what the file holds.
 """
 
 import json
 import math
 
+import timm
 import torch
 import torchvision
 from formula import fill, uniform
 
-NETWORKS = ["resnet34", "resnet50"]
+TORCHVISION = ["resnet34", "resnet50", "efficientnet_b1", "efficientnet_b2", "efficientnet_b3", "mobilenet_v3_large"]
+TIMM = [f"tf_efficientnet_lite{number}" for number in (1, 2, 3, 4)]
 SIZES = {"image/square64": [2, 3, 64, 64], "image/odd75x91": [1, 3, 75, 91]}
 
 
@@ -31,6 +33,14 @@ def fnv1a(text):
 
 def short(values):
     return [float(f"{value:.6g}") for value in values]
+
+
+def plain(model):
+    """Switches dropout and stochastic depth off."""
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout | torchvision.ops.StochasticDepth):
+            module.p = 0.0
+    return model
 
 
 def golden(model):
@@ -58,7 +68,9 @@ def golden(model):
 
 
 torch.set_num_threads(1)
-networks = {name: golden(getattr(torchvision.models, name)(num_classes=40).double()) for name in NETWORKS}
-versions = {"torch": torch.__version__, "torchvision": torchvision.__version__}
+networks = {name: golden(plain(getattr(torchvision.models, name)(num_classes=40)).double()) for name in TORCHVISION}
+# The momentum of the original: timm has PyTorch's.
+networks |= {name: golden(timm.create_model(name, num_classes=40, bn_momentum=0.01).double()) for name in TIMM}
+versions = {"torch": torch.__version__, "torchvision": torchvision.__version__, "timm": timm.__version__}
 lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(network, separators=(',', ':'))}" for name, network in networks.items())
 print(f'{{"versions": {json.dumps(versions)},\n{lines}}}')

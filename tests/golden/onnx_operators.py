@@ -95,6 +95,11 @@ case("DequantizeLinear", random.integers(0, 256, (2, 3, 2)).astype(np.uint8), np
      np.array([0, 128, 255], dtype=np.uint8), axis=1)
 case("DequantizeLinear", random.integers(-(2**24), 2**24, 4).astype(np.int32), np.abs(floats(4)) * 1e-6,
      np.zeros(4, dtype=np.int32), axis=0)
+# Of MobileNetV3, on both sides of the kinks.
+steps = np.array([[-100, -3.1, -3, -2.9, -1.5, 0], [0.1, 1.7, 2.9, 3, 3.1, 100]], dtype=np.float32)
+case("HardSwish", steps)
+case("HardSigmoid", steps, alpha=1 / 6, beta=0.5)
+case("HardSigmoid", steps)
 # Means over views.
 case("ReduceSum", floats(2, 3, 4), np.array([0]), keepdims=0)
 case("ReduceSum", floats(2, 3, 4), np.array([1]), keepdims=0)

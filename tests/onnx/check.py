@@ -51,6 +51,9 @@ CASES = [
     ("efficientnet-b0", (50, 70), "none"),
     ("efficientnet-lite0", (64, 64), "temperature"),
     ("efficientnet-lite0", (61, 47), "none"),
+    # Of the wider and deeper networks, those with operations of their own.
+    ("resnet50", (64, 64), "none"),
+    ("mobilenet-v3-large", (61, 47), "temperature"),
 ]
 
 
@@ -215,8 +218,8 @@ def check_mean(runs, faces, pixels, paths):
 
 
 def peer_network(network, outputs):
-    if network == "resnet18":
-        return torchvision.models.resnet18(num_classes=outputs)
+    if network in ("resnet18", "resnet50", "mobilenet-v3-large"):
+        return getattr(torchvision.models, network.replace("-", "_"))(num_classes=outputs)
     if network == "efficientnet-b0":
         model = torchvision.models.efficientnet_b0()
         model.classifier = nn.Sequential(

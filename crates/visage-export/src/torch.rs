@@ -1,6 +1,6 @@
 //! Export as a PyTorch state dict.
 //!
-//! ResNets and EfficientNet-B0 have torchvision's names, EfficientNet-Lite0 timm's (`tf_efficientnet_lite0`). All load with
+//! The networks have torchvision's names, except EfficientNet-Lite0 to Lite4, which have timm's (`tf_efficientnet_lite0`). All load with
 //! `strict=True`. EfficientNet-B0's two-stage head replaces torchvision's classifier: see
 //! [`Architecture::python`](visage_model::Architecture::python).
 

@@ -15,6 +15,53 @@ pub enum Activation {
     Relu6,
     /// `z * sigmoid(z)`, also called swish.
     Silu,
+    /// `z * min(max(z + 3, 0), 6) / 6` (Howard et al., 2019).
+    HardSwish,
+}
+
+/// The function that makes the factor of a channel from the value of its gate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum GateFunction {
+    /// `1 / (1 + e^-z)`.
+    #[default]
+    Sigmoid,
+    /// `min(max(z + 3, 0), 6) / 6`.
+    HardSigmoid,
+}
+
+impl GateFunction {
+    /// The factor of every lane.
+    ///
+    /// # Safety
+    /// The processor must support `V`.
+    #[inline(always)]
+    pub(crate) unsafe fn apply<V: Vector>(self, z: V) -> V {
+        // SAFETY: as the caller guarantees.
+        unsafe {
+            match self {
+                GateFunction::Sigmoid => sigmoid(z),
+                GateFunction::HardSigmoid => hard_sigmoid(z),
+            }
+        }
+    }
+
+    /// `gradient` times the derivative where the function is `factor`.
+    ///
+    /// # Safety
+    /// The processor must support `V`.
+    #[inline(always)]
+    pub(crate) unsafe fn backward<V: Vector>(self, factor: V, gradient: V) -> V {
+        // SAFETY: as the caller guarantees.
+        unsafe {
+            let (zero, one) = (V::splat(0.0), V::splat(1.0));
+            match self {
+                GateFunction::Sigmoid => gradient.mul(factor).mul(one.sub(factor)),
+                GateFunction::HardSigmoid => {
+                    gradient.mul(V::splat(1.0 / 6.0)).zero_unless_above(factor, zero).zero_unless_below(factor, one)
+                }
+            }
+        }
+    }
 }
 
 /// An activation as a type, so that a loop is compiled for each.
@@ -36,6 +83,7 @@ pub(crate) struct Identity;
 pub(crate) struct Relu;
 pub(crate) struct Relu6;
 pub(crate) struct Silu;
+pub(crate) struct HardSwish;
 
 // SAFETY of all blocks below: the caller guarantees that the processor supports `V`.
 impl Function for Identity {
@@ -91,6 +139,24 @@ impl Function for Silu {
     }
 }
 
+impl Function for HardSwish {
+    const NEEDS_INPUT: bool = true;
+    #[inline(always)]
+    unsafe fn apply<V: Vector>(z: V) -> V {
+        unsafe { z.mul(hard_sigmoid(z)) }
+    }
+    /// The derivative is 0 up to -3, 1 from 3 on, and `z / 3 + 1 / 2` between.
+    #[inline(always)]
+    unsafe fn backward<V: Vector>(z: V, gradient: V) -> V {
+        unsafe {
+            let (low, high) = (V::splat(-3.0), V::splat(3.0));
+            let slope = z.mul_add(V::splat(1.0 / 3.0), V::splat(0.5));
+            let between = gradient.mul(slope).zero_unless_above(z, low).zero_unless_below(z, high);
+            between.add(gradient.sub(gradient.zero_unless_below(z, high)))
+        }
+    }
+}
+
 /// Evaluates an expression with a type name bound to the [`Function`] of an activation.
 macro_rules! with_activation {
     ($activation:expr, $function:ident => $body:expr) => {
@@ -109,6 +175,10 @@ macro_rules! with_activation {
             }
             $crate::activation::Activation::Silu => {
                 type $function = $crate::activation::Silu;
+                $body
+            }
+            $crate::activation::Activation::HardSwish => {
+                type $function = $crate::activation::HardSwish;
                 $body
             }
         }
@@ -146,6 +216,19 @@ pub(crate) unsafe fn sigmoid<V: Vector>(z: V) -> V {
         }
         let power = p.mul_add(f, V::splat(1.0)).ldexp(shifted);
         power.add(V::splat(1.0)).reciprocal()
+    }
+}
+
+/// `min(max(z + 3, 0), 6) / 6` of every lane: exactly 0 and 1 at the bounds.
+///
+/// # Safety
+/// The processor must support `V`.
+#[inline(always)]
+unsafe fn hard_sigmoid<V: Vector>(z: V) -> V {
+    // SAFETY: as the caller guarantees.
+    unsafe {
+        let clamped = z.add(V::splat(3.0)).maximum(V::splat(0.0)).minimum(V::splat(6.0));
+        clamped.mul(V::splat(1.0 / 6.0))
     }
 }
 

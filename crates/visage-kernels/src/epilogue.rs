@@ -40,7 +40,7 @@ impl Epilogue<'_> {
             Activation::Identity => Some(UNBOUNDED),
             Activation::Relu => Some([0.0, f32::INFINITY]),
             Activation::Relu6 => Some([0.0, 6.0]),
-            Activation::Silu => None,
+            Activation::Silu | Activation::HardSwish => None,
         }
     }
 

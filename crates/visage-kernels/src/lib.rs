@@ -68,7 +68,7 @@ mod squeeze_excite;
 mod weight_gradient;
 mod winograd;
 
-pub use activation::Activation;
+pub use activation::{Activation, GateFunction};
 pub use channel_gate::{channel_gate, channel_gate_backward};
 pub use conv::{conv2d, conv2d_input_gradient, conv2d_packed, conv2d_weight_gradient, pack_conv2d};
 pub use depthwise::{depthwise_conv2d, depthwise_conv2d_input_gradient, depthwise_conv2d_weight_gradient};

@@ -2,13 +2,13 @@
 
 use proptest::prelude::*;
 
-use crate::activation::Activation;
+use crate::activation::{Activation, GateFunction};
 use crate::epilogue::Epilogue;
 use crate::shape::{ConvShape, DepthwiseShape, Padding, Window};
 use crate::squeeze_excite::Excitation;
 
-pub(crate) const ACTIVATIONS: [Activation; 4] =
-    [Activation::Identity, Activation::Relu, Activation::Relu6, Activation::Silu];
+pub(crate) const ACTIVATIONS: [Activation; 5] =
+    [Activation::Identity, Activation::Relu, Activation::Relu6, Activation::Silu, Activation::HardSwish];
 
 /// The configuration of a property test: as many cases as the environment variable `PROPTEST_CASES` says, or else `default`.
 pub(crate) fn cases(default: u32) -> ProptestConfig {
@@ -172,6 +172,17 @@ pub(crate) fn activate(activation: Activation, z: f64) -> [f64; 2] {
         Activation::Relu => [z.max(0.0), f64::from(z > 0.0)],
         Activation::Relu6 => [z.clamp(0.0, 6.0), f64::from(z > 0.0 && z < 6.0)],
         Activation::Silu => [z * sigmoid, sigmoid * (1.0 + z * (1.0 - sigmoid))],
+        Activation::HardSwish if z <= -3.0 => [0.0, 0.0],
+        Activation::HardSwish if z >= 3.0 => [z, 1.0],
+        Activation::HardSwish => [z * (z + 3.0) / 6.0, (2.0 * z + 3.0) / 6.0],
+    }
+}
+
+/// A gate's factor at `z`.
+pub(crate) fn gate(function: GateFunction, z: f64) -> f64 {
+    match function {
+        GateFunction::Sigmoid => 1.0 / (1.0 + (-z).exp()),
+        GateFunction::HardSigmoid => ((z + 3.0) / 6.0).clamp(0.0, 1.0),
     }
 }
 
@@ -181,16 +192,23 @@ pub(crate) struct Layers {
     pub(crate) reduce_bias: Vec<f32>,
     pub(crate) expand: Vec<f32>,
     pub(crate) expand_bias: Vec<f32>,
+    pub(crate) activation: Activation,
+    pub(crate) gate: GateFunction,
 }
 
 impl Layers {
-    pub(crate) fn new(channels: usize, hidden: usize) -> Self {
+    /// Random layers with the functions of MobileNetV3 if they are `hard`, otherwise those of EfficientNets.
+    pub(crate) fn new(channels: usize, hidden: usize, hard: bool) -> Self {
         let [reduce, expand] = [2, 3].map(|seed| values(seed, hidden * channels));
-        Self { reduce, expand, reduce_bias: values(4, hidden), expand_bias: values(5, channels) }
+        let (activation, gate) = match hard {
+            true => (Activation::Relu, GateFunction::HardSigmoid),
+            false => (Activation::Silu, GateFunction::Sigmoid),
+        };
+        Self { reduce, expand, reduce_bias: values(4, hidden), expand_bias: values(5, channels), activation, gate }
     }
 
     pub(crate) fn excitation(&self) -> Excitation<'_> {
-        let Self { reduce, reduce_bias, expand, expand_bias } = self;
-        Excitation { reduce, reduce_bias, expand, expand_bias }
+        let &Self { ref reduce, ref reduce_bias, ref expand, ref expand_bias, activation, gate } = self;
+        Excitation { reduce, reduce_bias, expand, expand_bias, activation, gate }
     }
 }

@@ -2,10 +2,12 @@
 //!
 //! ```text
 //! mean[c]    = sum over p: x[n, p, c] / pixels                        p: the pixels of image n
-//! hidden[h]  = silu(reduce_bias[h] + sum over c: mean[c] * reduce[h, c])
-//! gate[c]    = sigmoid(expand_bias[c] + sum over h: hidden[h] * expand[h, c])
+//! hidden[h]  = activation(reduce_bias[h] + sum over c: mean[c] * reduce[h, c])
+//! gate[c]    = function(expand_bias[c] + sum over h: hidden[h] * expand[h, c])
 //! y[n, p, c] = x[n, p, c] * gate[c]
 //! ```
+//!
+//! The functions are SiLU and the sigmoid in EfficientNets, ReLU and the hard sigmoid in MobileNetV3.
 //!
 //! As separate operations these would be a dozen small ones, whose overhead exceeds their arithmetic. Here they are two passes
 //! over tasks; a task is a group of an image's channels. The first pass computes each group's part of the sums of `hidden`, the
@@ -19,7 +21,7 @@ mod backward;
 
 use std::ops::Range;
 
-use crate::activation::{Function, Silu, sigmoid};
+use crate::activation::{Activation, Function, GateFunction, with_activation};
 use crate::parallel::{self, SharedMut};
 use crate::shape::expect_len;
 use crate::simd::{self, Kernel, Vector, for_each_vector, for_each_vector_group, load};
@@ -48,6 +50,10 @@ pub struct Excitation<'a> {
     pub expand: &'a [f32],
     /// `[channels]`.
     pub expand_bias: &'a [f32],
+    /// Follows the first layer.
+    pub activation: Activation,
+    /// Follows the second layer.
+    pub gate: GateFunction,
 }
 
 impl Excitation<'_> {
@@ -177,22 +183,25 @@ impl Kernel for Excite<'_> {
 
     #[inline(always)]
     unsafe fn run<V: Vector>(self) {
-        let Group { excitation: Excitation { reduce_bias, expand, expand_bias, .. }, channels: ref range, .. } =
-            self.group;
+        let Group {
+            excitation: Excitation { reduce_bias, expand, expand_bias, activation, .. },
+            channels: ref range,
+            ..
+        } = self.group;
         let (hidden, channels) = (reduce_bias.len(), expand_bias.len());
         let sum = |h: usize| reduce_bias[h] + self.sums.iter().skip(h).step_by(hidden).sum::<f32>();
         let mut hidden: Vec<f32> = (0..hidden).map(sum).collect();
-        for_each_vector::<V>(
+        with_activation!(activation, F => for_each_vector::<V>(
             hidden.len(),
             #[inline(always)]
             |at, lanes| {
                 // SAFETY: as the caller guarantees; there are `lanes` values from `at` on.
                 unsafe {
                     let values = hidden.as_mut_ptr().add(at);
-                    Silu::apply(V::load_lanes(values, lanes)).store_lanes(values, lanes);
+                    F::apply(V::load_lanes(values, lanes)).store_lanes(values, lanes);
                 }
             },
-        );
+        ));
         assert!(expand.len() == hidden.len() * channels && range.end <= channels);
         // SAFETY: as the caller guarantees; the channels are the group's.
         for_each_vector_group::<V, VECTORS>(
@@ -212,7 +221,7 @@ impl Excite<'_> {
     /// The processor must support `V`, the channels must be the group's, and `expand` must have a row for each value of `hidden`.
     #[inline(always)]
     unsafe fn gate_channels<V: Vector, const VECTORS: usize>(&self, hidden: &[f32], at: usize, lanes: usize) {
-        let Group { excitation: Excitation { expand, expand_bias, .. }, pixels, .. } = self.group;
+        let Group { excitation: Excitation { expand, expand_bias, gate: function, .. }, pixels, .. } = self.group;
         let channels = expand_bias.len();
         // SAFETY: biases, every row of weights and every pixel have `lanes` values from each `channel(vector)` on, and no other
         // task accesses them in the image and the output.
@@ -230,7 +239,7 @@ impl Excite<'_> {
                 }
             }
             for gate in &mut gates {
-                *gate = sigmoid(*gate);
+                *gate = function.apply(*gate);
             }
             for pixel in 0..pixels {
                 for vector in 0..VECTORS {

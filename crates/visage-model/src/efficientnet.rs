@@ -1,19 +1,18 @@
-//! EfficientNets (Tan & Le, 2019): B0 as torchvision builds it, with the two-stage head of the original write-up, and
-//! Lite0 (Google, 2020), for small devices: ReLU6, and no squeeze and excitation.
-
-use std::ops::Range;
+//! EfficientNets (Tan & Le, 2019): B0 to B3 as torchvision builds them, B0 with the two-stage head of the original write-up, and Lite0 to
+//! Lite4 (Google, 2020), for small devices: ReLU6, and no squeeze and excitation.
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
 use crate::layers::{
-    BatchNorm, ConvNorm, DepthwiseNorm, Linear, NormConfig, PaddingRule, Pass, Regularisation, SqueezeExcite, dropout,
-    stochastic_depth,
+    BatchNorm, BlockConfig, ConvNorm, ExcitationConfig, InvertedResidual, Linear, NormConfig, PaddingRule, Pass,
+    Regularisation, divisible_by_8, dropout, forward_blocks,
 };
-use crate::ops::Activation;
+use crate::ops::{Activation, GateFunction};
 use crate::plan::{Node, Planner};
 
 /// A stage of inverted residual blocks. Only the first block may have a stride.
+#[derive(Clone, Copy)]
 struct Stage {
     /// Ratio of the expanded channels to the block's input channels.
     expand: usize,
@@ -27,7 +26,7 @@ const fn stage(expand: usize, kernel: usize, stride: usize, output: usize, block
     Stage { expand, kernel, stride, output, blocks }
 }
 
-/// The stages of B0 and Lite0 (table 1 of the paper).
+/// The stages of B0 and Lite0 (table 1 of the paper). The others are wider and deeper.
 const STAGES: [Stage; 7] = [
     stage(1, 3, 1, 16, 1),
     stage(6, 3, 2, 24, 2),
@@ -38,12 +37,10 @@ const STAGES: [Stage; 7] = [
     stage(6, 3, 1, 320, 1),
 ];
 
-/// The first block of the stage that halves the resolution for the last time.
-const LAST_HALVING: usize =
-    STAGES[0].blocks + STAGES[1].blocks + STAGES[2].blocks + STAGES[3].blocks + STAGES[4].blocks;
-
+/// Channels after the stem.
 const STEM: usize = 32;
-const FEATURES: usize = 1280;
+/// Ratio of the features to the channels of the last block.
+const HEAD: usize = 4;
 /// Widths of the two-stage head.
 const SHARED: usize = 512;
 const HIDDEN: usize = 256;
@@ -51,6 +48,13 @@ const HIDDEN: usize = 256;
 /// The properties in which EfficientNets differ.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Variant {
+    /// Multiplies the channels of B0. The products are rounded to multiples of 8.
+    pub(crate) width: f64,
+    /// Multiplies the blocks of B0's stages. The products are rounded up.
+    pub(crate) depth: f64,
+    /// Whether the channels of the stem and the head and the blocks of the first and the last stage are those of B0, as in the Lite
+    /// networks.
+    pub(crate) fixed_ends: bool,
     pub(crate) activation: Activation,
     pub(crate) norm: NormConfig,
     pub(crate) padding: PaddingRule,
@@ -63,23 +67,67 @@ pub(crate) struct Variant {
     pub(crate) stochastic_depth: f64,
 }
 
-/// The stage of the block at `index`, its position in the stage, and whether the block expands its channels.
-pub(crate) fn block_position(index: usize) -> (usize, usize, bool) {
-    let mut first = 0;
-    for (number, stage) in STAGES.iter().enumerate() {
-        if index < first + stage.blocks {
-            return (number, index - first, stage.expand != 1);
+impl Variant {
+    fn stages(&self) -> [Stage; 7] {
+        let mut stages = STAGES;
+        for (index, stage) in stages.iter_mut().enumerate() {
+            stage.output = divisible_by_8(stage.output as f64 * self.width);
+            if !(self.fixed_ends && (index == 0 || index == STAGES.len() - 1)) {
+                stage.blocks = (stage.blocks as f64 * self.depth).ceil() as usize;
+            }
         }
-        first += stage.blocks;
+        stages
     }
-    (STAGES.len(), index - first, true)
+
+    fn stem(&self) -> usize {
+        if self.fixed_ends { STEM } else { divisible_by_8(STEM as f64 * self.width) }
+    }
+
+    /// The number of features.
+    fn features(&self) -> usize {
+        let [.., last] = if self.fixed_ends { STAGES } else { self.stages() };
+        HEAD * last.output
+    }
+
+    /// The first block of the stage that halves the resolution for the last time.
+    fn last_halving(&self) -> usize {
+        let stages = self.stages();
+        let last = stages.iter().rposition(|stage| stage.stride == 2).unwrap_or_default();
+        stages[..last].iter().map(|stage| stage.blocks).sum()
+    }
+
+    /// The stage of the block at `index`, its position in the stage, and whether the block expands its channels.
+    pub(crate) fn block_position(&self, index: usize) -> (usize, usize, bool) {
+        let mut first = 0;
+        for (number, stage) in self.stages().iter().enumerate() {
+            if index < first + stage.blocks {
+                return (number, index - first, stage.expand != 1);
+            }
+            first += stage.blocks;
+        }
+        (STAGES.len(), index - first, true)
+    }
+
+    fn conv_norm(&self, channels: [usize; 2], kernel: usize, stride: usize, device: &Device) -> ConvNorm {
+        ConvNorm::new(channels, kernel, stride, self.padding, self.norm, device)
+    }
+
+    fn block(&self, input: usize, stage: Stage, device: &Device) -> InvertedResidual {
+        let Self { activation, norm, padding, .. } = *self;
+        let Stage { expand, kernel, stride, output, .. } = stage;
+        // A quarter of the block's input channels, not of the expanded ones.
+        let excitation = ExcitationConfig { hidden: input / 4, activation, gate: GateFunction::Sigmoid };
+        let excitation = self.squeeze_excite.then_some(excitation);
+        let channels = [input, input * expand, output];
+        InvertedResidual::new(BlockConfig { channels, kernel, stride, excitation, activation, norm, padding }, device)
+    }
 }
 
-/// EfficientNet-B0 or Lite0.
+/// An EfficientNet.
 #[derive(Module, Debug)]
 pub struct EfficientNet {
     stem: ConvNorm,
-    blocks: Vec<Block>,
+    blocks: Vec<InvertedResidual>,
     head: ConvNorm,
     classifier: Classifier,
     #[module(skip)]
@@ -97,46 +145,41 @@ impl EfficientNet {
             variant.stochastic_depth = rate;
         }
         let mut blocks = Vec::new();
-        let mut input = STEM;
-        for stage in &STAGES {
+        let stem = variant.stem();
+        let mut input = stem;
+        for stage in variant.stages() {
             for repeat in 0..stage.blocks {
                 let stride = if repeat == 0 { stage.stride } else { 1 };
-                blocks.push(Block::new(&variant, input, Stage { stride, ..*stage }, device));
+                blocks.push(variant.block(input, Stage { stride, ..stage }, device));
                 input = stage.output;
             }
         }
         Self {
-            stem: variant.conv_norm([3, STEM], 3, 2, device),
+            stem: variant.conv_norm([3, stem], 3, 2, device),
             blocks,
-            head: variant.conv_norm([input, FEATURES], 1, 1, device),
+            head: variant.conv_norm([input, variant.features()], 1, 1, device),
             classifier: Classifier::new(&variant, outputs, device),
             variant,
         }
     }
 
     /// From images `[batch, height, width, 3]` to the last map before the resolution is halved for the last time,
-    /// `[batch, ceil(height / 16), ceil(width / 16), 112]`.
+    /// `[batch, ceil(height / 16), ceil(width / 16), channels]`.
     pub(crate) fn early_map(&self, images: Tensor<4>, pass: Pass<'_>) -> Tensor<4> {
-        let x = self.stem.forward(pass.round(images), None, self.variant.activation, pass);
-        self.blocks(0..LAST_HALVING, x, pass)
-    }
-
-    /// From that map to the last feature map, `[batch, ceil(height / 32), ceil(width / 32), 1280]`.
-    pub(crate) fn late_map(&self, map: Tensor<4>, pass: Pass<'_>) -> Tensor<4> {
-        let x = self.blocks(LAST_HALVING..self.blocks.len(), map, pass);
-        self.head.forward(x, None, self.variant.activation, pass)
-    }
-
-    fn blocks(&self, range: Range<usize>, input: Tensor<4>, pass: Pass<'_>) -> Tensor<4> {
         let Variant { activation, stochastic_depth, .. } = self.variant;
-        let blocks = self.blocks.iter().enumerate().take(range.end).skip(range.start);
-        blocks.fold(input, |x, (index, block)| {
-            let rate = stochastic_depth * index as f64 / self.blocks.len() as f64;
-            block.forward(x, activation, DropBlock { index, rate }, pass)
-        })
+        let x = self.stem.forward(pass.round(images), None, activation, pass);
+        forward_blocks(&self.blocks, 0..self.variant.last_halving(), stochastic_depth, x, pass)
     }
 
-    /// From features `[batch, 1280]` to logits `[batch, outputs]`.
+    /// From that map to the last feature map, `[batch, ceil(height / 32), ceil(width / 32), features]`.
+    pub(crate) fn late_map(&self, map: Tensor<4>, pass: Pass<'_>) -> Tensor<4> {
+        let Variant { activation, stochastic_depth, .. } = self.variant;
+        let late = self.variant.last_halving()..self.blocks.len();
+        let x = forward_blocks(&self.blocks, late, stochastic_depth, map, pass);
+        self.head.forward(x, None, activation, pass)
+    }
+
+    /// From features `[batch, features]` to logits `[batch, outputs]`.
     pub(crate) fn classify(&self, features: Tensor<2>, pass: Pass<'_>) -> Tensor<2> {
         self.classifier.forward(features, self.variant.dropout, pass)
     }
@@ -145,17 +188,11 @@ impl EfficientNet {
         let activation = self.variant.activation;
         let mut x = self.stem.plan(planner, "stem", images, None, activation);
         for (index, block) in self.blocks.iter().enumerate() {
-            x = block.plan(planner, &format!("blocks.{index}"), x, activation);
+            x = block.plan(planner, &format!("blocks.{index}"), x);
         }
         let x = self.head.plan(planner, "head", x, None, activation);
         let features = planner.pooled_features(x);
         self.classifier.plan(planner, features);
-    }
-}
-
-impl Variant {
-    fn conv_norm(&self, channels: [usize; 2], kernel: usize, stride: usize, device: &Device) -> ConvNorm {
-        ConvNorm::new(channels, kernel, stride, self.padding, self.norm, device)
     }
 }
 
@@ -170,12 +207,12 @@ struct Classifier {
 
 impl Classifier {
     fn new(variant: &Variant, outputs: usize, device: &Device) -> Self {
-        let two_stage = variant.two_stage_head;
+        let (two_stage, features) = (variant.two_stage_head, variant.features());
         Self {
-            shared: two_stage.then(|| Linear::new(FEATURES, SHARED, device)),
+            shared: two_stage.then(|| Linear::new(features, SHARED, device)),
             norm: two_stage.then(|| BatchNorm::new(SHARED, variant.norm, device)),
             hidden: two_stage.then(|| Linear::new(SHARED, HIDDEN, device)),
-            output: Linear::new(if two_stage { HIDDEN } else { FEATURES }, outputs, device),
+            output: Linear::new(if two_stage { HIDDEN } else { features }, outputs, device),
         }
     }
 
@@ -199,71 +236,5 @@ impl Classifier {
             x = hidden.plan(planner, "classifier.hidden", x, None, Activation::Relu);
         }
         self.output.plan(planner, "classifier.output", x, None, Activation::Identity)
-    }
-}
-
-struct DropBlock {
-    index: usize,
-    rate: f64,
-}
-
-/// Inverted residual block: expansion, depthwise convolution, squeeze and excitation, projection, and a shortcut if the shapes
-/// are equal.
-#[derive(Module, Debug)]
-struct Block {
-    expand: Option<ConvNorm>,
-    depthwise: DepthwiseNorm,
-    gate: Option<SqueezeExcite>,
-    project: ConvNorm,
-    residual: bool,
-}
-
-impl Block {
-    fn new(variant: &Variant, input: usize, stage: Stage, device: &Device) -> Self {
-        let Stage { expand, kernel, stride, output, .. } = stage;
-        let middle = input * expand;
-        // A quarter of the block's input channels, not of the expanded ones.
-        let squeezed = input / 4;
-        Self {
-            expand: (expand != 1).then(|| variant.conv_norm([input, middle], 1, 1, device)),
-            depthwise: DepthwiseNorm::new(middle, kernel, stride, variant.padding, variant.norm, device),
-            gate: variant.squeeze_excite.then(|| SqueezeExcite::new(middle, squeezed, device)),
-            project: variant.conv_norm([middle, output], 1, 1, device),
-            residual: stride == 1 && input == output,
-        }
-    }
-
-    fn forward(&self, input: Tensor<4>, activation: Activation, drop: DropBlock, pass: Pass<'_>) -> Tensor<4> {
-        // Without a shortcut, the expansion holds the last handle of the input, and its memory is reused.
-        let shortcut = self.residual.then(|| input.clone());
-        let mut x = match &self.expand {
-            Some(expand) => expand.forward(input, None, activation, pass),
-            None => input,
-        };
-        x = self.depthwise.forward(x, activation, pass);
-        if let Some(gate) = &self.gate {
-            x = gate.forward(x, pass);
-        }
-        let drops = matches!(pass, Pass::Training(_)) && drop.rate > 0.0;
-        match shortcut {
-            Some(input) if drops => {
-                let branch = self.project.forward(x, None, Activation::Identity, pass);
-                pass.round(stochastic_depth(branch, drop.rate, drop.index, pass) + input)
-            }
-            shortcut => self.project.forward(x, shortcut, Activation::Identity, pass),
-        }
-    }
-
-    fn plan(&self, planner: &mut Planner, name: &str, input: Node, activation: Activation) -> Node {
-        let mut x = match &self.expand {
-            Some(expand) => expand.plan(planner, &format!("{name}.expand"), input, None, activation),
-            None => input,
-        };
-        x = self.depthwise.plan(planner, &format!("{name}.depthwise"), x, activation);
-        if let Some(gate) = &self.gate {
-            x = gate.plan(planner, &format!("{name}.gate"), x);
-        }
-        let residual = self.residual.then_some(input);
-        self.project.plan(planner, &format!("{name}.project"), x, residual, Activation::Identity)
     }
 }

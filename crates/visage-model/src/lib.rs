@@ -36,6 +36,7 @@ mod heat_map;
 mod input;
 mod layers;
 mod locate;
+mod mobilenet;
 mod model_file;
 mod naming;
 mod network;

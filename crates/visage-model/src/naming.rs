@@ -11,7 +11,7 @@ pub enum Naming {
     Original,
     /// timm.
     Timm,
-    /// The `EfficientNet-PyTorch` family, with which the ImageNet weights of EfficientNet-Lite0 were published.
+    /// The `EfficientNet-PyTorch` family, with which ImageNet weights of the EfficientNet-Lite networks were published.
     EfficientNetPytorch,
 }
 

@@ -5,6 +5,7 @@ use burn::tensor::Tensor;
 
 use crate::efficientnet::EfficientNet;
 use crate::layers::Pass;
+use crate::mobilenet::MobileNet;
 use crate::ops;
 use crate::plan::{Plan, Planner};
 use crate::resnet::ResNet;
@@ -17,6 +18,8 @@ pub enum Network {
     ResNet(ResNet),
     /// EfficientNets.
     EfficientNet(EfficientNet),
+    /// MobileNets.
+    MobileNet(MobileNet),
 }
 
 /// Evaluates an expression with the network of the family.
@@ -25,6 +28,7 @@ macro_rules! with_family {
         match $network {
             Network::ResNet($family) => $body,
             Network::EfficientNet($family) => $body,
+            Network::MobileNet($family) => $body,
         }
     };
 }

@@ -4,7 +4,7 @@
 //! can be read together. An [`Engine`](crate::Engine) compiles the plan for a device and a precision, and the ONNX exporter
 //! writes it to a file. The plan says what is computed. Fusion, memory and threads are decided by the engine.
 
-use visage_kernels::{Activation, Window};
+use visage_kernels::{Activation, GateFunction, Window};
 
 /// The operations of a network.
 #[derive(Clone, Debug)]
@@ -58,8 +58,8 @@ pub enum Operation {
     MaxPool(Window),
     /// The mean over height and width: `[1, 1, channels]`.
     GlobalAveragePool,
-    /// Multiplies every channel of the input by the sigmoid of this value, of shape `[1, 1, channels]`.
-    Gate(Value),
+    /// Multiplies every channel of the input by a function of this value, of shape `[1, 1, channels]`.
+    Gate(Value, GateFunction),
     /// Reshapes a map of one position to a vector.
     Flatten,
 }
@@ -79,7 +79,7 @@ impl Operation {
     /// The second input, if the operation has one.
     pub fn other_input(&self) -> Option<Value> {
         match self {
-            Operation::Add(value) | Operation::Gate(value) => Some(*value),
+            Operation::Add(value) | Operation::Gate(value, _) => Some(*value),
             _ => None,
         }
     }
@@ -149,9 +149,9 @@ impl Planner {
         self.step(name.to_owned(), input, Operation::GlobalAveragePool, [1, 1, input.shape[2]])
     }
 
-    /// `input * sigmoid(gate)`, channel by channel.
-    pub(crate) fn gate(&mut self, name: &str, input: Node, gate: Node) -> Node {
-        self.step(name.to_owned(), input, Operation::Gate(gate.value), input.shape)
+    /// `input * function(gate)`, channel by channel.
+    pub(crate) fn gate(&mut self, name: &str, input: Node, gate: Node, function: GateFunction) -> Node {
+        self.step(name.to_owned(), input, Operation::Gate(gate.value, function), input.shape)
     }
 
     /// The mean of the last feature map over its positions, as a vector.

@@ -29,7 +29,10 @@ fn logits(network: &Network) -> Vec<f32> {
 /// Keys from the programs' own state dicts.
 #[test]
 fn keys_are_those_of_the_programs() {
-    use Architecture::{EfficientNetB0 as B0, EfficientNetLite0 as Lite0, ResNet18 as ResNet, ResNet50};
+    use Architecture::{
+        EfficientNetB0 as B0, EfficientNetB2 as B2, EfficientNetLite0 as Lite0, EfficientNetLite4 as Lite4,
+    };
+    use Architecture::{MobileNetV3Large as MobileNet, ResNet18 as ResNet, ResNet50};
     for (architecture, naming, path, key) in [
         (ResNet, Naming::Torchvision, "stem.conv.weight", "conv1.weight"),
         (ResNet, Naming::Torchvision, "stages.1.0.downsample.conv.weight", "layer2.0.downsample.0.weight"),
@@ -46,6 +49,14 @@ fn keys_are_those_of_the_programs() {
         (Lite0, Naming::Timm, "stem.conv.weight", "conv_stem.weight"),
         (Lite0, Naming::Timm, "head.norm.weight", "bn2.weight"),
         (Lite0, Naming::Timm, "classifier.output.weight", "classifier.weight"),
+        (B2, Naming::Torchvision, "classifier.output.bias", "classifier.1.bias"),
+        (B2, Naming::Torchvision, "blocks.3.expand.conv.weight", "features.2.1.block.0.0.weight"),
+        (B2, Naming::Timm, "blocks.22.project.norm.bias", "blocks.6.1.bn3.bias"),
+        (Lite4, Naming::Timm, "blocks.29.project.norm.bias", "blocks.6.0.bn3.bias"),
+        (MobileNet, Naming::Torchvision, "blocks.0.project.norm.bias", "features.1.block.1.1.bias"),
+        (MobileNet, Naming::Torchvision, "blocks.3.gate.reduce.weight", "features.4.block.2.fc1.weight"),
+        (MobileNet, Naming::Torchvision, "blocks.14.project.conv.weight", "features.15.block.3.0.weight"),
+        (MobileNet, Naming::Torchvision, "classifier.output.weight", "classifier.3.weight"),
         (Lite0, Naming::EfficientNetPytorch, "blocks.9.depthwise.norm.bias", "_blocks.9._bn1.bias"),
     ] {
         assert_eq!(architecture.key(naming, path), key, "{architecture}, {naming}");

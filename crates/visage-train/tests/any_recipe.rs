@@ -46,6 +46,7 @@ fn changes() -> impl Strategy<Value = Vec<String>> {
             "model.architecture=resnet18",
             "model.architecture=efficientnet-b0",
             "model.architecture=efficientnet-lite0",
+            "model.architecture=mobilenet-v3-large",
         ]),
         one_of(&["loss.kind=bce", "loss.kind=focal", "loss.kind=asymmetric"]),
         one_of(&["weighting=none", "weighting=pos_weight", "weighting=inverse_frequency"]),

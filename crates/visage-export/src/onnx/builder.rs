@@ -59,6 +59,15 @@ impl Builder {
     }
 }
 
+pub(super) fn float(name: &str, value: f32) -> AttributeProto {
+    AttributeProto {
+        name: Some(name.to_owned()),
+        f: Some(value),
+        r#type: Some(AttributeType::Float.into()),
+        ..AttributeProto::default()
+    }
+}
+
 pub(super) fn int(name: &str, value: i64) -> AttributeProto {
     AttributeProto {
         name: Some(name.to_owned()),

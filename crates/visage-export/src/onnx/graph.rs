@@ -1,10 +1,10 @@
 //! A model as an ONNX graph.
 
-use visage_kernels::{Activation, Padding, Window};
+use visage_kernels::{Activation, GateFunction, Padding, Window};
 use visage_model::plan::{Filters, Operation, Step, Value};
 use visage_model::{Card, Model, Plan, TestTime, pytorch_order};
 
-use super::builder::{Builder, batched, int, ints};
+use super::builder::{Builder, batched, float, int, ints};
 use super::calibration;
 use super::schema::{AttributeProto, DataType, GraphProto, ModelProto, OperatorSetIdProto, StringStringEntryProto};
 
@@ -192,8 +192,17 @@ fn add_step(builder: &mut Builder, step: &Step, input: Input<'_>, other: Option<
         Operation::Activation(activation) => add_activation(builder, *activation, input, output),
         Operation::MaxPool(window) => builder.node_with("MaxPool", &[input], output, window_attributes(*window)),
         Operation::GlobalAveragePool => builder.node("GlobalAveragePool", &[input], output),
-        Operation::Gate(_) => {
-            let gate = builder.node("Sigmoid", &[other], format!("{}.sigmoid", step.name));
+        Operation::Gate(_, function) => {
+            let name = format!("{}.sigmoid", step.name);
+            let gate = match function {
+                GateFunction::Sigmoid => builder.node("Sigmoid", &[other], name),
+                GateFunction::HardSigmoid => builder.node_with(
+                    "HardSigmoid",
+                    &[other],
+                    name,
+                    vec![float("alpha", 1.0 / 6.0), float("beta", 0.5)],
+                ),
+            };
             builder.node("Mul", &[input, &gate], output)
         }
         Operation::Flatten => builder.node_with("Flatten", &[input], output, vec![int("axis", 1)]),
@@ -232,6 +241,7 @@ fn add_activation(builder: &mut Builder, activation: Activation, input: &str, ou
             let gate = builder.node("Sigmoid", &[input], format!("{output}.sigmoid"));
             builder.node("Mul", &[input, &gate], output)
         }
+        Activation::HardSwish => builder.node("HardSwish", &[input], output),
     }
 }
 

@@ -94,7 +94,7 @@ impl<'a> Quantiser<'a> {
                 let moved = made.filter(|made| matches!(made.op_type(), "MaxPool" | "Flatten"));
                 let of = match (moved.and_then(|moved| affine.get(moved.input[0].as_str())), made) {
                     (Some(&affine), _) => affine,
-                    (None, Some(made)) if made.op_type() == "Sigmoid" => Affine::of([0.0, 1.0]),
+                    (None, Some(made)) if matches!(made.op_type(), "Sigmoid" | "HardSigmoid") => Affine::of([0.0, 1.0]),
                     _ => {
                         let missing = || GraphError::Missing { user: "calibration".to_owned(), name: name.to_owned() };
                         Affine::of(ranges.of(name).ok_or_else(missing)?)

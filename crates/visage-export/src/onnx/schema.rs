@@ -79,6 +79,8 @@ pub struct NodeProto {
 pub struct AttributeProto {
     #[prost(string, optional, tag = "1")]
     pub name: Option<String>,
+    #[prost(float, optional, tag = "2")]
+    pub f: Option<f32>,
     #[prost(int64, optional, tag = "3")]
     pub i: Option<i64>,
     #[prost(int64, repeated, packed = "false", tag = "8")]
@@ -92,6 +94,7 @@ pub struct AttributeProto {
 #[repr(i32)]
 pub enum AttributeType {
     Undefined = 0,
+    Float = 1,
     Int = 2,
     Ints = 7,
 }

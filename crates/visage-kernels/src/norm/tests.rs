@@ -71,6 +71,7 @@ fn near_a_kink(activation: Activation, z: &[f64]) -> bool {
         Activation::Identity | Activation::Silu => &[],
         Activation::Relu => &[0.0],
         Activation::Relu6 => &[0.0, 6.0],
+        Activation::HardSwish => &[-3.0, 3.0],
     };
     z.iter().any(|z| kinks.iter().any(|kink| (z - kink).abs() < 1e-5))
 }

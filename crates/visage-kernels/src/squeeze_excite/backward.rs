@@ -1,23 +1,23 @@
 //! Gradients of squeeze-and-excitation. Of the forward pass only the input is kept; the rest is computed again.
 //!
-//! With `y = x * g`, `g = sigmoid(z2)`, `z2 = expand_bias + silu(z1) * expand` and `z1 = reduce_bias + mean * reduce^T`, for
-//! every image with pixels p:
+//! With `y = x * g`, `g = gate(z2)`, `z2 = expand_bias + f(z1) * expand` and `z1 = reduce_bias + mean * reduce^T`, where `f` is the
+//! activation, for every image with pixels p:
 //!
 //! ```text
-//! dz2[c]    = g[c] (1 - g[c]) * sum over p: dy[p, c] x[p, c]
-//! dz1[h]    = silu'(z1[h]) * sum over c: dz2[c] expand[h, c]
+//! dz2[c]    = gate'(z2[c]) * sum over p: dy[p, c] x[p, c]
+//! dz1[h]    = f'(z1[h]) * sum over c: dz2[c] expand[h, c]
 //! dmean[c]  = sum over h: dz1[h] reduce[h, c]
 //! dx[p, c]  = dy[p, c] g[c] + dmean[c] / pixels
 //! ```
 //!
-//! and over all images `dreduce[h, c] = sum: dz1[h] mean[c]` and `dexpand[h, c] = sum: silu(z1[h]) dz2[c]`; the gradients of
+//! and over all images `dreduce[h, c] = sum: dz1[h] mean[c]` and `dexpand[h, c] = sum: f(z1[h]) dz2[c]`; the gradients of
 //! the biases lack the second factor. A first pass has a task per image, which reads the image twice: for the sums and for `dx`.
 //! A second pass has a task per hidden channel, for its rows of the weights' gradients.
 
 use rayon::prelude::*;
 
 use super::{BLOCK, Excitation, dot};
-use crate::activation::{Function, Silu, sigmoid};
+use crate::activation::{Function, with_activation};
 use crate::shape::expect_len;
 use crate::simd::{self, Kernel, Vector, for_each_vector, load};
 
@@ -89,7 +89,7 @@ pub fn squeeze_excite_backward(
 struct Factors {
     /// `[channels]`.
     mean: Vec<f32>,
-    /// `silu(z1)`, `[hidden]`.
+    /// `f(z1)`, `[hidden]`.
     hidden: Vec<f32>,
     /// `dz1`, `[hidden]`.
     hidden_gradient: Vec<f32>,
@@ -120,8 +120,8 @@ impl Kernel for Image<'_> {
 
     #[inline(always)]
     unsafe fn run<V: Vector>(self) {
-        let Self { excitation: Excitation { reduce, reduce_bias, expand, expand_bias }, pixels, x, dy, dx, factors } =
-            self;
+        let Self { excitation, pixels, x, dy, dx, factors } = self;
+        let Excitation { reduce, reduce_bias, expand, expand_bias, activation, gate: function } = excitation;
         let channels = expand_bias.len();
         // SAFETY of all blocks below: as the caller guarantees; the slices passed to a function are equally long, and a pixel has
         // `channels` values.
@@ -134,20 +134,21 @@ impl Kernel for Image<'_> {
         for (z, weights) in z1.iter_mut().zip(reduce.chunks_exact(channels)) {
             *z += unsafe { dot::<V>(&factors.mean, weights) };
         }
-        unsafe { map::<V>(&z1, &mut factors.hidden, |z, _| Silu::apply(z)) };
+        with_activation!(activation, F => unsafe { map::<V>(&z1, &mut factors.hidden, |z, _| F::apply(z)) });
         let mut gate = expand_bias.to_vec();
         for (hidden, weights) in factors.hidden.iter().zip(expand.chunks_exact(channels)) {
             unsafe { add_scaled::<V>(*hidden, weights, &mut gate) };
         }
         let z2 = gate.clone();
-        unsafe { map::<V>(&z2, &mut gate, |z, _| sigmoid(z)) };
+        unsafe { map::<V>(&z2, &mut gate, |z, _| function.apply(z)) };
 
         factors.gate_gradient.copy_from_slice(&products);
-        unsafe { map::<V>(&gate, &mut factors.gate_gradient, |g, sum| sum.mul(g).mul(V::splat(1.0).sub(g))) };
+        unsafe { map::<V>(&gate, &mut factors.gate_gradient, |g, sum| function.backward(g, sum)) };
         for (gradient, weights) in factors.hidden_gradient.iter_mut().zip(expand.chunks_exact(channels)) {
             *gradient = unsafe { dot::<V>(&factors.gate_gradient, weights) };
         }
-        unsafe { map::<V>(&z1, &mut factors.hidden_gradient, |z, gradient| Silu::backward(z, gradient)) };
+        let to = &mut factors.hidden_gradient;
+        with_activation!(activation, F => unsafe { map::<V>(&z1, to, |z, gradient| F::backward(z, gradient)) });
         let mut mean_gradient = vec![0.0f32; channels];
         for (gradient, weights) in factors.hidden_gradient.iter().zip(reduce.chunks_exact(channels)) {
             unsafe { add_scaled::<V>(gradient * reciprocal, weights, &mut mean_gradient) };

@@ -1,17 +1,18 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::reference::{Layers, assert_close, assert_same_on_any_threads, cases, values};
+use crate::reference::{Layers, activate, assert_close, assert_same_on_any_threads, cases, gate, values};
 
 proptest! {
     #![proptest_config(cases(100))]
     #[test]
     fn all_levels_agree_with_the_definition(
         batch in 1usize..4, pixels in 1usize..200, channels in 1usize..300, hidden in 1usize..9,
+        hard in any::<bool>(),
     ) {
         let images = values(1, batch * pixels * channels);
-        let layers = Layers::new(channels, hidden);
-        let Layers { reduce, reduce_bias, expand, expand_bias } = &layers;
+        let layers = Layers::new(channels, hidden, hard);
+        let Layers { reduce, reduce_bias, expand, expand_bias, .. } = &layers;
         let mut expected = Vec::new();
         for image in images.chunks(pixels * channels) {
             let mean = |c: usize| image.chunks(channels).map(|pixel| f64::from(pixel[c])).sum::<f64>() / pixels as f64;
@@ -19,13 +20,13 @@ proptest! {
             let hidden: Vec<f64> = (0..hidden).map(|h| {
                 let z = means.iter().zip(&reduce[h * channels..]).map(|(mean, w)| mean * f64::from(*w)).sum::<f64>()
                     + f64::from(reduce_bias[h]);
-                z / (1.0 + (-z).exp())
+                activate(layers.activation, z)[0]
             }).collect();
             for (index, value) in image.iter().enumerate() {
                 let c = index % channels;
                 let products = hidden.iter().enumerate().map(|(h, z)| z * f64::from(expand[h * channels + c]));
                 let z = products.sum::<f64>() + f64::from(expand_bias[c]);
-                expected.push(f64::from(*value) / (1.0 + (-z).exp()));
+                expected.push(f64::from(*value) * gate(layers.gate, z));
             }
         }
         let excitation = layers.excitation();
@@ -43,7 +44,7 @@ proptest! {
 #[test]
 fn threads_do_not_change_a_bit() {
     let (batch, pixels, channels, hidden) = (3, 300, 150, 7);
-    let layers = Layers::new(channels, hidden);
+    let layers = Layers::new(channels, hidden, false);
     assert_same_on_any_threads(|| {
         let mut images = values(1, batch * pixels * channels);
         squeeze_excite(batch, pixels, layers.excitation(), &mut images);

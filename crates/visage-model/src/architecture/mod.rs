@@ -2,6 +2,7 @@
 
 mod descriptor;
 mod efficientnet;
+mod mobilenet;
 mod resnet;
 
 use std::fmt;
@@ -43,8 +44,24 @@ architectures! {
     ResNet50 = resnet::RESNET50;
     /// EfficientNet-B0 (Tan & Le, 2019), torchvision's, with the original write-up's two-stage head.
     EfficientNetB0 = efficientnet::B0;
+    /// EfficientNet-B1 (Tan & Le, 2019), torchvision's, with a linear classifier.
+    EfficientNetB1 = efficientnet::B1;
+    /// EfficientNet-B2 (Tan & Le, 2019), torchvision's, with a linear classifier.
+    EfficientNetB2 = efficientnet::B2;
+    /// EfficientNet-B3 (Tan & Le, 2019), torchvision's, with a linear classifier.
+    EfficientNetB3 = efficientnet::B3;
     /// EfficientNet-Lite0 (Google, 2020): no squeeze and excitation, ReLU6, TensorFlow's padding.
     EfficientNetLite0 = efficientnet::LITE0;
+    /// EfficientNet-Lite1 (Google, 2020): Lite0, deeper.
+    EfficientNetLite1 = efficientnet::LITE1;
+    /// EfficientNet-Lite2 (Google, 2020): Lite0, wider and deeper.
+    EfficientNetLite2 = efficientnet::LITE2;
+    /// EfficientNet-Lite3 (Google, 2020): Lite0, wider and deeper.
+    EfficientNetLite3 = efficientnet::LITE3;
+    /// EfficientNet-Lite4 (Google, 2020): Lite0, wider and deeper.
+    EfficientNetLite4 = efficientnet::LITE4;
+    /// MobileNetV3-Large (Howard et al., 2019), torchvision's.
+    MobileNetV3Large = mobilenet::V3_LARGE;
 }
 
 impl Architecture {

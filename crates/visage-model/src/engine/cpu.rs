@@ -7,7 +7,9 @@ use std::sync::{Mutex, PoisonError};
 use rayon::prelude::*;
 use visage_data::Preparation;
 use visage_kernels as kernels;
-use visage_kernels::{Activation, ConvShape, DepthwiseShape, Epilogue, Excitation, Expansion, MapShape, NormOperands};
+use visage_kernels::{
+    Activation, ConvShape, DepthwiseShape, Epilogue, Excitation, Expansion, GateFunction, MapShape, NormOperands,
+};
 
 use super::fuse::{Operation, Step};
 use super::memory::{Memory, Place};
@@ -206,7 +208,7 @@ enum Kernel {
     ExpandedDepthwiseConv { expand: Box<Kernel>, depthwise: Box<Kernel> },
     SqueezeExcite { positions: usize, layers: Layers },
     Elementwise { channels: usize, activation: Activation },
-    Gate(MapShape),
+    Gate { shape: MapShape, function: GateFunction },
     MaxPool(DepthwiseShape),
     GlobalAveragePool(MapShape),
 }
@@ -219,6 +221,8 @@ struct Layers {
     /// `[hidden, channels]`
     expand: Vec<f32>,
     expand_bias: Vec<f32>,
+    activation: Activation,
+    gate: GateFunction,
 }
 
 impl Kernel {
@@ -236,7 +240,7 @@ impl Kernel {
                     depthwise: Box::new(Self::depthwise(expanded, depthwise.0, depthwise.1, precision)),
                 }
             }
-            Operation::SqueezeExcite { reduce, expand } => {
+            Operation::SqueezeExcite { reduce: (reduce, activation), expand: (expand, gate) } => {
                 let hidden = reduce.bias.len();
                 let transposed =
                     (0..hidden * channels).map(|at| expand.weights[at % channels * hidden + at / channels]);
@@ -245,11 +249,13 @@ impl Kernel {
                     reduce_bias: reduce.bias,
                     expand: transposed.collect(),
                     expand_bias: expand.bias,
+                    activation,
+                    gate,
                 };
                 Self::SqueezeExcite { positions: height * width, layers }
             }
             Operation::Elementwise { activation, .. } => Self::Elementwise { channels, activation },
-            Operation::Gate { .. } => Self::Gate(map),
+            Operation::Gate { function, .. } => Self::Gate { shape: map, function },
             Operation::MaxPool(window) => {
                 Self::MaxPool(DepthwiseShape { batch: 1, in_height: height, in_width: width, channels, window })
             }
@@ -312,9 +318,12 @@ impl Kernel {
                     NormOperands { input, scale: &ones, shift: &zeros, residual: other, activation: *activation };
                 kernels::scale_shift(operands, result);
             }
-            Self::Gate(shape) => {
-                let gate: Vec<f32> =
-                    other.unwrap_or_default().iter().map(|&value| visage_judge::sigmoid(value)).collect();
+            Self::Gate { shape, function } => {
+                let factor = |&value: &f32| match function {
+                    GateFunction::Sigmoid => visage_judge::sigmoid(value),
+                    GateFunction::HardSigmoid => (value + 3.0).clamp(0.0, 6.0) / 6.0,
+                };
+                let gate: Vec<f32> = other.unwrap_or_default().iter().map(factor).collect();
                 kernels::channel_gate(MapShape { batch, ..*shape }, input, &gate, result);
             }
             Self::MaxPool(shape) => {
@@ -342,6 +351,8 @@ impl Layers {
             reduce_bias: &self.reduce_bias,
             expand: &self.expand,
             expand_bias: &self.expand_bias,
+            activation: self.activation,
+            gate: self.gate,
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The executor of GPUs: Burn's operations on weights in the device's memory.
 
-use burn::tensor::{Device, Tensor, TensorData, activation};
+use burn::tensor::{Device, Tensor, TensorData};
 use visage_data::Preparation;
-use visage_kernels::{Activation, Window};
+use visage_kernels::{Activation, GateFunction, Window};
 
 use super::fuse::{Operation, Step};
 use super::{Executor, Pending, Prepared, State, memory, normalise};
@@ -28,12 +28,35 @@ struct DeviceStep {
 #[allow(clippy::large_enum_variant, reason = "a network has some dozens")]
 #[derive(Debug)]
 enum DeviceOperation {
-    Conv { filters: Tensor<4>, epilogue: Epilogue, residual: Option<Value> },
-    DepthwiseConv { filters: Tensor<3>, epilogue: Epilogue },
-    ExpandedDepthwiseConv { expand: (Tensor<4>, Epilogue), depthwise: (Tensor<3>, Epilogue) },
-    SqueezeExcite { reduce: Tensor<2>, reduce_bias: Tensor<1>, expand: Tensor<2>, expand_bias: Tensor<1> },
-    Elementwise { residual: Option<Value>, activation: Activation },
-    Gate { gate: Value },
+    Conv {
+        filters: Tensor<4>,
+        epilogue: Epilogue,
+        residual: Option<Value>,
+    },
+    DepthwiseConv {
+        filters: Tensor<3>,
+        epilogue: Epilogue,
+    },
+    ExpandedDepthwiseConv {
+        expand: (Tensor<4>, Epilogue),
+        depthwise: (Tensor<3>, Epilogue),
+    },
+    SqueezeExcite {
+        reduce: Tensor<2>,
+        reduce_bias: Tensor<1>,
+        expand: Tensor<2>,
+        expand_bias: Tensor<1>,
+        activation: Activation,
+        gate: GateFunction,
+    },
+    Elementwise {
+        residual: Option<Value>,
+        activation: Activation,
+    },
+    Gate {
+        gate: Value,
+        function: GateFunction,
+    },
     MaxPool(Window),
     GlobalAveragePool,
 }
@@ -146,17 +169,19 @@ impl Upload<'_> {
                 expand: self.conv(expand.0, expand.1, channels),
                 depthwise: self.depthwise(depthwise.0, depthwise.1),
             },
-            Operation::SqueezeExcite { reduce, expand } => {
+            Operation::SqueezeExcite { reduce: (reduce, activation), expand: (expand, gate) } => {
                 let hidden = reduce.bias.len();
                 DeviceOperation::SqueezeExcite {
                     reduce: self.tensor(reduce.weights, [hidden, channels]),
                     reduce_bias: self.tensor(reduce.bias, [hidden]),
                     expand: self.tensor(expand.weights, [channels, hidden]).transpose(),
                     expand_bias: self.tensor(expand.bias, [channels]),
+                    activation,
+                    gate,
                 }
             }
             Operation::Elementwise { residual, activation } => DeviceOperation::Elementwise { residual, activation },
-            Operation::Gate { gate } => DeviceOperation::Gate { gate },
+            Operation::Gate { gate, function } => DeviceOperation::Gate { gate, function },
             Operation::MaxPool(window) => DeviceOperation::MaxPool(window),
             Operation::GlobalAveragePool => DeviceOperation::GlobalAveragePool,
         }
@@ -171,18 +196,22 @@ impl DeviceOperation {
             Self::ExpandedDepthwiseConv { expand, depthwise: (filters, epilogue) } => {
                 depthwise(conv(input, &expand.0, &expand.1, None), filters, epilogue)
             }
-            Self::SqueezeExcite { reduce, reduce_bias, expand, expand_bias } => composed::squeeze_excite(
-                input,
-                reduce.clone(),
-                reduce_bias.clone(),
-                expand.clone(),
-                expand_bias.clone(),
-            ),
+            Self::SqueezeExcite { reduce, reduce_bias, expand, expand_bias, activation, gate } => {
+                composed::squeeze_excite(
+                    input,
+                    reduce.clone(),
+                    reduce_bias.clone(),
+                    expand.clone(),
+                    expand_bias.clone(),
+                    *activation,
+                    *gate,
+                )
+            }
             Self::Elementwise { residual, activation } => {
                 composed::add_and_activate(float32(input), residual.map(value), *activation)
             }
-            Self::Gate { gate } => {
-                let gate = activation::sigmoid(float32(value(*gate)));
+            Self::Gate { gate, function } => {
+                let gate = composed::gate(float32(value(*gate)), *function);
                 composed::channel_gate(input, gate.flatten(1, 3))
             }
             Self::MaxPool(window) => composed::max_pool2d(input, *window),

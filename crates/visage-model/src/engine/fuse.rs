@@ -5,12 +5,12 @@
 //! | convolution or linear layer, `Add`, `Activation` | [`Operation::Conv`] |
 //! | depthwise convolution, `Activation` | [`Operation::DepthwiseConv`] |
 //! | 1x1 convolution, `Activation`, then the above | [`Operation::ExpandedDepthwiseConv`] |
-//! | mean, 1x1 convolution, SiLU, 1x1 convolution, `Gate` of the mean's input | [`Operation::SqueezeExcite`] |
+//! | mean, 1x1 convolution, `Activation`, 1x1 convolution, `Gate` of the mean's input | [`Operation::SqueezeExcite`] |
 //!
 //! A result is fused only into its single reader. A fused step takes the place of its last operation, so that its inputs have been
 //! computed.
 
-use visage_kernels::{Activation, Window};
+use visage_kernels::{Activation, GateFunction, Window};
 
 use crate::ops::POINT;
 use crate::plan::{self, Filters, Plan, Shape, Value};
@@ -41,19 +41,20 @@ pub(super) enum Operation {
         expand: (Filters, Activation),
         depthwise: (Filters, Activation),
     },
-    /// `input * sigmoid(expand(silu(reduce(mean of input))))` (Hu et al., 2018)
+    /// `input * function(expand(activation(reduce(mean of input))))` (Hu et al., 2018)
     SqueezeExcite {
-        reduce: Filters,
-        expand: Filters,
+        reduce: (Filters, Activation),
+        expand: (Filters, GateFunction),
     },
     /// `activation(input + residual)` that follows no convolution.
     Elementwise {
         residual: Option<Value>,
         activation: Activation,
     },
-    /// `input * sigmoid(gate)` that is not part of squeeze and excitation.
+    /// `input * function(gate)` that is not part of squeeze and excitation.
     Gate {
         gate: Value,
+        function: GateFunction,
     },
     MaxPool(Window),
     GlobalAveragePool,
@@ -63,7 +64,7 @@ impl Operation {
     pub(super) fn other_input(&self) -> Option<Value> {
         match self {
             Operation::Conv { residual, .. } | Operation::Elementwise { residual, .. } => *residual,
-            Operation::Gate { gate } => Some(*gate),
+            Operation::Gate { gate, .. } => Some(*gate),
             _ => None,
         }
     }
@@ -71,7 +72,7 @@ impl Operation {
     pub(super) fn other_input_mut(&mut self) -> Option<&mut Value> {
         match self {
             Operation::Conv { residual, .. } | Operation::Elementwise { residual, .. } => residual.as_mut(),
-            Operation::Gate { gate } => Some(gate),
+            Operation::Gate { gate, .. } => Some(gate),
             _ => None,
         }
     }
@@ -114,7 +115,7 @@ impl Fusion {
             plan::Operation::DepthwiseConv(filters) => self.depthwise(input, filters, shape),
             plan::Operation::Add(other) => self.sum(input, other, shape),
             plan::Operation::Activation(activation) => self.activation(input, activation, shape),
-            plan::Operation::Gate(gate) => self.gate(input, gate, shape),
+            plan::Operation::Gate(gate, function) => self.gate(input, (gate, function), shape),
             plan::Operation::MaxPool(window) => self.push(from, Operation::MaxPool(window), shape),
             plan::Operation::GlobalAveragePool => self.push(from, Operation::GlobalAveragePool, shape),
             plan::Operation::Flatten => from,
@@ -193,30 +194,31 @@ impl Fusion {
         self.push(from, Operation::Elementwise { residual: None, activation: then }, shape)
     }
 
-    fn gate(&mut self, input: Value, gate: Value, shape: Shape) -> Value {
+    fn gate(&mut self, input: Value, (gate, function): (Value, GateFunction), shape: Shape) -> Value {
         let from = self.fused(input);
         let Some([pool, reduce, expand]) = self.excitation(from, gate) else {
             let gate = self.fused(gate);
-            return self.push(from, Operation::Gate { gate }, shape);
+            return self.push(from, Operation::Gate { gate, function }, shape);
         };
         let [_, reduce, expand] =
             [pool, reduce, expand].map(|index| self.steps[index].take().map(|step| step.operation));
-        let (Some(Operation::Conv { filters: reduce, .. }), Some(Operation::Conv { filters: expand, .. })) =
+        let (Some(Operation::Conv { filters: reduce, activation, .. }), Some(Operation::Conv { filters: expand, .. })) =
             (reduce, expand)
         else {
             unreachable!("`excitation` found two convolutions")
         };
+        let (reduce, expand) = ((reduce, activation), (expand, function));
         self.push(from, Operation::SqueezeExcite { reduce, expand }, shape)
     }
 
     /// The mean and the two convolutions that compute `gate` from the fused value `of`, if they are a squeeze and excitation.
     fn excitation(&self, of: Value, gate: Value) -> Option<[usize; 3]> {
-        let layer = |step: &Step, with: Activation| {
-            matches!(&step.operation, Operation::Conv { filters, residual: None, activation }
-                if filters.window == POINT && *activation == with)
+        let layer = |step: &Step| match &step.operation {
+            Operation::Conv { filters, residual: None, activation } if filters.window == POINT => Some(*activation),
+            _ => None,
         };
-        let (expand, second) = self.sole(gate).filter(|(_, step)| layer(step, Activation::Identity))?;
-        let (reduce, first) = self.sole_fused(second.input).filter(|(_, step)| layer(step, Activation::Silu))?;
+        let (expand, second) = self.sole(gate).filter(|(_, step)| layer(step) == Some(Activation::Identity))?;
+        let (reduce, first) = self.sole_fused(second.input).filter(|(_, step)| layer(step).is_some())?;
         let (pool, mean) = self.sole_fused(first.input)?;
         let is_mean_of_input = matches!(mean.operation, Operation::GlobalAveragePool) && mean.input == of;
         is_mean_of_input.then_some([pool, reduce, expand])

@@ -94,7 +94,7 @@ pub(super) fn freed_after(steps: &[Step]) -> Vec<Vec<usize>> {
 
 #[cfg(test)]
 mod tests {
-    use visage_kernels::Activation;
+    use visage_kernels::{Activation, GateFunction};
 
     use super::*;
     use crate::ops::POINT;
@@ -113,7 +113,7 @@ mod tests {
     }
 
     fn squeeze_excite() -> Operation {
-        Operation::SqueezeExcite { reduce: filters(), expand: filters() }
+        Operation::SqueezeExcite { reduce: (filters(), Activation::Silu), expand: (filters(), GateFunction::Sigmoid) }
     }
 
     /// Shortcuts over several steps, maps of different sizes, and squeeze and excitation in place (6) and not (2).

@@ -4,7 +4,7 @@ use burn::tensor::Device;
 use rand::RngExt;
 use visage_data::random::stream;
 use visage_data::{Preparation, Size};
-use visage_kernels::{Activation, Window};
+use visage_kernels::{Activation, GateFunction, Window};
 
 use super::cpu::CpuExecutor;
 use super::device::DeviceExecutor;
@@ -55,11 +55,11 @@ fn plan() -> Plan {
     let reduced = conv(&mut plan, "reduce", mean, POINT, 2);
     let reduced = plan.activation("reduce", reduced, Activation::Silu);
     let gate = conv(&mut plan, "restore", reduced, POINT, 8);
-    let x = plan.gate("gate", x, gate);
+    let x = plan.gate("gate", x, gate, GateFunction::Sigmoid);
     let x = conv(&mut plan, "project", x, POINT, 6);
     // A gate that is not part of squeeze and excitation.
     let mean = plan.global_average_pool("own mean", x);
-    let x = plan.gate("own gate", x, mean);
+    let x = plan.gate("own gate", x, mean, GateFunction::HardSigmoid);
     let x = plan.max_pool("pool", x, Window::square(2, 2, 0));
     let features = plan.pooled_features(x);
     plan.linear("classifier", features, filters("classifier", POINT, 6, 5));

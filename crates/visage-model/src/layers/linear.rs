@@ -1,10 +1,10 @@
 //! Linear layers.
 
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Tensor, activation};
+use burn::tensor::{Device, Tensor};
 
 use super::{BatchNorm, Pass};
-use crate::ops::{self, Activation, POINT};
+use crate::ops::{self, Activation, POINT, composed};
 use crate::plan::{Filters, Node, Planner};
 
 /// `input * weight^T + bias`, as in PyTorch.
@@ -40,9 +40,7 @@ impl Linear {
         match (norm, activation) {
             (Some(norm), _) => norm.forward_rows(output, activation, pass),
             (None, Activation::Identity) => output,
-            (None, Activation::Relu) => activation::relu(output),
-            (None, Activation::Relu6) => output.clamp(0.0, 6.0),
-            (None, Activation::Silu) => pass.round(activation::silu(output)),
+            (None, activation) => pass.round(composed::activated(output, activation)),
         }
     }
 

@@ -4,6 +4,7 @@
 //! resembles its key in a state dict.
 
 mod conv;
+mod inverted_residual;
 mod linear;
 mod norm;
 mod pass;
@@ -11,8 +12,9 @@ mod regularisation;
 mod squeeze_excite;
 
 pub(crate) use conv::{ConvNorm, DepthwiseNorm, PaddingRule};
+pub(crate) use inverted_residual::{BlockConfig, InvertedResidual, divisible_by_8, forward_blocks};
 pub(crate) use linear::Linear;
 pub(crate) use norm::{BatchNorm, NormConfig};
 pub use pass::{Draws, Norms, Pass, Training};
 pub(crate) use regularisation::{Regularisation, dropout, stochastic_depth};
-pub(crate) use squeeze_excite::SqueezeExcite;
+pub(crate) use squeeze_excite::{ExcitationConfig, SqueezeExcite};

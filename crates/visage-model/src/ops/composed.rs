@@ -7,7 +7,7 @@
 use burn::tensor::ops::{ConvOptions, MaxPoolOptions};
 use burn::tensor::{Tensor, activation, module};
 use visage_kernels::optimizer::{AdamStep, SgdStep, WeightDecay};
-use visage_kernels::{Activation, Padding, Window};
+use visage_kernels::{Activation, GateFunction, Padding, Window};
 
 use super::{AdamState, BatchNormOutput, Precision, float32};
 
@@ -74,12 +74,21 @@ pub(crate) fn add_and_activate(normed: Tensor<4>, residual: Option<Tensor<4>>, a
     activated(sum, activation)
 }
 
-fn activated<const D: usize>(input: Tensor<D>, activation: Activation) -> Tensor<D> {
+pub(crate) fn activated<const D: usize>(input: Tensor<D>, activation: Activation) -> Tensor<D> {
     match activation {
         Activation::Identity => input,
         Activation::Relu => activation::relu(input),
         Activation::Relu6 => input.clamp(0.0, 6.0),
         Activation::Silu => activation::silu(input),
+        Activation::HardSwish => input.clone() * gate(input, GateFunction::HardSigmoid),
+    }
+}
+
+/// The factors of channels from the values of a gate.
+pub(crate) fn gate<const D: usize>(values: Tensor<D>, function: GateFunction) -> Tensor<D> {
+    match function {
+        GateFunction::Sigmoid => activation::sigmoid(values),
+        GateFunction::HardSigmoid => (values + 3.0).clamp(0.0, 6.0) / 6.0,
     }
 }
 
@@ -105,10 +114,12 @@ pub(crate) fn squeeze_excite(
     reduce_bias: Tensor<1>,
     expand: Tensor<2>,
     expand_bias: Tensor<1>,
+    activation: Activation,
+    function: GateFunction,
 ) -> Tensor<4> {
     let pooled = global_average_pool(input.clone());
-    let squeezed = activation::silu(pooled.matmul(reduce.transpose()) + reduce_bias.unsqueeze());
-    channel_gate(input, activation::sigmoid(squeezed.matmul(expand) + expand_bias.unsqueeze()))
+    let squeezed = activated(pooled.matmul(reduce.transpose()) + reduce_bias.unsqueeze(), activation);
+    channel_gate(input, gate(squeezed.matmul(expand) + expand_bias.unsqueeze(), function))
 }
 
 /// The arithmetic of [`visage_kernels::optimizer::adam_step`].
@@ -235,7 +246,8 @@ mod tests {
     fn norms_equal_the_kernels() {
         let (input, residual) = (tensor("input", [3, 4, 5, 7]), tensor("residual", [3, 4, 5, 7]));
         let (gamma, beta) = (tensor("gamma", [7]), tensor("beta", [7]));
-        for activation in [Activation::Identity, Activation::Relu, Activation::Relu6, Activation::Silu] {
+        use Activation::{HardSwish, Identity, Relu, Relu6, Silu};
+        for activation in [Identity, Relu, Relu6, Silu, HardSwish] {
             for residual in [None, Some(residual.clone())] {
                 let kernels = ops::batch_norm_train(
                     input.clone(),
@@ -287,15 +299,19 @@ mod tests {
         let (reduce, expand) = (tensor("reduce", [3, 5]), tensor("expand", [3, 5]));
         let (reduce_bias, expand_bias) = (tensor("bias of reduce", [3]), tensor("bias of expand", [5]));
         let arguments = || (input.clone(), reduce.clone(), reduce_bias.clone(), expand.clone(), expand_bias.clone());
-        let (a, b, c, d, e) = arguments();
-        let kernels = ops::squeeze_excite(a, b, c, d, e);
-        let (a, b, c, d, e) = arguments();
-        Both::of("squeeze and excitation", kernels, squeeze_excite(a, b, c, d, e))
-            .gradient("input", &input)
-            .gradient("reduce", &reduce)
-            .gradient("bias of reduce", &reduce_bias)
-            .gradient("expand", &expand)
-            .gradient("bias of expand", &expand_bias);
+        for (activation, function) in
+            [(Activation::Silu, GateFunction::Sigmoid), (Activation::Relu, GateFunction::HardSigmoid)]
+        {
+            let (a, b, c, d, e) = arguments();
+            let kernels = ops::squeeze_excite(a, b, c, d, e, activation, function);
+            let (a, b, c, d, e) = arguments();
+            Both::of("squeeze and excitation", kernels, squeeze_excite(a, b, c, d, e, activation, function))
+                .gradient("input", &input)
+                .gradient("reduce", &reduce)
+                .gradient("bias of reduce", &reduce_bias)
+                .gradient("expand", &expand)
+                .gradient("bias of expand", &expand_bias);
+        }
     }
 
     #[test]

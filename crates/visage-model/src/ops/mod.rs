@@ -18,7 +18,7 @@ use burn::backend::{Backend, Dispatch, ExtensionType, backend_extension};
 use burn::tensor::{Device, FloatDType, Tensor};
 pub use precision::Precision;
 pub use visage_kernels::optimizer::{AdamStep, SgdStep, WeightDecay};
-pub use visage_kernels::{Activation, Padding, Window};
+pub use visage_kernels::{Activation, GateFunction, Padding, Window};
 
 /// An optional shortcut that is added before the activation.
 #[derive(Clone, Debug, ExtensionType)]
@@ -130,12 +130,14 @@ operations! {
     fn channel_gate(input: 4, gate: 2) -> 4;
 
     /// Squeeze and excitation: every channel is scaled by a function of the means of all channels,
-    /// `sigmoid(silu(mean * reduce^T + reduce_bias) * expand + expand_bias)` (Hu et al., 2018).
+    /// `gate(activation(mean * reduce^T + reduce_bias) * expand + expand_bias)` (Hu et al., 2018).
     ///
     /// - `input` and result: `[batch, height, width, channels]`
     /// - `reduce`, `expand`: `[hidden, channels]`
     /// - `reduce_bias`: `[hidden]`; `expand_bias`: `[channels]`
-    fn squeeze_excite(input: 4, reduce: 2, reduce_bias: 1, expand: 2, expand_bias: 1) -> 4;
+    fn squeeze_excite(
+        input: 4, reduce: 2, reduce_bias: 1, expand: 2, expand_bias: 1; activation: Activation, gate: GateFunction
+    ) -> 4;
 
     trait {
         /// See [`batch_norm_train`].

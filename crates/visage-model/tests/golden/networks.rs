@@ -1,5 +1,7 @@
 //! The networks whose numbers are in `networks.json`, and published weights.
 
+use std::path::Path;
+
 use serde_json::{Map, Value, json};
 use visage_model::{Architecture, Kind, NetworkConfig};
 
@@ -42,19 +44,70 @@ fn resnet50_equals_torchvision() {
     equals(Architecture::ResNet50, "resnet50");
 }
 
-/// `VISAGE_LITE0_WEIGHTS` is the path of the published weight file. CONTRIBUTING.md says how to get it.
 #[test]
-#[ignore = "needs a published weight file of 17 MB: see CONTRIBUTING.md"]
-fn efficientnet_lite0_equals_its_published_weights() {
-    let path = std::env::var("VISAGE_LITE0_WEIGHTS").expect("VISAGE_LITE0_WEIGHTS names the published weight file");
-    let golden = golden("efficientnet_lite0_imagenet.json");
-    let file = visage_weights::read(path.as_ref()).expect("the published weights");
-    let config = NetworkConfig::new(Architecture::EfficientNetLite0, 1000);
-    let (network, loaded) = config.init(0, &device()).load(Architecture::EfficientNetLite0, &file).expect("they fit");
-    assert!(!loaded.classifier_replaced);
-    inference_matches(&network, golden["eval_logits"].as_object().expect("an object").iter());
+fn efficientnet_b1_equals_torchvision() {
+    equals(Architecture::EfficientNetB1, "efficientnet_b1");
+}
 
-    let config = NetworkConfig::new(Architecture::EfficientNetLite0, 40);
-    let (_, loaded) = config.init(0, &device()).load(Architecture::EfficientNetLite0, &file).expect("they fit");
-    assert!(loaded.classifier_replaced, "1000 classes are not 40 attributes");
+#[test]
+fn efficientnet_b2_equals_torchvision() {
+    equals(Architecture::EfficientNetB2, "efficientnet_b2");
+}
+
+#[test]
+fn efficientnet_b3_equals_torchvision() {
+    equals(Architecture::EfficientNetB3, "efficientnet_b3");
+}
+
+#[test]
+fn efficientnet_lite1_equals_timm() {
+    equals(Architecture::EfficientNetLite1, "tf_efficientnet_lite1");
+}
+
+#[test]
+fn efficientnet_lite2_equals_timm() {
+    equals(Architecture::EfficientNetLite2, "tf_efficientnet_lite2");
+}
+
+#[test]
+fn efficientnet_lite3_equals_timm() {
+    equals(Architecture::EfficientNetLite3, "tf_efficientnet_lite3");
+}
+
+#[test]
+fn efficientnet_lite4_equals_timm() {
+    equals(Architecture::EfficientNetLite4, "tf_efficientnet_lite4");
+}
+
+#[test]
+fn mobilenet_v3_large_equals_torchvision() {
+    equals(Architecture::MobileNetV3Large, "mobilenet_v3_large");
+}
+
+/// `VISAGE_LITE_WEIGHTS` is a folder with the published weight files of Lite0 to Lite2. CONTRIBUTING.md says how to get them.
+#[test]
+#[ignore = "needs published weight files of 60 MB: see CONTRIBUTING.md"]
+fn efficientnet_lite_networks_equal_their_published_weights() {
+    let folder =
+        std::env::var("VISAGE_LITE_WEIGHTS").expect("VISAGE_LITE_WEIGHTS names the folder of the weight files");
+    let published = golden("efficientnet_lite_imagenet.json");
+    for (architecture, file, golden) in [
+        (
+            Architecture::EfficientNetLite0,
+            "efficientnet-lite0-57934424.pth",
+            &golden("efficientnet_lite0_imagenet.json"),
+        ),
+        (Architecture::EfficientNetLite1, "efficientnet-lite1-77cc7160.pth", &published["efficientnet-lite1"]),
+        (Architecture::EfficientNetLite2, "efficientnet-lite2-9656183e.pth", &published["efficientnet-lite2"]),
+    ] {
+        let file = visage_weights::read(&Path::new(&folder).join(file)).expect("the published weights");
+        let config = NetworkConfig::new(architecture, 1000);
+        let (network, loaded) = config.init(0, &device()).load(architecture, &file).expect("they fit");
+        assert!(!loaded.classifier_replaced);
+        inference_matches(&network, golden["eval_logits"].as_object().expect("an object").iter());
+
+        let config = NetworkConfig::new(architecture, 40);
+        let (_, loaded) = config.init(0, &device()).load(architecture, &file).expect("they fit");
+        assert!(loaded.classifier_replaced, "1000 classes are not 40 attributes");
+    }
 }

@@ -31,7 +31,7 @@ const RATES: Rates = Rates { learning_rate: 1e-4, momentum: 0.9 };
 pub struct BenchArgs {
     /// What to measure.
     pub mode: BenchMode,
-    /// The network: resnet18, efficientnet-b0 or efficientnet-lite0.
+    /// The network, such as resnet18; one of the values of `model.architecture` in recipes.
     #[arg(long)]
     pub arch: Architecture,
     /// Height and width of the images in pixels, at least 32.

@@ -48,7 +48,7 @@ pub struct ExportArgs {
 pub enum ExportFormat {
     /// An ONNX graph with probabilities and logits as outputs, and the model's card in its metadata.
     Onnx,
-    /// A state dict with torchvision's names (for EfficientNet-Lite0, timm's).
+    /// A state dict with torchvision's names (for the EfficientNet-Lite networks, timm's).
     Torch,
 }
 

@@ -1,4 +1,4 @@
-//! `visage explain`. `visage-model/tests/golden.rs` and the example `heat_in_regions` check the heat maps themselves.
+//! `visage explain`. `visage-model/tests/golden` and the example `heat_in_regions` check the heat maps themselves.
 
 use std::fs;
 use std::path::Path;

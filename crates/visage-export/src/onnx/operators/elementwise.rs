@@ -3,7 +3,8 @@
 use rayon::prelude::*;
 
 use super::broadcast::{broadcast, broadcast_strides, indices};
-use super::{Inputs, MIN_VALUES, Reason};
+use super::{Inputs, MIN_VALUES, Reason, float};
+use crate::onnx::schema::NodeProto;
 use crate::onnx::tensor::{Array, Values};
 
 pub(super) fn each(inputs: &Inputs<'_>, function: impl Fn(f32) -> f32 + Sync) -> Result<Array, Reason> {
@@ -14,6 +15,11 @@ pub(super) fn each(inputs: &Inputs<'_>, function: impl Fn(f32) -> f32 + Sync) ->
 pub(super) fn clip(inputs: &Inputs<'_>) -> Result<Array, Reason> {
     let (low, high) = (inputs.number(1)?, inputs.number(2)?);
     each(inputs, |value| value.max(low).min(high))
+}
+
+pub(super) fn hard_sigmoid(node: &NodeProto, inputs: &Inputs<'_>) -> Result<Array, Reason> {
+    let (alpha, beta) = (float(node, "alpha", 0.2), float(node, "beta", 0.5));
+    each(inputs, |value| (alpha * value + beta).clamp(0.0, 1.0))
 }
 
 pub(super) fn arithmetic(inputs: &Inputs<'_>, function: impl Fn(f32, f32) -> f32 + Sync) -> Result<Array, Reason> {

@@ -58,6 +58,8 @@ pub(super) fn compute(node: &NodeProto, inputs: &Inputs<'_>) -> Option<Result<Ar
         "Div" => elementwise::arithmetic(inputs, |a, b| a / b),
         "Relu" => elementwise::each(inputs, |value| value.max(0.0)),
         "Sigmoid" => elementwise::each(inputs, visage_judge::sigmoid),
+        "HardSigmoid" => elementwise::hard_sigmoid(node, inputs),
+        "HardSwish" => elementwise::each(inputs, |value| value * (value / 6.0 + 0.5).clamp(0.0, 1.0)),
         "Clip" => elementwise::clip(inputs),
         "Cast" => shape::cast(node, inputs),
         "Transpose" => shape::transpose(node, inputs),
@@ -81,6 +83,11 @@ pub(super) fn compute(node: &NodeProto, inputs: &Inputs<'_>) -> Option<Result<Ar
 /// The integer attribute `name` of a node, or `absent`.
 fn integer(node: &NodeProto, name: &str, absent: i64) -> i64 {
     node.attribute.iter().find(|attribute| attribute.name() == name).map_or(absent, |attribute| attribute.i())
+}
+
+/// The attribute `name` of a node, or `absent`.
+fn float(node: &NodeProto, name: &str, absent: f32) -> f32 {
+    node.attribute.iter().find(|attribute| attribute.name() == name).map_or(absent, |attribute| attribute.f())
 }
 
 /// The attribute `name` of a node, which is a list of `N` integers.

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::*;
-use crate::onnx::builder::{int, ints};
+use crate::onnx::builder::{float, int, ints};
 
 fn integers_of<T: TryFrom<i64>>(values: &Value) -> Vec<T> {
     let values = values.as_array().unwrap().iter().map(|value| value.as_i64().unwrap());
@@ -27,10 +27,12 @@ fn array(golden: &Value) -> Array {
 }
 
 fn node(operator: &str, attributes: &Value) -> NodeProto {
-    let attribute = attributes.as_object().unwrap().iter().map(|(name, value)| match value.as_i64() {
-        Some(number) => int(name, number),
-        None => ints(name, integers_of::<usize>(value)),
-    });
+    let attribute =
+        attributes.as_object().unwrap().iter().map(|(name, value)| match (value.as_i64(), value.as_f64()) {
+            (Some(number), _) => int(name, number),
+            (None, Some(number)) => float(name, number as f32),
+            (None, None) => ints(name, integers_of::<usize>(value)),
+        });
     NodeProto { op_type: Some(operator.to_owned()), attribute: attribute.collect(), ..NodeProto::default() }
 }
 

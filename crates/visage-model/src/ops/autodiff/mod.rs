@@ -20,7 +20,7 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Flex, TensorMetadata};
 use burn_flex::FlexTensor;
 use visage_kernels::optimizer::{AdamStep, SgdStep};
-use visage_kernels::{Activation, Window};
+use visage_kernels::{Activation, GateFunction, Window};
 
 use super::flex::{self, ConvolutionKind, Dense, Depthwise, contiguous};
 use super::{NetworkOps, Precision, Residual, buffers};
@@ -183,8 +183,10 @@ impl<C: CheckpointStrategy> NetworkOps for Autodiff<Flex, C> {
         reduce_bias: Tracked,
         expand: Tracked,
         expand_bias: Tracked,
+        activation: Activation,
+        gate: GateFunction,
     ) -> Tracked {
-        squeeze_excite::squeeze_excite::<C>([input, reduce, reduce_bias, expand, expand_bias])
+        squeeze_excite::squeeze_excite::<C>([input, reduce, reduce_bias, expand, expand_bias], (activation, gate))
     }
 
     // An optimiser's step is not part of the graph. Its results are new leaves.

@@ -4,7 +4,7 @@ use burn_flex::FlexTensor;
 use visage_kernels as kernels;
 use visage_kernels::{Activation, BatchStatistics, ExcitationGradients, Window};
 
-use super::{depthwise_shape, dims, excitation, map_shape, norm_operands, slice, tensor};
+use super::{ExcitationFunctions, depthwise_shape, dims, excitation, map_shape, norm_operands, slice, tensor};
 use crate::ops::buffers;
 
 pub(in crate::ops) fn max_pool_gradient(
@@ -47,6 +47,7 @@ pub(in crate::ops) fn channel_gate_gradients(
 pub(in crate::ops) fn squeeze_excite_gradients(
     input: &FlexTensor,
     layers: &[FlexTensor; 4],
+    functions: ExcitationFunctions,
     output_gradient: &FlexTensor,
 ) -> [FlexTensor; 5] {
     let shape: [usize; 4] = dims(input);
@@ -64,7 +65,7 @@ pub(in crate::ops) fn squeeze_excite_gradients(
     kernels::squeeze_excite_backward(
         batch,
         height * width,
-        excitation(layers),
+        excitation(layers, functions),
         slice(input),
         slice(output_gradient),
         &mut input_gradient,

@@ -7,7 +7,9 @@ use burn::backend::{Flex, TensorMetadata};
 use burn_flex::FlexTensor;
 use visage_kernels as kernels;
 use visage_kernels::optimizer::{AdamStep, SgdStep};
-use visage_kernels::{Activation, BatchStatistics, DepthwiseShape, Excitation, MapShape, NormOperands, Window};
+use visage_kernels::{
+    Activation, BatchStatistics, DepthwiseShape, Excitation, GateFunction, MapShape, NormOperands, Window,
+};
 
 pub(super) use self::convolution::{ConvolutionKind, Dense, Depthwise};
 pub(super) use self::gradients::{
@@ -144,11 +146,13 @@ impl NetworkOps for Flex {
         reduce_bias: FlexTensor,
         expand: FlexTensor,
         expand_bias: FlexTensor,
+        activation: Activation,
+        gate: GateFunction,
     ) -> FlexTensor {
         let mut gated = contiguous(input);
         let layers = [reduce, reduce_bias, expand, expand_bias].map(contiguous);
         let [batch, height, width, _] = dims(&gated);
-        kernels::squeeze_excite(batch, height * width, excitation(&layers), slice_mut(&mut gated));
+        kernels::squeeze_excite(batch, height * width, excitation(&layers, (activation, gate)), slice_mut(&mut gated));
         gated
     }
 
@@ -242,21 +246,33 @@ pub(super) fn max_pool_forward(input: FlexTensor, window: Window) -> (FlexTensor
     (tensor(output, out), winners)
 }
 
+/// The functions after the first and after the second layer of squeeze and excitation.
+pub(super) type ExcitationFunctions = (Activation, GateFunction);
+
 /// The layers of squeeze and excitation: weight and bias of the first and of the second, all contiguous.
-fn excitation([reduce, reduce_bias, expand, expand_bias]: &[FlexTensor; 4]) -> Excitation<'_> {
+fn excitation(
+    [reduce, reduce_bias, expand, expand_bias]: &[FlexTensor; 4],
+    (activation, gate): ExcitationFunctions,
+) -> Excitation<'_> {
     Excitation {
         reduce: slice(reduce),
         reduce_bias: slice(reduce_bias),
         expand: slice(expand),
         expand_bias: slice(expand_bias),
+        activation,
+        gate,
     }
 }
 
 /// Squeeze and excitation into a new tensor.
-pub(super) fn squeeze_excite_into_new(input: &FlexTensor, layers: &[FlexTensor; 4]) -> FlexTensor {
+pub(super) fn squeeze_excite_into_new(
+    input: &FlexTensor,
+    layers: &[FlexTensor; 4],
+    functions: ExcitationFunctions,
+) -> FlexTensor {
     let shape: [usize; 4] = dims(input);
     let [batch, height, width, _] = shape;
     let mut output = buffers::take(shape.iter().product());
-    kernels::squeeze_excite_into(batch, height * width, excitation(layers), slice(input), &mut output);
+    kernels::squeeze_excite_into(batch, height * width, excitation(layers, functions), slice(input), &mut output);
     tensor(output, shape)
 }
