@@ -143,9 +143,7 @@ impl Similarity {
     #[must_use]
     pub fn aligned(&self, image: &RgbImage) -> RgbImage {
         let back = self.inverse();
-        // Where it shrinks more than twofold, squares of pixels are averaged first, so that no detail is passed by.
-        let square = if back.scale() > 2.0 { back.scale().round() as usize } else { 1 };
-        let source = Averaged { image, square };
+        let source = Averaged::around(image, &back);
         let mut aligned = RgbImage::new(ALIGNED_SIZE[0], ALIGNED_SIZE[1]);
         for (x, y, pixel) in aligned.enumerate_pixels_mut() {
             let colour = source.bicubic(back.apply([f64::from(x), f64::from(y)]));
@@ -155,41 +153,77 @@ impl Similarity {
     }
 }
 
-/// An image whose pixels are averages of squares of pixels.
-struct Averaged<'a> {
-    image: &'a RgbImage,
+/// The part of an image in which an aligned face lies; its pixels are averages of squares of the image's pixels.
+struct Averaged {
+    pixels: Vec<[f64; 3]>,
+    /// The first and the last column and row, in squares.
+    ends: [[i64; 2]; 2],
+    /// The side of a square.
     square: usize,
 }
 
-impl Averaged<'_> {
-    /// The average of the square that begins at a multiple of its side; the border is replicated.
-    fn pixel(&self, column: i64, row: i64) -> [f64; 3] {
-        let (width, height) = self.image.dimensions();
-        let side = self.square as i64;
-        let clamp = |at: i64, size: u32| at.clamp(0, i64::from(size) - 1) as u32;
-        let mut sum = [0.0; 3];
-        for y in row * side..(row + 1) * side {
-            for x in column * side..(column + 1) * side {
-                let pixel = self.image.get_pixel(clamp(x, width), clamp(y, height)).0;
-                sum.iter_mut().zip(pixel).for_each(|(sum, value)| *sum += f64::from(value));
-            }
-        }
-        sum.map(|sum| sum / (side * side) as f64)
+impl Averaged {
+    /// The part that `back` takes the pixels of the aligned face to.
+    fn around(image: &RgbImage, back: &Similarity) -> Self {
+        // Where the face shrinks more than twofold, squares of pixels are averaged first, so that no detail is passed by.
+        // Squares larger than the image would be averages of its border.
+        let longest = image.width().max(image.height()) as usize;
+        let square = if back.scale() > 2.0 { (back.scale().round() as usize).min(longest) } else { 1 };
+        let [right, bottom] = ALIGNED_SIZE.map(|side| f64::from(side - 1));
+        let corners = [[0.0, 0.0], [right, 0.0], [0.0, bottom], [right, bottom]]
+            .map(|corner| back.apply(corner).map(|at| in_squares(at, square).floor() as i64));
+        let sizes = [image.width(), image.height()].map(i64::from);
+        let ends = [0, 1].map(|axis| {
+            let along = corners.map(|corner| corner[axis]);
+            let (least, most) = along.iter().fold((i64::MAX, i64::MIN), |(a, b), &at| (a.min(at), b.max(at)));
+            // All squares outside the image are as the one next to its border.
+            let last = (sizes[axis] as usize).div_ceil(square) as i64;
+            [least.saturating_sub(1), most.saturating_add(2)].map(|at| at.clamp(-1, last))
+        });
+        let [columns, rows] = ends.map(|[first, last]| first..=last);
+        let pixels = rows.flat_map(|row| columns.clone().map(move |column| average(image, square as i64, column, row)));
+        Averaged { pixels: pixels.collect(), ends, square }
     }
 
     /// The colour at a point of the image, whose first pixel has its centre at (0, 0).
     fn bicubic(&self, point: Point) -> [f64; 3] {
-        let [x, y] = point.map(|at| (at + 0.5) / self.square as f64 - 0.5);
+        let [x, y] = point.map(|at| in_squares(at, self.square));
         let ([column, row], [across, down]) = ([x.floor(), y.floor()], [cubic(x - x.floor()), cubic(y - y.floor())]);
+        // The distance of the four columns, and of the four rows, from the first one.
+        let around = |first: f64, [from, to]: [i64; 2]| {
+            [-1, 0, 1, 2].map(|offset| ((first as i64).saturating_add(offset).clamp(from, to) - from) as usize)
+        };
+        let (columns, rows) = (around(column, self.ends[0]), around(row, self.ends[1]));
+        let width = (self.ends[0][1] - self.ends[0][0] + 1) as usize;
         let mut colour = [0.0; 3];
-        for (dy, vertical) in (-1..).zip(down) {
-            for (dx, horizontal) in (-1..).zip(across) {
-                let pixel = self.pixel(column as i64 + dx, row as i64 + dy);
+        for (row, vertical) in rows.into_iter().zip(down) {
+            let pixels = &self.pixels[row * width..][..width];
+            for (column, horizontal) in columns.into_iter().zip(across) {
+                let pixel = &pixels[column];
                 colour.iter_mut().zip(pixel).for_each(|(colour, value)| *colour += vertical * horizontal * value);
             }
         }
         colour
     }
+}
+
+/// Where a position in pixels, whose first has its centre at 0, is in squares of pixels.
+fn in_squares(at: f64, square: usize) -> f64 {
+    (at + 0.5) / square as f64 - 0.5
+}
+
+/// The average of a square of pixels, which begins at a multiple of its side; the image's border is replicated.
+fn average(image: &RgbImage, side: i64, column: i64, row: i64) -> [f64; 3] {
+    let (width, height) = image.dimensions();
+    let clamp = |at: i64, size: u32| at.clamp(0, i64::from(size) - 1) as u32;
+    let mut sum = [0.0; 3];
+    for y in row * side..(row + 1) * side {
+        for x in column * side..(column + 1) * side {
+            let pixel = image.get_pixel(clamp(x, width), clamp(y, height)).0;
+            sum.iter_mut().zip(pixel).for_each(|(sum, value)| *sum += f64::from(value));
+        }
+    }
+    sum.map(|sum| sum / (side * side) as f64)
 }
 
 /// The weights of the four pixels around a position, `share` of the way from the second to the third.
@@ -271,6 +305,18 @@ mod tests {
         let landmarks = Landmarks { left_eye, right_eye, left_mouth: mouth, right_mouth: mouth };
         let aligned = align(&image, &landmarks).unwrap();
         assert!(aligned.pixels().all(|pixel| pixel.0.iter().all(|value| (127..=128).contains(value))));
+    }
+
+    #[test]
+    fn eyes_far_from_the_image_give_its_border() {
+        let image = RgbImage::from_fn(40, 30, |x, _| image::Rgb([x as u8; 3]));
+        let face = |x: f64, scale: f64| {
+            let [left_eye, right_eye, mouth] = TEMPLATE.map(|[u, v]| [x + u * scale, v * scale]);
+            Landmarks { left_eye, right_eye, left_mouth: mouth, right_mouth: mouth }
+        };
+        assert!(align(&image, &face(1e6, 1.0)).unwrap().pixels().all(|pixel| pixel.0 == [39; 3]));
+        assert!(align(&image, &face(-1e12, 1e3)).unwrap().pixels().all(|pixel| pixel.0 == [0; 3]));
+        assert!(align(&image, &face(0.0, 1e12)).is_some());
     }
 
     #[test]

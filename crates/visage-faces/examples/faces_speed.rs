@@ -5,8 +5,8 @@
 //! ```
 //!
 //! PHOTOGRAPHS is a folder. Without an option the speeds are measured, by one thread and by all of rayon's: of decoding alone, and of
-//! decoding and searching, in the whole picture only and in windows as well. `--faces` prints the faces of each photograph found in
-//! windows as well, `--faces-whole` those found in the whole picture, each photograph as a line of JSON.
+//! decoding and searching, in the whole picture only and at finer scales as well. `--faces` prints the faces of each photograph found
+//! at finer scales as well, `--faces-whole` those found in the whole picture, each photograph as a line of JSON.
 
 use std::env;
 use std::error::Error;
@@ -43,8 +43,8 @@ fn photographs(folder: &str) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-fn search(windows: bool) -> Search {
-    Search { windows, ..Search::default() }
+fn search(finer_scales: bool) -> Search {
+    Search { finer_scales, ..Search::default() }
 }
 
 fn read(path: &PathBuf) -> Result<RgbImage> {
@@ -56,7 +56,7 @@ fn measure(finder: &FaceFinder, paths: &[PathBuf]) -> Result<()> {
     let steps: [(&str, Step<'_>); 3] = [
         ("decoding", &|_| Ok(Vec::new())),
         ("whole", &|image| Ok(finder.find(image, search(false))?)),
-        ("windows", &|image| Ok(finder.find(image, search(true))?)),
+        ("finer scales", &|image| Ok(finder.find(image, search(true))?)),
     ];
     for (name, step) in steps {
         for threads in [1, rayon::current_num_threads()] {
@@ -71,9 +71,9 @@ fn measure(finder: &FaceFinder, paths: &[PathBuf]) -> Result<()> {
     Ok(())
 }
 
-fn print(finder: &FaceFinder, paths: &[PathBuf], windows: bool) -> Result<()> {
+fn print(finder: &FaceFinder, paths: &[PathBuf], finer_scales: bool) -> Result<()> {
     let line = |path: &PathBuf| {
-        let faces = finder.find(&read(path)?, search(windows))?;
+        let faces = finder.find(&read(path)?, search(finer_scales))?;
         Ok(json!({ "photograph": path, "faces": faces }).to_string())
     };
     let lines = paths.par_iter().map(line).collect::<Result<Vec<_>>>()?;

@@ -7,19 +7,22 @@
 use std::sync::Mutex;
 
 use image::RgbImage;
-use visage_data::{ImageError, Point, Size, resize_region};
+use visage_data::{ImageError, Point};
 use visage_kernels::PlanarRows;
 
-use crate::blazeface::{BlazeFace, GRAIN, Maps};
+use crate::blazeface::{BlazeFace, Maps};
 use crate::geometry::FaceBox;
+use crate::input::{Input, SIDE};
+use crate::regions::{Region, regions};
 use crate::tflite::Graph;
 
-/// The side of the network's input in its file.
-const SIDE: usize = 256;
 /// The least score of a face.
 const MIN_SCORE: f64 = 0.5;
-/// Pixels of the input from which on a face has at least a quarter of a window of the next coarser scale.
-const OVERSIZED: f64 = SIDE as f64 / 2.0;
+/// The least score of a place in which a finer scale may show a face. Textures have lower ones: from 0.02 on, nearly all of a
+/// photograph would be searched. From 0.1 on, twice as many small faces of collages are lost as from 0.05 on.
+const WEAK: f64 = 0.08;
+/// Pixels of the input up to which a finer scale shows a face better.
+const SMALL: f64 = 32.0;
 /// Boxes that share more than this of their area are one face.
 const SAME_FACE: f64 = 0.3;
 /// The layers of anchors: the distance between two of them in pixels of the input, and how many share a place.
@@ -37,8 +40,17 @@ pub(crate) struct Detection {
     pub(crate) score: f64,
     /// The left eye (in the image), the right eye, the tip of the nose, the mouth, the left and the right ear.
     pub(crate) points: [Point; 6],
-    /// Whether a coarser scale shows it large enough, and with more of its surroundings.
-    pub(crate) is_oversized: bool,
+}
+
+/// What the detector responds to.
+#[derive(Debug)]
+pub(crate) struct Responses {
+    /// Faces, best first.
+    pub(crate) large: Vec<Detection>,
+    /// Faces that a finer scale shows better, best first.
+    pub(crate) small: Vec<Detection>,
+    /// Boxes in which a finer scale may show a face, those of small faces among them.
+    pub(crate) places: Vec<FaceBox>,
 }
 
 /// The detector.
@@ -47,8 +59,6 @@ pub(crate) struct Detector {
     network: BlazeFace,
     /// Maps that no search uses at the moment, the latest last.
     maps: Mutex<Vec<Maps>>,
-    /// The input's values for bytes.
-    levels: [f32; 256],
 }
 
 impl Detector {
@@ -56,68 +66,44 @@ impl Detector {
     pub(crate) fn read(file: &[u8]) -> Option<Self> {
         let graph = Graph::read(file)?;
         (graph.tensors[graph.input].shape == [1, SIDE, SIDE, 3]).then_some(())?;
-        let levels = std::array::from_fn(|byte| byte as f32 / 127.5 - 1.0);
-        Some(Detector { network: BlazeFace::of(&graph)?, maps: Mutex::default(), levels })
+        Some(Detector { network: BlazeFace::of(&graph)?, maps: Mutex::default() })
     }
 
-    /// The faces in an image whose longer side is scaled to `parts` times the network's 256 pixels, best first.
-    ///
-    /// The whole image, of one part, is in the middle of a black square, as MediaPipe has it. Others are only filled up to multiples of
-    /// the coarsest map's pixels.
-    pub(crate) fn detect(&self, image: &RgbImage, parts: u32) -> Result<Vec<Detection>, ImageError> {
-        let [width, height] = [image.width(), image.height()].map(f64::from);
-        let longer = width.max(height);
-        let target = SIDE * parts as usize;
-        let content = [width, height].map(|side| ((target as f64 * side / longer).round() as usize).max(1));
-        let region = [0, 0, image.width(), image.height()];
-        let pixels = resize_region(image, region, Size { height: content[1], width: content[0] })?;
-        let size = if parts == 1 { [SIDE; 2] } else { content.map(|side| side.next_multiple_of(GRAIN)) };
-        let margin = [0, 1].map(|axis| (size[axis] - content[axis]) / 2);
-        let mut maps = self.take_maps([size[1], size[0]]);
-        let fill = |[y, colour, first]: [usize; 3], columns: &mut [f32]| {
-            self.fill(&pixels, content, [margin[0], y.wrapping_sub(margin[1])], [colour, first], columns);
-        };
-        let found = suppress(candidates(self.network.run(&mut maps, fill)));
-        self.put_back(maps);
-        // From the input to the image.
-        let scale = [width / content[0] as f64, height / content[1] as f64];
-        let to_image = |[x, y]: Point| [(x - margin[0] as f64) * scale[0], (y - margin[1] as f64) * scale[1]];
-        let in_image = |detection: Detection| {
-            let FaceBox { x, y, width, height } = detection.face;
-            let [x, y] = to_image([x, y]);
-            let face = FaceBox { x, y, width: width * scale[0], height: height * scale[1] };
-            let is_oversized = parts > 1 && detection.face.width > OVERSIZED;
-            Detection { face, points: detection.points.map(to_image), is_oversized, ..detection }
-        };
-        Ok(found.into_iter().map(in_image).collect())
-    }
-
-    /// Every second column of the input, from column `first` on: those of row `y` of the content, if it exists, which begins at column
-    /// `left`, and black.
-    fn fill(
+    /// Searches an image whose longer side is scaled to `parts` times the network's 256 pixels, everywhere or around `places`, which
+    /// are boxes in the image.
+    pub(crate) fn detect(
         &self,
-        pixels: &[u8],
-        [width, height]: [usize; 2],
-        [left, y]: [usize; 2],
-        [colour, first]: [usize; 2],
-        columns: &mut [f32],
-    ) {
-        if y >= height {
-            columns.fill(-1.0);
-            return;
-        }
-        let (row, _) = pixels[y * width * 3..(y + 1) * width * 3].as_chunks::<3>();
-        // The columns before the content, in it and after it.
-        let at = |column: usize| column.saturating_sub(first).div_ceil(2).min(columns.len());
-        let [start, end] = [at(left), at(left + width)];
-        let (before, rest) = columns.split_at_mut(start);
-        let (inside, after) = rest.split_at_mut(end - start);
-        before.fill(-1.0);
-        after.fill(-1.0);
-        let pixels = row[(first + 2 * start).saturating_sub(left).min(width)..].iter().step_by(2);
-        for (value, pixel) in inside.iter_mut().zip(pixels) {
-            *value = self.levels[usize::from(pixel[colour])];
-        }
+        image: &RgbImage,
+        parts: u32,
+        places: Option<&[FaceBox]>,
+    ) -> Result<Responses, ImageError> {
+        let input = Input::new(image, parts)?;
+        let regions = match places {
+            Some(places) => regions(places.iter().map(|place| input.of_image(place)), input.size()),
+            None => vec![Region::whole(input.size())],
+        };
+        let mut found: Vec<_> = regions.iter().flat_map(|region| self.responses(&input, region)).collect();
+        let is_small = |found: &Detection| found.face.width <= SMALL;
+        let places = found.iter().filter(|found| is_small(found)).map(|found| input.to_image(&found.face)).collect();
+        found.retain(|found| found.score > MIN_SCORE);
+        let (small, large): (Vec<_>, Vec<_>) = suppress(found).into_iter().partition(is_small);
+        let in_image = |detection: Detection| {
+            let points = detection.points.map(|point| input.point_to_image(point));
+            Detection { face: input.to_image(&detection.face), points, ..detection }
+        };
+        let all_in_image = |found: Vec<Detection>| found.into_iter().map(in_image).collect();
+        Ok(Responses { large: all_in_image(large), small: all_in_image(small), places })
+    }
+
+    /// The responses in a region of the input, away from the edges at which it is cut out.
+    fn responses(&self, input: &Input, region: &Region) -> Vec<Detection> {
+        let [width, height] = region.size();
+        let mut maps = self.take_maps([height, width]);
+        let layers = self.network.run(&mut maps, |place, columns| input.fill(region.start, place, columns));
+        let mut found = candidates(layers, region.start);
+        found.retain(|found| region.is_inside(found.face.centre(), input.size()));
+        self.put_back(maps);
+        found
     }
 
     fn take_maps(&self, size: [usize; 2]) -> Maps {
@@ -138,8 +124,9 @@ impl Detector {
     }
 }
 
-/// The boxes that score high enough, in pixels of the input, from the maps of scores and boxes of each layer of anchors.
-fn candidates(layers: &[PlanarRows]) -> Vec<Detection> {
+/// The boxes that score high enough, in pixels of the input, from the maps of scores and boxes of each layer of anchors, of which the
+/// first is at `start`.
+fn candidates(layers: &[PlanarRows], start: [usize; 2]) -> Vec<Detection> {
     let mut found = Vec::new();
     for (rows, (distance, anchors)) in layers.iter().zip(ANCHORS) {
         for y in 0..rows.height() {
@@ -147,17 +134,18 @@ fn candidates(layers: &[PlanarRows]) -> Vec<Detection> {
                 for x in 0..rows.width() {
                     let score = rows.value(y, anchor, x);
                     let score = 1.0 / (1.0 + (-f64::from(score)).clamp(-80.0, 80.0).exp());
-                    if score.is_nan() || score <= MIN_SCORE {
+                    if score.is_nan() || score <= WEAK {
                         continue;
                     }
-                    let centre = [x, y].map(|cell| (cell as f64 + 0.5) * distance as f64);
+                    let centre = [(x, start[0]), (y, start[1])]
+                        .map(|(cell, start)| (cell as f64 + 0.5) * distance as f64 + start as f64);
                     let value = |index: usize| f64::from(rows.value(y, anchors + anchor * BOX + index, x));
                     let point = |index: usize| [value(index) + centre[0], value(index + 1) + centre[1]];
                     let ([x, y], [width, height]) = (point(0), [value(2), value(3)]);
                     if width > 0.0 && height > 0.0 {
                         let face = FaceBox { x: x - width / 2.0, y: y - height / 2.0, width, height };
                         let points = std::array::from_fn(|index| point(4 + 2 * index));
-                        found.push(Detection { face, score, points, is_oversized: false });
+                        found.push(Detection { face, score, points });
                     }
                 }
             }
@@ -186,4 +174,40 @@ fn suppress(mut left: Vec<Detection>) -> Vec<Detection> {
         left = others;
     }
     faces
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::blazeface::tests::graph;
+
+    #[test]
+    fn a_region_responds_as_the_whole_away_from_its_edges() {
+        let network = BlazeFace::of(&graph([SIDE; 2])).unwrap();
+        let detector = Detector { network, maps: Mutex::default() };
+        let image = RgbImage::from_fn(1024, 700, |x, y| {
+            image::Rgb([x * 7919 + y * 104_729, x * y, x * x + 3 * y].map(|value| (value % 251) as u8))
+        });
+        let input = Input::new(&image, 4).unwrap();
+        // The windows of the drawn network reach less than 112 pixels.
+        let core = Region { start: [128, 160], end: [576, 544] };
+        let is_core = |found: &Detection| {
+            let [x, y] = found.face.centre();
+            x > 240.0 && x < 464.0 && y > 272.0 && y < 432.0
+        };
+        let responses =
+            |region: &Region| -> Vec<_> { detector.responses(&input, region).into_iter().filter(is_core).collect() };
+        let (expected, found) = (responses(&Region::whole(input.size())), responses(&core));
+        assert!(expected.len() > 20, "{} responses", expected.len());
+        assert_eq!(found.len(), expected.len());
+        for (found, expected) in found.iter().zip(&expected) {
+            let numbers = |detection: &Detection| {
+                let FaceBox { x, y, width, height } = detection.face;
+                [detection.score, x, y, width, height, detection.points[5][1]]
+            };
+            for (found, expected) in numbers(found).into_iter().zip(numbers(expected)) {
+                assert!((found - expected).abs() < 1e-3, "{found} {expected}");
+            }
+        }
+    }
 }

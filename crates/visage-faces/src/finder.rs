@@ -10,11 +10,11 @@ use crate::geometry::{FaceBox, Pixels};
 use crate::landmarks::Mesh;
 use crate::store::{DETECTOR, MESH, Store};
 
-/// Photographs whose longer side has more pixels are also searched in parts: the detector sees 256.
+/// Photographs whose longer side has more pixels are also searched at finer scales: the detector sees 256.
 const WHOLE: u32 = 256;
-/// The parts of the longer side that the detector sees at once.
-const WINDOWS: [u32; 2] = [2, 4];
-/// Faces of different scales that share more than this of their area are one.
+/// How much finer they are.
+const FINER: [u32; 2] = [2, 4];
+/// Boxes of different scales that share more than this of their area are one.
 const SAME_FACE: f64 = 0.3;
 /// A box of which more than this lies in a larger face is a part of it.
 const PART: f64 = 0.5;
@@ -47,15 +47,15 @@ impl Face {
 /// How a photograph is searched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Search {
-    /// In windows of a half and a quarter of the longer side as well, for small faces in large photographs.
-    pub windows: bool,
+    /// Also at two and four times the scale, for small faces in large photographs.
+    pub finer_scales: bool,
     /// Also turned by quarters, where no face is found.
     pub any_rotation: bool,
 }
 
 impl Default for Search {
     fn default() -> Self {
-        Search { windows: true, any_rotation: false }
+        Search { finer_scales: true, any_rotation: false }
     }
 }
 
@@ -85,30 +85,16 @@ impl FaceFinder {
     ///
     /// When the photograph cannot be resized.
     pub fn find(&self, photograph: &RgbImage, search: Search) -> Result<Vec<Face>, ImageError> {
-        visage_kernels::alone(|| {
-            let found = self.find_upright(photograph, search)?;
-            if !found.is_empty() || !search.any_rotation {
-                return Ok(found);
-            }
-            for turn in [Turn::Right, Turn::Left, Turn::Half] {
-                let found = self.find_upright(&turn.of(photograph), search)?;
-                if !found.is_empty() {
-                    let (width, height) = photograph.dimensions();
-                    return Ok(found.into_iter().map(|face| turn.back(face, width, height)).collect());
-                }
-            }
-            Ok(found)
-        })
+        self.find_until(photograph, search, |_| false)
     }
 
-    /// The largest face in a photograph. Windows are only searched if the photograph as a whole shows none.
+    /// The largest face in a photograph. Finer scales are only searched if the photograph as a whole shows none.
     ///
     /// # Errors
     ///
     /// As [`find`](Self::find).
     pub fn largest(&self, photograph: &RgbImage, search: Search) -> Result<Option<Face>, ImageError> {
-        let whole = self.find(photograph, Search { windows: false, any_rotation: false })?;
-        let faces = if whole.is_empty() { self.find(photograph, search)? } else { whole };
+        let faces = self.find_until(photograph, search, |faces| !faces.is_empty())?;
         Ok(faces.into_iter().next())
     }
 
@@ -118,67 +104,98 @@ impl FaceFinder {
     ///
     /// As [`find`](Self::find).
     pub fn in_box(&self, photograph: &RgbImage, known: FaceBox) -> Result<Option<Face>, ImageError> {
-        for windows in [false, true] {
-            let faces = self.find(photograph, Search { windows, any_rotation: false })?;
-            if let Some(face) = overlapping(&faces, &known) {
-                return Ok(Some(face));
-            }
+        let is_found = |faces: &[Face]| overlapping(faces, &known).is_some();
+        let faces = self.find_until(photograph, Search::default(), is_found)?;
+        if let Some(face) = overlapping(&faces, &known) {
+            return Ok(Some(face));
         }
         let ([x, y], side) = (known.centre(), known.width.min(known.height));
         let face_box = FaceBox { x: x - side / 2.0, y: y - side / 2.0, width: side, height: side };
         // Level eyes: nothing says how the face is turned.
-        let detection = Detection { face: face_box, score: 0.0, is_oversized: false, points: [[x, y]; 6] };
-        let pixels = Pixels {
-            bytes: photograph.as_raw(),
-            width: photograph.width() as usize,
-            height: photograph.height() as usize,
-        };
-        let landmarks = visage_kernels::alone(|| self.mesh.landmarks(pixels, &detection));
+        let detection = Detection { face: face_box, score: 0.0, points: [[x, y]; 6] };
+        let landmarks = visage_kernels::alone(|| self.mesh.landmarks(Pixels::of(photograph), &detection));
         Ok(landmarks.map(|landmarks| Face { face_box, score: 0.0, landmarks }))
     }
 
-    fn find_upright(&self, photograph: &RgbImage, search: Search) -> Result<Vec<Face>, ImageError> {
-        let (width, height) = photograph.dimensions();
-        let mut detections = Vec::new();
-        for parts in scales(width, height, search) {
-            detections.extend(self.detector.detect(photograph, parts)?);
-        }
-        let pixels = Pixels { bytes: photograph.as_raw(), width: width as usize, height: height as usize };
-        let mut found = distinct(detections);
-        found.sort_by(|a, b| b.face.area().total_cmp(&a.face.area()));
-        let mut faces: Vec<Face> = Vec::new();
-        for detection in found {
-            let face = detection.face;
-            // A part of a larger face, which has landmarks: it needs none.
-            if faces.iter().any(|larger| face.shared(&larger.face_box) > PART * face.area()) {
-                continue;
+    /// As [`find`](Self::find), but finer scales and turns are only searched while the faces are not enough.
+    fn find_until(
+        &self,
+        photograph: &RgbImage,
+        search: Search,
+        is_enough: impl Fn(&[Face]) -> bool,
+    ) -> Result<Vec<Face>, ImageError> {
+        visage_kernels::alone(|| {
+            let found = self.find_upright(photograph, search, &is_enough)?;
+            if !found.is_empty() || !search.any_rotation {
+                return Ok(found);
             }
-            let landmarks = self.mesh.landmarks(pixels, &detection);
-            faces.extend(landmarks.map(|landmarks| Face { face_box: face, score: detection.score, landmarks }));
+            for turn in [Turn::Right, Turn::Left, Turn::Half] {
+                let found = self.find_upright(&turn.of(photograph), search, &is_enough)?;
+                if !found.is_empty() {
+                    let (width, height) = photograph.dimensions();
+                    return Ok(found.into_iter().map(|face| turn.back(face, width, height)).collect());
+                }
+            }
+            Ok(found)
+        })
+    }
+
+    /// From the coarsest scale to the finest. A finer scale is searched where small things are that may be faces, unless they are parts
+    /// of faces already found.
+    fn find_upright(
+        &self,
+        photograph: &RgbImage,
+        search: Search,
+        is_enough: impl Fn(&[Face]) -> bool,
+    ) -> Result<Vec<Face>, ImageError> {
+        let (width, height) = photograph.dimensions();
+        let (mut faces, mut small, mut places) = (Vec::new(), Vec::new(), None::<Vec<FaceBox>>);
+        for parts in scales(width, height, search) {
+            let found = self.detector.detect(photograph, parts, places.as_deref())?;
+            self.confirm(photograph, found.large, &mut faces);
+            small.push(found.small);
+            let mut next = found.places;
+            next.retain(|place| is_other(&faces, place));
+            if next.is_empty() || is_enough(&faces) {
+                break;
+            }
+            places = Some(next);
         }
+        // A small face is best where the scale is finest.
+        for found in small.into_iter().rev() {
+            self.confirm(photograph, found, &mut faces);
+        }
+        faces.sort_by(|a, b| b.face_box.area().total_cmp(&a.face_box.area()));
         Ok(faces)
+    }
+
+    /// Adds the detections that are other faces, and in which FaceMesh sees one.
+    fn confirm(&self, photograph: &RgbImage, mut found: Vec<Detection>, faces: &mut Vec<Face>) {
+        found.sort_by(|a, b| b.face.area().total_cmp(&a.face.area()));
+        for detection in found {
+            if is_other(faces, &detection.face) {
+                let landmarks = self.mesh.landmarks(Pixels::of(photograph), &detection);
+                let (face_box, score) = (detection.face, detection.score);
+                faces.extend(landmarks.map(|landmarks| Face { face_box, score, landmarks }));
+            }
+        }
     }
 }
 
 /// The scales at which a photograph is searched: the parts of its longer side that the detector sees at once.
 fn scales(width: u32, height: u32, search: Search) -> impl Iterator<Item = u32> {
     let longer = width.max(height);
-    // Windows of fewer pixels than the detector sees would only be enlarged.
-    let is_finer = move |parts: &u32| search.windows && longer / parts * 2 > WHOLE;
-    std::iter::once(1).chain(WINDOWS.into_iter().take_while(is_finer))
+    // At most twice as large as the photograph.
+    let is_finer = move |parts: &u32| search.finer_scales && longer / parts * 2 > WHOLE;
+    std::iter::once(1).chain(FINER.into_iter().take_while(is_finer))
 }
 
-/// The best detections of those that are of one face.
-fn distinct(mut detections: Vec<Detection>) -> Vec<Detection> {
-    // A face is best where it is neither small nor oversized. What only an oversized detection finds stays.
-    detections.sort_by(|a, b| a.is_oversized.cmp(&b.is_oversized).then(b.score.total_cmp(&a.score)));
-    let mut kept: Vec<Detection> = Vec::new();
-    for detection in detections {
-        if kept.iter().all(|known| known.face.overlap(&detection.face) <= SAME_FACE) {
-            kept.push(detection);
-        }
-    }
-    kept
+/// Whether a box is neither one of the faces nor a part of one.
+fn is_other(faces: &[Face], face: &FaceBox) -> bool {
+    faces.iter().all(|known| {
+        let known = &known.face_box;
+        face.overlap(known) <= SAME_FACE && face.shared(known) <= PART * face.area()
+    })
 }
 
 /// The face that overlaps a box most, if it does so by more than chance.
@@ -254,6 +271,17 @@ mod tests {
     }
 
     #[test]
+    fn a_part_of_a_face_is_no_other_face() {
+        let face_box = |x: f64, side: f64| FaceBox { x, y: 0.0, width: side, height: side };
+        let points = Landmarks { left_eye: [0.0; 2], right_eye: [0.0; 2], left_mouth: [0.0; 2], right_mouth: [0.0; 2] };
+        let faces = [Face { face_box: face_box(0.0, 100.0), score: 0.9, landmarks: points }];
+        // Inside; half inside, and a little less; the same at another scale; apart.
+        let cases = [(40.0, 20.0), (89.0, 20.0), (91.0, 20.0), (-10.0, 130.0), (110.0, 20.0)];
+        assert_eq!(cases.map(|(x, side)| is_other(&faces, &face_box(x, side))), [false, false, true, false, true]);
+        assert!(is_other(&[], &face_box(0.0, 10.0)));
+    }
+
+    #[test]
     fn the_face_in_a_box_overlaps_it_most() {
         let face_box = |x: f64| FaceBox { x, y: 10.0, width: 20.0, height: 20.0 };
         let face = |x: f64| Face {
@@ -271,8 +299,8 @@ mod tests {
 
     #[test]
     fn large_photographs_are_searched_in_finer_scales() {
-        let of = |width: u32, height: u32, windows: bool| -> Vec<u32> {
-            scales(width, height, Search { windows, any_rotation: false }).collect()
+        let of = |width: u32, height: u32, finer_scales: bool| -> Vec<u32> {
+            scales(width, height, Search { finer_scales, any_rotation: false }).collect()
         };
         assert_eq!(of(200, 100, true), [1]);
         assert_eq!(of(300, 400, true), [1, 2]);

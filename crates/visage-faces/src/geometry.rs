@@ -1,5 +1,6 @@
 //! Points, boxes, and cutting an image to the input of a network.
 
+use image::RgbImage;
 use serde::{Deserialize, Serialize};
 use visage_data::Point;
 
@@ -48,7 +49,11 @@ pub(crate) struct Pixels<'a> {
     pub(crate) height: usize,
 }
 
-impl Pixels<'_> {
+impl<'a> Pixels<'a> {
+    pub(crate) fn of(image: &'a RgbImage) -> Self {
+        Pixels { bytes: image.as_raw(), width: image.width() as usize, height: image.height() as usize }
+    }
+
     fn pixel(&self, x: usize, y: usize) -> [f64; 3] {
         let at = (y * self.width + x) * 3;
         [self.bytes[at], self.bytes[at + 1], self.bytes[at + 2]].map(f64::from)

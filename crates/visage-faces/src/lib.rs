@@ -25,8 +25,10 @@ mod detector;
 mod error;
 mod finder;
 mod geometry;
+mod input;
 mod landmarks;
 mod network;
+mod regions;
 mod store;
 mod tflite;
 

@@ -32,6 +32,26 @@ pub enum Error {
         /// Number of probabilities given.
         probabilities: usize,
     },
+    /// Labels and soft labels differ in number.
+    #[error("{targets} soft labels for {labels} labels: give one of each per image and attribute")]
+    TargetCount {
+        /// Number of soft labels given.
+        targets: usize,
+        /// Number of labels.
+        labels: usize,
+    },
+    /// A soft label is not a number from 0 to 1.
+    #[error(
+        "row {row} (counting from 0), attribute {attribute:?}: the soft label {value} is not a probability from 0 to 1"
+    )]
+    BadTarget {
+        /// Image, counting from 0.
+        row: usize,
+        /// Name of the attribute.
+        attribute: String,
+        /// The offending value.
+        value: f32,
+    },
     /// A probability is not a number from 0 to 1.
     #[error(
         "row {row} (counting from 0), attribute {attribute:?}: {value} is not a probability from 0 to 1; \

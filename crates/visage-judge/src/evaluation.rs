@@ -110,13 +110,15 @@ pub fn evaluate(predictions: &Predictions, thresholds: &Thresholds) -> Result<Ev
     let columns = predictions.attributes().iter().zip(&thresholds.values).enumerate();
     let attributes: Vec<AttributeMetrics> = columns
         .map(|(column, (attribute, &threshold))| {
-            let pairs: Vec<(f32, bool)> = predictions.known(column).collect();
+            let mut pairs = Vec::with_capacity(predictions.images());
             let mut tally = Tally::default();
-            for &(probability, present) in &pairs {
+            for (cell, present) in predictions.known_cells(column) {
+                let (probability, target) = (predictions.probabilities()[cell], predictions.target(cell, present));
                 let decision = is_positive(probability, threshold);
-                tally.add(probability, decision, present);
+                tally.add(probability, decision, present, target);
                 // Label by label, not tally by tally: the sums round as one pass over all labels does.
-                pooled.add(probability, decision, present);
+                pooled.add(probability, decision, present, target);
+                pairs.push((probability, present));
             }
             pooled_pairs.extend_from_slice(&pairs);
             AttributeMetrics {

@@ -10,6 +10,8 @@ pub struct Predictions {
     attributes: Vec<String>,
     labels: Vec<Option<bool>>,
     probabilities: Vec<f32>,
+    /// The probability that each label is present; `None` if it is 0 or 1 for all known labels.
+    targets: Option<Vec<f32>>,
 }
 
 impl Predictions {
@@ -42,7 +44,28 @@ impl Predictions {
             // Turns -0 into 0, so that the total order used for ranking is the numeric one.
             *probability = probability.abs();
         }
-        Ok(Self { attributes, labels, probabilities })
+        Ok(Self { attributes, labels, probabilities, targets: None })
+    }
+
+    /// The same with soft labels: for each label the probability that it is present, as the share of annotators who say so. The
+    /// log loss is measured against them; all other metrics against the labels. Those of unknown labels do not matter.
+    ///
+    /// # Errors
+    ///
+    /// Not one for each label, or one of a known label that is NaN or outside 0 to 1.
+    pub fn with_targets(mut self, targets: Vec<f32>) -> Result<Self, Error> {
+        if targets.len() != self.labels.len() {
+            return Err(Error::TargetCount { targets: targets.len(), labels: self.labels.len() });
+        }
+        let known = || self.labels.iter().zip(&targets).enumerate().filter(|(_, (label, _))| label.is_some());
+        if let Some((cell, (_, &value))) = known().find(|(_, (_, target))| !(0.0..=1.0).contains(*target)) {
+            let (row, column) = (cell / self.attributes.len(), cell % self.attributes.len());
+            return Err(Error::BadTarget { row, attribute: self.attributes[column].clone(), value });
+        }
+        let is_soft =
+            known().any(|(_, (label, &target))| label.map(|present| f32::from(u8::from(present))) != Some(target));
+        self.targets = is_soft.then_some(targets);
+        Ok(self)
     }
 
     /// Names of the attributes, in column order.
@@ -63,6 +86,11 @@ impl Predictions {
     /// Probabilities of presence, row-major, `images x attributes`.
     pub fn probabilities(&self) -> &[f32] {
         &self.probabilities
+    }
+
+    /// The soft labels, row-major, `images x attributes`; `None` if no known label is one.
+    pub fn targets(&self) -> Option<&[f32]> {
+        self.targets.as_deref()
     }
 
     /// The probability and the label of every image whose label of this attribute is known, in image order.
@@ -101,6 +129,7 @@ impl Predictions {
             attributes: attributes.iter().map(ToString::to_string).collect(),
             labels: cells().map(|cell| self.labels[cell]).collect(),
             probabilities: cells().map(|cell| self.probabilities[cell]).collect(),
+            targets: self.targets.as_ref().map(|targets| cells().map(|cell| targets[cell]).collect()),
         })
     }
 
@@ -114,15 +143,24 @@ impl Predictions {
             attributes: self.attributes.clone(),
             labels: cells().map(|cell| self.labels[cell]).collect(),
             probabilities: cells().map(|cell| self.probabilities[cell]).collect(),
+            targets: self.targets.as_ref().map(|targets| cells().map(|cell| targets[cell]).collect()),
         }
     }
 
     /// The known (probability, label) pairs of column `column`, which must be one of this table's.
     pub(crate) fn known(&self, column: usize) -> impl Iterator<Item = (f32, bool)> + '_ {
-        let width = self.attributes.len();
-        let labels = self.labels.iter().skip(column).step_by(width);
-        let probabilities = self.probabilities.iter().skip(column).step_by(width);
-        probabilities.zip(labels).filter_map(|(&probability, &label)| label.map(|present| (probability, present)))
+        self.known_cells(column).map(|(cell, present)| (self.probabilities[cell], present))
+    }
+
+    /// The known labels of column `column`, which must be one of this table's, and their places in the table.
+    pub(crate) fn known_cells(&self, column: usize) -> impl Iterator<Item = (usize, bool)> + '_ {
+        let cells = (column..self.labels.len()).step_by(self.attributes.len());
+        cells.filter_map(|cell| self.labels[cell].map(|present| (cell, present)))
+    }
+
+    /// The probability that the known label `present` in a place of the table is present.
+    pub(crate) fn target(&self, cell: usize, present: bool) -> f64 {
+        self.targets.as_ref().map_or(f64::from(u8::from(present)), |targets| f64::from(targets[cell]))
     }
 }
 

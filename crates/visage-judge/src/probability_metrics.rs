@@ -10,13 +10,15 @@ pub(crate) fn squared_error(probability: f64, present: bool) -> f64 {
     distance * distance
 }
 
-/// What one image adds to the log loss, in nats.
+/// What one image adds to the log loss, in nats: the cross-entropy of its probability with `target`, the probability that the label
+/// is present.
 ///
 /// Probabilities are kept [`f64::EPSILON`] away from 0 and 1 (scikit-learn's `log_loss` on doubles), so a certain
 /// but wrong answer costs 36 nats rather than infinity.
-pub(crate) fn log_loss(probability: f64, present: bool) -> f64 {
+pub(crate) fn log_loss(probability: f64, target: f64) -> f64 {
     let probability = probability.clamp(f64::EPSILON, 1.0 - f64::EPSILON);
-    -(if present { probability } else { 1.0 - probability }).ln()
+    let term = |share: f64, probability: f64| if share == 0.0 { 0.0 } else { -share * probability.ln() };
+    term(target, probability) + term(1.0 - target, 1.0 - probability)
 }
 
 /// Probability minus outcome. The expected calibration error sums it per bin: the absolute sum of a bin is the distance

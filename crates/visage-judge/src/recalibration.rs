@@ -44,7 +44,8 @@ pub struct Recalibration {
 }
 
 impl Recalibration {
-    /// Recalibrates a model by its `labels` and `logits`, row-major, `images x attributes`; `current` is its calibration.
+    /// Recalibrates a model by its `logits` and the labels, row-major, `images x attributes`; `current` is its calibration. `targets`
+    /// are the probabilities that labels are present: see [`Predictions::with_targets`].
     ///
     /// # Errors
     ///
@@ -52,13 +53,16 @@ impl Recalibration {
     pub fn new(
         attributes: &[String],
         labels: &[Option<bool>],
+        targets: &[f32],
         logits: &[f32],
         current: Option<&Calibration>,
         change: CalibrationChange,
         thresholds: ThresholdChoice,
     ) -> Result<Self, Error> {
         let count = attributes.len();
-        let predictions = |probabilities| Predictions::new(attributes.to_vec(), labels.to_vec(), probabilities);
+        let predictions = |probabilities| {
+            Predictions::new(attributes.to_vec(), labels.to_vec(), probabilities)?.with_targets(targets.to_vec())
+        };
         let calibration = match change {
             CalibrationChange::Fit(method) => Some(Calibration::fit(method, count, labels, logits)),
             CalibrationChange::Remove => None,
@@ -96,10 +100,11 @@ mod tests {
             .map(|image| if image % 3 == 0 { 0.8 } else { -0.8 } + (image * 7 % 11) as f32 * 0.3 - 1.5)
             .collect();
         let attributes = ["Smiling".to_owned()];
+        let targets: Vec<f32> = labels.iter().map(|label| f32::from(u8::from(*label == Some(true)))).collect();
         let current = Calibration::Temperature { temperatures: vec![2.0] };
         let recalibrated = |change| {
             let thresholds = ThresholdChoice::Rule(ThresholdRule::BestF1);
-            Recalibration::new(&attributes, &labels, &logits, Some(&current), change, thresholds).unwrap()
+            Recalibration::new(&attributes, &labels, &targets, &logits, Some(&current), change, thresholds).unwrap()
         };
         let kept = recalibrated(CalibrationChange::Keep);
         assert_eq!(kept.calibration.as_ref(), Some(&current));

@@ -20,11 +20,12 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    pub fn add(&mut self, probability: f32, decision: bool, present: bool) {
+    /// `target` is the probability that the label is present.
+    pub fn add(&mut self, probability: f32, decision: bool, present: bool, target: f64) {
         self.confusion.add(decision, present);
         let probability = f64::from(probability);
         self.squared += squared_error(probability, present);
-        self.log += log_loss(probability, present);
+        self.log += log_loss(probability, target);
         self.excess[calibration_bin(probability)] += excess(probability, present);
     }
 

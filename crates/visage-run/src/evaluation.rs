@@ -198,9 +198,11 @@ fn predictions(
     progress: impl FnMut(usize),
 ) -> Result<(Predictions, Option<Predictions>), EvaluateError> {
     let card = predictor.card();
-    let LabelledOutputs { labels, outputs, .. } = logits(predictor, dataset, indices.to_vec(), BATCH_SIZE, progress)?;
+    let LabelledOutputs { labels, targets, outputs } =
+        logits(predictor, dataset, indices.to_vec(), BATCH_SIZE, progress)?;
     let predictions = |calibration: Option<&Calibration>| {
-        Predictions::new(card.attributes.clone(), labels.clone(), probabilities(calibration, &outputs))
+        Predictions::new(card.attributes.clone(), labels.clone(), probabilities(calibration, &outputs))?
+            .with_targets(targets.clone())
     };
     let calibration = card.calibration.as_ref();
     let uncalibrated = calibration.map(|_| predictions(None)).transpose()?;

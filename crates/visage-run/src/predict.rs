@@ -53,9 +53,9 @@ pub fn predictions(
     progress: impl FnMut(usize),
 ) -> Result<Predictions, PredictError> {
     let card = predictor.card();
-    let LabelledOutputs { labels, outputs, .. } = logits(predictor, dataset, indices, batch_size, progress)?;
+    let LabelledOutputs { labels, targets, outputs } = logits(predictor, dataset, indices, batch_size, progress)?;
     let probabilities = probabilities(card.calibration.as_ref(), &outputs);
-    Ok(Predictions::new(card.attributes.clone(), labels, probabilities)?)
+    Ok(Predictions::new(card.attributes.clone(), labels, probabilities)?.with_targets(targets)?)
 }
 
 /// Logits, before any calibration, and labels of the same images.

@@ -5,6 +5,7 @@
 //! - `probabilities`, f32, `[images, attributes]`: of presence, calibrated if the model has a calibration
 //! - `uncalibrated`, f32, `[images, attributes]`: the same without the calibration, if the model has one
 //! - `labels`, u8, `[images, attributes]`: 0 absent, 1 present, 255 unknown
+//! - `targets`, f32, `[images, attributes]`: the probability that each label is present, if the dataset has soft labels
 //! - `thresholds`, f32, `[attributes]`: a probability at or above its attribute's is a positive decision
 //!
 //! The header's metadata holds, as JSON under the key `visage.predictions`, the names of images and attributes, the
@@ -24,6 +25,7 @@ const METADATA: &str = "visage.predictions";
 const PROBABILITIES: &str = "probabilities";
 const UNCALIBRATED: &str = "uncalibrated";
 const LABELS: &str = "labels";
+const TARGETS: &str = "targets";
 const THRESHOLDS: &str = "thresholds";
 const UNKNOWN: u8 = u8::MAX;
 
@@ -96,6 +98,9 @@ impl PredictionsFile {
             tensors.push((UNCALIBRATED, Tensor::new(shape, uncalibrated.probabilities().to_vec())));
         }
         let metadata = Metadata { origin: self.origin.clone(), attributes, threshold_rule: self.thresholds.rule };
+        if let Some(targets) = self.predictions.targets() {
+            tensors.push((TARGETS, Tensor::new(shape, targets.to_vec())));
+        }
         // Fails only on maps whose keys are not strings, and there are none.
         let metadata = serde_json::to_string(&metadata).unwrap_or_default();
         let file = TensorFile {
@@ -135,16 +140,22 @@ impl PredictionsFile {
             other => Err(bad(format!("{other} is no label: 0, 1 and {UNKNOWN} are"))),
         });
         let labels: Vec<Option<bool>> = labels.collect::<Result<_, _>>()?;
-        let uncalibrated = match file.tensors.remove(UNCALIBRATED).map(|tensor| tensor.data) {
-            None => None,
-            Some(TensorValues::F32(probabilities)) => Some(
-                Predictions::new(attributes.clone(), labels.clone(), probabilities)
-                    .map_err(|error| bad(error.to_string()))?,
-            ),
-            Some(_) => return Err(bad("its tensors are of other types".to_owned())),
+        let mut optional = |name: &str| match file.tensors.remove(name).map(|tensor| tensor.data) {
+            None => Ok(None),
+            Some(TensorValues::F32(values)) => Ok(Some(values)),
+            Some(_) => Err(bad("its tensors are of other types".to_owned())),
         };
-        let predictions =
-            Predictions::new(attributes, labels, probabilities).map_err(|error| bad(error.to_string()))?;
+        let (uncalibrated, targets) = (optional(UNCALIBRATED)?, optional(TARGETS)?);
+        let predictions = |probabilities| {
+            let predictions = Predictions::new(attributes.clone(), labels.clone(), probabilities);
+            let predictions = match &targets {
+                None => predictions,
+                Some(targets) => predictions.and_then(|predictions| predictions.with_targets(targets.clone())),
+            };
+            predictions.map_err(|error| bad(error.to_string()))
+        };
+        let uncalibrated = uncalibrated.map(predictions).transpose()?;
+        let predictions = predictions(probabilities)?;
         if predictions.images() != origin.images.len() || thresholds.len() != predictions.attributes().len() {
             return Err(bad("its tables differ in length".to_owned()));
         }
@@ -204,9 +215,14 @@ mod tests {
             file().predictions.labels().to_vec(),
             vec![0.5, 0.6, 0.7, 0.8],
         );
-        let calibrated = PredictionsFile { uncalibrated: Some(before.unwrap()), ..file() };
+        let calibrated = PredictionsFile { uncalibrated: Some(before.clone().unwrap()), ..file() };
         calibrated.write(&path).unwrap();
         assert_eq!(PredictionsFile::read(&path).unwrap(), calibrated);
+        let soft = |predictions: Predictions| predictions.with_targets(vec![0.75, -1.0, 0.25, 1.0]).unwrap();
+        let (predictions, uncalibrated) = (soft(file().predictions), Some(soft(before.unwrap())));
+        let soft = PredictionsFile { predictions, uncalibrated, ..file() };
+        soft.write(&path).unwrap();
+        assert_eq!(PredictionsFile::read(&path).unwrap(), soft);
     }
 
     #[test]

@@ -73,7 +73,9 @@ impl CrossValidation<'_> {
                 probabilities[to].copy_from_slice(&part.probabilities()[from]);
             }
         }
-        Ok(Predictions::new(attributes.to_vec(), labels, probabilities).map_err(TrainError::from)?)
+        let targets = (0..samples * width).map(|cell| self.dataset.samples()[cell / width].probability(cell % width));
+        let predictions = Predictions::new(attributes.to_vec(), labels, probabilities);
+        Ok(predictions.and_then(|predictions| predictions.with_targets(targets.collect())).map_err(TrainError::from)?)
     }
 
     fn fold(&self, fold: usize) -> Fold {

@@ -52,7 +52,7 @@ pub struct TableArgs {
     /// How several rows of one image become one: present where any row says so, by majority, or unknown where they disagree.
     #[arg(long, value_name = "RULE")]
     combine: Option<CombineRule>,
-    /// Accept probabilities between 0 and 1 as labels: targets in training, judged at 0.5.
+    /// Accept probabilities between 0 and 1 as labels: targets in training; judged at 0.5, and as they are by the log loss.
     #[arg(long)]
     soft_labels: bool,
 }

@@ -82,17 +82,9 @@ fn upsample(frame: &Frame, component: &Component, plane: &Plane, row: usize, lin
         }
         (1, 1) => line.copy_from_slice(&near[..line.len()]),
         (2, 1) if plane.width > 2 => {
-            let last = plane.width - 1;
-            let at = |x: usize| u16::from(near[x]);
-            for (x, value) in line.iter_mut().enumerate() {
-                let own = x / 2;
-                *value = match (x % 2, own) {
-                    (0, 0) => near[0],
-                    (0, _) => ((3 * at(own) + at(own - 1) + 1) >> 2) as u8,
-                    _ if own == last => near[last],
-                    _ => ((3 * at(own) + at(own + 1) + 2) >> 2) as u8,
-                };
-            }
+            sums.clear();
+            sums.extend(near.iter().map(|&near| u16::from(near)));
+            double::<2>(sums, [1, 2], line);
         }
         (1, 2) => {
             let bias = if row.is_multiple_of(2) { 1 } else { 2 };
@@ -103,19 +95,31 @@ fn upsample(frame: &Frame, component: &Component, plane: &Plane, row: usize, lin
         (2, 2) if plane.width > 2 => {
             sums.clear();
             sums.extend(near.iter().zip(other()).map(|(&near, &far)| 3 * u16::from(near) + u16::from(far)));
-            let last = plane.width - 1;
-            for (x, value) in line.iter_mut().enumerate() {
-                let own = x / 2;
-                let sum = sums[own];
-                *value = (match (x % 2, own) {
-                    (0, 0) => (4 * sum + 8) >> 4,
-                    (0, _) => (3 * sum + sums[own - 1] + 8) >> 4,
-                    _ if own == last => (4 * sum + 7) >> 4,
-                    _ => (3 * sum + sums[own + 1] + 7) >> 4,
-                }) as u8;
-            }
+            double::<4>(sums, [8, 7], line);
         }
         _ => line.iter_mut().enumerate().for_each(|(x, value)| *value = near[(x / across).min(plane.width - 1)]),
+    }
+}
+
+/// Twice as many values: three quarters of the nearer one and a quarter of the other, which is itself at the ends. The results are
+/// shifted right by `SHIFT`; `biases` are added before, to the even and to the odd ones.
+fn double<const SHIFT: u32>(values: &[u16], biases: [u16; 2], line: &mut [u8]) {
+    let last = values.len() - 1;
+    let pair = |before: u16, own: u16, after: u16| {
+        [3 * own + before + biases[0], 3 * own + after + biases[1]].map(|sum| (sum >> SHIFT) as u8)
+    };
+    let at_end = |own: usize| pair(values[own.saturating_sub(1)], values[own], values[(own + 1).min(last)]);
+    let (pairs, odd) = line.as_chunks_mut::<2>();
+    if let Some(value) = odd.first_mut() {
+        [*value, _] = at_end(pairs.len());
+    }
+    let Some((first, rest)) = pairs.split_first_mut() else { return };
+    *first = at_end(0);
+    for (out, window) in rest.iter_mut().zip(values.windows(3)) {
+        *out = pair(window[0], window[1], window[2]);
+    }
+    if let Some(out) = rest.get_mut(last - 1) {
+        *out = at_end(last);
     }
 }
 

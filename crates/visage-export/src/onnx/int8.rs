@@ -107,7 +107,8 @@ impl Int8 {
             Ok(graph_outputs(&self.session, &self.preparation, self.input, pixels, images)?.0)
         };
         let outputs = images.outputs(graph, |done| progress(indices.len() + done))?;
-        let int8 = Predictions::new(card.attributes.clone(), outputs.labels, outputs.outputs)?;
+        let int8 = Predictions::new(card.attributes.clone(), outputs.labels, outputs.outputs)?
+            .with_targets(outputs.targets)?;
 
         let pairs = float.probabilities().iter().zip(int8.probabilities());
         let differences = pairs.map(|(a, b)| f64::from((a - b).abs()));

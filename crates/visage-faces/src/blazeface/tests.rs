@@ -74,7 +74,7 @@ fn sliding(stride: usize, kernel: usize) -> Sliding {
 }
 
 /// A network like BlazeFace's, of fewer blocks, for inputs of a size.
-fn graph([height, width]: [usize; 2]) -> Graph {
+pub(crate) fn graph([height, width]: [usize; 2]) -> Graph {
     let graph = Graph { tensors: Vec::new(), operations: Vec::new(), input: 0, outputs: Vec::new() };
     let mut builder = Builder { graph, seed: 0 };
     let input = builder.tensor(&[1, height, width, 3]);

@@ -56,7 +56,11 @@ impl WeightedEvaluator {
             })
         };
         let columns = thresholds.values.iter().enumerate();
-        let columns = columns.map(|(column, &threshold)| Column::new(known(column).collect(), threshold)).collect();
+        let columns = columns.map(|(column, &threshold)| {
+            let target = |image: usize, present| predictions.target(image * width + column, present);
+            Column::new(known(column).collect(), target, threshold)
+        });
+        let columns = columns.collect();
         let (pooled, _) = RankedLabel::ranking((0..width).flat_map(known).collect());
         Ok(Self { images: predictions.images(), columns, pooled })
     }
@@ -91,11 +95,13 @@ impl WeightedEvaluator {
 }
 
 impl Column {
-    fn new(pairs: Vec<(f32, u32, bool)>, threshold: f32) -> Self {
+    /// `target` of an image and its label is the probability that this is present.
+    fn new(pairs: Vec<(f32, u32, bool)>, target: impl Fn(usize, bool) -> f64, threshold: f32) -> Self {
         let (labels, scores) = RankedLabel::ranking(pairs);
-        let outcomes = scores.iter().zip(&labels).map(|(&score, label)| (f64::from(score), label.present()));
-        let terms = outcomes.map(|(probability, present)| {
-            [squared_error(probability, present), log_loss(probability, present), excess(probability, present)]
+        let terms = scores.iter().zip(&labels).map(|(&score, label)| {
+            let (probability, present) = (f64::from(score), label.present());
+            let log = log_loss(probability, target(label.image(), present));
+            [squared_error(probability, present), log, excess(probability, present)]
         });
         let above = |from: usize| scores.partition_point(|&score| calibration_bin(f64::from(score)) >= from);
         Self {

@@ -11,7 +11,9 @@ fn predictions() -> Predictions {
     let labels = (0..600).map(|i| (cell(i) % 11 > 0).then(|| cell(i + 7000) % 5 < 2)).collect();
     // Few distinct probabilities, so that there are many ties.
     let probabilities = (0..600).map(|i| (cell(i + 9000) % 41) as f32 / 40.0).collect();
-    Predictions::new(["a", "b", "c"].map(str::to_owned).to_vec(), labels, probabilities).unwrap()
+    let targets = (0..600).map(|i| (cell(i + 5000) % 9) as f32 / 8.0).collect();
+    let predictions = Predictions::new(["a", "b", "c"].map(str::to_owned).to_vec(), labels, probabilities).unwrap();
+    predictions.with_targets(targets).unwrap()
 }
 
 #[track_caller]
@@ -54,7 +56,9 @@ fn a_weight_repeats_an_image() {
     let cells: Vec<usize> = rows.flat_map(|image| image * 3..(image + 1) * 3).collect();
     let labels = cells.iter().map(|&cell| all.labels()[cell]).collect();
     let probabilities = cells.iter().map(|&cell| all.probabilities()[cell]).collect();
+    let targets = cells.iter().map(|&cell| all.targets().unwrap()[cell]).collect();
     let repeated = Predictions::new(all.attributes().to_vec(), labels, probabilities).unwrap();
+    let repeated = repeated.with_targets(targets).unwrap();
     let expected = evaluate(&repeated, &thresholds).unwrap();
     assert_same(&found.micro_average, &expected.micro_average);
     for (found, expected) in found.attributes.iter().zip(&expected.attributes) {

@@ -66,13 +66,18 @@ impl RunPredictions {
         for (number, run) in runs.iter().enumerate() {
             let columns = &attributes.indices[number];
             let cells = images.indices[number].iter().flat_map(|&row| columns.iter().map(move |&column| (row, column)));
-            let probabilities =
-                cells.map(|(row, column)| run.predictions.probabilities()[cell(run, row, column)]).collect();
+            let cells: Vec<usize> = cells.map(|(row, column)| cell(run, row, column)).collect();
+            let picked = |values: &[f32]| cells.iter().map(|&cell| values[cell]).collect();
+            let probabilities = picked(run.predictions.probabilities());
+            let mut predictions = Predictions::new(attributes.names.clone(), labels.clone(), probabilities)?;
+            if let Some(targets) = run.predictions.targets() {
+                predictions = predictions.with_targets(picked(targets))?;
+            }
             let values = columns.iter().map(|&column| run.thresholds.values[column]).collect();
             aligned.runs.push(Self {
                 name: run.name.clone(),
                 images: images.names.clone(),
-                predictions: Predictions::new(attributes.names.clone(), labels.clone(), probabilities)?,
+                predictions,
                 thresholds: Thresholds { rule: run.thresholds.rule, values },
             });
             let lacking = run.predictions.attributes().iter().filter(|name| !attributes.names.contains(name));

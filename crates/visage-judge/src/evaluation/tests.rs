@@ -174,3 +174,29 @@ fn prevalences_and_averages_are_scikit_learns() {
     let golden = &golden["mean_average_precision (columns with a positive)"];
     assert_close(evaluation.macro_average.average_precision, golden, EXACT, "mean average precision");
 }
+
+#[test]
+fn soft_labels_count_in_the_log_loss_alone() {
+    let hard = Predictions::new(
+        vec!["a".to_owned()],
+        vec![Some(true), Some(false), Some(true), None, Some(true), Some(false)],
+        vec![0.9, 0.2, 0.6, 0.5, 0.35, 0.05],
+    )
+    .unwrap();
+    let soft = hard.clone().with_targets(vec![0.75, 0.25, 0.5, f32::NAN, 1.0, 0.0]).unwrap();
+    let of = |predictions: &Predictions| evaluate(predictions, &Thresholds::fixed(0.5, 1)).unwrap();
+    let (hard_scores, soft_scores) = (of(&hard).micro_average, of(&soft).micro_average);
+    // torch.nn.functional.binary_cross_entropy of PyTorch 2.15 in float64.
+    assert!((soft_scores.log_loss.unwrap() - 0.607_811_479_658_473).abs() < 1e-7, "{:?}", soft_scores.log_loss);
+    assert_ne!(soft_scores.log_loss, hard_scores.log_loss);
+    assert_eq!(Scores { log_loss: hard_scores.log_loss, ..soft_scores }, hard_scores);
+    // Of hard labels, and of rows that have no others, nothing is kept.
+    let same = hard.clone().with_targets(vec![1.0, 0.0, 1.0, 0.3, 1.0, 0.0]).unwrap();
+    assert_eq!(same, hard);
+    let error = |targets: Vec<f32>| hard.clone().with_targets(targets).unwrap_err().to_string();
+    assert_eq!(error(vec![0.5; 5]), "5 soft labels for 6 labels: give one of each per image and attribute");
+    assert_eq!(
+        error(vec![0.5, 1.5, 0.5, 0.5, 0.5, 0.5]),
+        "row 1 (counting from 0), attribute \"a\": the soft label 1.5 is not a probability from 0 to 1"
+    );
+}

@@ -130,7 +130,7 @@ impl Run<'_> {
         let found = split.outputs(infer, |done| observe(Event::Validating { done, images }))?;
         let loss =
             mean_loss(&self.validation_loss, &found, dataset.attributes().len(), recipe.training.batch_size, device);
-        let LabelledOutputs { labels, outputs, .. } = found;
+        let LabelledOutputs { labels, targets, outputs } = found;
         let probabilities = probabilities(None, &outputs);
         if probabilities.iter().any(|probability| probability.is_nan()) {
             let step = self.state.position.step;
@@ -139,7 +139,7 @@ impl Run<'_> {
         }
         let attributes = dataset.attributes().to_vec();
         let count = attributes.len();
-        let predictions = Predictions::new(attributes, labels, probabilities)?;
+        let predictions = Predictions::new(attributes, labels, probabilities)?.with_targets(targets)?;
         let thresholds = match recipe.evaluation.thresholds {
             ThresholdSource::Fixed(threshold) => Thresholds::fixed(threshold as f32, count),
             ThresholdSource::Chosen(rule) => Thresholds::choose(rule, &predictions).thresholds,

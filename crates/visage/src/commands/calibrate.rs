@@ -144,12 +144,13 @@ pub fn run(args: &CalibrateArgs) -> Result<(), CommandError> {
     let predictor = Predictor::new(&model, &compute.device, compute.precision);
     let dataset = Arc::new(args.dataset.open_for(predictor.card(), args.faces)?);
     let activity = format!("calibrating on {}", args.split);
-    let LabelledOutputs { labels, outputs, .. } = split_logits(&predictor, &dataset, args.split, &activity)?;
+    let LabelledOutputs { labels, targets, outputs } = split_logits(&predictor, &dataset, args.split, &activity)?;
     warn_of_truncated(&dataset);
 
     let mut card = predictor.card().clone();
     let current = card.calibration.as_ref();
-    let recalibration = Recalibration::new(&card.attributes, &labels, &outputs, current, args.method, args.thresholds)?;
+    let (method, thresholds) = (args.method, args.thresholds);
+    let recalibration = Recalibration::new(&card.attributes, &labels, &targets, &outputs, current, method, thresholds)?;
     let result = calibrated(&recalibration, args.out.as_ref().unwrap_or(&file).clone(), args.split);
     let Recalibration { calibration, thresholds, .. } = recalibration;
     card.set_calibration(calibration, thresholds.values, thresholds.rule.on(args.split.name()));

@@ -144,7 +144,7 @@ fn each_photograph(
 ) -> Result<(), CommandError> {
     start_threads(args.threads)?;
     let finder = FaceFinder::new(&Store::of_user()?)?;
-    let search = Search { windows: !args.whole, any_rotation: args.any_rotation };
+    let search = Search { finer_scales: !args.whole, any_rotation: args.any_rotation };
     let truncated = Truncated::allowed(args.allow_truncated);
     let tables = TableOptions::default();
     let mut progress = Progress::new("finding faces", "photographs", count_inputs(photographs, &tables)?);

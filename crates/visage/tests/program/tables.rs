@@ -3,6 +3,9 @@
 use std::fs;
 use std::path::Path;
 
+use serde_json::Value;
+use visage_weights::TensorValues;
+
 use crate::fixture::{folder, line, recipe, squares, training};
 
 /// A table of the squares with their labels in one column of words.
@@ -75,6 +78,23 @@ fn soft_labels_train_and_a_lone_training_table_is_divided() {
     let (run, list) = (home.path().join("run"), data.join("test.csv"));
     let answers = line(&format!("predict {} {} --format csv", run.display(), list.display())).done();
     assert!(answers.lines().count() == 2 && answers.contains("images/70.png"), "{answers}");
+
+    // The log loss is measured against the probabilities of the table.
+    let metrics = home.path().join("metrics.json");
+    let split = format!("--split validation --out {}", metrics.display());
+    line(&format!("evaluate {} --data {} --soft-labels {split}", run.display(), data.display())).done();
+    let metrics: Value = serde_json::from_slice(&fs::read(&metrics).unwrap()).unwrap();
+    let file = visage_weights::read(&home.path().join("metrics.predictions.safetensors")).unwrap();
+    let values = |name: &str| file.tensors[name].data.clone();
+    let (TensorValues::F32(predicted), TensorValues::F32(targets)) = (values("probabilities"), values("targets"))
+    else {
+        panic!("{:?}", file.tensors.keys());
+    };
+    assert!(targets.iter().all(|target| [0.1, 0.9].contains(target)), "{targets:?}");
+    let cells = predicted.iter().zip(&targets).map(|(&p, &target)| (f64::from(p), f64::from(target)));
+    let losses: Vec<f64> = cells.map(|(p, target)| -target * p.ln() - (1.0 - target) * (1.0 - p).ln()).collect();
+    let (found, expected) = (&metrics["micro_average"]["log_loss"], losses.iter().sum::<f64>());
+    assert!((found.as_f64().unwrap() - expected / losses.len() as f64).abs() < 1e-9, "{found} {losses:?}");
 
     // A list with two columns of images needs a choice.
     let [first, second] = [71, 72].map(|image| squares().join(format!("images/{image}.png")));
