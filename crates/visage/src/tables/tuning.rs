@@ -4,7 +4,7 @@ use std::path::Path;
 
 use visage_data::Dataset;
 use visage_run::space::Trials;
-use visage_run::{JobRow, TuneRequest};
+use visage_run::{JobRow, Monitor, TuneRequest};
 use visage_train::Event;
 use visage_train::tune::{Progress as Position, TuneEvent, TuneResults};
 
@@ -143,8 +143,10 @@ impl<'a> SearchPrinter<'a> {
 /// The trials from the best, and the importance of the parameters.
 pub fn text(results: &TuneResults) -> String {
     let metric = results.metric;
-    let mut headings = vec!["Trial".to_owned(), "Epochs".to_owned(), capitalised(&metric.in_words())];
-    headings.extend(["Accuracy", "F1"].map(str::to_owned));
+    // The metric of the search comes first.
+    let others: Vec<Monitor> = [Monitor::Accuracy, Monitor::F1].into_iter().filter(|other| *other != metric).collect();
+    let mut headings = vec!["Trial".to_owned(), "Epochs".to_owned()];
+    headings.extend(std::iter::once(&metric).chain(&others).map(|metric| capitalised(&metric.in_words())));
     headings.extend(results.parameters.iter().cloned());
     let mut table = Table::new(0, &headings.iter().map(String::as_str).collect::<Vec<_>>());
     let ranked = results.ranked();
@@ -153,7 +155,7 @@ pub fn text(results: &TuneResults) -> String {
         let mark = if results.best == Some(trial.number) { "*" } else { "" };
         let value = if scores.diverged { "diverged".to_owned() } else { score(scores.value(metric)) };
         let cells = [format!("{}{mark}", trial.number), scores.trained.to_string(), value];
-        let cells = cells.into_iter().chain([score(scores.accuracy), score(scores.f1)]);
+        let cells = cells.into_iter().chain(others.iter().map(|&other| score(scores.value(other))));
         table.row(cells.chain(trial.values.iter().cloned()));
     }
     let more = match ranked.len().saturating_sub(LISTED) {

@@ -12,7 +12,7 @@ use crate::fixture::{folder, recipe, squares, visage};
 use crate::resume::{assert_same_run, start, wait_for};
 
 /// The search of these tests: four trials on two rungs, of one and two epochs.
-const SEARCH: &str = "--set epochs=2 --set monitor=f1 --param learning_rate=1e-4:1e-2:log --param loss.kind=bce,focal --param batch_size=6:12 \
+const SEARCH: &str = "--set epochs=2 --metric validation_loss --param learning_rate=1e-4:1e-2:log --param optimizer.kind=adam,adamw --param batch_size=6:12 \
                       --trials 4 --eta 2 --threads 2";
 
 /// The arguments that search into `out`.
@@ -70,19 +70,19 @@ fn the_better_trials_are_trained_further_and_the_best_becomes_a_recipe() {
     for row in &rows {
         let batch: u32 = row[column("training.batch_size")].parse().unwrap();
         assert!((6..=12).contains(&batch));
-        assert!(["bce", "focal"].contains(&row[column("loss.kind")]));
+        assert!(["adam", "adamw"].contains(&row[column("optimizer.kind")]));
     }
-    // The best has the highest F1 of those with two epochs.
+    // The best is the best of those with two epochs.
     let full = rows.iter().filter(|row| row[column("epochs")] == "2");
-    let f1 = |row: &Vec<&str>| row[column("f1")].parse::<f64>().unwrap();
-    let highest = full.map(f1).fold(0.0, f64::max);
+    let loss = |row: &Vec<&str>| row[column("validation_loss")].parse::<f64>().unwrap();
+    let lowest = full.map(loss).fold(f64::INFINITY, f64::min);
     let best = rows.iter().find(|row| row[column("best")] == "true").unwrap();
-    assert_eq!(f1(best), highest);
+    assert_eq!(loss(best), lowest);
 
     // Its run is whole, and its recipe trains the same model.
     let run = out.join("trials").join(format!("{:0>3}", best[0]));
     let record: Value = serde_json::from_str(&read(&run, "run.json")).unwrap();
-    assert_eq!((&record["status"], &record["result"]["best_value"]), (&"finished".into(), &highest.into()));
+    assert_eq!((&record["status"], &record["result"]["best_value"]), (&"finished".into(), &lowest.into()));
     let again = folder();
     let path = again.path().join("again");
     let (tuned, data) = (out.join("best.toml"), squares().to_str().unwrap());
@@ -93,7 +93,9 @@ fn the_better_trials_are_trained_further_and_the_best_becomes_a_recipe() {
     for part in ["Explains", "first-order", "best.toml", "visage train", "visage evaluate"] {
         assert!(stdout.contains(part), "{part} in\n{stdout}");
     }
-    for part in ["judged by F1 on the validation split", "best so far", "rung 2 of 2", "learning_rate=", "left"] {
+    for part in
+        ["judged by validation loss on the validation split", "best so far", "rung 2 of 2", "learning_rate=", "left"]
+    {
         assert!(stderr.contains(part), "{part} in\n{stderr}");
     }
     let page = read(out, "tune.html");
@@ -158,7 +160,6 @@ fn a_finished_search_is_shown_again_and_another_is_refused() {
         visage(changed).failed(1)
     };
     for (changes, part) in [
-        (&["--metric", "accuracy"][..], "--metric: f1, not accuracy"),
         (&["--seed", "9"], "--seed: 5, not 9"),
         (&["--min-epochs", "2"], "--min-epochs: 1, not 2"),
         (&["--param", "dropout=0:0.5"], "the parameters (--space, --param): "),
@@ -169,7 +170,7 @@ fn a_finished_search_is_shown_again_and_another_is_refused() {
     }
     let path = out.to_str().unwrap();
     let json = visage(searching(out).into_iter().chain(["--json".to_owned()])).json();
-    assert_eq!((json["trials"].as_array().unwrap().len(), &json["metric"]), (4, &"f1".into()));
+    assert_eq!((json["trials"].as_array().unwrap().len(), &json["metric"]), (4, &"validation_loss".into()));
     let error = visage(["tune", "--resume", "--out", path, "--data", "x", "--trials", "3"]).failed(2);
     assert!(error.contains("--trials"), "{error}");
 }
