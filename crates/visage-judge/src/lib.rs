@@ -10,6 +10,7 @@
 //!   [`RunPredictions`] of each run on the same images it adds paired intervals, significance tests and a [`Verdict`].
 //! - [`Calibration`] maps logits to calibrated probabilities; [`probabilities`] applies one, or the sigmoid.
 //! - [`judge_groups`] measures fairness gaps between groups of images; [`Rules`] find contradictory attributes.
+//! - [`few_positives()`] names the attributes that have too few positives to be judged.
 //! - [`audit()`] finds labels that are likely wrong.
 //!
 //! Unknown labels are masked out: a metric of an attribute is computed on the images whose label is known. An undefined
@@ -38,6 +39,7 @@ mod comparison;
 mod confusion;
 mod error;
 mod evaluation;
+mod few_positives;
 #[cfg(test)]
 mod golden;
 mod groups;
@@ -60,6 +62,7 @@ pub use comparison::{
 pub use confusion::Confusion;
 pub use error::{AttributeMismatch, Error};
 pub use evaluation::{AttributeMetrics, Evaluation, OriginalMeans, evaluate};
+pub use few_positives::{FewPositives, JUDGED_WIDTH, few_positives};
 pub use groups::{Criterion, Gap, Group, Grouping, SMALL_GROUP, judge_groups, widest_gaps};
 pub use predictions::Predictions;
 pub use probability_metrics::{ReliabilityBin, reliability_bins};

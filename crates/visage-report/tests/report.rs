@@ -94,6 +94,8 @@ fn three_runs_of_forty_attributes_fit_a_small_page() {
     let page = body(&written.page);
     assert!(!page.contains("NaN") && !page.contains("Attribute & <"));
     assert_eq!(page.matches("<details").count(), 40);
+    // The rarest attribute has 200 positives.
+    assert!(!page.contains("Too few positives"));
     assert_eq!(page.matches("role=\"img\"").count(), written.count);
     // Six of training and one per run, two and one per run of all attributes, five of each attribute.
     assert_eq!(written.count, 6 + 3 + 2 + 3 + 5 * 40);
@@ -107,6 +109,7 @@ fn sparse_runs_are_drawn() {
         let written = write(&report(vec![run]), &folder.path().join(at)).unwrap();
         let page = body(&written.page);
         assert!(!page.contains("NaN") && !page.contains("inf,"), "{at}");
+        assert_eq!(page.contains("Too few positives to judge"), at != "untrained", "{at}");
         written.count
     };
     let mut diverged = run(0, 10, 2);

@@ -35,7 +35,9 @@ impl ServedModel {
         let name = source.name.clone();
         let mut model = Model::read(&source.path, device)
             .map_err(|error| ServeError::Model { name: name.clone(), source: Box::new(error) })?;
-        if let Some(test_time) = test_time {
+        if let Some(test_time) = test_time.filter(|test_time| *test_time != model.card.test_time) {
+            let chosen = model.card.test_time;
+            tracing::warn!(model = name, %chosen, served = %test_time, "thresholds and calibration were chosen with other views of an image");
             model.card.set_test_time(test_time);
         }
         let unfit = |reason: &str| ServeError::Unfit { path: source.path.clone(), reason: reason.to_owned() };

@@ -58,6 +58,18 @@ impl TestTimeArgs {
             model.card.set_test_time(test_time);
         }
     }
+
+    /// Sets them, and warns if the model's thresholds were chosen for others.
+    pub fn apply_to_chosen(self, model: &mut Model) {
+        let chosen = model.card.test_time;
+        self.apply(model);
+        if model.card.test_time != chosen {
+            output::warning(&format!(
+                "the model's thresholds and calibration were chosen with --tta {chosen}: `visage calibrate --tta {}` chooses them anew",
+                model.card.test_time
+            ));
+        }
+    }
 }
 
 /// An opened device and a started thread pool.

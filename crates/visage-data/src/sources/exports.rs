@@ -7,6 +7,8 @@ mod cvat;
 mod fiftyone;
 mod label_studio;
 
+use std::collections::BTreeSet;
+
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
@@ -156,13 +158,13 @@ fn column(columns: &mut Vec<String>, name: &str) -> usize {
     })
 }
 
-/// A table whose rows name only some of its columns.
+/// A table whose rows name only some of its columns. Columns that no row names are left out, but for the first.
 fn sparse_table(columns: Vec<String>, rows: Vec<Vec<(usize, String)>>) -> MemoryTable {
-    let width = columns.len();
-    let mut table = MemoryTable::new(columns);
+    let named: BTreeSet<usize> = [0].into_iter().chain(rows.iter().flatten().map(|(column, _)| *column)).collect();
+    let mut table = MemoryTable::new(named.iter().map(|&column| columns[column].clone()).collect());
     for row in rows {
         let field = |column| row.iter().find(|(known, _)| *known == column).map_or("", |(_, value)| value.as_str());
-        table.push((0..width).map(field));
+        table.push(named.iter().map(|&column| field(column)));
     }
     table
 }

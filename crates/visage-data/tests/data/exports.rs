@@ -20,6 +20,9 @@ fn check(entries: &[Entry], form: &str, attributes: &[&str], expected: &[(&str, 
         );
         let rows: Vec<_> = dataset.samples().iter().map(|s| (s.image.as_str(), s.split, &*s.labels)).collect();
         assert_eq!(rows, expected);
+        // A column of splits is mentioned where there is one.
+        let has_splits = expected.iter().any(|(_, split, _)| split.is_some());
+        assert!(has_splits || !dataset.understood().contains("splits"), "{}", dataset.understood());
         dataset.require_images(&(0..expected.len()).collect::<Vec<_>>()).unwrap();
     }
 }

@@ -3,6 +3,7 @@
 mod audit;
 mod comparison;
 mod explanation;
+mod few_positives;
 mod frame;
 mod gallery;
 mod groups;
@@ -50,6 +51,7 @@ fn sections(report: &Report, figures: &Figures) -> Vec<Section> {
         Section::new("groups", "Groups", groups::html(&report.runs)),
         Section::new("consistency", "Consistency", rules_table::html(&report.runs)),
         Section::new("metrics", "All metrics", metrics_table::html(&report.runs)),
+        Section::new("few", "Too few positives to judge", few_positives::html(&report.runs)),
         Section::new("attributes", "Figures per attribute", attributes(report, figures)),
         Section::new("gallery", "Gallery", gallery::html(&report.runs)),
     ]

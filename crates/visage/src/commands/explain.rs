@@ -97,7 +97,7 @@ struct Subject {
 pub fn run(args: &ExplainArgs) -> Result<(), CommandError> {
     let compute = Compute::for_inference(&args.inference)?;
     let (mut model, file) = read_model(&args.model, &compute)?;
-    args.test_time.apply(&mut model);
+    args.test_time.apply_to_chosen(&mut model);
     let named = attribute_indices(&args.attributes, &model.card)?;
     let subjects = subjects(args, &model.card)?;
     let predictor = Predictor::new(&model, &compute.device, compute.precision);

@@ -39,7 +39,6 @@ use visage_run::predict::{LabelledOutputs, logits};
 use crate::cli::Command;
 use crate::compute::{Compute, TestTimeArgs};
 use crate::error::CommandError;
-use crate::output;
 use crate::progress::Progress;
 
 /// Runs a verb.
@@ -98,14 +97,7 @@ fn read_predictor_with(
     test_time: TestTimeArgs,
 ) -> Result<(Predictor, PathBuf), CommandError> {
     let (mut model, file) = read_model(model, compute)?;
-    let stored = model.card.test_time;
-    test_time.apply(&mut model);
-    if model.card.test_time != stored {
-        output::warning(&format!(
-            "the model's thresholds and calibration were chosen with --tta {stored}: `visage calibrate --tta {}` chooses them anew",
-            model.card.test_time
-        ));
-    }
+    test_time.apply_to_chosen(&mut model);
     Ok((Predictor::new(&model, &compute.device, compute.precision), file))
 }
 

@@ -32,11 +32,7 @@ pub(super) fn read(content: &[u8]) -> Result<Export, String> {
     }
     // A single tag that only carries attributes is no label of its own.
     if labels.len() == 1 && columns.len() > 3 {
-        columns.remove(2);
-        for row in &mut rows {
-            row.retain(|(column, _)| *column != 2);
-            row.iter_mut().filter(|(column, _)| *column > 2).for_each(|(column, _)| *column -= 1);
-        }
+        rows.iter_mut().for_each(|row| row.retain(|(column, _)| *column != 2));
     }
     Ok(Export { form: "CVAT", table: sparse_table(columns, rows), vocabulary: Vec::new() })
 }
