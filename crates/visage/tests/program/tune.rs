@@ -8,19 +8,21 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::Value;
 
-use crate::fixture::{folder, recipe, squares, visage};
+use crate::fixture::{folder, line, recipe, squares, visage};
 use crate::resume::{assert_same_run, start, wait_for};
 
 /// The search of these tests: four trials on two rungs, of one and two epochs.
 const SEARCH: &str = "--set epochs=2 --metric validation_loss --param learning_rate=1e-4:1e-2:log --param optimizer.kind=adam,adamw --param batch_size=6:12 \
                       --trials 4 --eta 2 --threads 2";
 
-/// The arguments that search into `out`.
+/// The beginning of a command that searches into `out`.
+fn search_into(out: &Path) -> String {
+    format!("tune {} --data {} --out {}", recipe().display(), squares().display(), out.display())
+}
+
+/// The arguments of the search of these tests, into `out`.
 fn searching(out: &Path) -> Vec<String> {
-    let text = |path: &Path| path.to_str().unwrap().to_owned();
-    let words =
-        ["tune".to_owned(), text(recipe()), "--data".to_owned(), text(squares()), "--out".to_owned(), text(out)];
-    words.into_iter().chain(SEARCH.split_whitespace().map(str::to_owned)).collect()
+    format!("{} {SEARCH}", search_into(out)).split_whitespace().map(str::to_owned).collect()
 }
 
 /// A finished, uninterrupted search, and the output of it.
@@ -179,21 +181,8 @@ fn a_finished_search_is_shown_again_and_another_is_refused() {
 fn trials_that_diverge_are_the_worst_and_the_search_goes_on() {
     let folder = folder();
     let out = folder.path().join("diverging");
-    let (path, data, recipe) = (out.to_str().unwrap(), squares().to_str().unwrap(), recipe().to_str().unwrap());
-    let arguments = [
-        "tune",
-        recipe,
-        "--data",
-        data,
-        "--out",
-        path,
-        "--set",
-        "optimizer.kind=sgd",
-        "--set",
-        "schedule.kind=constant",
-    ];
-    let search = ["--set", "epochs=1", "--param", "learning_rate=1e-3,1e30", "--trials", "4", "--seed", "2"];
-    let stdout = visage(arguments.iter().chain(&search)).done();
+    let search = "--set optimizer.kind=sgd --set schedule.kind=constant --set epochs=1 --param learning_rate=1e-3,1e30 --trials 4 --seed 2";
+    let stdout = line(&format!("{} {search}", search_into(&out))).done();
     let table = read(&out, "tune.csv");
     let diverged = |row: &&str| row.contains(",true,false,");
     let rows: Vec<&str> = table.lines().skip(1).collect();
@@ -246,22 +235,7 @@ fn what_cannot_be_searched_is_refused_before_anything_is_trained() {
 fn the_shipped_space_is_searched_within_a_time() {
     let folder = folder();
     let out = folder.path().join("timed");
-    let (path, data, recipe) = (out.to_str().unwrap(), squares().to_str().unwrap(), recipe().to_str().unwrap());
-    let arguments = [
-        "tune",
-        recipe,
-        "--data",
-        data,
-        "--out",
-        path,
-        "--space",
-        "focal",
-        "--set",
-        "epochs=1",
-        "--hours",
-        "0.0000001",
-    ];
-    let output = visage(arguments).done();
+    let output = line(&format!("{} --space focal --set epochs=1 --hours 0.0000001", search_into(&out))).done();
     // The first job begins at once, and ends after the time.
     assert_eq!(jobs(&out), [(0, 1)]);
     let best = read(&out, "best.toml");
