@@ -12,6 +12,10 @@ use crate::size::Size;
 
 /// The most bytes of a decoded image, before it becomes RGB: far above any photograph. It is the limit of the `image` crate.
 pub(crate) const MAX_DECODED: u64 = 512 << 20;
+/// The most pixels of an image.
+pub(crate) const MAX_PIXELS: usize = 1 << 28;
+/// The longest side of an image in pixels: the longest that JPEG can state. What resizing takes grows with the sides.
+pub(crate) const MAX_SIDE: usize = 65_535;
 
 /// What decoding an image takes, by its header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,11 +71,18 @@ fn reserved() -> MutexGuard<'static, u64> {
 ///
 /// # Errors
 ///
-/// [`ImageError::TooLarge`], or [`ImageError::OutOfMemory`] when there is not enough memory even without the other images.
+/// [`ImageError::TooLong`], [`ImageError::TooLarge`], or [`ImageError::OutOfMemory`] when there is not enough memory even without
+/// the other images.
 pub(crate) fn reserve(footprint: &Footprint, is_turned: bool) -> Result<Reservation, ImageError> {
     let Footprint { size: Size { height, width }, decoded, limit, work } = *footprint;
-    if decoded > limit {
-        return Err(ImageError::TooLarge { width, height, decoded, limit });
+    if height.max(width) > MAX_SIDE {
+        return Err(ImageError::TooLong { width, height });
+    }
+    let rgb = 3 * height as u64 * width as u64;
+    for (decoded, limit) in [(decoded, limit), (rgb, 3 * MAX_PIXELS as u64)] {
+        if decoded > limit {
+            return Err(ImageError::TooLarge { width, height, decoded, limit });
+        }
     }
     let needed = decoded.saturating_mul(if is_turned { 2 } else { 1 }).saturating_add(work);
     if needed < COUNTED_FROM {
@@ -146,7 +157,7 @@ mod tests {
 
     #[test]
     fn an_image_waits_for_the_memory_of_others_and_is_refused_alone() {
-        let image = |work: u64| Footprint { size: Size::square(30_000), decoded: 0, limit: MAX_DECODED, work };
+        let image = |work: u64| Footprint { size: Size::square(10_000), decoded: 0, limit: MAX_DECODED, work };
         let whole = available().unwrap_or(1 << 40);
         let first = reserve(&image(whole / 5 * 3), false).unwrap();
         let second = thread::spawn(move || reserve(&image(whole / 5 * 3), false).map(drop));
@@ -155,8 +166,18 @@ mod tests {
         drop(first);
         assert!(second.join().unwrap().is_ok());
         let error = reserve(&image(u64::MAX / 2), false).unwrap_err().to_string();
-        assert!(error.contains("30000x30000 pixels, which needs "), "{error}");
+        assert!(error.contains("10000x10000 pixels, which needs "), "{error}");
         let error = reserve(&Footprint::new(Size::square(30_000), 3, 0), false).unwrap_err().to_string();
         assert!(error.contains("30000x30000 pixels, 2.7 GB when decoded"), "{error}");
+    }
+
+    #[test]
+    fn an_image_of_a_long_side_or_too_many_pixels_is_refused() {
+        let size = |width, height| reserve(&Footprint::new(Size { width, height }, 1, 0), false).map(drop);
+        assert!(size(20, MAX_SIDE).is_ok());
+        let error = size(20, 16_767_744).unwrap_err().to_string();
+        assert!(error.contains("20x16767744 pixels, and a side may have 65535 at most"), "{error}");
+        let error = size(20_000, 20_000).unwrap_err().to_string();
+        assert!(error.contains("1.2 GB when decoded, and images are decoded up to 805 MB"), "{error}");
     }
 }

@@ -120,7 +120,9 @@ pub(crate) fn problem(error: &ImageError) -> Problem {
         None => error.to_string(),
     };
     match error {
-        ImageError::TooLarge { .. } | ImageError::OutOfMemory { .. } => Problem::too_large(detail),
+        ImageError::TooLong { .. } | ImageError::TooLarge { .. } | ImageError::OutOfMemory { .. } => {
+            Problem::too_large(detail)
+        }
         _ => Problem::unusable(detail),
     }
 }

@@ -1,5 +1,6 @@
 //! Errors of single images.
 
+use crate::memory::MAX_SIDE;
 use crate::size::Size;
 
 /// Why an image file cannot be decoded or prepared.
@@ -44,6 +45,14 @@ pub enum ImageError {
         decoded: u64,
         /// The bytes of a decoded image at most.
         limit: u64,
+    },
+    /// An image with a longer side than any that is decoded.
+    #[error("the image is {width}x{height} pixels, and a side may have {MAX_SIDE} at most: cut or reduce it")]
+    TooLong {
+        /// Width in pixels.
+        width: usize,
+        /// Height in pixels.
+        height: usize,
     },
     /// An image that needs more memory than there is.
     #[error(

@@ -3,7 +3,8 @@
 use std::ops::RangeInclusive;
 
 use super::entropy::{Bits, Table};
-use super::{MAX_PIXELS, Tables, ZIGZAG};
+use super::{Tables, ZIGZAG};
+use crate::memory::MAX_PIXELS;
 
 /// One colour component.
 pub(super) struct Component {

@@ -19,11 +19,8 @@ pub(crate) use self::output::ColourTables;
 
 use self::entropy::{Bits, Table};
 use self::frame::{Frame, Scan};
-use crate::memory::Footprint;
+use crate::memory::{Footprint, MAX_PIXELS};
 use crate::size::Size;
-
-/// The most pixels that are decoded: far above any photograph.
-const MAX_PIXELS: usize = 1 << 28;
 
 /// The tables of a file; they may change from scan to scan.
 #[derive(Default)]
