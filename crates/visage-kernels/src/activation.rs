@@ -19,6 +19,25 @@ pub enum Activation {
     HardSwish,
 }
 
+/// The bounds that change no value.
+pub(crate) const UNBOUNDED: [f32; 2] = [f32::NEG_INFINITY, f32::INFINITY];
+
+impl Activation {
+    /// The bounds that the activation clamps to.
+    pub(crate) fn bounds(self) -> [f32; 2] {
+        match self {
+            Activation::Relu => [0.0, f32::INFINITY],
+            Activation::Relu6 => [0.0, 6.0],
+            Activation::Identity | Activation::Silu | Activation::HardSwish => UNBOUNDED,
+        }
+    }
+
+    /// Whether clamping to its bounds is all that the activation does.
+    pub(crate) fn only_clamps(self) -> bool {
+        matches!(self, Activation::Identity | Activation::Relu | Activation::Relu6)
+    }
+}
+
 /// The function that makes the factor of a channel from the value of its gate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum GateFunction {
@@ -185,6 +204,30 @@ macro_rules! with_activation {
     };
 }
 pub(crate) use with_activation;
+
+/// [`with_activation`] for values that are already clamped to [`Activation::bounds`]. Activations that only clamp share one
+/// function, so that fewer loops are compiled.
+macro_rules! with_activation_of_clamped {
+    ($activation:expr, $function:ident => $body:expr) => {
+        match $activation {
+            $crate::activation::Activation::Identity
+            | $crate::activation::Activation::Relu
+            | $crate::activation::Activation::Relu6 => {
+                type $function = $crate::activation::Identity;
+                $body
+            }
+            $crate::activation::Activation::Silu => {
+                type $function = $crate::activation::Silu;
+                $body
+            }
+            $crate::activation::Activation::HardSwish => {
+                type $function = $crate::activation::HardSwish;
+                $body
+            }
+        }
+    };
+}
+pub(crate) use with_activation_of_clamped;
 
 /// 1.5 * 2^23: adding it rounds a number of up to 22 bits to an integer, which is then in the low bits of the mantissa.
 const SHIFTER: f32 = 12_582_912.0;

@@ -19,9 +19,6 @@ pub struct Epilogue<'a> {
     pub activation: Activation,
 }
 
-/// The bounds that change no sum.
-pub(crate) const UNBOUNDED: [f32; 2] = [f32::NEG_INFINITY, f32::INFINITY];
-
 impl Epilogue<'_> {
     #[track_caller]
     pub(crate) fn check(&self, channels: usize, output: usize) {
@@ -35,13 +32,7 @@ impl Epilogue<'_> {
 
     /// The bounds to clamp the biased sums to, if clamping is the whole epilogue.
     pub(crate) fn bounds(&self) -> Option<[f32; 2]> {
-        match self.activation {
-            _ if self.residual.is_some() => None,
-            Activation::Identity => Some(UNBOUNDED),
-            Activation::Relu => Some([0.0, f32::INFINITY]),
-            Activation::Relu6 => Some([0.0, 6.0]),
-            Activation::Silu | Activation::HardSwish => None,
-        }
+        (self.residual.is_none() && self.activation.only_clamps()).then(|| self.activation.bounds())
     }
 
     /// Adds the residual and applies the activation to `sums`, which include the bias and are the output from index `first`

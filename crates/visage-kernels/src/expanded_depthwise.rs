@@ -21,11 +21,11 @@
 
 use std::ops::Range;
 
-use crate::activation::{Activation, Function, with_activation};
+use crate::activation::{Activation, Function, UNBOUNDED, with_activation_of_clamped};
 use crate::conv::{self, conv2d_packed};
 use crate::depthwise::depthwise_conv2d;
 use crate::depthwise::small_window::{self, EvenColumns, KernelRow, Span, for_each_span, with_window};
-use crate::epilogue::{Epilogue, UNBOUNDED};
+use crate::epilogue::Epilogue;
 use crate::micro_kernel::{Init, RegisterTile, RowTiling, with_tile_rows};
 use crate::packing::{self, Panel};
 use crate::parallel::{self, SharedMut};
@@ -126,6 +126,7 @@ fn fused(level: Level, operands: &Operands, output: &mut [f32]) {
         let (image, group, band) = (task / (groups * bands), task / bands % groups, task % bands);
         scratch::with_buffer(shape.window.kernel[0] * row, |ring| {
             let task = Task {
+                level,
                 operands,
                 image,
                 panels: &panels[parallel::part(panels.len(), group, groups)],
@@ -140,6 +141,7 @@ fn fused(level: Level, operands: &Operands, output: &mut [f32]) {
 
 /// Some panels of some output rows of one image.
 struct Task<'a> {
+    level: Level,
     operands: &'a Operands<'a>,
     image: usize,
     panels: &'a [Panel],
@@ -154,7 +156,7 @@ impl Kernel for Task<'_> {
 
     #[inline(always)]
     unsafe fn run<V: Vector>(self) {
-        with_activation!(self.operands.epilogue.activation, F => {
+        with_activation_of_clamped!(self.operands.epilogue.activation, F => {
             with_window!(self.operands.shape.window, KERNEL, STRIDE, WIDE => {
                 // SAFETY: as the caller guarantees.
                 unsafe { self.panels::<V, F, KERNEL, STRIDE, WIDE>() }
@@ -178,7 +180,7 @@ impl Task<'_> {
                 // SAFETY: as the caller guarantees; the rows exist. After the loop the ring buffer has the last `KERNEL` rows.
                 unsafe {
                     while next < inside(y).end {
-                        with_tile_rows!(V, ROWS => self.expand_row::<V, ROWS>(*panel, next));
+                        self.expand_row(*panel, next);
                         next += 1;
                     }
                     self.convolve_row::<V, F, KERNEL, STRIDE, WIDE>(*panel, y);
@@ -196,48 +198,14 @@ impl Task<'_> {
     }
 
     /// Computes row `y` of the expanded map.
-    ///
-    /// # Safety
-    /// The processor must support `V`. The row and the panel must exist.
-    #[inline(always)]
-    unsafe fn expand_row<V: Vector, const ROWS: usize>(&mut self, panel: Panel, y: usize) {
-        let Operands { shape, input, expansion, .. } = *self.operands;
-        let DepthwiseShape { in_height, in_width, channels, window, .. } = shape;
-        let (depth, width) = (expansion.in_channels, panel.vectors * V::LANES);
-        let source = &input[(self.image * in_height + y) * in_width * depth..][..in_width * depth];
-        let packed = &expansion.filters[panel.column * depth..][..width * depth];
-        let bias = &expansion.bias[panel.column..];
+    fn expand_row(&mut self, panel: Panel, y: usize) {
+        let Self { level, operands, image, .. } = *self;
+        let DepthwiseShape { in_width, window, .. } = operands.shape;
+        let width = panel.vectors * level.lanes();
         let row = self.ring_row(width);
         let to = &mut self.ring[y % window.kernel[0] * row..][..row];
         let to = &mut to[window.padding.left * width..][..in_width * width];
-        let epilogue = expansion.epilogue();
-        let bounds = epilogue.bounds();
-        let tiles = RowTiling::new(in_width, ROWS);
-        for index in 0..tiles.count() {
-            let first = tiles.first(index);
-            let rows = tiles.height(index).min(in_width - first);
-            // Surplus rows of the tile repeat the last pixel; they are not stored.
-            let pixels: [usize; ROWS] = std::array::from_fn(|row| (first + row).min(in_width - 1));
-            // SAFETY: the pixels are in the source and in the ring buffer; `packed` has `width` values for each of the `depth`,
-            // the bias the panel's channels.
-            unsafe {
-                let tile = RegisterTile {
-                    sources: &[pixels.map(|pixel| source.as_ptr().add(pixel * depth))],
-                    depth,
-                    packed: packed.as_ptr(),
-                    init: Init::Bias(bias.as_ptr()),
-                    bounds: bounds.unwrap_or(UNBOUNDED),
-                    targets: pixels.map(|pixel| to.as_mut_ptr().add(pixel * width)),
-                    rows,
-                    last_lanes: panel.last_lanes(V::LANES, channels),
-                };
-                tile.multiply::<V>(panel.vectors, tiles.height(index));
-            }
-        }
-        if bounds.is_none() {
-            // SAFETY: as the caller guarantees.
-            unsafe { epilogue.finish::<V>(0, to) };
-        }
+        simd::dispatch(level, ExpandedRow { operands, image, panel, y, to });
     }
 
     /// Computes row `y` of the output.
@@ -288,16 +256,79 @@ impl Task<'_> {
         pixel: usize,
         x: usize,
     ) {
-        let (bias, channels) = (self.operands.epilogue.bias, self.operands.shape.channels);
+        let Epilogue { bias, activation, .. } = *self.operands.epilogue;
+        let (bounds, channels) = (activation.bounds(), self.operands.shape.channels);
         // SAFETY: every column has the panel's lanes, weights and bias have all channels, and this task alone writes the panel's.
         unsafe {
             let target = self.output.at((pixel + x) * channels);
-            let span = Span::<_, KERNEL, STRIDE, PIXELS> { rows, bias, channels, target };
+            let span = Span::<_, KERNEL, STRIDE, PIXELS> { rows, bias, bounds, channels, target };
             for vector in 0..panel.vectors {
                 let column = vector * V::LANES;
                 let at = x * STRIDE * panel.vectors * V::LANES + column;
                 span.vector::<V, F>(at, panel.column + column);
             }
+        }
+    }
+}
+
+/// A row of the expanded map. It is compiled apart from the many forms of the depthwise convolution.
+struct ExpandedRow<'a> {
+    operands: &'a Operands<'a>,
+    image: usize,
+    panel: Panel,
+    y: usize,
+    /// The pixels of the panel's channels.
+    to: &'a mut [f32],
+}
+
+impl Kernel for ExpandedRow<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<V: Vector>(self) {
+        // SAFETY: as the caller guarantees.
+        with_tile_rows!(V, ROWS => unsafe { self.compute::<V, ROWS>() });
+    }
+}
+
+impl ExpandedRow<'_> {
+    /// # Safety
+    /// The processor must support `V`. The row and the panel must exist.
+    #[inline(always)]
+    unsafe fn compute<V: Vector, const ROWS: usize>(self) {
+        let Self { operands: &Operands { shape, input, expansion, .. }, image, panel, y, to } = self;
+        let DepthwiseShape { in_height, in_width, channels, .. } = shape;
+        let (depth, width) = (expansion.in_channels, panel.vectors * V::LANES);
+        let source = &input[(image * in_height + y) * in_width * depth..][..in_width * depth];
+        let packed = &expansion.filters[panel.column * depth..][..width * depth];
+        let bias = &expansion.bias[panel.column..];
+        let epilogue = expansion.epilogue();
+        let bounds = epilogue.bounds();
+        let tiles = RowTiling::new(in_width, ROWS);
+        for index in 0..tiles.count() {
+            let first = tiles.first(index);
+            let rows = tiles.height(index).min(in_width - first);
+            // Surplus rows of the tile repeat the last pixel; they are not stored.
+            let pixels: [usize; ROWS] = std::array::from_fn(|row| (first + row).min(in_width - 1));
+            // SAFETY: the pixels are in the source and in the ring buffer; `packed` has `width` values for each of the `depth`,
+            // the bias the panel's channels.
+            unsafe {
+                let tile = RegisterTile {
+                    sources: &[pixels.map(|pixel| source.as_ptr().add(pixel * depth))],
+                    depth,
+                    packed: packed.as_ptr(),
+                    init: Init::Bias(bias.as_ptr()),
+                    bounds: bounds.unwrap_or(UNBOUNDED),
+                    targets: pixels.map(|pixel| to.as_mut_ptr().add(pixel * width)),
+                    rows,
+                    last_lanes: panel.last_lanes(V::LANES, channels),
+                };
+                tile.multiply::<V>(panel.vectors, tiles.height(index));
+            }
+        }
+        if bounds.is_none() {
+            // SAFETY: as the caller guarantees.
+            unsafe { epilogue.finish::<V>(0, to) };
         }
     }
 }

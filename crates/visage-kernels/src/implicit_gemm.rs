@@ -17,7 +17,8 @@
 
 use std::ops::Range;
 
-use crate::epilogue::{Epilogue, UNBOUNDED};
+use crate::activation::UNBOUNDED;
+use crate::epilogue::Epilogue;
 use crate::geometry::Grid;
 use crate::micro_kernel::{Init, RegisterTile, RowTiling, with_tile_rows};
 use crate::packing::{self, Panel};

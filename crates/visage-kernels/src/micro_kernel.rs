@@ -112,7 +112,8 @@ impl<const POINTERS: usize> RegisterTile<'_, POINTERS> {
                     packed = packed.add(VECTORS * V::LANES);
                 }
             }
-            let [least, greatest] = self.bounds.map(|bound| V::splat(bound));
+            // Not `array::map`, which compiles to a call.
+            let (least, greatest) = (V::splat(self.bounds[0]), V::splat(self.bounds[1]));
             for row in 0..ROWS {
                 if row < rows {
                     for vector in 0..VECTORS {

@@ -141,6 +141,11 @@ pub(crate) trait Kernel {
 /// Call it inside a task, not around one: a closure that runs on another thread is not compiled for the level.
 #[inline(always)]
 pub(crate) fn dispatch<K: Kernel>(level: Level, kernel: K) -> K::Output {
+    // A function of its own, so that no caller contains a copy.
+    fn portable<K: Kernel>(kernel: K) -> K::Output {
+        // SAFETY: portable vectors run on every processor.
+        unsafe { kernel.run::<portable::F32x8>() }
+    }
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
     fn avx512<K: Kernel>(kernel: K) -> K::Output {
@@ -160,8 +165,7 @@ pub(crate) fn dispatch<K: Kernel>(level: Level, kernel: K) -> K::Output {
         unsafe { kernel.run::<neon::F32x4>() }
     }
     match level {
-        // SAFETY: portable vectors run on every processor.
-        Level::Portable => unsafe { kernel.run::<portable::F32x8>() },
+        Level::Portable => portable(kernel),
         // SAFETY: as below.
         #[cfg(target_arch = "aarch64")]
         Level::Neon => unsafe { neon(kernel) },

@@ -22,7 +22,7 @@
 
 use std::ops::Range;
 
-use crate::activation::{Function, with_activation};
+use crate::activation::{Function, with_activation_of_clamped};
 use crate::epilogue::Epilogue;
 use crate::parallel::{self, SharedMut};
 use crate::shape::{DepthwiseShape, covered};
@@ -167,7 +167,7 @@ impl Kernel for Rows<'_> {
 
     #[inline(always)]
     unsafe fn run<V: Vector>(self) {
-        with_activation!(self.epilogue.activation, F => {
+        with_activation_of_clamped!(self.epilogue.activation, F => {
             with_window!(self.shape.window, KERNEL, STRIDE, WIDE => {
                 for row in self.rows.clone() {
                     let image_row = [row / self.size[0], row % self.size[0]];
@@ -224,8 +224,9 @@ impl Rows<'_> {
         // caller guarantees the output's pixels.
         unsafe {
             let target = self.output.at(pixel * channels);
-            let span =
-                Span::<_, KERNEL, STRIDE, PIXELS> { rows: &rows[..count], bias: self.epilogue.bias, channels, target };
+            let Epilogue { bias, activation, .. } = *self.epilogue;
+            let bounds = activation.bounds();
+            let span = Span::<_, KERNEL, STRIDE, PIXELS> { rows: &rows[..count], bias, bounds, channels, target };
             for channel in (0..channels).step_by(V::LANES) {
                 span.vector::<V, F>(channel, channel);
             }
@@ -238,6 +239,8 @@ pub(crate) struct Span<'a, C, const KERNEL: usize, const STRIDE: usize, const PI
     /// Each with `(PIXELS - 1) * STRIDE + KERNEL` columns.
     pub(crate) rows: &'a [KernelRow<C>],
     pub(crate) bias: Option<&'a [f32]>,
+    /// Bounds that the sums are clamped to.
+    pub(crate) bounds: [f32; 2],
     /// Channels of the weight, the bias and the target.
     pub(crate) channels: usize,
     /// Address of the first pixel.
@@ -288,8 +291,10 @@ impl<C: Columns, const KERNEL: usize, const STRIDE: usize, const PIXELS: usize> 
                     }
                 }
             }
+            // Not `array::map`, which compiles to a call.
+            let (least, greatest) = (V::splat(self.bounds[0]), V::splat(self.bounds[1]));
             for pixel in 0..PIXELS {
-                let sum = F::apply(sums[pixel]);
+                let sum = F::apply(sums[pixel].maximum(least).minimum(greatest));
                 let to = self.target.add(pixel * channels + channel);
                 if WHOLE { sum.store(to) } else { sum.store_partial(to, channels - channel) }
             }

@@ -1,9 +1,11 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::activation::Activation;
 use crate::epilogue::Epilogue;
 use crate::reference::{assert_close, cases, convolution, depthwise_sums, finished, values};
-use crate::shape::{ConvShape, DepthwiseShape};
+use crate::shape::{ConvShape, DepthwiseShape, Padding};
+use crate::simd;
 
 /// The rows of an NHWC map with `phases` channels for each.
 fn appended(map: &[f32], [height, width, channels]: [usize; 3], phases: usize) -> PlanarRows {

@@ -1,6 +1,6 @@
 //! The matrix products of the 36 points.
 
-use crate::epilogue::UNBOUNDED;
+use crate::activation::UNBOUNDED;
 use crate::micro_kernel::{Init, PixelRun, RegisterTile, TransposedProduct, with_tile_rows};
 use crate::packing::Panel;
 use crate::parallel::SharedMut;
