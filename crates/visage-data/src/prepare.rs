@@ -257,10 +257,10 @@ impl Preparation {
             Filter::BilinearAntialiased => fir::ResizeAlg::Convolution(fir::FilterType::Bilinear),
         };
         let (width, height) = image.dimensions();
-        let (mut pixels, mut resampled) = (image.into_raw(), vec![0; resized.pixels() * 3]);
-        // Typed views, so that the resizer is compiled for this pixel type alone. Both sides of the target are at most
-        // `MAX_RESIZED_SIDE`, and the lengths of the buffers match the sizes.
-        let source = TypedImage::<fir::pixels::U8x3>::from_buffer(width, height, &mut pixels);
+        let (pixels, mut resampled) = (image.into_raw(), vec![0; resized.pixels() * 3]);
+        // Typed views, so that the resizer is compiled for this pixel type alone, and once with `resize_region`. Both sides of the
+        // target are at most `MAX_RESIZED_SIDE`, and the lengths of the buffers match the sizes.
+        let source = TypedImageRef::<fir::pixels::U8x3>::from_buffer(width, height, &pixels);
         let target =
             TypedImage::<fir::pixels::U8x3>::from_buffer(resized.width as u32, resized.height as u32, &mut resampled);
         let (Ok(source), Ok(mut target)) = (source, target) else { return Err(ImageError::DecoderPanicked) };
