@@ -308,6 +308,12 @@ fn requests_over_the_limits_are_refused_and_affect_no_others() {
         server.ask("POST /v1/attributes HTTP/1.1\r\ncontent-type: text/html", b"x").problem(415).contains("image/*")
     );
     assert!(server.post("/v1/attributes?model=none", b"x").problem(404).contains("available: run"));
+    assert!(server.post("/v1/models/none/attributes", b"x").problem(404).contains("available: run"));
+    assert!(server.get("/v2/models/none/ready").problem(404).contains("available: run"));
+    for head in ["GET /v2/models/%ff", "GET /v2/models/%ff/ready", "POST /v1/models/r%c3un/attributes"] {
+        let answer = server.ask(&format!("{head} HTTP/1.1"), b"x");
+        assert!(answer.problem(400).contains("is not UTF-8"), "{head}");
+    }
     assert!(server.post("/v1/heat?attribute=Blue", b"x").problem(404).contains("it has Red, Bright"));
     assert!(server.post("/v1/attributes?only=Red", b"x").problem(400).contains("?only="));
     assert!(server.post("/v2/models/run/infer", b"{}").problem(400).contains("missing field `inputs`"));
