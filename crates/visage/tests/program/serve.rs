@@ -39,7 +39,7 @@ impl Server {
     /// Sends one request on a new connection.
     fn ask(&self, head: &str, body: &[u8]) -> Answer {
         let mut stream = self.connect();
-        let head = format!("{head}\r\nhost: test\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
+        let head = format!("{head}\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
         // A body that is too large is refused before all of it is sent.
         let _ = stream.write_all(&[head.as_bytes(), body].concat());
         Answer::read(stream)
@@ -280,7 +280,7 @@ fn requests_over_the_limits_are_refused_and_affect_no_others() {
     server.still_answers();
     // The same without a length.
     let mut stream = server.connect();
-    stream.write_all(b"POST /v1/attributes HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chunked\r\n\r\n").unwrap();
+    stream.write_all(b"POST /v1/attributes HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n").unwrap();
     for _ in 0..20 {
         if stream.write_all(&[b"10000\r\n", &[0; 0x10000][..], b"\r\n"].concat()).is_err() {
             break;
@@ -322,13 +322,24 @@ fn requests_over_the_limits_are_refused_and_affect_no_others() {
     assert!(other.head.contains("allow: post"), "{}", other.head);
     other.problem(405);
 
+    // Pages of other sites, also of one whose name resolves to this machine.
+    let from = |headers: &str| format!("POST /v1/attributes HTTP/1.1\r\n{headers}");
+    for headers in ["origin: https://evil.example", "origin: null", "sec-fetch-site: cross-site"] {
+        assert!(server.ask(&from(headers), &square(0)).problem(403).contains("--allow-origin"), "{headers}");
+    }
+    let own = "origin: http://localhost\r\nsec-fetch-site: same-origin";
+    assert_eq!(server.ask(&from(own), &square(0)).status, 200);
+    let mut stream = server.connect();
+    stream.write_all(b"GET /v1/models HTTP/1.1\r\nhost: evil.example\r\nconnection: close\r\n\r\n").unwrap();
+    assert!(Answer::read(stream).problem(403).contains("local names"));
+
     // Clients that are too slow: with a body, with a head, and without sending anything.
     let slow = |sent: &[u8]| {
         let mut stream = server.connect();
         stream.write_all(sent).unwrap();
         (stream, Instant::now())
     };
-    let body = slow(b"POST /v1/attributes HTTP/1.1\r\nhost: test\r\ncontent-length: 9\r\n\r\nabc");
+    let body = slow(b"POST /v1/attributes HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\nabc");
     let head = slow(b"POST /v1/attributes HTTP/1.1\r\nhost");
     let (mut idle, _) = slow(b"");
     server.still_answers();
@@ -343,7 +354,8 @@ fn requests_over_the_limits_are_refused_and_affect_no_others() {
 #[test]
 fn malformed_requests_get_a_response_or_a_closed_connection() {
     let server = Server::start(&run().0, "--read-timeout 1 --log json");
-    let whole = [&b"POST /v1/attributes HTTP/1.1\r\nhost: test\r\ncontent-length: 40\r\nx: "[..], &[b'y'; 60]].concat();
+    let whole =
+        [&b"POST /v1/attributes HTTP/1.1\r\nhost: localhost\r\ncontent-length: 40\r\nx: "[..], &[b'y'; 60]].concat();
     let mut number = 1_u32;
     let mut draw = |below: usize| {
         // Marsaglia's xorshift.
@@ -475,7 +487,7 @@ fn accepted_requests_finish_before_shutdown() {
     let server = Server::start(&run().0, "");
     let (mut stream, file) = (server.connect(), square(0));
     let head = format!(
-        "POST /v1/attributes HTTP/1.1\r\nhost: test\r\nx-request-id: mine-1\r\ncontent-length: {}\r\n\r\n",
+        "POST /v1/attributes HTTP/1.1\r\nhost: localhost\r\nx-request-id: mine-1\r\ncontent-length: {}\r\n\r\n",
         file.len()
     );
     stream.write_all(&[head.as_bytes(), &file[..20]].concat()).unwrap();
