@@ -461,22 +461,32 @@ fn a_changed_model_file_is_reloaded_unless_it_is_damaged() {
             thread::sleep(Duration::from_millis(100));
         }
     };
-    let loads = |result: &str| {
+    let loads = |result: &str, count: usize| {
         let metrics = String::from_utf8(server.get("/metrics").body).unwrap();
-        metrics.contains(&format!("visage_model_loads_total{{model=\"m\",result=\"{result}\"}} 1\n"))
+        metrics.contains(&format!("visage_model_loads_total{{model=\"m\",result=\"{result}\"}} {count}\n"))
     };
     let whole = fs::read(&served).unwrap();
     fs::write(&next, &whole[..whole.len() / 2]).unwrap();
     fs::rename(&next, &served).unwrap();
-    until(&|| loads("refused"), "half a file is noticed");
+    until(&|| loads("refused", 1), "half a file is noticed");
     server.still_answers();
     assert_eq!(thresholds(), before, "the old one answers");
 
     let calibrate = format!("calibrate {} --data {} --thresholds 0.125", best.display(), squares().display());
     line(&format!("{calibrate} --out {}", next.display())).done();
     fs::rename(&next, &served).unwrap();
-    until(&|| loads("loaded"), "a new file is noticed");
+    until(&|| loads("loaded", 1), "a new file is noticed");
     assert_eq!(thresholds(), json!(0.125));
+    #[cfg(unix)]
+    {
+        // A pipe, which nobody writes into.
+        assert!(Command::new("mkfifo").arg(&next).status().unwrap().success());
+        fs::rename(&next, &served).unwrap();
+        until(&|| loads("refused", 2), "a pipe is noticed");
+        fs::copy(&best, &next).unwrap();
+        fs::rename(&next, &served).unwrap();
+        until(&|| loads("loaded", 2), "a file in the place of a pipe is noticed");
+    }
     server.still_answers();
     let (_, log) = server.stop();
     assert!(log.contains("cannot be used: the previous model stays in use") && log.contains("is now in use"), "{log}");
