@@ -68,7 +68,7 @@ pub use augment::{Affine, Augmentation, Blur, BrightnessContrast, Crop, Erasing,
 pub use dataset::Dataset;
 pub use decode::{Decoded, Truncated, decode};
 pub use error::{DataError, ImageError, InvalidSetting, TableFault, with_causes};
-pub use files::NameKind;
+pub use files::{NameKind, read_image_file};
 pub use header::stated_size;
 pub use label::Label;
 pub use loader::{Batch, Loader, LoaderOptions};

@@ -35,6 +35,15 @@ pub enum ModelError {
         reason: String,
     },
 
+    /// A model whose weights are not numbers.
+    #[error("{}: {reason}", path.display())]
+    BadWeights {
+        /// The file.
+        path: PathBuf,
+        /// [`LoadError::NotFinite`].
+        reason: LoadError,
+    },
+
     /// A model that a newer version of visage wrote.
     #[error("{}: the model has format {found}, this version of visage reads formats up to {known}; update visage", path.display())]
     NewerFormat {
@@ -63,6 +72,17 @@ pub enum LoadError {
         misshapen: Vec<String>,
         /// Names in the file that the network lacks.
         surplus: Vec<String>,
+    },
+    /// A weight or statistic is NaN or infinite.
+    #[error(
+        "its weights are unusable: {} holds {value}; the training that wrote them diverged, or the file is damaged",
+        shortened(tensor)
+    )]
+    NotFinite {
+        /// The name of the tensor in the file.
+        tensor: String,
+        /// The first such value.
+        value: f32,
     },
     /// The file holds several networks that fit, with different weights.
     #[error("the file holds different weights of {architecture} under the prefixes {}: choose one, such as --set weights_prefix={}",

@@ -10,7 +10,7 @@ use burn::tensor::Device;
 use visage_weights::TensorFile;
 
 use crate::card::{CARD, Card};
-use crate::error::ModelError;
+use crate::error::{LoadError, ModelError};
 use crate::network::Network;
 use crate::network_config::NetworkConfig;
 
@@ -58,7 +58,7 @@ impl Model {
     ///
     /// # Errors
     ///
-    /// If the file is damaged, truncated, not a model of visage, or of a newer version of visage.
+    /// If the file is damaged, truncated, not a model of visage, or of a newer version of visage, or a weight is NaN or infinite.
     pub fn read(path: &Path, device: &Device) -> Result<Self, ModelError> {
         Self::from_file(path, visage_weights::read(path)?, device)
     }
@@ -81,8 +81,11 @@ impl Model {
         let card = Card::of(path, &file)?;
         let bad = |reason| ModelError::BadCard { path: path.to_owned(), reason };
         let load = |config: &NetworkConfig, file: &TensorFile| {
-            let (network, loaded) = (config.zeroed(device).load(config.architecture, file))
-                .map_err(|error| bad(format!("it does not match the weights in the file: {error}")))?;
+            let loaded = config.zeroed(device).load(config.architecture, file);
+            let (network, loaded) = loaded.map_err(|error| match error {
+                LoadError::NotFinite { .. } => ModelError::BadWeights { path: path.to_owned(), reason: error },
+                error => bad(format!("it does not match the weights in the file: {error}")),
+            })?;
             if loaded.classifier_replaced {
                 let outputs = card.attributes.len();
                 return Err(bad(format!("the classifier in the file does not have the card's {outputs} outputs")));

@@ -103,7 +103,7 @@ impl Network {
     /// # Errors
     ///
     /// [`LoadError::Mismatch`] if the network is nowhere in the file, [`LoadError::Ambiguous`] if it is there more than once, with
-    /// different values.
+    /// different values, [`LoadError::NotFinite`] if a value is NaN or infinite.
     pub fn load(self, architecture: Architecture, file: &TensorFile) -> Result<(Network, LoadReport), LoadError> {
         self.load_under(None, architecture, file)
     }
@@ -126,12 +126,18 @@ impl Network {
         let search = Search::new(&self, architecture, file);
         let at = choose(search.locations()?, prefix, architecture)?;
         let classifier_replaced = !search.has_classifier(&at);
-        let loaded = |(path, dims): &(String, Vec<usize>)| {
-            let values = search.values(&at, path, dims)?;
-            let loads = !(classifier_replaced && is_classifier(path));
-            loads.then(|| (path.clone(), from_pytorch_order(dims, values)))
-        };
-        let values: BTreeMap<_, _> = search.shapes.iter().filter_map(loaded).collect();
+        let mut values = BTreeMap::new();
+        for (path, dims) in &search.shapes {
+            if let Some(loaded) = search.values(&at, path, dims)
+                && !(classifier_replaced && is_classifier(path))
+            {
+                if let Some(&value) = loaded.iter().find(|value| !value.is_finite()) {
+                    let tensor = at.prefix.clone() + &architecture.key(at.naming, path);
+                    return Err(LoadError::NotFinite { tensor, value });
+                }
+                values.insert(path.clone(), from_pytorch_order(dims, loaded));
+            }
+        }
         let report = LoadReport {
             naming: at.naming,
             prefix: at.shown_prefix().to_owned(),

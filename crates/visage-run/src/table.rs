@@ -105,7 +105,7 @@ pub struct Table<R> {
 
 impl<R: Row> Table<R> {
     /// Opens the table, or creates it, for the rows after number `done`. Later rows are removed, and so is an incomplete one
-    /// that a killed process left.
+    /// that a killed process left. A table that lacks rows up to `done` was cut, unless it has none at all: then it begins here.
     pub(super) fn open(path: &Path, done: u64) -> Result<Self, RunError> {
         let mut file = OpenOptions::new()
             .read(true)
@@ -147,6 +147,15 @@ impl<R: Row> Table<R> {
         self.write(&line)
     }
 
+    /// Waits until all rows are on the disk, so that no checkpoint survives a power failure without the rows before it.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be written.
+    pub fn sync(&self) -> Result<(), RunError> {
+        self.file.sync_data().map_err(RunError::io("write", &self.path))
+    }
+
     /// One call for a whole line, so that a killed process leaves at most the last line incomplete.
     fn write(&mut self, line: &[u8]) -> Result<(), RunError> {
         self.file.write_all(line).map_err(RunError::io("write", &self.path))
@@ -154,11 +163,18 @@ impl<R: Row> Table<R> {
 }
 
 /// The length in bytes of the header and the rows up to number `done`.
+///
+/// # Errors
+///
+/// Also when a row is missing.
 fn kept_length<R: Row>(file: &File, path: &Path, done: u64) -> Result<u64, RunError> {
     let mut reader = BufReader::new(file);
     let mut kept = 0;
     let mut line = String::new();
-    for number in 1.. {
+    let mut last: Option<u64> = None;
+    let mut number = 0;
+    loop {
+        number += 1;
         line.clear();
         let length = match reader.read_line(&mut line) {
             Err(error) if error.kind() == ErrorKind::InvalidData => return Err(not_text(path, number)),
@@ -173,18 +189,25 @@ fn kept_length<R: Row>(file: &File, path: &Path, done: u64) -> Result<u64, RunEr
             }
         } else {
             let first = text.split(',').next().unwrap_or_default();
-            let row: u64 = first.parse().map_err(|_| RunError::Table {
-                path: path.to_owned(),
-                line: number,
-                message: format!("{first:?} is not the number of a row"),
-            })?;
+            let wrong = |message| RunError::Table { path: path.to_owned(), line: number, message };
+            let row: u64 = first.parse().map_err(|_| wrong(format!("{first:?} is not the number of a row")))?;
+            if let Some(last) = last.filter(|last| row != last + 1) {
+                return Err(wrong(format!("row {row} follows row {last}")));
+            }
             if row > done {
                 break;
             }
+            last = Some(row);
         }
         kept += length as u64;
     }
-    Ok(kept)
+    match last {
+        Some(last) if last < done => {
+            let message = format!("the rows end with number {last}, and the checkpoint is of number {done}");
+            Err(RunError::Table { path: path.to_owned(), line: number, message })
+        }
+        _ => Ok(kept),
+    }
 }
 
 fn not_text(path: &Path, line: u64) -> RunError {
@@ -301,7 +324,6 @@ mod tests {
             (5, "6,1,0.", 5, 5),
             (5, "6", 4, 4),
             (12, "", 9, 9),
-            (2, "", 9, 2),
         ] {
             let context = format!("{rows} rows and {cut_off:?}, checkpoint at {done}");
             let _ = std::fs::remove_file(&path);
@@ -317,6 +339,26 @@ mod tests {
             let steps: Vec<u64> = read::<StepRow>(&path).unwrap().iter().map(|row| row.step).collect();
             assert_eq!(steps, (1..=kept + 1).collect::<Vec<_>>(), "{context}");
         }
+    }
+
+    #[test]
+    fn missing_rows_are_an_error_unless_all_are_missing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("steps.csv");
+        let mut table = StepTable::open(&path, 0).unwrap();
+        (1..=5).for_each(|step| table.append(&row(step)).unwrap());
+        drop(table);
+        let whole = std::fs::read_to_string(&path).unwrap();
+        for cut in 1..whole.len() {
+            let rows = whole[..cut].lines().count() - usize::from(!whole[..cut].ends_with('\n'));
+            std::fs::write(&path, &whole[..cut]).unwrap();
+            let opened = StepTable::open(&path, 5);
+            assert_eq!(opened.is_ok(), rows <= 1, "{cut}: {opened:?}");
+        }
+        let without_third: String = whole.split_inclusive('\n').filter(|line| !line.starts_with("3,")).collect();
+        std::fs::write(&path, without_third).unwrap();
+        let error = StepTable::open(&path, 5).unwrap_err().to_string();
+        assert!(error.contains("line 4: row 4 follows row 2") && error.contains("restore it"), "{error}");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRef, FromRequestParts, Path, Query};
 use axum::http::request::Parts;
 
@@ -44,9 +45,16 @@ where
                 return Err(Problem::malformed(format!("the query parameter ?{key}= is given twice")));
             }
         }
-        // Fails for paths without parameters.
-        if let Ok(Path(mut in_path)) = Path::<BTreeMap<String, String>>::from_request_parts(parts, state).await
-            && let Some(name) = in_path.remove("model")
+        let in_path = match Path::<BTreeMap<String, String>>::from_request_parts(parts, state).await {
+            Ok(Path(mut in_path)) => in_path.remove("model"),
+            // A path without parameters.
+            Err(PathRejection::MissingPathParams(_)) => None,
+            Err(_) => {
+                let detail = format!("the model's name in the path {} is not UTF-8", parts.uri.path());
+                return Err(Problem::malformed(detail));
+            }
+        };
+        if let Some(name) = in_path
             && model.replace(name).is_some()
         {
             return Err(Problem::malformed("the path names a model already: leave out ?model="));

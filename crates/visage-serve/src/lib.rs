@@ -32,6 +32,7 @@ mod middleware;
 mod models;
 mod openapi;
 mod options;
+mod origin;
 mod page;
 mod problem;
 mod protocol;
@@ -48,6 +49,7 @@ mod upload;
 
 pub use error::ServeError;
 pub use options::{Batching, FaceOptions, Limits, Options};
+pub use origin::{AllowedOrigin, InvalidOrigin};
 #[doc(hidden)]
 pub use protocol::infer::read_request;
 pub use server::{Addresses, serve};

@@ -1,4 +1,4 @@
-//! Middleware around every request: its id, authentication, log, metrics, security headers, and conversion of panics into errors.
+//! Middleware around every request: its id, authentication, the site it comes from, log, metrics, security headers, and conversion of panics into errors.
 
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,6 +13,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use crate::metrics::Metrics;
+use crate::origin::{self, OriginPolicy};
 use crate::problem::Problem;
 use crate::request_id::{REQUEST_ID, RequestIds};
 use crate::token::Token;
@@ -36,21 +37,29 @@ const HEADERS: [(HeaderName, HeaderValue); 6] = [
 #[derive(Debug)]
 pub(crate) struct Middleware {
     token: Option<Token>,
+    origins: OriginPolicy,
     metrics: Arc<Metrics>,
     ids: RequestIds,
 }
 
 impl Middleware {
-    pub(crate) fn new(token: Option<Token>, metrics: Arc<Metrics>) -> Self {
-        Self { token, metrics, ids: RequestIds::new() }
+    pub(crate) fn new(token: Option<Token>, origins: OriginPolicy, metrics: Arc<Metrics>) -> Self {
+        Self { token, origins, metrics, ids: RequestIds::new() }
     }
 
-    fn authorises(&self, request: &Request) -> bool {
-        self.token.as_ref().is_none_or(|token| {
+    /// Whether a request may be handled: with the token, or without it a public path or a server without a token, unless a page of
+    /// another site sends it.
+    fn authorise(&self, request: &Request) -> Result<(), Problem> {
+        if let Some(token) = &self.token {
             let authorization = request.headers().get(header::AUTHORIZATION);
-            PUBLIC_PATHS.contains(&request.uri().path())
-                || authorization.is_some_and(|value| token.matches(value.as_bytes()))
-        })
+            if authorization.is_some_and(|value| token.matches(value.as_bytes())) {
+                return Ok(());
+            }
+            if !PUBLIC_PATHS.contains(&request.uri().path()) {
+                return Err(Problem::unauthorized());
+            }
+        }
+        self.origins.check(request)
     }
 }
 
@@ -59,14 +68,20 @@ pub(crate) async fn around(State(middleware): State<Arc<Middleware>>, request: R
     let id = middleware.ids.of(request.headers());
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().map_or("other", MatchedPath::as_str).to_owned();
-    let mut response = if middleware.authorises(&request) {
+    let allowed_origin = middleware.origins.allowed_origin(request.headers());
+    let mut response = if let Some(response) = middleware.origins.preflight(&request) {
+        response
+    } else if let Err(problem) = middleware.authorise(&request) {
+        problem.into_response()
+    } else {
         run(next, request).await.unwrap_or_else(|panic| {
             tracing::error!(?id, %route, panic, "a request panicked: this is a bug in visage");
             Problem::bug().into_response()
         })
-    } else {
-        Problem::unauthorized().into_response()
     };
+    if let Some(origin) = allowed_origin {
+        origin::allow(&mut response, origin);
+    }
     for (name, value) in HEADERS {
         response.headers_mut().entry(name).or_insert(value);
     }
@@ -113,7 +128,8 @@ mod tests {
             panic!("on purpose")
         }
 
-        let middleware = Arc::new(Middleware::new(None, Arc::new(Metrics::new())));
+        let origins = OriginPolicy::new(Vec::new(), ([127, 0, 0, 1], 80).into());
+        let middleware = Arc::new(Middleware::new(None, origins, Arc::new(Metrics::new())));
         let router: Router = Router::new()
             .route("/panic", get(panics))
             .route("/", get(async || "fine"))

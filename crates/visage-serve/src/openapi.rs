@@ -118,9 +118,14 @@ pub(crate) fn nonempty_shape() -> Array {
 /// An error status: what it means, and the type of its additional header.
 type ErrorStatus = (StatusCode, &'static str, Option<(HeaderName, Type)>);
 
-const ERRORS: [ErrorStatus; 10] = [
+const ERRORS: [ErrorStatus; 11] = [
     (StatusCode::BAD_REQUEST, "The request is invalid; `detail` says where.", None),
     (StatusCode::UNAUTHORIZED, "The token is missing or wrong.", Some((header::WWW_AUTHENTICATE, Type::String))),
+    (
+        StatusCode::FORBIDDEN,
+        "A browser sent the request for a page of another site, or the server is addressed by a name that is not local.",
+        None,
+    ),
     (StatusCode::NOT_FOUND, "There is no such model or attribute.", None),
     (StatusCode::REQUEST_TIMEOUT, "The request did not arrive in time.", None),
     (StatusCode::PAYLOAD_TOO_LARGE, "The body has too many bytes, or too many images or pixels.", None),
@@ -171,9 +176,9 @@ error_sets! {
     /// Of endpoints that receive images.
     ImageErrors: _,
     /// Of endpoints about one model.
-    ModelErrors: StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::NOT_FOUND,
+    ModelErrors: StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND,
     /// Of endpoints that only need the token.
-    TokenErrors: StatusCode::UNAUTHORIZED,
+    TokenErrors: StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN,
     /// Of readiness checks.
-    ReadinessErrors: StatusCode::SERVICE_UNAVAILABLE,
+    ReadinessErrors: StatusCode::FORBIDDEN | StatusCode::SERVICE_UNAVAILABLE,
 }

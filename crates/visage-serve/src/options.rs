@@ -8,6 +8,7 @@ use visage_data::Truncated;
 use visage_faces::FaceFinder;
 use visage_model::{Precision, TestTime};
 
+use crate::origin::AllowedOrigin;
 use crate::token::Token;
 
 /// Settings of a server.
@@ -26,6 +27,8 @@ pub struct Options {
     pub test_time: Option<TestTime>,
     /// Bearer token that requests must carry; `None` for no authentication.
     pub token: Option<Token>,
+    /// The origins of pages, other than the server's own, that may use it from a browser.
+    pub allowed_origins: Vec<AllowedOrigin>,
     /// Batching and queue.
     pub batching: Batching,
     /// Limits on requests and connections.
@@ -91,6 +94,7 @@ impl Default for Options {
             precision: Precision::F32,
             test_time: None,
             token: None,
+            allowed_origins: Vec::new(),
             batching: Batching::default(),
             limits: Limits::default(),
             faces: None,

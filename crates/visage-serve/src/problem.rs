@@ -36,6 +36,10 @@ impl Problem {
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "this needs the header `Authorization: Bearer TOKEN`")
     }
 
+    pub(crate) fn forbidden(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", detail)
+    }
+
     pub(crate) fn not_found(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not-found", detail)
     }

@@ -19,6 +19,7 @@ use crate::metrics::Metrics;
 use crate::middleware::Middleware;
 use crate::models::Models;
 use crate::options::Options;
+use crate::origin::OriginPolicy;
 use crate::reload;
 use crate::router::router;
 use crate::source::Source;
@@ -52,7 +53,7 @@ pub fn serve(
     let stamps = reload::stamps(&sources);
     let models = Arc::new(Models::load(sources, device, options.precision, options.test_time)?);
     let state = state(models, options);
-    let acceptor = acceptor(state.clone(), options);
+    let acceptor = acceptor(state.clone(), options, addresses.http);
     let runtime = runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
@@ -114,9 +115,10 @@ fn state(models: Arc<Models>, options: &Options) -> AppState {
     AppState { models, pipeline: Arc::new(pipeline), metrics, readiness: Arc::default() }
 }
 
-fn acceptor(state: AppState, options: &Options) -> Acceptor {
+fn acceptor(state: AppState, options: &Options, address: SocketAddr) -> Acceptor {
     let (metrics, readiness) = (Arc::clone(&state.metrics), Arc::clone(&state.readiness));
-    let middleware = Arc::new(Middleware::new(options.token.clone(), Arc::clone(&metrics)));
+    let origins = OriginPolicy::new(options.allowed_origins.clone(), address);
+    let middleware = Arc::new(Middleware::new(options.token.clone(), origins, Arc::clone(&metrics)));
     let router = router(state, middleware);
     Acceptor { router, limits: options.limits, grace: options.grace, metrics, readiness }
 }

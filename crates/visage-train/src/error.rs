@@ -81,6 +81,10 @@ pub enum TrainError {
              resume it with the recipe it started with, accept the change with --accept-changes, or start a new run with \
              another --out", run.display())]
     OtherRecipe { run: PathBuf, theirs: String, ours: String },
+    #[error("{} was changed: the last checkpoint of the run was trained with\n{theirs}\nwhere it has\n{ours}\n\
+             write it again with: visage recipe show {} > {}\nor accept the change with --accept-changes",
+            recipe.display(), shell::path(checkpoint), shell::path(recipe))]
+    ChangedRecipe { recipe: PathBuf, checkpoint: PathBuf, theirs: String, ours: String },
     #[error("training diverged: {what}\n{}", remedy(checkpoint))]
     Diverged {
         what: String,

@@ -1,8 +1,8 @@
 //! Recognising the kinds of weight file by their content.
 
 use std::fmt;
-use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::fs::{self, File};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use crate::error::{Problem, WeightsError};
@@ -21,7 +21,7 @@ use crate::{safetensors_read, torch};
 /// [`WeightsError`], naming the file and what is wrong with it: see [`Problem`].
 pub fn read(path: &Path) -> Result<TensorFile, WeightsError> {
     let open = || -> Result<TensorFile, Problem> {
-        let file = File::open(path)?;
+        let file = open_regular(path)?;
         let length = file.metadata()?.len();
         read_from(BufReader::new(file), length)
     };
@@ -57,10 +57,18 @@ impl fmt::Display for FileKind {
 pub fn kind(path: &Path) -> Result<FileKind, WeightsError> {
     let of = || -> Result<FileKind, Problem> {
         let mut start = Vec::new();
-        File::open(path)?.take(START).read_to_end(&mut start)?;
+        open_regular(path)?.take(START).read_to_end(&mut start)?;
         kind_of(&start)
     };
     of().map_err(|problem| WeightsError::new(path, problem))
+}
+
+/// Opens a regular file. Opening a pipe would wait for whoever writes into it, and reading a device might never end.
+fn open_regular(path: &Path) -> io::Result<File> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+    }
+    File::open(path)
 }
 
 /// The number of bytes that identify a kind.

@@ -16,6 +16,7 @@ mod progress;
 mod table_args;
 mod tables;
 mod tensorboard;
+mod visible;
 
 use std::process::ExitCode;
 

@@ -1,10 +1,11 @@
-//! Output: results go to standard output, everything else to standard error.
+//! Output: results go to standard output, everything else to standard error. Names in it are [`visible`].
 
 use std::io::{self, Write};
 
 use serde::Serialize;
 
 use crate::error::CommandError;
+use crate::visible::visible;
 
 /// Prints a result.
 ///
@@ -13,7 +14,7 @@ use crate::error::CommandError;
 /// If standard output is closed or full.
 pub fn result(text: &str) -> Result<(), CommandError> {
     let mut stdout = io::stdout().lock();
-    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(CommandError::Output)
+    stdout.write_all(visible(text).as_bytes()).and_then(|()| stdout.flush()).map_err(CommandError::Output)
 }
 
 /// Prints a result as indented JSON.
@@ -48,7 +49,7 @@ pub fn json_or<T: Serialize>(as_json: bool, value: &T, text: impl FnOnce(&T) -> 
 /// Prints a note, which is not part of the result.
 pub fn note(text: &str) {
     // If standard error is closed, there is nowhere to report that.
-    let _ = writeln!(io::stderr(), "{text}");
+    let _ = writeln!(io::stderr(), "{}", visible(text));
 }
 
 /// Prints a warning.

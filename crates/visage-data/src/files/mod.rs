@@ -3,6 +3,7 @@
 mod listing;
 mod mapped;
 mod names;
+mod regular;
 mod stand_ins;
 mod tar_archive;
 mod zip_archive;
@@ -17,6 +18,7 @@ pub(crate) use self::listing::Listing;
 pub(crate) use self::mapped::Mapped;
 pub use self::names::NameKind;
 pub(crate) use self::names::{has_extension, is_image_name};
+pub use self::regular::read_image_file;
 pub(crate) use self::stand_ins::{is_lfs_pointer, refuse_stand_ins};
 use self::tar_archive::TarArchive;
 use self::zip_archive::ZipArchive;
@@ -24,6 +26,11 @@ use crate::error::DataError;
 
 /// The largest table that is unpacked.
 const MAX_TABLE: u64 = 1 << 33;
+
+/// Tables may be larger than images, but neither is a pipe or a device.
+fn read_image_or_table(path: &Path) -> io::Result<Vec<u8>> {
+    if is_image_name(&path.to_string_lossy()) { read_image_file(path) } else { fs::read(path) }
+}
 
 /// The files of a folder or of an archive, by their names below it, with `/` between the parts.
 ///
@@ -115,7 +122,7 @@ impl Files {
     /// The content of the file `name`.
     pub(crate) fn read(&self, name: &str) -> io::Result<Vec<u8>> {
         match self {
-            Files::Folder(path) => fs::read(path.join(name)),
+            Files::Folder(path) => read_image_or_table(&path.join(name)),
             Files::Zip(archive) => archive.read(name),
             Files::Tar(archive) => archive.read(name),
         }

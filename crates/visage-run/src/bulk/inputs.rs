@@ -8,7 +8,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use glob::{MatchOptions, Pattern};
-use visage_data::{Archive, NameKind, TableOptions, image_list};
+use visage_data::{Archive, NameKind, TableOptions, image_list, read_image_file};
 
 use super::BulkError;
 use super::names::{name_of, path_of};
@@ -57,7 +57,7 @@ impl ImageInput {
     /// If the file cannot be read.
     pub fn read(&self) -> io::Result<Vec<u8>> {
         match &self.archive {
-            None => fs::read(&self.path),
+            None => read_image_file(&self.path),
             Some((archive, name)) => archive.read(name),
         }
     }

@@ -193,6 +193,7 @@ fn status_code(problem: &Problem) -> HeaderValue {
     HeaderValue::from(match problem.status().as_u16() {
         400 | 415 | 422 => 3,
         401 => 16,
+        403 => 7,
         404 => 5,
         405 => 12,
         408 => 4,

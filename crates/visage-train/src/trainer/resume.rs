@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use visage_model::{Model, NetworkConfig};
-use visage_run::{DataRecord, RunFolder};
+use visage_run::{DataRecord, Recipe, RunFolder};
 
 use super::{TrainSettings, record};
 use crate::checkpoint::{self, Checkpoint, Unreadable};
@@ -42,7 +42,8 @@ pub(super) fn open(settings: &TrainSettings, fingerprint: &str) -> Result<RunFol
 ///
 /// # Errors
 ///
-/// When it is damaged or missing, contradicts the recipe or the dataset, or the best checkpoint is damaged.
+/// When it is damaged or missing, contradicts the recipe or the dataset, was trained with another recipe and changes are not
+/// accepted, or the best checkpoint is damaged.
 pub(super) fn checkpoint(
     folder: &RunFolder,
     network: &NetworkConfig,
@@ -67,6 +68,9 @@ pub(super) fn checkpoint(
     if let Some(reason) = contradiction(&checkpoint, network, settings.dataset.attributes()) {
         return Err(refused(reason));
     }
+    if !settings.accept_changes {
+        same_recipe(&checkpoint, &last, folder, settings)?;
+    }
     if best.is_file() {
         read_best(&best, settings)?;
     } else if checkpoint.position.best.epoch > 0 {
@@ -74,6 +78,27 @@ pub(super) fn checkpoint(
         checkpoint.position.best = BestEpoch::default();
     }
     Ok(Some(checkpoint))
+}
+
+/// Checks that a checkpoint was trained with the recipe of the settings. A damaged `recipe.toml` may still be a recipe.
+fn same_recipe(
+    checkpoint: &Checkpoint,
+    last: &Path,
+    folder: &RunFolder,
+    settings: &TrainSettings,
+) -> Result<(), TrainError> {
+    let trained_with = &checkpoint.model.card.origin.recipe;
+    let theirs = Recipe::parse(trained_with, "the recipe in the checkpoint", "").and_then(|recipe| recipe.to_toml());
+    let (theirs, ours) = (theirs.unwrap_or_else(|_| trained_with.clone()), settings.recipe.to_toml()?);
+    if theirs == ours {
+        return Ok(());
+    }
+    Err(TrainError::ChangedRecipe {
+        recipe: folder.file(RunFolder::RECIPE),
+        checkpoint: last.to_owned(),
+        theirs: lines_only_in(&theirs, &ours),
+        ours: lines_only_in(&ours, &theirs),
+    })
 }
 
 /// The best checkpoint of a run, which becomes its model.

@@ -14,6 +14,8 @@ impl Run<'_> {
         let State { stepper, average, position, .. } = &self.state;
         let weights = average.is_some().then(|| stepper.network().valid());
         let path = self.folder.file(name);
+        self.tables.steps.sync()?;
+        self.tables.epochs.sync()?;
         checkpoint::write(&path, &self.model(), weights.as_ref(), stepper.optimizer(), position)
     }
 

@@ -54,11 +54,12 @@ impl Run<'_> {
         let (loss, evaluation) = self.evaluate(observe)?;
         self.state.validated = Validated::new(loss, &evaluation);
         let row = self.advance(loss, &evaluation, began);
-        // `last` comes last: a run that is killed before it repeats the end of this epoch and writes the same again.
+        // The row is in the table before a checkpoint needs it. `last` comes last: a run that is killed before it repeats the end of
+        // this epoch and writes the same again.
+        self.tables.epochs.append(&row)?;
         if row.best {
             self.save(RunFolder::BEST)?;
         }
-        self.tables.epochs.append(&row)?;
         self.save(RunFolder::LAST)?;
         observe(Event::Epoch(&row));
         Ok(())

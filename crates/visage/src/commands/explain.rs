@@ -1,12 +1,11 @@
 //! `visage explain`.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use image::RgbImage;
-use visage_data::{Similarity, Size, Truncated, decode};
+use visage_data::{Similarity, Size, Truncated, decode, read_image_file};
 use visage_judge::is_positive;
 use visage_model::{Card, HeatMethod, Model, Predictor, Prepared};
 use visage_report::{Explained, Explanation, WrittenExplanation, heat_over_photograph, made, write_explanation};
@@ -109,7 +108,7 @@ pub fn run(args: &ExplainArgs) -> Result<(), CommandError> {
 
 /// What is explained: the image, or those of its faces that are asked for.
 fn subjects(args: &ExplainArgs, card: &Card) -> Result<Vec<Subject>, CommandError> {
-    let encoded = fs::read(&args.image).map_err(CommandError::read(&args.image))?;
+    let encoded = read_image_file(&args.image).map_err(CommandError::read(&args.image))?;
     let bad_image = |source| CommandError::BadImage { path: args.image.clone(), source };
     let truncated = Truncated::allowed(args.allow_truncated);
     let name = args.image.display().to_string();

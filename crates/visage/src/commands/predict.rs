@@ -20,6 +20,7 @@ use crate::faces::Faces;
 use crate::output;
 use crate::progress::Progress;
 use crate::tables::counted;
+use crate::visible::VisibleLines;
 
 /// Attributes in the caption of an image, unless --top sets their number.
 const CAPTION_ATTRIBUTES: usize = 10;
@@ -166,6 +167,7 @@ pub fn run(args: &PredictArgs) -> Result<(), CommandError> {
     let total = count_inputs(&args.images, &args.tables())?;
     let mut output = match &args.output {
         Some(path) => RowOutput::open(path, &rows, format == PredictionFormat::Parquet)?,
+        None if io::stdout().is_terminal() => RowOutput::stream(VisibleLines::new(io::stdout())),
         None => RowOutput::stream(io::stdout()),
     };
     let prediction = BulkPrediction {

@@ -10,7 +10,7 @@ use clap::Args;
 use visage_data::Truncated;
 use visage_faces::{FaceFinder, Store};
 use visage_run::RunFolder;
-use visage_serve::{Addresses, Batching, FaceOptions, Limits, Options, ServeError, Source, Token};
+use visage_serve::{Addresses, AllowedOrigin, Batching, FaceOptions, Limits, Options, ServeError, Source, Token};
 
 use super::model_file;
 use crate::compute::{Compute, InferenceArgs, TestTimeArgs};
@@ -41,6 +41,10 @@ pub struct ServeArgs {
     /// A file with the token that requests must carry as `Authorization: Bearer TOKEN` [default: the value of VISAGE_TOKEN, or none].
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
+    /// An origin whose pages may use the server from a browser, such as https://example.com; `*` for any. May be given more than once.
+    /// Without a token, only the server's own page may.
+    #[arg(long, value_name = "ORIGIN")]
+    pub allow_origin: Vec<AllowedOrigin>,
     /// Most images in a batch of the network.
     #[arg(long, value_name = "N", default_value = "16")]
     pub batch: NonZeroUsize,
@@ -134,6 +138,7 @@ fn options(args: &ServeArgs, compute: &Compute) -> Result<Options, CommandError>
         precision: compute.precision,
         test_time: args.test_time.tta,
         token: token(args)?,
+        allowed_origins: args.allow_origin.clone(),
         batching: Batching { images: args.batch, delay: Duration::from_millis(args.batch_delay), queue: args.queue },
         limits: Limits {
             body_bytes: args.max_body.get().saturating_mul(1 << 20),

@@ -6,6 +6,8 @@ use std::io::{self, IsTerminal, Write};
 
 use miette::Diagnostic;
 
+use crate::visible::visible;
+
 /// Prints an error to standard error: drawn on a terminal, as plain lines elsewhere.
 pub fn print(error: &dyn Diagnostic) {
     let report = Report::new(error);
@@ -28,7 +30,7 @@ struct Report {
 
 impl Report {
     fn new(error: &dyn Diagnostic) -> Self {
-        let help = error.help().map(|help| help.to_string());
+        let help = error.help().map(|help| visible(&help.to_string()).into_owned());
         Self { help, ..Self::chain(error.to_string(), error.source()) }
     }
 
@@ -40,7 +42,7 @@ impl Report {
             source = cause.source();
         }
         let cause = source.map(|cause| Box::new(Self::chain(cause.to_string(), cause.source())));
-        Self { message, cause, help: None }
+        Self { message: visible(&message).into_owned(), cause, help: None }
     }
 }
 

@@ -102,6 +102,82 @@ fn damaged_tables_are_removed() {
     }
 }
 
+/// What remains of a file that is cut at the end of a line may be a whole recipe, or a whole table.
+#[test]
+fn a_recipe_or_a_table_that_lost_its_end_is_noticed() {
+    let folder = folder();
+    let run = evaluated(folder.path());
+    let path = run.join("recipe.toml");
+    let recipe = fs::read_to_string(&path).unwrap();
+    let (mut at, mut valid) = (0, 0);
+    for line in recipe.split_inclusive('\n') {
+        if line.starts_with('[') {
+            fs::write(&path, &recipe[..at]).unwrap();
+            let error = resume(&run).failed(1);
+            assert!(error.contains("recipe.toml") && error.contains("visage recipe show"), "{error}");
+            valid += usize::from(error.contains("recipe.toml was changed"));
+            assert!(fs::read_to_string(&path).unwrap() == recipe[..at], "nothing was written");
+        }
+        at += line.len();
+    }
+    assert!(valid > 0, "no part of the recipe is a recipe");
+    fs::write(&path, &recipe[..recipe.rfind("\n[").unwrap() + 1]).unwrap();
+    visage([
+        "train",
+        "--resume",
+        "--accept-changes",
+        "--threads",
+        "2",
+        "--out",
+        run.to_str().unwrap(),
+        "--data",
+        squares().to_str().unwrap(),
+    ])
+    .done();
+    fs::write(&path, &recipe).unwrap();
+
+    for name in ["steps.csv", "epochs.csv"] {
+        let table = run.join(name);
+        let whole = fs::read_to_string(&table).unwrap();
+        let lost = whole.trim_end().rfind('\n').unwrap() + 1;
+        fs::write(&table, &whole[..lost]).unwrap();
+        assert_says(resume(&run), &[name, "the rows end with number", "restore it, or remove it"]);
+        fs::write(&table, &whole).unwrap();
+    }
+    resume(&run).done();
+}
+
+#[test]
+fn weights_that_are_not_numbers_are_refused_everywhere() {
+    let folder = folder();
+    let model = folder.path().join("model.safetensors");
+    let whole = visage_weights::read(&run().0.join("best.safetensors")).unwrap();
+    let image = squares().join("images/00.png");
+    for value in [f32::NAN, f32::INFINITY] {
+        let mut file = whole.clone();
+        let (name, tensor) = file.tensors.iter_mut().find(|(name, _)| name.ends_with("weight")).unwrap();
+        let mut values = tensor.data.as_f32().unwrap().to_vec();
+        values[0] = value;
+        let name = name.clone();
+        *tensor = visage_weights::Tensor::new(tensor.shape.clone(), values);
+        visage_weights::write_safetensors(&model, &file).unwrap();
+        let (model, data, image) = (model.display(), squares().display(), image.display());
+        let new = folder.path().join("new");
+        for command in [
+            format!("predict {model} {image}"),
+            format!("evaluate {model} --data {data}"),
+            format!("explain {model} {image} --out {}", new.display()),
+            format!("export {model} --out {}", new.display()),
+            format!("serve {model} --port 0"),
+        ] {
+            assert_says(line(&command), &["model.safetensors: its weights are unusable: ", &name, &value.to_string()]);
+        }
+        let weights = format!("weights={model}");
+        assert_says(visage(training_with(&new, &[&weights])), &["its weights are unusable"]);
+        assert!(!new.exists());
+    }
+}
+
 #[test]
 fn damaged_metrics_and_predictions_are_written_again() {
     let folder = folder();

@@ -32,6 +32,40 @@ fn answered(csv: &str) -> Vec<String> {
     reader.records().map(|row| row.unwrap()[0].to_owned()).collect()
 }
 
+/// Opening a pipe waits for whoever writes into it, and a device never ends.
+#[test]
+#[cfg(unix)]
+fn only_regular_files_are_read() {
+    let folder = folder();
+    let images = folder.path().join("images");
+    fs::create_dir_all(images.join("folder.jpg")).unwrap();
+    copy_square(images.join("whole.png"));
+    let pipe = |path: &Path| assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
+    pipe(&images.join("pipe.jpg"));
+    fs::File::create(images.join("sparse.jpg")).unwrap().set_len(2 << 30).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", images.join("zeros.jpg")).unwrap();
+    let model = run().0.display().to_string();
+    for name in ["pipe.jpg", "zeros.jpg", "folder.jpg"] {
+        let path = images.join(name);
+        says(
+            &line(&format!("explain {model} {} --out {}", path.display(), folder.path().join("x").display())).failed(1),
+            &[name, "not a regular file"],
+        );
+    }
+    let ran = line(&format!("predict {model} {}", images.display()));
+    says(&ran.stderr, &["pipe.jpg", "zeros.jpg", "sparse.jpg", "2147483648 bytes"]);
+    assert_eq!(answered(&ran.stdout).len(), 1, "{}", ran.stderr);
+    let model = folder.path().join("model.safetensors");
+    pipe(&model);
+    for verb in ["predict", "explain"] {
+        let whole = images.join("whole.png");
+        says(
+            &line(&format!("{verb} {} {}", model.display(), whole.display())).failed(1),
+            &["model.safetensors", "not a regular file"],
+        );
+    }
+}
+
 /// Checks that standard error has each of these parts.
 fn says(stderr: &str, parts: &[&str]) {
     for part in parts {

@@ -39,7 +39,7 @@ impl Server {
     /// Sends one request on a new connection.
     fn ask(&self, head: &str, body: &[u8]) -> Answer {
         let mut stream = self.connect();
-        let head = format!("{head}\r\nhost: test\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
+        let head = format!("{head}\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
         // A body that is too large is refused before all of it is sent.
         let _ = stream.write_all(&[head.as_bytes(), body].concat());
         Answer::read(stream)
@@ -280,7 +280,7 @@ fn requests_over_the_limits_are_refused_and_affect_no_others() {
     server.still_answers();
     // The same without a length.
     let mut stream = server.connect();
-    stream.write_all(b"POST /v1/attributes HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chunked\r\n\r\n").unwrap();
+    stream.write_all(b"POST /v1/attributes HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n").unwrap();
     for _ in 0..20 {
         if stream.write_all(&[b"10000\r\n", &[0; 0x10000][..], b"\r\n"].concat()).is_err() {
             break;
@@ -308,6 +308,12 @@ fn requests_over_the_limits_are_refused_and_affect_no_others() {
         server.ask("POST /v1/attributes HTTP/1.1\r\ncontent-type: text/html", b"x").problem(415).contains("image/*")
     );
     assert!(server.post("/v1/attributes?model=none", b"x").problem(404).contains("available: run"));
+    assert!(server.post("/v1/models/none/attributes", b"x").problem(404).contains("available: run"));
+    assert!(server.get("/v2/models/none/ready").problem(404).contains("available: run"));
+    for head in ["GET /v2/models/%ff", "GET /v2/models/%ff/ready", "POST /v1/models/r%c3un/attributes"] {
+        let answer = server.ask(&format!("{head} HTTP/1.1"), b"x");
+        assert!(answer.problem(400).contains("is not UTF-8"), "{head}");
+    }
     assert!(server.post("/v1/heat?attribute=Blue", b"x").problem(404).contains("it has Red, Bright"));
     assert!(server.post("/v1/attributes?only=Red", b"x").problem(400).contains("?only="));
     assert!(server.post("/v2/models/run/infer", b"{}").problem(400).contains("missing field `inputs`"));
@@ -316,13 +322,24 @@ fn requests_over_the_limits_are_refused_and_affect_no_others() {
     assert!(other.head.contains("allow: post"), "{}", other.head);
     other.problem(405);
 
+    // Pages of other sites, also of one whose name resolves to this machine.
+    let from = |headers: &str| format!("POST /v1/attributes HTTP/1.1\r\n{headers}");
+    for headers in ["origin: https://evil.example", "origin: null", "sec-fetch-site: cross-site"] {
+        assert!(server.ask(&from(headers), &square(0)).problem(403).contains("--allow-origin"), "{headers}");
+    }
+    let own = "origin: http://localhost\r\nsec-fetch-site: same-origin";
+    assert_eq!(server.ask(&from(own), &square(0)).status, 200);
+    let mut stream = server.connect();
+    stream.write_all(b"GET /v1/models HTTP/1.1\r\nhost: evil.example\r\nconnection: close\r\n\r\n").unwrap();
+    assert!(Answer::read(stream).problem(403).contains("local names"));
+
     // Clients that are too slow: with a body, with a head, and without sending anything.
     let slow = |sent: &[u8]| {
         let mut stream = server.connect();
         stream.write_all(sent).unwrap();
         (stream, Instant::now())
     };
-    let body = slow(b"POST /v1/attributes HTTP/1.1\r\nhost: test\r\ncontent-length: 9\r\n\r\nabc");
+    let body = slow(b"POST /v1/attributes HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\nabc");
     let head = slow(b"POST /v1/attributes HTTP/1.1\r\nhost");
     let (mut idle, _) = slow(b"");
     server.still_answers();
@@ -337,7 +354,8 @@ fn requests_over_the_limits_are_refused_and_affect_no_others() {
 #[test]
 fn malformed_requests_get_a_response_or_a_closed_connection() {
     let server = Server::start(&run().0, "--read-timeout 1 --log json");
-    let whole = [&b"POST /v1/attributes HTTP/1.1\r\nhost: test\r\ncontent-length: 40\r\nx: "[..], &[b'y'; 60]].concat();
+    let whole =
+        [&b"POST /v1/attributes HTTP/1.1\r\nhost: localhost\r\ncontent-length: 40\r\nx: "[..], &[b'y'; 60]].concat();
     let mut number = 1_u32;
     let mut draw = |below: usize| {
         // Marsaglia's xorshift.
@@ -443,22 +461,32 @@ fn a_changed_model_file_is_reloaded_unless_it_is_damaged() {
             thread::sleep(Duration::from_millis(100));
         }
     };
-    let loads = |result: &str| {
+    let loads = |result: &str, count: usize| {
         let metrics = String::from_utf8(server.get("/metrics").body).unwrap();
-        metrics.contains(&format!("visage_model_loads_total{{model=\"m\",result=\"{result}\"}} 1\n"))
+        metrics.contains(&format!("visage_model_loads_total{{model=\"m\",result=\"{result}\"}} {count}\n"))
     };
     let whole = fs::read(&served).unwrap();
     fs::write(&next, &whole[..whole.len() / 2]).unwrap();
     fs::rename(&next, &served).unwrap();
-    until(&|| loads("refused"), "half a file is noticed");
+    until(&|| loads("refused", 1), "half a file is noticed");
     server.still_answers();
     assert_eq!(thresholds(), before, "the old one answers");
 
     let calibrate = format!("calibrate {} --data {} --thresholds 0.125", best.display(), squares().display());
     line(&format!("{calibrate} --out {}", next.display())).done();
     fs::rename(&next, &served).unwrap();
-    until(&|| loads("loaded"), "a new file is noticed");
+    until(&|| loads("loaded", 1), "a new file is noticed");
     assert_eq!(thresholds(), json!(0.125));
+    #[cfg(unix)]
+    {
+        // A pipe, which nobody writes into.
+        assert!(Command::new("mkfifo").arg(&next).status().unwrap().success());
+        fs::rename(&next, &served).unwrap();
+        until(&|| loads("refused", 2), "a pipe is noticed");
+        fs::copy(&best, &next).unwrap();
+        fs::rename(&next, &served).unwrap();
+        until(&|| loads("loaded", 2), "a file in the place of a pipe is noticed");
+    }
     server.still_answers();
     let (_, log) = server.stop();
     assert!(log.contains("cannot be used: the previous model stays in use") && log.contains("is now in use"), "{log}");
@@ -469,7 +497,7 @@ fn accepted_requests_finish_before_shutdown() {
     let server = Server::start(&run().0, "");
     let (mut stream, file) = (server.connect(), square(0));
     let head = format!(
-        "POST /v1/attributes HTTP/1.1\r\nhost: test\r\nx-request-id: mine-1\r\ncontent-length: {}\r\n\r\n",
+        "POST /v1/attributes HTTP/1.1\r\nhost: localhost\r\nx-request-id: mine-1\r\ncontent-length: {}\r\n\r\n",
         file.len()
     );
     stream.write_all(&[head.as_bytes(), &file[..20]].concat()).unwrap();

@@ -50,6 +50,28 @@ fn a_run_and_its_model_remember_how_the_table_was_read() {
     assert!(!resumed.stderr.contains("other data") && !resumed.stderr.contains("no attributes"), "{}", resumed.stderr);
 }
 
+/// Names with characters that would change colours, move the cursor or reorder text.
+#[test]
+fn names_from_files_reach_the_terminal_visibly() {
+    let home = folder();
+    let image = squares().join("images/00.png");
+    let write = |name: &str, header: &str, row: &str| {
+        let path = home.path().join(name);
+        fs::write(&path, format!("{header}\n{},train,{row}\n", image.display())).unwrap();
+        path.display().to_string()
+    };
+    let named = write("named.csv", "image,split,Hat\u{202e}gpj,Red\u{1b}[31m", "1,0");
+    let unreadable = write("unreadable.csv", "image,split,Red", "no\u{1b}[2J\u{2066}number");
+    for command in
+        [format!("data inspect {named}"), format!("data inspect {named} --json"), format!("data inspect {unreadable}")]
+    {
+        let ran = line(&command);
+        let all = ran.stdout + &ran.stderr;
+        assert!(!all.contains(['\u{1b}', '\u{202e}', '\u{2066}']), "{all:?}");
+        assert!(["\\u202E", "\\u2066"].iter().any(|escape| all.contains(escape)), "{all}");
+    }
+}
+
 #[test]
 fn soft_labels_train_and_a_lone_training_table_is_divided() {
     let home = folder();
