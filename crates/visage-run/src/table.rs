@@ -107,6 +107,15 @@ impl<R: Row> Table<R> {
     /// Opens the table, or creates it, for the rows after number `done`. Later rows are removed, and so is an incomplete one
     /// that a killed process left. A table that lacks rows up to `done` was cut, unless it has none at all: then it begins here.
     pub(super) fn open(path: &Path, done: u64) -> Result<Self, RunError> {
+        Self::open_up_to(path, Some(done))
+    }
+
+    /// Opens the table, or creates it, for the rows after those it has. An incomplete row that a killed process left is removed.
+    pub(super) fn open_whole(path: &Path) -> Result<Self, RunError> {
+        Self::open_up_to(path, None)
+    }
+
+    fn open_up_to(path: &Path, done: Option<u64>) -> Result<Self, RunError> {
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -162,12 +171,12 @@ impl<R: Row> Table<R> {
     }
 }
 
-/// The length in bytes of the header and the rows up to number `done`.
+/// The length in bytes of the header and the rows up to number `done`, or all rows.
 ///
 /// # Errors
 ///
 /// Also when a row is missing.
-fn kept_length<R: Row>(file: &File, path: &Path, done: u64) -> Result<u64, RunError> {
+fn kept_length<R: Row>(file: &File, path: &Path, done: Option<u64>) -> Result<u64, RunError> {
     let mut reader = BufReader::new(file);
     let mut kept = 0;
     let mut line = String::new();
@@ -194,15 +203,15 @@ fn kept_length<R: Row>(file: &File, path: &Path, done: u64) -> Result<u64, RunEr
             if let Some(last) = last.filter(|last| row != last + 1) {
                 return Err(wrong(format!("row {row} follows row {last}")));
             }
-            if row > done {
+            if done.is_some_and(|done| row > done) {
                 break;
             }
             last = Some(row);
         }
         kept += length as u64;
     }
-    match last {
-        Some(last) if last < done => {
+    match (last, done) {
+        (Some(last), Some(done)) if last < done => {
             let message = format!("the rows end with number {last}, and the checkpoint is of number {done}");
             Err(RunError::Table { path: path.to_owned(), line: number, message })
         }

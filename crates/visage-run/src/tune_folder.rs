@@ -220,7 +220,7 @@ impl TuneFolder {
     /// When it was changed by hand, another process is searching in the folder, or it cannot be read.
     pub fn jobs(&self) -> Result<(JobTable, Vec<JobRow>), RunError> {
         let path = self.file(Self::JOBS);
-        let table = Table::open(&path, u64::MAX)?;
+        let table = Table::open_whole(&path)?;
         Ok((table, table::read(&path)?))
     }
 

@@ -91,10 +91,8 @@ fn kind(entry: &DirEntry) -> Option<Kind> {
     };
     Some(match kind {
         Ok(kind) if kind.is_dir() => Kind::Folder,
-        Ok(kind) if kind.is_file() => by_name,
-        // Reading a pipe or a device may never end.
-        Ok(_) => Kind::Other,
-        Err(_) => by_name,
+        // Pipes and devices, too: they are not read, and those with the name of an image are reported.
+        _ => by_name,
     })
 }
 

@@ -167,7 +167,7 @@ fn weights_that_are_not_numbers_are_refused_everywhere() {
             format!("predict {model} {image}"),
             format!("evaluate {model} --data {data}"),
             format!("explain {model} {image} --out {}", new.display()),
-            format!("export {model} --out {}", new.display()),
+            format!("export {model} --format onnx --out {}", new.display()),
             format!("serve {model} --port 0"),
         ] {
             assert_says(line(&command), &["model.safetensors: its weights are unusable: ", &name, &value.to_string()]);

@@ -52,7 +52,7 @@ fn only_regular_files_are_read() {
             &[name, "not a regular file"],
         );
     }
-    let ran = line(&format!("predict {model} {}", images.display()));
+    let ran = line(&format!("predict {model} {} --format csv", images.display()));
     says(&ran.stderr, &["pipe.jpg", "zeros.jpg", "sparse.jpg", "2147483648 bytes"]);
     assert_eq!(answered(&ran.stdout).len(), 1, "{}", ran.stderr);
     let model = folder.path().join("model.safetensors");
