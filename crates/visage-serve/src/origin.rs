@@ -39,12 +39,13 @@ impl FromStr for AllowedOrigin {
 
     fn from_str(text: &str) -> Result<Self, InvalidOrigin> {
         let invalid = || InvalidOrigin(text.to_owned());
-        let authority = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+        let origin = text.to_ascii_lowercase();
+        let authority = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
         let is_authority = |part: &str| !part.is_empty() && !part.contains(['/', '?', '#', '@', '*', ' ']);
-        if text != "*" && !authority.is_some_and(is_authority) {
+        if origin != "*" && !authority.is_some_and(is_authority) {
             return Err(invalid());
         }
-        text.to_ascii_lowercase().parse().map(Self).map_err(|_| invalid())
+        origin.parse().map(Self).map_err(|_| invalid())
     }
 }
 
