@@ -27,7 +27,7 @@ use crate::error::DataError;
 /// The largest table that is unpacked.
 const MAX_TABLE: u64 = 1 << 33;
 
-/// Tables may be larger than images, but neither is a pipe or a device.
+/// A table may be larger than an image file, and may come through a pipe.
 fn read_image_or_table(path: &Path) -> io::Result<Vec<u8>> {
     if is_image_name(&path.to_string_lossy()) { read_image_file(path) } else { fs::read(path) }
 }
