@@ -41,7 +41,7 @@ pub struct ServeArgs {
     /// A file with the token that requests must carry as `Authorization: Bearer TOKEN` [default: the value of VISAGE_TOKEN, or none].
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
-    /// An origin whose pages may use the server from a browser, such as https://example.com, or `*` for any; may be repeated. Without
+    /// An origin whose pages may use the server from a browser, such as <https://example.com>, or `*` for any; may be repeated. Without
     /// it, only the server's own page and requests with the token may.
     #[arg(long, value_name = "ORIGIN")]
     pub allow_origin: Vec<AllowedOrigin>,
