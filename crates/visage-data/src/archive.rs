@@ -38,7 +38,7 @@ impl Archive {
     ///
     /// # Errors
     ///
-    /// When there is no such file, it is damaged, or it would unpack to more than 1 GiB.
+    /// When there is no such file, it is damaged, or it would unpack to more than 512 MiB, or 1 GiB if it is not an image.
     pub fn read(&self, name: &str) -> io::Result<Vec<u8>> {
         self.0.read(name)
     }

@@ -32,10 +32,16 @@ pub struct AttributePair {
 type Bits = Vec<u64>;
 
 impl Associations {
-    /// Counts a whole dataset.
+    /// The most attributes whose pairs are counted: time and memory grow with their square.
+    pub const MAX_ATTRIBUTES: usize = 1_000;
+
+    /// Counts a whole dataset. `None` for one of more than [`Associations::MAX_ATTRIBUTES`].
     #[must_use]
-    pub fn of(dataset: &Dataset) -> Self {
+    pub fn of(dataset: &Dataset) -> Option<Self> {
         let names = dataset.attributes();
+        if names.len() > Self::MAX_ATTRIBUTES {
+            return None;
+        }
         let images = dataset.samples().len();
         let bits = |attribute: usize, wanted: fn(Label) -> bool| -> Bits {
             let mut bits = vec![0; images.div_ceil(64)];
@@ -66,7 +72,7 @@ impl Associations {
         }
         // Stable: pairs of equal strength stay in the order of the attributes.
         pairs.sort_by(|a, b| b.correlation.abs().total_cmp(&a.correlation.abs()));
-        Associations { co_occurrence, pairs }
+        Some(Associations { co_occurrence, pairs })
     }
 }
 

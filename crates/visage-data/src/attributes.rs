@@ -1,4 +1,8 @@
-//! CelebA's attributes.
+//! CelebA's attributes, and how many there may be.
+
+/// The most attributes of a dataset or a model: far above every known vocabulary, and far below the number of images that a column
+/// of names would make of itself.
+pub const MAX_ATTRIBUTES: usize = 20_000;
 
 /// The 40 attribute names of CelebA, in the order of its `list_attr_celeba.txt` (Liu et al., ICCV 2015).
 pub const CELEBA_ATTRIBUTES: [&str; 40] = [

@@ -351,9 +351,9 @@ impl Dataset {
     }
 
     /// The pixels of an image of a pack, whatever its preparation.
-    pub(crate) fn packed_pixels(&self, index: usize) -> Option<Vec<u8>> {
+    pub(crate) fn packed_pixels(&self, index: usize) -> Option<Result<Vec<u8>, DataError>> {
         match &self.images {
-            Images::Packed(pack) => pack.any_pixels(index),
+            Images::Packed(pack) => Some(pack.any_pixels(index, &self.name)),
             _ => None,
         }
     }

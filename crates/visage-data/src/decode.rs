@@ -75,6 +75,10 @@ fn decode_or_panic(encoded: &[u8], truncated: Truncated) -> Result<Decoded, Imag
 
 /// The pixels of a file as they are stored, and whether it is cut short.
 fn pixels(encoded: &[u8], truncated: Truncated) -> Result<(DynamicImage, bool), ImageError> {
+    let encoded = &*header::without_metadata(encoded);
+    if encoded.starts_with(b"\xFF\xD8") {
+        jpeg::require_few_scans(encoded)?;
+    }
     if let Some((image, is_whole)) = jpeg::decode(encoded) {
         return Ok((DynamicImage::ImageRgb8(image), !is_whole));
     }

@@ -1,5 +1,7 @@
 //! The size of an image by the header of its file, known before the image is decoded.
 
+use std::borrow::Cow;
+
 use crate::error::ImageError;
 use crate::memory::Footprint;
 use crate::size::Size;
@@ -105,6 +107,32 @@ pub(crate) fn with_png_end(encoded: &[u8]) -> Option<Vec<u8>> {
     let end = b"\0\0\0\0IEND\xAEB`\x82";
     let rest = encoded.get(at..)?;
     end.starts_with(rest).then(|| [&encoded[..at], end].concat())
+}
+
+/// A PNG file without the chunks that do not change its pixels, such as texts and colour profiles: the decoder would unpack them, and
+/// a few kilobytes may unpack to hundreds of megabytes. Other files are returned as they are.
+pub(crate) fn without_metadata(encoded: &[u8]) -> Cow<'_, [u8]> {
+    const SIGNATURE: usize = 8;
+    // The decoder may only skip chunks whose name begins with a small letter.
+    let is_kept = |name: &[u8]| name[0].is_ascii_uppercase() || name == b"tRNS";
+    let Some(mut rest) = encoded.strip_prefix(b"\x89PNG\r\n\x1A\n") else { return encoded.into() };
+    let mut kept = Vec::new();
+    while let Some((length, name)) = array(rest, 0).map(u32::from_be_bytes).zip(rest.get(4..8)) {
+        let length = (12 + length as usize).min(rest.len());
+        if !is_kept(name) && kept.is_empty() {
+            kept.reserve(encoded.len());
+            kept.extend_from_slice(&encoded[..encoded.len() - rest.len()]);
+        } else if is_kept(name) && !kept.is_empty() {
+            kept.extend_from_slice(&rest[..length]);
+        }
+        rest = &rest[length..];
+    }
+    if kept.len() < SIGNATURE {
+        return encoded.into();
+    }
+    // A chunk of which the name is missing.
+    kept.extend_from_slice(rest);
+    kept.into()
 }
 
 /// The error for an image of a known format that is not read; `None` for any other content.

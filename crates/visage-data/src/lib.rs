@@ -63,7 +63,7 @@ mod weights;
 pub use alignment::{ALIGNED_SIZE, Alignment, Landmarks, Point, Similarity, align};
 pub use archive::Archive;
 pub use association::{Associations, AttributePair};
-pub use attributes::CELEBA_ATTRIBUTES;
+pub use attributes::{CELEBA_ATTRIBUTES, MAX_ATTRIBUTES};
 pub use augment::{Affine, Augmentation, Blur, BrightnessContrast, Crop, Erasing, Noise};
 pub use dataset::Dataset;
 pub use decode::{Decoded, Truncated, decode};

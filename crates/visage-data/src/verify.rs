@@ -162,7 +162,10 @@ fn inspect_all(dataset: &Dataset, mut progress: impl FnMut(usize), mut result: i
 
 fn inspect(dataset: &Dataset, index: usize) -> Inspection {
     if let Some(pixels) = dataset.packed_pixels(index) {
-        return Inspection::Good { digest: Sha256::digest(&pixels).into(), is_truncated: false };
+        return match pixels {
+            Ok(pixels) => Inspection::Good { digest: Sha256::digest(&pixels).into(), is_truncated: false },
+            Err(error) => Inspection::Bad(with_causes(&error)),
+        };
     }
     let encoded = match dataset.encoded_image(index) {
         Ok(encoded) => encoded,

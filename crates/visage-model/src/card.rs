@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use visage_data::{Preparation, TableOptions};
+use visage_data::{MAX_ATTRIBUTES, Preparation, TableOptions};
 use visage_judge::Calibration;
 use visage_weights::TensorFile;
 
@@ -166,6 +166,9 @@ impl Card {
 
     fn check(&self) -> Result<(), String> {
         let outputs = self.network.outputs;
+        if outputs > MAX_ATTRIBUTES {
+            return Err(format!("{outputs} outputs, and a model may have {MAX_ATTRIBUTES} at most"));
+        }
         if self.attributes.len() != outputs {
             return Err(format!("{} attribute names for {outputs} outputs", self.attributes.len()));
         }

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use visage_run::audit::{DatasetAudit, DuplicatePair};
+use visage_run::spreadsheet::cell;
 
 use crate::error::ReportError;
 use crate::page;
@@ -54,8 +55,8 @@ impl AuditFiles<'_> {
             for (rank, doubt) in doubts.iter().take(listed).enumerate() {
                 rows.write_record([
                     (rank + 1).to_string(),
-                    self.audit.image_name(doubt.image).to_owned(),
-                    self.audit.attributes[doubt.column].clone(),
+                    cell(self.audit.image_name(doubt.image)).into_owned(),
+                    cell(&self.audit.attributes[doubt.column]).into_owned(),
                     u8::from(doubt.present).to_string(),
                     doubt.probability.to_string(),
                     doubt.confidence.to_string(),
@@ -69,8 +70,9 @@ impl AuditFiles<'_> {
     fn duplicates(&self) -> Result<Vec<u8>, io::Error> {
         table(&["image", "same_as", "difference", "contradicting_attributes"], |rows| {
             for DuplicatePair { images, difference, contradicting } in &self.audit.duplicates {
-                let [image, same_as] = images.map(|image| self.audit.image_name(image));
-                rows.write_record([image, same_as, &format!("{difference:.3}"), &contradicting.join(" ")])?;
+                let [image, same_as] = images.map(|image| cell(self.audit.image_name(image)));
+                let contradicting = contradicting.join(" ");
+                rows.write_record([&*image, &*same_as, &format!("{difference:.3}"), &*cell(&contradicting)])?;
             }
             Ok(())
         })

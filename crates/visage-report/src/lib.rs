@@ -81,4 +81,4 @@ pub use model_card::model_card;
 pub use report::Report;
 pub use run::{Judged, Run};
 pub use tuning::{TunedTrial, Tuning};
-pub use write::{Written, WrittenExplanation, write, write_explanation};
+pub use write::{EXPLANATION_PAGE, REPORT_PAGE, Written, WrittenExplanation, write, write_explanation};

@@ -15,8 +15,10 @@ use crate::file_name::{distinct, file_part};
 use crate::report::{FIGURES, Report};
 use crate::{page, png_file, svg};
 
-const REPORT_PAGE: &str = "report.html";
-const EXPLANATION_PAGE: &str = "explanation.html";
+/// The name of a report's page in its folder.
+pub const REPORT_PAGE: &str = "report.html";
+/// The name of the page of heat maps in its folder.
+pub const EXPLANATION_PAGE: &str = "explanation.html";
 
 /// The files of a report.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -114,6 +114,15 @@ impl RunFolder {
         path.join(Self::RECORD).is_file()
     }
 
+    /// Removes temporary files of a killed process that wrote to the folder.
+    ///
+    /// # Errors
+    ///
+    /// When the folder cannot be read, or a file in it not removed.
+    pub fn remove_left_behind(&self) -> Result<(), RunError> {
+        atomic::remove_all_left_behind(&self.path).map_err(RunError::io("remove temporary files from", &self.path))
+    }
+
     /// The path of the folder.
     #[must_use]
     pub fn path(&self) -> &Path {

@@ -43,6 +43,7 @@ mod recipe;
 mod record;
 pub mod shell;
 pub mod space;
+pub mod spreadsheet;
 mod table;
 mod tune_folder;
 

@@ -13,7 +13,7 @@ const SUFFIX: &str = ".tmp";
 /// complete new one.
 ///
 /// The contents go to a temporary file beside it (`.NAME.XXXXXX.tmp`), which is synced and renamed to `path`; then the folder
-/// is synced. An error leaves the old file unchanged. Temporary files of killed writers of the same path are removed first.
+/// is synced. The new file has the permissions of the old one. An error leaves the old file unchanged. Temporary files of killed writers of the same path are removed first.
 /// A path must therefore have one writer at a time: of two, one may fail.
 ///
 /// # Errors
@@ -34,6 +34,10 @@ pub fn write(path: &Path, contents: impl FnOnce(&mut BufWriter<&File>) -> io::Re
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let temporary = builder.tempfile_in(folder)?;
+    // A file that is replaced keeps its permissions.
+    if let Ok(old) = fs::metadata(path) {
+        temporary.as_file().set_permissions(old.permissions())?;
+    }
 
     let mut writer = BufWriter::with_capacity(1 << 20, temporary.as_file());
     contents(&mut writer)?;
@@ -57,6 +61,21 @@ pub fn is_left_behind(entry: &OsStr, name: &OsStr) -> bool {
         .is_some_and(|random| random.len() == RANDOM_LETTERS && random.iter().all(u8::is_ascii_alphanumeric))
 }
 
+/// Removes the temporary files that killed writers left behind in a folder to which nothing else writes.
+///
+/// # Errors
+///
+/// When the folder cannot be listed, or a file in it not removed.
+pub fn remove_all_left_behind(folder: &Path) -> io::Result<()> {
+    remove_where(folder, |entry| {
+        let bytes = entry.as_encoded_bytes();
+        let name_end = bytes.len().checked_sub(1 + RANDOM_LETTERS + SUFFIX.len());
+        // The name between the first dot and the dot before the random letters, which are ASCII.
+        let name = name_end.and_then(|end| std::str::from_utf8(bytes.get(1..end)?).ok());
+        name.is_some_and(|name| !name.is_empty() && is_left_behind(entry, OsStr::new(name)))
+    })
+}
+
 /// The prefix of temporary files of the file called `name`.
 fn prefix(name: &OsStr) -> OsString {
     let mut prefix = OsString::from(".");
@@ -65,11 +84,15 @@ fn prefix(name: &OsStr) -> OsString {
     prefix
 }
 
-/// Removes the temporary files of killed writers.
+/// Removes the temporary files of killed writers of the file called `name`.
 fn remove_left_behind(folder: &Path, name: &OsStr) -> io::Result<()> {
+    remove_where(folder, |entry| is_left_behind(entry, name))
+}
+
+fn remove_where(folder: &Path, is_removed: impl Fn(&OsStr) -> bool) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
-        if is_left_behind(&entry.file_name(), name) {
+        if is_removed(&entry.file_name()) {
             match fs::remove_file(entry.path()) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
@@ -125,6 +148,18 @@ mod tests {
     }
 
     #[test]
+    fn temporary_files_of_every_name_are_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in
+            [".best.safetensors.a1B2c3.tmp", ".a.Zz09Aa.tmp", ".tmp", "..a1B2c3.tmp", ".file.tmp", "x.a1B2c3.tmp"]
+        {
+            fs::write(folder.path().join(name), b"").unwrap();
+        }
+        remove_all_left_behind(folder.path()).unwrap();
+        assert_eq!(names(folder.path()), ["..a1B2c3.tmp", ".file.tmp", ".tmp", "x.a1B2c3.tmp"]);
+    }
+
+    #[test]
     fn a_missing_folder_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let failed = write(&folder.path().join("none/file"), |file| file.write_all(b"new")).unwrap_err();
@@ -141,5 +176,8 @@ mod tests {
         fs::write(&ordinary, b"x").unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();
         assert_eq!(mode(&ours), mode(&ordinary));
+        fs::set_permissions(&ours, fs::Permissions::from_mode(0o640)).unwrap();
+        write(&ours, |file| file.write_all(b"y")).unwrap();
+        assert_eq!(mode(&ours) & 0o777, 0o640, "a file that is replaced keeps its permissions");
     }
 }

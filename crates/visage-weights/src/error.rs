@@ -40,6 +40,16 @@ pub enum Problem {
     /// The content is inconsistent.
     #[error("damaged: {0}")]
     Damaged(String),
+    /// The content does not match the checksums in the file.
+    #[error(
+        "damaged: {part} does not match its checksum; take a copy of the file that is whole. If another program changed it on \
+         purpose, it has to leave out the metadata `{}`",
+        crate::checksum::KEY
+    )]
+    Checksum {
+        /// The part that differs.
+        part: String,
+    },
     /// The pickle names a Python object other than the constructors that a state dict needs.
     #[error(
         "this file asks to run {global}; visage never runs code from a weight file. Where the file was made, save the \

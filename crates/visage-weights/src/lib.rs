@@ -23,6 +23,7 @@
 //! ```
 
 pub mod atomic;
+mod checksum;
 mod element;
 mod error;
 pub mod hub;

@@ -4,6 +4,7 @@ use std::io::Read;
 
 use safetensors::tensor::Metadata;
 
+use crate::checksum::{self, Checksums, TensorChecksum};
 use crate::element::Element;
 use crate::error::{Problem, quoted};
 use crate::tensor::{Tensor, TensorFile};
@@ -47,17 +48,27 @@ pub(crate) fn read<R: Read>(mut file: R, length: u64) -> Result<TensorFile, Prob
     }
 
     let mut result = TensorFile::default();
+    result.metadata = header.metadata().iter().flatten().map(|(key, text)| (key.clone(), text.clone())).collect();
+    let stated = result.metadata.remove(checksum::KEY);
+    let mut checksums = Checksums::new(&result.metadata);
     for name in header.offset_keys() {
         let Some(info) = header.info(&name) else { continue };
         let (start, end) = info.data_offsets;
         let mut bytes = vec![0; end - start];
         file.read_exact(&mut bytes)?;
+        if stated.is_some() {
+            let mut checksum = TensorChecksum::new(info.dtype, &info.shape);
+            checksum.update(&bytes);
+            checksums.add(&name, checksum);
+        }
         let data = Element::of_safetensors(info.dtype).decode(&bytes).map_err(|element| {
             let name = quoted(&name);
             Problem::Unsupported(format!("the elements of tensor {name} are {element}, which visage does not read"))
         })?;
         result.tensors.insert(name, Tensor { shape: info.shape.clone(), data });
     }
-    result.metadata = header.metadata().iter().flatten().map(|(key, text)| (key.clone(), text.clone())).collect();
+    if let Some(stated) = stated {
+        checksums.check(&stated)?;
+    }
     Ok(result)
 }

@@ -8,6 +8,7 @@ use safetensors::tensor::{Dtype, TensorInfo};
 use serde::{Serialize, Serializer};
 
 use crate::atomic;
+use crate::checksum::{self, Checksums, TensorChecksum};
 use crate::error::{Problem, WeightsError, quoted};
 use crate::safetensors_read::MAX_HEADER;
 use crate::tensor::{Tensor, TensorFile, TensorValues};
@@ -19,7 +20,7 @@ const METADATA_KEY: &str = "__metadata__";
 ///
 /// Equal content gives equal bytes: the metadata is sorted by key, and the tensors by element size (which aligns them, as the
 /// format recommends) and then by name. The `safetensors` crate's own writer has an order of metadata that differs from
-/// run to run.
+/// run to run. The metadata also holds checksums, which [`read`](crate::read()) checks and leaves out.
 ///
 /// # Errors
 ///
@@ -41,6 +42,7 @@ fn header(file: &TensorFile) -> Result<(Vec<u8>, Vec<&Tensor>), Problem> {
     // Stable: tensors of one element size stay in the order of their names.
     tensors.sort_by_key(|(_, tensor)| std::cmp::Reverse(element(&tensor.data).1));
 
+    let mut checksums = Checksums::new(&file.metadata);
     let mut entries = Vec::with_capacity(tensors.len());
     let mut end = 0;
     for (name, tensor) in &tensors {
@@ -53,12 +55,17 @@ fn header(file: &TensorFile) -> Result<(Vec<u8>, Vec<&Tensor>), Problem> {
         if name.as_str() == METADATA_KEY {
             return Err(Problem::Unwritable(format!("a tensor cannot be called {METADATA_KEY}")));
         }
+        let mut checksum = TensorChecksum::new(dtype, &tensor.shape);
+        write_values(&mut checksum, &tensor.data)?;
+        checksums.add(name, checksum);
         let start = end;
         end += tensor.data.len() * size;
         entries.push((*name, TensorInfo { dtype, shape: tensor.shape.clone(), data_offsets: (start, end) }));
     }
 
-    let mut header = serde_json::to_vec(&Header { file, entries }).map_err(io::Error::from)?;
+    let mut metadata = file.metadata.clone();
+    metadata.insert(checksum::KEY.to_owned(), serde_json::to_string(&checksums).map_err(io::Error::from)?);
+    let mut header = serde_json::to_vec(&Header { metadata, entries }).map_err(io::Error::from)?;
     // Padding with spaces to a multiple of eight aligns the tensors.
     header.resize(header.len().next_multiple_of(8), b' ');
     if header.len() as u64 > MAX_HEADER {
@@ -68,7 +75,7 @@ fn header(file: &TensorFile) -> Result<(Vec<u8>, Vec<&Tensor>), Problem> {
 }
 
 struct Header<'a> {
-    file: &'a TensorFile,
+    metadata: BTreeMap<String, String>,
     entries: Vec<(&'a String, TensorInfo)>,
 }
 
@@ -81,10 +88,9 @@ enum Entry<'a> {
 
 impl Serialize for Header<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let metadata = &self.file.metadata;
-        let metadata = (!metadata.is_empty()).then_some((METADATA_KEY, Entry::Metadata(metadata)));
+        let metadata = (METADATA_KEY, Entry::Metadata(&self.metadata));
         let tensors = self.entries.iter().map(|(name, info)| (name.as_str(), Entry::Tensor(info)));
-        serializer.collect_map(metadata.into_iter().chain(tensors))
+        serializer.collect_map(std::iter::once(metadata).chain(tensors))
     }
 }
 

@@ -67,7 +67,9 @@ fn the_format_is_as_its_specification_says() {
         metadata: [("format".to_owned(), "visage".to_owned())].into(),
     };
     let header = concat!(
-        r#"{"__metadata__":{"format":"visage"},"a":{"dtype":"I64","shape":[],"data_offsets":[0,8]},"#,
+        // Checksums as zlib.crc32 in Python gives them.
+        r#"{"__metadata__":{"format":"visage","visage.crc32":"{\"metadata\":645318167,\"tensors\":{\"a\":2665980988,\"b\":3589814433}}"},"#,
+        r#""a":{"dtype":"I64","shape":[],"data_offsets":[0,8]},"#,
         r#""b":{"dtype":"F32","shape":[2],"data_offsets":[8,16]}}"#
     );
     let mut expected = header.as_bytes().to_vec();
@@ -76,6 +78,24 @@ fn the_format_is_as_its_specification_says() {
     expected.extend(7i64.to_le_bytes());
     expected.extend([1.0f32, 2.0].map(f32::to_le_bytes).as_flattened());
     assert_eq!(written(&file), expected);
+}
+
+#[test]
+fn every_flipped_bit_is_noticed() {
+    let file = sample();
+    let bytes = written(&file);
+    let mut same = 0;
+    for bit in 0..8 * bytes.len() {
+        let mut damaged = bytes.clone();
+        damaged[bit / 8] ^= 1 << (bit % 8);
+        if let Ok(mut read) = read_bytes(&damaged) {
+            // The name of the checksums became another, or a space of the padding another blank.
+            read.metadata.retain(|key, _| file.metadata.contains_key(key));
+            assert_same_bits(&read, &file);
+            same += 1;
+        }
+    }
+    assert!(same < 200, "{same} of {} flipped bits went unnoticed, with the same content", 8 * bytes.len());
 }
 
 #[test]

@@ -149,6 +149,13 @@ pub enum CommandError {
         /// What differs.
         what: &'static str,
     },
+    /// A file that visage did not write.
+    #[error("{} exists, and visage did not write it", path.display())]
+    #[diagnostic(help("name another file, or replace this one with --force"))]
+    NotOurs {
+        /// The file.
+        path: PathBuf,
+    },
     /// A file that is not overwritten.
     #[error("{} exists", path.display())]
     #[diagnostic(help("name another file, or remove this one first"))]

@@ -11,6 +11,7 @@ mod interrupt;
 mod logging;
 mod markdown_help;
 mod output;
+mod overwrite;
 mod panic;
 mod progress;
 mod table_args;

@@ -54,6 +54,14 @@ pub enum ImageError {
         /// Height in pixels.
         height: usize,
     },
+    /// A JPEG file with more passes over its image than any program writes.
+    #[error(
+        "the image has more than {limit} scans: decoding it would take very long, and no camera or program writes such files"
+    )]
+    TooManyScans {
+        /// The most scans of an image of its size.
+        limit: usize,
+    },
     /// An image that needs more memory than there is.
     #[error(
         "the image is {width}x{height} pixels, which needs {} to decode; {}: reduce its size or free some memory",

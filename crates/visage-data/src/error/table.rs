@@ -134,6 +134,30 @@ pub enum TableFault {
         /// The column, counted from 1.
         number: usize,
     },
+    /// More columns than any table of labels has.
+    #[error("the table has {found} columns, and {most} are read at most: is it the right file?")]
+    TooManyColumns {
+        /// The number of columns.
+        found: usize,
+        /// The most that are read.
+        most: usize,
+    },
+    /// More attributes than are read.
+    #[error("the table has {found} attributes, and {most} are read at most: choose some with --attributes")]
+    TooManyAttributes {
+        /// The number of attributes.
+        found: usize,
+        /// The most that are read.
+        most: usize,
+    },
+    /// A line that is longer than those of any table.
+    #[error("the line has {length} bytes, and a line may have {most} at most: is it the right file?")]
+    LongLine {
+        /// Its length in bytes.
+        length: usize,
+        /// The most bytes of a line.
+        most: usize,
+    },
     /// Two columns with the same name.
     #[error("two columns are named `{column}`: rename or remove one")]
     RepeatedColumn {

@@ -1,7 +1,7 @@
 //! The files below a folder, or in a zip or tar archive read in place.
 
+mod file_range;
 mod listing;
-mod mapped;
 mod names;
 mod regular;
 mod stand_ins;
@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
 
+pub(crate) use self::file_range::FileRange;
 pub(crate) use self::listing::Listing;
-pub(crate) use self::mapped::Mapped;
 pub use self::names::NameKind;
 pub(crate) use self::names::{has_extension, is_image_name};
 pub use self::regular::read_image_file;
@@ -46,7 +46,7 @@ pub(crate) enum Files {
 impl Files {
     /// Opens the zip archive at `path`.
     pub(crate) fn zip(path: &Path) -> Result<Self, DataError> {
-        ZipArchive::new(path.to_owned(), Mapped::open(path)?).map(Files::Zip)
+        ZipArchive::new(path.to_owned(), FileRange::open(path)?).map(Files::Zip)
     }
 
     /// Opens the archive at `path`: tar by its extension, zip otherwise.

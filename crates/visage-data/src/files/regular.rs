@@ -4,28 +4,42 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 
-/// The most bytes of an image file: far above any photograph.
-const MAX_IMAGE_FILE: u64 = 1 << 30;
+use super::names::is_image_name;
+
+/// The most bytes of an image file: that of an image of the largest size, uncompressed.
+const MAX_IMAGE_FILE: u64 = 1 << 29;
+/// The most bytes of another file in an archive, such as a table. A forged archive must not turn a few bytes into terabytes.
+const MAX_OTHER_FILE: u64 = 1 << 30;
 
 /// The content of an image file.
 ///
 /// # Errors
 ///
-/// When it cannot be read, is larger than 1 GiB, or is not a regular file: reading a pipe or a device might never end.
+/// When it cannot be read, is larger than 512 MiB, or is not a regular file: reading a pipe or a device might never end.
 pub fn read_image_file(path: &Path) -> io::Result<Vec<u8>> {
-    let unusable = |reason: String| io::Error::new(ErrorKind::InvalidInput, reason);
     // Before it is opened: opening a pipe waits for whoever writes into it.
     let metadata = fs::metadata(path)?;
     if !metadata.is_file() {
-        return Err(unusable("it is not a regular file".to_owned()));
+        return Err(io::Error::new(ErrorKind::InvalidInput, "it is not a regular file"));
     }
     let length = metadata.len();
-    if length > MAX_IMAGE_FILE {
-        return Err(unusable(format!("it has {length} bytes, and image files may have {MAX_IMAGE_FILE} at most")));
-    }
+    require_at_most(MAX_IMAGE_FILE, length)?;
     let mut content = Vec::new();
     content.try_reserve_exact(length as usize).map_err(|_| io::Error::from(ErrorKind::OutOfMemory))?;
     // It may grow meanwhile.
     File::open(path)?.take(MAX_IMAGE_FILE).read_to_end(&mut content)?;
     Ok(content)
+}
+
+/// Refuses a file in an archive that is too large to be read into memory.
+pub(super) fn require_readable(name: &str, length: u64) -> io::Result<()> {
+    require_at_most(if is_image_name(name) { MAX_IMAGE_FILE } else { MAX_OTHER_FILE }, length)
+}
+
+fn require_at_most(limit: u64, length: u64) -> io::Result<()> {
+    if length > limit {
+        let reason = format!("it has {length} bytes, and files of its kind may have {limit} at most");
+        return Err(io::Error::new(ErrorKind::FileTooLarge, reason));
+    }
+    Ok(())
 }

@@ -1,7 +1,7 @@
 //! Zip archives read in place.
 
 use std::borrow::Cow;
-use std::io::{self, Cursor, Read, Seek, SeekFrom};
+use std::io::{self, ErrorKind, Read};
 use std::path::PathBuf;
 
 use encoding_rs::GBK;
@@ -9,31 +9,28 @@ use zip::CompressionMethod;
 use zip::read::ZipArchive as Reader;
 use zip::result::ZipResult;
 
-use super::mapped::Mapped;
+use super::file_range::FileRange;
+use super::regular::require_readable;
 use super::stand_ins::refuse_stand_ins;
 use crate::error::DataError;
-
-/// The largest file that is unpacked: far above any photograph or table. A forged archive must not turn a few bytes into
-/// terabytes.
-const MAX_FILE: u64 = 1 << 30;
 
 /// The largest archive that is unpacked from within another: far above CelebA's 1.4 GB.
 const MAX_INNER_ARCHIVE: u64 = 1 << 36;
 
-/// A memory-mapped zip archive. Cloning shares the mapping and the central directory.
+/// A zip archive. Cloning shares the file and the central directory.
 #[derive(Clone, Debug)]
 pub(crate) struct ZipArchive {
     pub(super) path: PathBuf,
-    reader: Reader<Cursor<Mapped>>,
+    reader: Reader<FileRange>,
 }
 
 impl ZipArchive {
     /// Reads the central directory of the archive `bytes`, which messages call `path`.
-    pub(super) fn new(path: PathBuf, bytes: Mapped) -> Result<Self, DataError> {
-        refuse_stand_ins(&path, bytes.as_ref())?;
-        match Reader::new(Cursor::new(bytes.clone())) {
+    pub(super) fn new(path: PathBuf, bytes: FileRange) -> Result<Self, DataError> {
+        refuse_stand_ins(&path, &bytes.beginning(&path)?)?;
+        match Reader::new(bytes.clone()) {
             Ok(reader) => Ok(ZipArchive { path, reader }),
-            Err(source) => Err(DataError::Zip { path, found: whole_files(bytes.as_ref()), source }),
+            Err(source) => Err(DataError::Zip { path, found: whole_files(&bytes), source }),
         }
     }
 
@@ -60,53 +57,55 @@ impl ZipArchive {
         let mut reader = self.reader.clone();
         let entry = reader.by_name(name)?;
         let size = entry.size();
-        if size > MAX_FILE {
-            return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("{size} bytes when unpacked")));
+        require_readable(name, size)?;
+        let mut content = Vec::new();
+        content.try_reserve_exact(size as usize).map_err(|_| ErrorKind::OutOfMemory)?;
+        // The stated size may be wrong; nothing beyond it is read.
+        if entry.take(size + 1).read_to_end(&mut content)? as u64 > size {
+            return Err(io::Error::new(
+                ErrorKind::InvalidData,
+                format!("it has more than the {size} bytes that it states"),
+            ));
         }
-        let mut content = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
-        // The stated size may be wrong; the limit holds anyway.
-        entry.take(MAX_FILE).read_to_end(&mut content)?;
         Ok(content)
     }
 
     /// The bytes of the archive called `name` in this one: in place where it is stored without compression, otherwise
     /// unpacked into a temporary file without a name.
-    pub(super) fn inner(&self, name: &str) -> io::Result<Mapped> {
+    pub(super) fn inner(&self, name: &str) -> io::Result<FileRange> {
         let mut reader = self.reader.clone();
-        let bytes = reader.clone().into_inner().into_inner();
+        let bytes = reader.clone().into_inner();
         let mut entry = reader.by_name(name)?;
         let size = entry.size();
         if size > MAX_INNER_ARCHIVE {
-            return Err(io::ErrorKind::FileTooLarge.into());
+            return Err(ErrorKind::FileTooLarge.into());
         }
         if entry.compression() == CompressionMethod::Stored
-            && let (Some(start), Ok(length)) = (entry.data_start(), usize::try_from(size))
-            && let Some(part) = usize::try_from(start).ok().and_then(|start| bytes.part(start, length))
+            && let Some(part) = entry.data_start().and_then(|start| bytes.part(start, size))
         {
             return Ok(part);
         }
         let mut unpacked = tempfile::tempfile()?;
         io::copy(&mut (&mut entry).take(MAX_INNER_ARCHIVE), &mut unpacked)?;
-        unpacked.seek(SeekFrom::Start(0))?;
-        Mapped::whole(&unpacked)
+        FileRange::whole(unpacked)
     }
 }
 
 /// The number of whole files at the start of a zip archive, without its central directory: that stands at the end, and an
 /// interrupted download lacks it.
-fn whole_files(archive: &[u8]) -> u64 {
+fn whole_files(archive: &FileRange) -> u64 {
     /// A local header: its signature, flags at 6, the compressed size at 18, the lengths of two fields at 26 and 28.
-    const HEADER: usize = 30;
-    let (mut at, mut found) = (0usize, 0);
-    while let Some(header) = archive.get(at..at.saturating_add(HEADER)) {
-        let short = |offset: usize| usize::from(u16::from_le_bytes([header[offset], header[offset + 1]]));
+    const HEADER: u64 = 30;
+    let (mut at, mut found) = (0u64, 0);
+    while let Ok(header) = archive.bytes_at(at, HEADER) {
+        let short = |offset: usize| u64::from(u16::from_le_bytes([header[offset], header[offset + 1]]));
         let is_streamed = header[6] & 8 != 0;
         if !header.starts_with(b"PK\x03\x04") || is_streamed {
             break;
         }
-        let size = u32::from_le_bytes([header[18], header[19], header[20], header[21]]) as usize;
+        let size = u64::from(u32::from_le_bytes([header[18], header[19], header[20], header[21]]));
         at = at.saturating_add(HEADER + short(26) + short(28)).saturating_add(size);
-        if at > archive.len() {
+        if at > archive.length() {
             break;
         }
         found += 1;

@@ -14,11 +14,13 @@ mod output;
 mod transform;
 
 use image::RgbImage;
+use memchr::memchr;
 
 pub(crate) use self::output::ColourTables;
 
 use self::entropy::{Bits, Table};
 use self::frame::{Frame, Scan};
+use crate::error::ImageError;
 use crate::memory::{Footprint, MAX_PIXELS};
 use crate::size::Size;
 
@@ -34,6 +36,9 @@ struct Tables {
     is_jfif: bool,
 }
 
+/// The marker before a scan.
+const START_OF_SCAN: u8 = 0xDA;
+
 /// The zigzag order: the position in a block of each coefficient of a file.
 #[rustfmt::skip]
 const ZIGZAG: [u8; 64] = [
@@ -42,6 +47,34 @@ const ZIGZAG: [u8; 64] = [
     35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51,
     58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63,
 ];
+
+/// The most scans of an image of up to [`FREE_PIXELS`]. Progressive files have about ten; every bit of every coefficient in a scan of
+/// its own would take more, but no program writes that.
+const MAX_SCANS: usize = 100;
+/// The most scans of larger images.
+const MAX_SCANS_LARGE: usize = 32;
+/// 4 million pixels.
+const FREE_PIXELS: usize = 1 << 22;
+
+/// Refuses a file with more scans than any program writes. A scan of a few bytes may pass over the whole image, so that the time
+/// to decode a file would grow with the product of its pixels and its length.
+///
+/// # Errors
+///
+/// [`ImageError::TooManyScans`].
+pub(crate) fn require_few_scans(file: &[u8]) -> Result<(), ImageError> {
+    let Some(size) = stated_size(file) else { return Ok(()) };
+    let limit = if size.pixels() <= FREE_PIXELS { MAX_SCANS } else { MAX_SCANS_LARGE };
+    let (mut rest, mut scans) = (file, 0);
+    while let Some((marker, _, after)) = next_segment(rest) {
+        scans += usize::from(marker == START_OF_SCAN);
+        if scans > limit {
+            return Err(ImageError::TooManyScans { limit });
+        }
+        rest = after;
+    }
+    Ok(())
+}
 
 /// Decodes a JPEG file, and tells whether it is whole: like libjpeg's callers, this asks for the marker of its end, without which
 /// the last bits of a scan cannot be told from missing ones. `None` where its kind is not supported, or it is damaged before
@@ -67,7 +100,7 @@ pub(crate) fn decode(file: &[u8]) -> Option<(RgbImage, bool)> {
             0xC0..=0xC2 if frame.is_none() => frame = Some(Frame::read(content, marker == 0xC2)?),
             // Lossless, arithmetic-coded and hierarchical files, and a second frame.
             0xC0..=0xCF => return None,
-            0xDA => {
+            START_OF_SCAN => {
                 let frame = frame.as_mut()?;
                 frame.take_quantisation(&tables.quantisation);
                 let scan = Scan::read(content, frame)?;
@@ -133,7 +166,7 @@ fn first_frame(file: &[u8]) -> Option<&[u8]> {
 /// The next marker, its content, and the rest of the file; `None` at the end, which may come early.
 fn next_segment(mut rest: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     loop {
-        let start = rest.iter().position(|&byte| byte == 0xFF)?;
+        let start = memchr(0xFF, rest)?;
         rest = &rest[start..];
         let marker = *rest.get(1)?;
         match marker {

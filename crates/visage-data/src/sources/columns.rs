@@ -1,6 +1,8 @@
 //! The meaning of a table's columns: one names the image, some may assign the split, one may name the person, one may list
 //! labels, text columns are categories, and every other column is an attribute.
 
+use std::collections::HashSet;
+
 use csv::ByteRecord;
 
 use super::attribute_column::{AttributeColumn, Targets};
@@ -229,11 +231,12 @@ impl Columns {
 
 /// Checks that each column has a name of its own. A column without a name that numbers the rows is the index of pandas.
 fn check_names(names: &[String], profiles: &[ColumnProfile]) -> Result<(), TableFault> {
+    let mut known = HashSet::new();
     for (index, name) in names.iter().enumerate() {
         if name.is_empty() && !profiles[index].is_sequence {
             return Err(TableFault::UnnamedColumn { number: index + 1 });
         }
-        if names[..index].contains(name) {
+        if !known.insert(name) {
             return Err(TableFault::RepeatedColumn { column: name.clone() });
         }
     }

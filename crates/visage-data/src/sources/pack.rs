@@ -1,10 +1,9 @@
-//! The pack: a dataset with its images decoded and resized, in one memory-mapped file.
+//! The pack: a dataset with its images decoded and resized, in one file.
 //!
 //! The file is a line `visage pack 1`, the length of a header in 8 bytes (little-endian), the header in JSON, zeros up to a
 //! multiple of 4096 bytes, and the pixels of all images, `[N, H, W, 3]`, one byte a value.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::mem::take;
 use std::path::{Path, PathBuf};
 
@@ -12,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::alignment::Alignment;
 use crate::error::DataError;
-use crate::files::Mapped;
+use crate::files::FileRange;
 use crate::label::Label;
 use crate::prepare::{Filter, Preparation, Resize};
 use crate::retain::retain;
@@ -24,7 +23,7 @@ const MAGIC: &[u8; 14] = b"visage pack 1\n";
 /// The magic line and the length of the header.
 const PREFIX: usize = MAGIC.len() + 8;
 /// Pixels start at a multiple of a memory page.
-const ALIGNMENT: usize = 4096;
+const ALIGNMENT: u64 = 4096;
 /// The longest header: far above the 60 MB of a million images.
 const MAX_HEADER: u64 = 1 << 32;
 
@@ -133,7 +132,7 @@ impl Header {
         let mut bytes = MAGIC.to_vec();
         bytes.extend((json.len() as u64).to_le_bytes());
         bytes.extend(json);
-        bytes.resize(bytes.len().next_multiple_of(ALIGNMENT), 0);
+        bytes.resize(bytes.len().next_multiple_of(ALIGNMENT as usize), 0);
         Ok(bytes)
     }
 
@@ -149,14 +148,14 @@ impl Header {
     }
 }
 
-/// The images of a pack. Cloning shares the mapping.
+/// The images of a pack. Cloning shares the file.
 #[derive(Clone, Debug)]
 pub(crate) struct Pack {
     path: PathBuf,
     header: Header,
     /// The index of each sample's pixels.
     indices: Vec<usize>,
-    pixels: Mapped,
+    pixels: FileRange,
 }
 
 impl Pack {
@@ -164,26 +163,25 @@ impl Pack {
     pub(crate) fn open(path: &Path) -> Result<Option<Self>, DataError> {
         let unreadable = |source| DataError::Read { path: path.to_owned(), source };
         let damaged = |reason: &str| DataError::Pack { path: path.to_owned(), reason: reason.to_owned() };
-        let mut file = File::open(path).map_err(unreadable)?;
-        let mut start = [0; PREFIX];
+        let whole = FileRange::open(path)?;
+        let start = whole.start(PREFIX as u64).map_err(unreadable)?;
         // A file that is too short for a pack is something else.
-        if file.read_exact(&mut start).is_err() || !start.starts_with(MAGIC) {
+        let Some((length, _)) = start.strip_prefix(MAGIC).and_then(|rest| rest.split_first_chunk()) else {
             return Ok(None);
+        };
+        let length = u64::from_le_bytes(*length);
+        if length > MAX_HEADER {
+            return Err(damaged("its header is too long"));
         }
-        let mut length = [0; 8];
-        length.copy_from_slice(&start[MAGIC.len()..]);
-        let length = Some(u64::from_le_bytes(length)).filter(|&length| length <= MAX_HEADER);
-        let length = length.and_then(|length| usize::try_from(length).ok());
-        let length = length.ok_or_else(|| damaged("its header is too long"))?;
-        let whole = Mapped::whole(&file).map_err(unreadable)?;
-        let header = whole.part(PREFIX, length).ok_or_else(|| damaged("it ends within its header"))?;
+        let header = whole.part(PREFIX as u64, length).ok_or_else(|| damaged("it ends within its header"))?;
+        let header = header.content().map_err(unreadable)?;
         let header: Header =
-            serde_json::from_slice(header.as_ref()).map_err(|error| damaged(&format!("its header: {error}")))?;
+            serde_json::from_slice(&header).map_err(|error| damaged(&format!("its header: {error}")))?;
         if !header.is_consistent() {
             return Err(damaged("its header contradicts itself"));
         }
-        let bytes = header.samples.len().checked_mul(header.size.pixels() * 3);
-        let start = (PREFIX + length).next_multiple_of(ALIGNMENT);
+        let bytes = (header.samples.len() as u64).checked_mul(header.size.pixels() as u64 * 3);
+        let start = (PREFIX as u64 + length).next_multiple_of(ALIGNMENT);
         let pixels = bytes.and_then(|bytes| whole.part(start, bytes)).ok_or_else(|| damaged("it is truncated"))?;
         let indices = (0..header.samples.len()).collect();
         Ok(Some(Pack { path: path.to_owned(), header, indices, pixels }))
@@ -225,15 +223,16 @@ impl Pack {
                 wanted: wanted.describe(),
             });
         }
-        let missing = || DataError::NoSample { dataset: dataset.to_owned(), samples: self.images(), index };
-        self.any_pixels(index).ok_or_else(missing)
+        self.any_pixels(index, dataset)
     }
 
     /// The pixels of a sample, whatever their preparation.
-    pub(crate) fn any_pixels(&self, index: usize) -> Option<Vec<u8>> {
-        let length = self.header.size.pixels() * 3;
-        let pixels = self.indices.get(index).and_then(|index| self.pixels.part(index * length, length));
-        Some(pixels?.as_ref().to_vec())
+    pub(crate) fn any_pixels(&self, index: usize, dataset: &str) -> Result<Vec<u8>, DataError> {
+        let length = self.header.size.pixels() as u64 * 3;
+        let pixels = self.indices.get(index).and_then(|&index| self.pixels.part(index as u64 * length, length));
+        let missing = || DataError::NoSample { dataset: dataset.to_owned(), samples: self.images(), index };
+        let pixels = pixels.ok_or_else(missing)?;
+        pixels.content().map_err(|source| DataError::Read { path: self.path.clone(), source })
     }
 
     /// Keeps the images for whose indices `is_kept` holds.

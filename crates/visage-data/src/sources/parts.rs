@@ -12,14 +12,14 @@ use super::profile::{ColumnProfile, Profiler};
 use super::rows::{Rows, text};
 use super::split_column::SplitRule;
 use super::table::{Table, TableBuilder};
+use crate::attributes::MAX_ATTRIBUTES;
 use crate::error::{DataError, TableFault};
 use crate::label::Label;
 use crate::split::Split;
 use crate::table_options::TableOptions;
 
-/// The most attributes that one column may become: far above every known vocabulary, and far below the number of images that a
-/// column of names would make of itself.
-const MAX_LABELS: usize = 20_000;
+/// The most columns of a table: one for each attribute, and some others.
+const MAX_COLUMNS: usize = MAX_ATTRIBUTES + 100;
 
 /// Opens the rows of a part from the start; an error comes with its line.
 pub(super) type OpenRows<'a> = Box<dyn Fn() -> Result<Box<dyn Rows + 'a>, (u64, TableFault)> + 'a>;
@@ -111,6 +111,9 @@ impl Part<'_> {
         let expected = "a header that names the columns";
         let (line, header) = rows.next().ok_or((1, TableFault::Ended { expected })).map_err(fatal)?;
         let names = header.and_then(|header| {
+            if header.len() > MAX_COLUMNS {
+                return Err(TableFault::TooManyColumns { found: header.len(), most: MAX_COLUMNS });
+            }
             header.iter().map(|name| Ok(text(name)?.to_owned())).collect::<Result<Vec<String>, _>>()
         });
         let names = names.map_err(|fault| self.fault(line, fault))?;
@@ -324,8 +327,8 @@ impl AttributeColumn {
         };
         match attributes {
             0 => Err(TableFault::NoLabels { column: name.clone() }),
-            1..=MAX_LABELS => Ok(()),
-            found => Err(TableFault::TooManyLabels { column: name.clone(), found, most: MAX_LABELS }),
+            1..=MAX_ATTRIBUTES => Ok(()),
+            found => Err(TableFault::TooManyLabels { column: name.clone(), found, most: MAX_ATTRIBUTES }),
         }
     }
 }
@@ -337,7 +340,10 @@ fn check_attributes(names: &[String], options: &TableOptions) -> Result<(), Tabl
     if let Some(pair) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
         return Err(TableFault::RepeatedColumn { column: pair[0].clone() });
     }
-    match options.attributes.iter().find(|chosen| !names.contains(chosen)) {
+    if names.len() > MAX_ATTRIBUTES {
+        return Err(TableFault::TooManyAttributes { found: names.len(), most: MAX_ATTRIBUTES });
+    }
+    match options.attributes.iter().find(|chosen| sorted.binary_search(chosen).is_err()) {
         None => Ok(()),
         Some(column) => {
             Err(TableFault::NoColumn { option: "--attributes", column: column.clone(), columns: names.join(", ") })

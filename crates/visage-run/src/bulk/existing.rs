@@ -6,6 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 
 use super::rows::{RowFormat, Rows, record};
+use crate::spreadsheet::name;
 
 /// Image names, as 128-bit hashes: a million take 32 MiB, however long they are.
 #[derive(Default)]
@@ -140,13 +141,13 @@ fn read_csv(mut file: &File, rows: &Rows<'_>) -> Result<Existing, ReadError> {
             break;
         }
         if std::mem::take(&mut is_header) {
-            if !is_whole && is_last || !row.iter().eq(rows.csv_columns()) {
+            if !is_whole && is_last || !row.iter().map(name).eq(rows.csv_columns()) {
                 return Err(ReadError::Columns);
             }
             existing.end = reader.position().byte();
         } else if is_row {
             // As written by this program, so that rows can be compared byte by byte.
-            existing.add(&row[0], reader.position().byte(), || record(&row).unwrap_or_default());
+            existing.add(name(&row[0]), reader.position().byte(), || record(&row).unwrap_or_default());
         } else {
             return Err(ReadError::Line(line));
         }

@@ -17,6 +17,7 @@ use visage_weights::atomic;
 
 use super::rows::FACE;
 use super::{BulkError, Rows};
+use crate::spreadsheet::name;
 
 /// Rows in a row group, which is held in memory: about 8 MiB with CelebA's attributes.
 const ROW_GROUP: usize = 50_000;
@@ -47,7 +48,7 @@ fn copy<R: Read, W: Write + Send>(mut csv: csv::Reader<R>, rows: &Rows<'_>, file
             break;
         }
         let mut group = writer.next_row_group()?;
-        let names: Vec<ByteArray> = records.iter().map(|record| record[0].as_bytes().to_vec().into()).collect();
+        let names: Vec<ByteArray> = records.iter().map(|record| name(&record[0]).as_bytes().to_vec().into()).collect();
         column::<ByteArrayType, _>(&mut group, &names)?;
         for (cell, physical) in cells(rows).enumerate() {
             let cells = records.iter().map(|record| &record[cell + 1]);

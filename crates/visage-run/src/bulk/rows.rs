@@ -8,6 +8,8 @@ use visage_faces::{Face, FaceBox};
 use visage_judge::{Rules, is_positive};
 use visage_model::Card;
 
+use crate::spreadsheet::cell;
+
 /// A text format with one row per image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RowFormat {
@@ -44,7 +46,7 @@ impl Rows<'_> {
     /// The header, empty except for CSV.
     pub(super) fn header(&self) -> io::Result<Vec<u8>> {
         match self.format {
-            RowFormat::Csv => record(self.csv_columns()),
+            RowFormat::Csv => record(self.csv_columns().map(|name| cell(name).into_owned())),
             RowFormat::Table | RowFormat::Json => Ok(Vec::new()),
         }
     }
@@ -100,7 +102,7 @@ impl Rows<'_> {
                     let numbers = numbers.map(|(number, decimals)| format!("{number:.decimals$}"));
                     std::iter::once(number.to_string()).chain(numbers)
                 });
-                let image = std::iter::once(image.to_owned());
+                let image = std::iter::once(cell(image).into_owned());
                 lines.extend(record(image.chain(face.into_iter().flatten()).chain(cells))?);
                 Ok(())
             }

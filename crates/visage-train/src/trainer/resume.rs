@@ -18,6 +18,7 @@ use crate::error::{Remedy, TrainError};
 /// When there is none, or when its recipe or data has changed and changes are not accepted.
 pub(super) fn open(settings: &TrainSettings, fingerprint: &str) -> Result<RunFolder, TrainError> {
     let folder = RunFolder::open(&settings.folder)?;
+    folder.remove_left_behind()?;
     let before = folder.record()?.data;
     if settings.accept_changes {
         return Ok(folder);

@@ -14,6 +14,7 @@ use visage_weights::atomic;
 use super::model_file;
 use crate::error::CommandError;
 use crate::output;
+use crate::overwrite::OverwriteArgs;
 
 /// Name of the card in a run folder.
 const NAME: &str = "MODEL_CARD.md";
@@ -29,11 +30,15 @@ pub struct CardArgs {
     /// The file to write [default: MODEL_CARD.md in the run folder].
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+    #[command(flatten)]
+    pub overwrite: OverwriteArgs,
 }
 
 /// Writes the model card of a run.
 pub fn run(args: &CardArgs) -> Result<(), CommandError> {
     let folder = RunFolder::open(&args.run)?;
+    let path = args.out.clone().unwrap_or_else(|| folder.file(NAME));
+    args.overwrite.check(&path)?;
     let record = folder.record()?;
     let metrics = folder.file(&MetricsFile::name(args.split));
     if !metrics.is_file() {
@@ -44,7 +49,6 @@ pub fn run(args: &CardArgs) -> Result<(), CommandError> {
     let file = model_file(&args.run)?;
     let card = Model::read_card(&file).map_err(|error| CommandError::model(&file, error))?;
     let text = model_card(&card, Some(&record), &metrics);
-    let path = args.out.clone().unwrap_or_else(|| folder.file(NAME));
     atomic::write(&path, |file| file.write_all(text.as_bytes())).map_err(CommandError::write(&path))?;
     output::result(&format!("{}\n", path.display()))
 }

@@ -15,6 +15,7 @@ use crate::compute::{Compute, InferenceArgs, TestTimeArgs};
 use crate::dataset::{DatasetArgs, warn_of_truncated};
 use crate::error::CommandError;
 use crate::faces::LabelledFacesArgs;
+use crate::overwrite::OverwriteArgs;
 use crate::progress::Progress;
 use crate::{output, tables};
 
@@ -50,6 +51,8 @@ pub struct EvaluateArgs {
     /// Where to write the metrics [default: metrics-SPLIT.json in the run folder].
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+    #[command(flatten)]
+    pub overwrite: OverwriteArgs,
     #[command(flatten)]
     pub test_time: TestTimeArgs,
     #[command(flatten)]
@@ -115,6 +118,10 @@ impl EvaluateArgs {
 
 /// Evaluates a model on a split of a dataset.
 pub fn run(args: &EvaluateArgs) -> Result<(), CommandError> {
+    args.metrics_path().map_or(Ok(()), |path| args.overwrite.check(&path))?;
+    if let Some(JsonTarget::File(file)) = args.json_target() {
+        args.overwrite.check(file)?;
+    }
     let compute = Compute::for_inference(&args.inference)?;
     let (predictor, model_file) = read_predictor_with(&args.model, &compute, args.test_time)?;
     let rules = read_rules(args.rules.as_deref(), &predictor.card().attributes)?;

@@ -8,13 +8,16 @@ use image::RgbImage;
 use visage_data::{Similarity, Size, Truncated, decode, read_image_file};
 use visage_judge::is_positive;
 use visage_model::{Card, HeatMethod, Model, Predictor, Prepared};
-use visage_report::{Explained, Explanation, WrittenExplanation, heat_over_photograph, made, write_explanation};
+use visage_report::{
+    EXPLANATION_PAGE, Explained, Explanation, WrittenExplanation, heat_over_photograph, made, write_explanation,
+};
 
 use super::{attribute_indices, read_model};
 use crate::compute::{Compute, InferenceArgs, TestTimeArgs};
 use crate::error::CommandError;
 use crate::faces::Faces;
 use crate::output;
+use crate::overwrite::OverwriteArgs;
 use crate::tables::{Table, score};
 
 /// Options of `visage explain`.
@@ -43,6 +46,8 @@ pub struct ExplainArgs {
     /// Also explain an image whose file is cut short, from the part that is there.
     #[arg(long)]
     pub allow_truncated: bool,
+    #[command(flatten)]
+    pub overwrite: OverwriteArgs,
     #[command(flatten)]
     pub test_time: TestTimeArgs,
     #[command(flatten)]
@@ -99,6 +104,7 @@ pub fn run(args: &ExplainArgs) -> Result<(), CommandError> {
     args.test_time.apply_to_chosen(&mut model);
     let named = attribute_indices(&args.attributes, &model.card)?;
     let subjects = subjects(args, &model.card)?;
+    subjects.iter().try_for_each(|subject| args.overwrite.check(&subject.out.join(EXPLANATION_PAGE)))?;
     let predictor = Predictor::new(&model, &compute.device, compute.precision);
     for subject in subjects {
         explain(args, &model, &file, &predictor, &named, subject)?;

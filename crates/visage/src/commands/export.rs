@@ -14,6 +14,7 @@ use super::read_model;
 use crate::compute::{Compute, ComputeArgs};
 use crate::dataset::open_for;
 use crate::error::CommandError;
+use crate::overwrite::OverwriteArgs;
 use crate::progress::Progress;
 use crate::{output, tables};
 
@@ -40,6 +41,8 @@ pub struct ExportArgs {
     #[arg(long, value_name = "PATH", requires = "int8")]
     pub data: Option<PathBuf>,
     #[command(flatten)]
+    pub overwrite: OverwriteArgs,
+    #[command(flatten)]
     pub compute: ComputeArgs,
 }
 
@@ -61,17 +64,21 @@ pub fn run(args: &ExportArgs) -> Result<(), CommandError> {
     }
     let compute = Compute::new(&args.compute)?;
     let (model, file) = read_model(&args.model, &compute)?;
-    let out = |extension: &str| args.out.clone().unwrap_or_else(|| file.with_extension(extension));
+    let extension = match args.format {
+        ExportFormat::Onnx if args.int8 => "int8.onnx",
+        ExportFormat::Onnx => "onnx",
+        ExportFormat::Torch => "pth",
+    };
+    let out = args.out.clone().unwrap_or_else(|| file.with_extension(extension));
+    args.overwrite.check(&out)?;
     let input = if args.raw_images { PixelInput::Raw } else { PixelInput::Normalised };
     match (args.format, &args.data) {
-        (ExportFormat::Onnx, Some(data)) if args.int8 => int8(&model, input, data, &out("int8.onnx"), &compute),
+        (ExportFormat::Onnx, Some(data)) if args.int8 => int8(&model, input, data, &out, &compute),
         (ExportFormat::Onnx, _) => {
-            let out = out("onnx");
             written(&out, &onnx::write(&model, input, &out, &compute.device)?);
             Ok(())
         }
         (ExportFormat::Torch, _) => {
-            let out = out("pth");
             written(&out, &torch::write(&model, &out, &compute.device)?);
             output::note(&format!("load it in Python with:\n{}", loading_code(&model, &out)));
             Ok(())

@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use visage_data::Split;
-use visage_report::{ReadRuns, ReportSettings, Written, read_runs, write};
+use visage_report::{REPORT_PAGE, ReadRuns, ReportSettings, Written, read_runs, write};
 use visage_run::comparison::compare;
 use visage_run::shell;
 
 use crate::error::CommandError;
+use crate::overwrite::OverwriteArgs;
 use crate::{output, tables};
 
 /// The folder for the report of several runs.
@@ -30,6 +31,8 @@ pub struct ReportArgs {
     /// the people on them.
     #[arg(long)]
     pub gallery: bool,
+    #[command(flatten)]
+    pub overwrite: OverwriteArgs,
 }
 
 /// Writes a report of one run or several.
@@ -39,6 +42,7 @@ pub fn run(args: &ReportArgs) -> Result<(), CommandError> {
         (None, [run]) => run.join("report"),
         (None, _) => PathBuf::from(FOLDER),
     };
+    args.overwrite.check(&out.join(REPORT_PAGE))?;
     let written = write_report(&ReportSettings { runs: &args.runs, split: args.split, gallery: args.gallery }, &out)?;
     output::result(&summary(&written))
 }

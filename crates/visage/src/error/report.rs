@@ -30,7 +30,7 @@ struct Report {
 
 impl Report {
     fn new(error: &dyn Diagnostic) -> Self {
-        let help = error.help().map(|help| visible(&help.to_string()).into_owned());
+        let help = error.help().map(|help| shown(&help.to_string()));
         Self { help, ..Self::chain(error.to_string(), error.source()) }
     }
 
@@ -42,8 +42,16 @@ impl Report {
             source = cause.source();
         }
         let cause = source.map(|cause| Box::new(Self::chain(cause.to_string(), cause.source())));
-        Self { message: visible(&message).into_owned(), cause, help: None }
+        Self { message: shown(&message), cause, help: None }
     }
+}
+
+/// A message as it is shown: [`visible`], and without what goes on for pages, such as the names of ten thousand columns.
+fn shown(message: &str) -> String {
+    const LONGEST: usize = 4000;
+    let Some((cut, _)) = message.char_indices().nth(LONGEST) else { return visible(message).into_owned() };
+    let more = message[cut..].chars().count();
+    format!("{} ... ({more} more characters)", visible(&message[..cut]))
 }
 
 impl fmt::Display for Report {
@@ -83,14 +91,21 @@ mod tests {
     #[test]
     fn causes_are_shown_once_and_help_last() {
         let missing = || io::Error::new(io::ErrorKind::NotFound, "no such file");
-        let shown = |error: CommandError| format!("{:#}", Report::new(&error));
+        let text = |error: CommandError| format!("{:#}", Report::new(&error));
         let error = CommandError::read("a b")(missing());
-        assert_eq!(shown(error), "error: cannot read a b\n  cause: no such file\n");
-        assert_eq!(shown(CommandError::usage(missing())), "error: no such file\n");
+        assert_eq!(text(error), "error: cannot read a b\n  cause: no such file\n");
+        assert_eq!(text(CommandError::usage(missing())), "error: no such file\n");
         let error = CompareError::NotEvaluated { runs: vec![("runs/a b".into(), "d".into())], split: None };
         assert_eq!(
-            shown(error.into()),
+            text(error.into()),
             "error: not evaluated yet: runs/a b has no metrics\n  help: visage evaluate 'runs/a b' --data d\n"
         );
+    }
+
+    #[test]
+    fn a_message_of_many_pages_is_shortened() {
+        assert_eq!(shown("a\u{1b}b"), "a\\u001Bb");
+        let shortened = shown(&"ä".repeat(5_000));
+        assert_eq!(shortened, format!("{} ... (1000 more characters)", "ä".repeat(4_000)));
     }
 }

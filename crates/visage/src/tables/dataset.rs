@@ -65,7 +65,7 @@ fn attributes_table(attributes: &[AttributeContents]) -> String {
 }
 
 fn correlations(contents: &Contents) -> String {
-    let pairs = &contents.associations.pairs;
+    let pairs = contents.associations.as_ref().map(|associations| associations.pairs.as_slice()).unwrap_or_default();
     if pairs.is_empty() {
         return String::new();
     }

@@ -1,5 +1,6 @@
 //! Opening Parquet files.
 
+use std::io::{BufReader, Seek, SeekFrom};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
@@ -7,31 +8,49 @@ use bytes::Bytes;
 use parquet::basic::Compression;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
-use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::file::reader::{ChunkReader, FileReader, Length, SerializedFileReader};
 
 use super::headers;
 use crate::error::DataError;
-use crate::files::{Mapped, refuse_stand_ins};
+use crate::files::{FileRange, refuse_stand_ins};
 
-pub(super) type Reader = SerializedFileReader<Bytes>;
+pub(super) type Reader = SerializedFileReader<FileRange>;
 
-/// Maps a file and checks its headers.
+impl Length for FileRange {
+    fn len(&self) -> u64 {
+        self.length()
+    }
+}
+
+impl ChunkReader for FileRange {
+    type T = BufReader<FileRange>;
+
+    fn get_read(&self, start: u64) -> Result<Self::T, ParquetError> {
+        let mut reader = self.clone();
+        reader.seek(SeekFrom::Start(start))?;
+        Ok(BufReader::new(reader))
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
+        Ok(self.bytes_at(start, length as u64)?.into())
+    }
+}
+
+/// Opens a file and checks its headers.
 pub(super) fn open(path: &Path) -> Result<Reader, DataError> {
-    let mapped = Mapped::open(path)?;
+    let unreadable = |source| DataError::Read { path: path.to_owned(), source };
     let damaged_part = |part: &str| damaged(path)(ParquetError::General(format!("{part} is damaged")));
-    refuse_stand_ins(path, mapped.as_ref())?;
-    let is_parquet = mapped.as_ref().ends_with(b"PAR1");
-    if is_parquet && !headers::footer_is_sound(mapped.as_ref()) {
+    let file = FileRange::open(path)?;
+    refuse_stand_ins(path, &file.beginning(path)?)?;
+    if !headers::footer_is_sound(&file).map_err(unreadable)? {
         return Err(damaged_part("its footer"));
     }
-    let reader =
-        catch_panics(|| SerializedFileReader::new(Bytes::from_owner(mapped.clone()))).map_err(damaged(path))?;
+    let reader = catch_panics(|| SerializedFileReader::new(file.clone())).map_err(damaged(path))?;
     let chunks = || reader.metadata().row_groups().iter().flat_map(RowGroupMetaData::columns);
     for chunk in chunks() {
-        let range = catch_panics(|| Ok(chunk.byte_range())).map_err(damaged(path))?;
-        let [start, length] = <[u64; 2]>::from(range).map(|bound| usize::try_from(bound).unwrap_or(usize::MAX));
-        let is_sound = |pages: Mapped| headers::pages_are_sound(pages.as_ref());
-        if !mapped.part(start, length).is_some_and(is_sound) {
+        let (start, length) = catch_panics(|| Ok(chunk.byte_range())).map_err(damaged(path))?;
+        let pages = file.part(start, length).ok_or_else(|| damaged_part("a page"))?;
+        if !headers::pages_are_sound(&pages).map_err(unreadable)? {
             return Err(damaged_part("a page"));
         }
     }

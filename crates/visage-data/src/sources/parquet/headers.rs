@@ -4,6 +4,10 @@
 //! bytes: a header of a few bytes that announces two billion of them keeps it busy for hours. No header of the format has such a
 //! list, so a file with one is damaged. Every other value takes bytes that must exist.
 
+use std::io;
+
+use crate::files::FileRange;
+
 /// The types of fields and elements in Thrift's compact protocol.
 mod kind {
     pub(super) const STOP: u8 = 0;
@@ -24,27 +28,52 @@ mod kind {
 /// The deepest nesting; no header of the format comes near.
 const MAX_DEPTH: usize = 32;
 
-/// Whether the footer of a file can be read.
-pub(super) fn footer_is_sound(file: &[u8]) -> bool {
-    let footer = || {
-        let (rest, end) = file.split_last_chunk::<8>()?;
-        let length = u32::from_le_bytes([end[0], end[1], end[2], end[3]]) as usize;
-        let mut footer = &rest[rest.len().checked_sub(length)?..];
-        structure(&mut footer, MAX_DEPTH)
-    };
-    footer().is_some()
+/// The longest header of a page: its statistics hold the least and the greatest value of a column.
+const MAX_HEADER: u64 = 16 << 20;
+
+/// Whether the footer of a file can be read. A file without one is left to the library, which names what is missing.
+pub(super) fn footer_is_sound(file: &FileRange) -> io::Result<bool> {
+    const END: u64 = 8;
+    let Some(end) = file.length().checked_sub(END) else { return Ok(true) };
+    let [l0, l1, l2, l3, magic @ ..] = &*file.bytes_at(end, END)? else { return Ok(true) };
+    if magic != b"PAR1" {
+        return Ok(true);
+    }
+    let length = u64::from(u32::from_le_bytes([*l0, *l1, *l2, *l3]));
+    let Some(start) = end.checked_sub(length) else { return Ok(false) };
+    let footer = file.bytes_at(start, length)?;
+    Ok(structure(&mut footer.as_slice(), MAX_DEPTH).is_some())
 }
 
-/// Whether all page headers of the column chunk `chunk` can be read.
-pub(super) fn pages_are_sound(mut chunk: &[u8]) -> bool {
-    while !chunk.is_empty() {
-        let page = structure(&mut chunk, MAX_DEPTH).flatten().and_then(|length| usize::try_from(length).ok());
-        match page.and_then(|length| chunk.get(length..)) {
-            Some(rest) => chunk = rest,
-            None => return false,
+/// Whether all page headers of a column chunk can be read.
+pub(super) fn pages_are_sound(chunk: &FileRange) -> io::Result<bool> {
+    let mut at = 0;
+    while at < chunk.length() {
+        match page_end(chunk, at)?.filter(|&end| end <= chunk.length()) {
+            Some(end) => at = end,
+            None => return Ok(false),
         }
     }
-    true
+    Ok(true)
+}
+
+/// The end of the page that starts at `at`; `None` where its header cannot be read.
+fn page_end(chunk: &FileRange, at: u64) -> io::Result<Option<u64>> {
+    let left = chunk.length() - at;
+    // Nearly all headers are short.
+    for most in [1 << 10, 1 << 16, MAX_HEADER] {
+        let bytes = chunk.bytes_at(at, left.min(most))?;
+        let mut rest = bytes.as_slice();
+        if let Some(length) = structure(&mut rest, MAX_DEPTH) {
+            let header = (bytes.len() - rest.len()) as u64;
+            let length = length.and_then(|length| u64::try_from(length).ok());
+            return Ok(length.and_then(|length| (at + header).checked_add(length)));
+        }
+        if left <= most {
+            break;
+        }
+    }
+    Ok(None)
 }
 
 /// Skips a struct and returns its third field if that is an integer: in a page header, the length of the page.
@@ -126,7 +155,15 @@ fn zigzag(number: u64) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
+
+    fn are_sound(chunk: &[u8]) -> bool {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(chunk).unwrap();
+        pages_are_sound(&FileRange::whole(file).unwrap()).unwrap()
+    }
 
     /// A page of three bytes whose header has a type, two sizes and `extra` fields.
     fn page(extra: &[u8]) -> Vec<u8> {
@@ -135,9 +172,11 @@ mod tests {
 
     #[test]
     fn pages_follow_one_another() {
-        assert!(pages_are_sound(&[page(&[]), page(&[0x18, 2, b'a', b'b']), page(&[0x1c, 0x11, 0x12, 0])].concat()));
+        assert!(are_sound(&[page(&[]), page(&[0x18, 2, b'a', b'b']), page(&[0x1c, 0x11, 0x12, 0])].concat()));
+        // A header with a text of 5,000 bytes.
+        assert!(are_sound(&page(&[&[0x18, 0x88, 0x27][..], &[b'a'; 5000]].concat())));
         let chunk = page(&[]);
-        assert!(!pages_are_sound(&chunk[..chunk.len() - 1]));
+        assert!(!are_sound(&chunk[..chunk.len() - 1]));
     }
 
     #[test]
@@ -146,9 +185,9 @@ mod tests {
         let many = [0xff, 0xff, 0xff, 0xff, 7];
         for head in [&[0x19, 0xf1][..], &[0x1b], &[0x19, 0x19, 0xf2]] {
             let tail: &[u8] = if head == [0x1b] { &[0x11] } else { &[] };
-            assert!(!pages_are_sound(&page(&[head, &many, tail].concat())));
+            assert!(!are_sound(&page(&[head, &many, tail].concat())));
         }
         // Not as many numbers follow as are announced.
-        assert!(!pages_are_sound(&page(&[&[0x19, 0xf5][..], &many].concat())));
+        assert!(!are_sound(&page(&[&[0x19, 0xf5][..], &many].concat())));
     }
 }

@@ -7,6 +7,8 @@ mod lines;
 mod memory;
 mod row_source;
 
+use memchr::memchr;
+
 use self::blank_separated::BlankSeparated;
 use self::delimited::Delimited;
 use self::json_lines::JsonLines;
@@ -25,6 +27,7 @@ use crate::files::{has_extension, is_image_name};
 /// When there is no header; the first value is the line.
 pub(super) fn rows<'a>(name: &str, bytes: &'a [u8]) -> Result<Box<dyn Rows + 'a>, (u64, TableFault)> {
     let bytes = without_byte_order_mark(bytes);
+    require_short_lines(bytes)?;
     let name = name.strip_suffix(".gz").unwrap_or(name);
     if has_extension(name, &["jsonl", "ndjson"]) {
         return JsonLines::new(bytes).map(|rows| Box::new(rows) as Box<dyn Rows>);
@@ -34,6 +37,23 @@ pub(super) fn rows<'a>(name: &str, bytes: &'a [u8]) -> Result<Box<dyn Rows + 'a>
         return BlankSeparated::new(bytes).map(|rows| Box::new(rows) as Box<dyn Rows>);
     }
     Ok(Box::new(Delimited::new(bytes, first)))
+}
+
+/// The most bytes of a line: a thousand for each of the most attributes.
+const MAX_LINE: usize = 20 << 20;
+
+/// Refuses a file with lines longer than those of any table, before a row is copied.
+fn require_short_lines(bytes: &[u8]) -> Result<(), (u64, TableFault)> {
+    let (mut start, mut line) = (0, 1);
+    while start < bytes.len() {
+        let length = memchr(b'\n', &bytes[start..]).unwrap_or(bytes.len() - start);
+        if length > MAX_LINE {
+            return Err((line, TableFault::LongLine { length, most: MAX_LINE }));
+        }
+        start += length + 1;
+        line += 1;
+    }
+    Ok(())
 }
 
 /// Whether a text file is a table of images rather than a note: a header and a row of as many fields (or one more, as in CelebA's

@@ -60,8 +60,9 @@ pub struct Contents {
     /// Text columns, to group by.
     #[serde(rename = "categories", skip_serializing_if = "Vec::is_empty")]
     pub text_columns: Vec<TextColumn>,
-    /// Correlations between attributes.
-    pub associations: Associations,
+    /// Correlations between attributes, unless there are too many of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub associations: Option<Associations>,
     /// Warnings, a sentence each.
     pub warnings: Vec<String>,
 }
@@ -126,6 +127,11 @@ fn contents(dataset: &Dataset) -> Contents {
     warnings.extend(missing_images(dataset));
     warnings.extend(split_warnings(dataset, &statistics, images_without_split));
     warnings.extend(weight_warnings);
+    let associations = Associations::of(dataset);
+    if associations.is_none() {
+        let most = Associations::MAX_ATTRIBUTES;
+        warnings.push(format!("correlations are left out: they are counted for up to {most} attributes"));
+    }
     let attribute = |(column, name): (usize, &String)| {
         let count = |label| dataset.samples().iter().filter(|s| s.labels[column] == label).count() as u64;
         AttributeContents {
@@ -148,7 +154,7 @@ fn contents(dataset: &Dataset) -> Contents {
         images_without_split,
         attributes: dataset.attributes().iter().enumerate().map(attribute).collect(),
         text_columns: text_columns(dataset),
-        associations: Associations::of(dataset),
+        associations,
         warnings,
     }
 }
