@@ -103,9 +103,17 @@ pub(crate) fn reserve(footprint: &Footprint, is_turned: bool) -> Result<Reservat
     }
 }
 
-/// Whether the allocator can provide so many bytes at the moment. This also works where nothing tells what is available.
+/// Whether the allocator can provide so many bytes at the moment, in parts as large as decoders ask for. This also works where
+/// nothing tells what is available.
 fn can_allocate(bytes: u64) -> bool {
-    usize::try_from(bytes).is_ok_and(|bytes| Vec::<u8>::new().try_reserve_exact(bytes).is_ok())
+    const PART: u64 = 1 << 30;
+    let part = |start: u64| {
+        let length = usize::try_from((bytes - start).min(PART)).ok()?;
+        let mut part = Vec::<u8>::new();
+        part.try_reserve_exact(length).ok().map(|()| part)
+    };
+    // All parts are held at the same time.
+    (0..bytes.div_ceil(PART)).map(|number| part(number * PART)).collect::<Option<Vec<_>>>().is_some()
 }
 
 /// The bytes that can still be allocated: the least of what the machine has, what the control groups of the process leave, and

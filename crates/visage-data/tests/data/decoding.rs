@@ -20,7 +20,7 @@ fn files() -> Vec<(String, PathBuf)> {
 }
 
 /// The content of one of the image files.
-fn file(name: &str) -> Vec<u8> {
+pub fn file(name: &str) -> Vec<u8> {
     fs::read(format!("{FILES}/{name}")).unwrap()
 }
 

@@ -9,6 +9,7 @@ mod finding_images;
 mod fixtures;
 mod forms;
 mod fuzz_seeds;
+mod limits;
 mod loading;
 mod opening;
 mod preparing;
