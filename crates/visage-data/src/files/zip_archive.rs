@@ -1,8 +1,10 @@
 //! Zip archives read in place.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::io::{self, ErrorKind, Read};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use encoding_rs::GBK;
 use zip::CompressionMethod;
@@ -22,6 +24,8 @@ const MAX_INNER_ARCHIVE: u64 = 1 << 36;
 pub(crate) struct ZipArchive {
     pub(super) path: PathBuf,
     reader: Reader<FileRange>,
+    /// The index of each file by its name. The library searches all names for one that it does not have.
+    indices: Arc<HashMap<String, usize>>,
 }
 
 impl ZipArchive {
@@ -29,13 +33,17 @@ impl ZipArchive {
     pub(super) fn new(path: PathBuf, bytes: FileRange) -> Result<Self, DataError> {
         refuse_stand_ins(&path, &bytes.beginning(&path)?)?;
         match Reader::new(bytes.clone()) {
-            Ok(reader) => Ok(ZipArchive { path, reader }),
+            Ok(reader) => {
+                let names = reader.file_names().zip(0..).filter_map(|(name, index)| Some((name.ok()?.into_owned(), index)));
+                let indices = Arc::new(names.collect());
+                Ok(ZipArchive { path, reader, indices })
+            }
             Err(source) => Err(DataError::Zip { path, found: whole_files(&bytes), source }),
         }
     }
 
     pub(super) fn names(&self) -> impl Iterator<Item = String> {
-        self.reader.file_names().flatten().map(|name| name.into_owned())
+        self.indices.keys().cloned()
     }
 
     /// Names as GBK, in which Windows writes them in China without marking it; each pair is a name as the library reads it, and
@@ -49,13 +57,17 @@ impl ZipArchive {
     }
 
     pub(super) fn contains(&self, name: &str) -> bool {
-        self.reader.index_for_name(name).is_some()
+        self.indices.contains_key(name)
+    }
+
+    fn index(&self, name: &str) -> io::Result<usize> {
+        self.indices.get(name).copied().ok_or(ErrorKind::NotFound.into())
     }
 
     pub(super) fn read(&self, name: &str) -> io::Result<Vec<u8>> {
         // The clone has a position of its own, so that threads do not disturb each other.
         let mut reader = self.reader.clone();
-        let entry = reader.by_name(name)?;
+        let entry = reader.by_index(self.index(name)?)?;
         let size = entry.size();
         require_readable(name, size)?;
         let mut content = Vec::new();
@@ -75,7 +87,7 @@ impl ZipArchive {
     pub(super) fn inner(&self, name: &str) -> io::Result<FileRange> {
         let mut reader = self.reader.clone();
         let bytes = reader.clone().into_inner();
-        let mut entry = reader.by_name(name)?;
+        let mut entry = reader.by_index(self.index(name)?)?;
         let size = entry.size();
         if size > MAX_INNER_ARCHIVE {
             return Err(ErrorKind::FileTooLarge.into());
