@@ -219,13 +219,14 @@ impl RunFolder {
         self.replace(Self::RECORD, &text)
     }
 
-    /// Opens `steps.csv` for the rows after step `done`, which is 0 for a new run; later rows are removed.
+    /// Opens `steps.csv` for the rows after step `done`, which is 0 for a new run; later rows are removed. `checksum` is that of the
+    /// table when the checkpoint was written, where it is known.
     ///
     /// # Errors
     ///
     /// When the table was changed by hand, another process is writing it, or it cannot be written.
-    pub fn steps(&self, done: u64) -> Result<StepTable, RunError> {
-        StepTable::open(&self.file(Self::STEPS), done)
+    pub fn steps(&self, done: u64, checksum: Option<u32>) -> Result<StepTable, RunError> {
+        StepTable::open(&self.file(Self::STEPS), done, checksum)
     }
 
     /// Opens `epochs.csv` for the rows after epoch `done`, which is 0 for a new run; later rows are removed.
@@ -233,8 +234,8 @@ impl RunFolder {
     /// # Errors
     ///
     /// As [`RunFolder::steps`].
-    pub fn epochs(&self, done: u64) -> Result<EpochTable, RunError> {
-        EpochTable::open(&self.file(Self::EPOCHS), done)
+    pub fn epochs(&self, done: u64, checksum: Option<u32>) -> Result<EpochTable, RunError> {
+        EpochTable::open(&self.file(Self::EPOCHS), done, checksum)
     }
 
     /// Every row of `steps.csv`, none if there is no file.

@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, ErrorKind, Seek, SeekFrom, Write};
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
+use crc32fast::Hasher;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -100,22 +101,31 @@ pub type EpochTable = Table<EpochRow>;
 pub struct Table<R> {
     path: PathBuf,
     file: File,
+    /// The checksum of what the file holds.
+    hasher: Hasher,
     row: PhantomData<R>,
 }
 
 impl<R: Row> Table<R> {
     /// Opens the table, or creates it, for the rows after number `done`. Later rows are removed, and so is an incomplete one
-    /// that a killed process left. A table that lacks rows up to `done` was cut, unless it has none at all: then it begins here.
-    pub(super) fn open(path: &Path, done: u64) -> Result<Self, RunError> {
-        Self::open_up_to(path, Some(done))
+    /// that a killed process left. A table that lacks rows up to `done` was cut, and one whose [`checksum`](Self::checksum) is not
+    /// `expected` was changed, unless it has no rows at all: then it begins here.
+    pub(super) fn open(path: &Path, done: u64, expected: Option<u32>) -> Result<Self, RunError> {
+        Self::open_up_to(path, Some(done), expected)
+    }
+
+    /// The checksum (CRC-32) of the header and the rows.
+    #[must_use]
+    pub fn checksum(&self) -> u32 {
+        self.hasher.clone().finalize()
     }
 
     /// Opens the table, or creates it, for the rows after those it has. An incomplete row that a killed process left is removed.
     pub(super) fn open_whole(path: &Path) -> Result<Self, RunError> {
-        Self::open_up_to(path, None)
+        Self::open_up_to(path, None, None)
     }
 
-    fn open_up_to(path: &Path, done: Option<u64>) -> Result<Self, RunError> {
+    fn open_up_to(path: &Path, done: Option<u64>, expected: Option<u32>) -> Result<Self, RunError> {
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -128,13 +138,18 @@ impl<R: Row> Table<R> {
             Err(TryLockError::WouldBlock) => return Err(RunError::InUse { path: path.to_owned() }),
             Err(TryLockError::Error(error)) => return Err(RunError::io("lock", path)(error)),
         }
-        let kept = kept_length::<R>(&file, path, done)?;
+        let (kept, hasher) = kept::<R>(&file, path, done)?;
+        let has_rows = kept > R::HEADER.len() as u64 + 1;
+        if has_rows && expected.is_some_and(|expected| expected != hasher.clone().finalize()) {
+            let message = "its rows are not as they were when the checkpoint was written".to_owned();
+            return Err(RunError::Table { path: path.to_owned(), line: 1, message });
+        }
         let rewind = |file: &mut File| {
             file.set_len(kept)?;
             file.seek(SeekFrom::Start(kept))
         };
         rewind(&mut file).map_err(RunError::io("shorten", path))?;
-        let mut table = Self { path: path.to_owned(), file, row: PhantomData };
+        let mut table = Self { path: path.to_owned(), file, hasher, row: PhantomData };
         if kept == 0 {
             table.write(format!("{}\n", R::HEADER).as_bytes())?;
         }
@@ -167,16 +182,19 @@ impl<R: Row> Table<R> {
 
     /// One call for a whole line, so that a killed process leaves at most the last line incomplete.
     fn write(&mut self, line: &[u8]) -> Result<(), RunError> {
-        self.file.write_all(line).map_err(RunError::io("write", &self.path))
+        self.file.write_all(line).map_err(RunError::io("write", &self.path))?;
+        self.hasher.update(line);
+        Ok(())
     }
 }
 
-/// The length in bytes of the header and the rows up to number `done`, or all rows.
+/// The length in bytes of the header and the rows up to number `done`, or all rows, and their checksum.
 ///
 /// # Errors
 ///
 /// Also when a row is missing.
-fn kept_length<R: Row>(file: &File, path: &Path, done: Option<u64>) -> Result<u64, RunError> {
+fn kept<R: Row>(file: &File, path: &Path, done: Option<u64>) -> Result<(u64, Hasher), RunError> {
+    let mut hasher = Hasher::new();
     let mut reader = BufReader::new(file);
     let mut kept = 0;
     let mut line = String::new();
@@ -209,13 +227,14 @@ fn kept_length<R: Row>(file: &File, path: &Path, done: Option<u64>) -> Result<u6
             last = Some(row);
         }
         kept += length as u64;
+        hasher.update(line.as_bytes());
     }
     match (last, done) {
         (Some(last), Some(done)) if last < done => {
             let message = format!("the rows end with number {last}, and the checkpoint is of number {done}");
             Err(RunError::Table { path: path.to_owned(), line: number, message })
         }
-        _ => Ok(kept),
+        _ => Ok((kept, hasher)),
     }
 }
 
@@ -303,7 +322,7 @@ mod tests {
     fn rows_read_back_exactly() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("steps.csv");
-        let mut table = StepTable::open(&path, 0).unwrap();
+        let mut table = StepTable::open(&path, 0, None).unwrap();
         let rows: Vec<StepRow> = (1..=3).map(row).collect();
         for row in &rows {
             table.append(row).unwrap();
@@ -311,7 +330,7 @@ mod tests {
         assert_eq!(read::<StepRow>(&path).unwrap(), rows);
 
         let path = folder.path().join("epochs.csv");
-        let mut table = EpochTable::open(&path, 0).unwrap();
+        let mut table = EpochTable::open(&path, 0, None).unwrap();
         table.append(&epoch(1)).unwrap();
         table.append(&epoch(2)).unwrap();
         let read = read::<EpochRow>(&path).unwrap();
@@ -336,13 +355,13 @@ mod tests {
         ] {
             let context = format!("{rows} rows and {cut_off:?}, checkpoint at {done}");
             let _ = std::fs::remove_file(&path);
-            let mut table = StepTable::open(&path, 0).unwrap();
+            let mut table = StepTable::open(&path, 0, None).unwrap();
             (1..=rows).for_each(|step| table.append(&row(step)).unwrap());
             table.write(cut_off.as_bytes()).unwrap();
             drop(table);
             assert_eq!(read::<StepRow>(&path).unwrap().len() as u64, rows, "{context}");
 
-            let mut table = StepTable::open(&path, done).unwrap();
+            let mut table = StepTable::open(&path, done, None).unwrap();
             table.append(&row(kept + 1)).unwrap();
             drop(table);
             let steps: Vec<u64> = read::<StepRow>(&path).unwrap().iter().map(|row| row.step).collect();
@@ -354,19 +373,19 @@ mod tests {
     fn missing_rows_are_an_error_unless_all_are_missing() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("steps.csv");
-        let mut table = StepTable::open(&path, 0).unwrap();
+        let mut table = StepTable::open(&path, 0, None).unwrap();
         (1..=5).for_each(|step| table.append(&row(step)).unwrap());
         drop(table);
         let whole = std::fs::read_to_string(&path).unwrap();
         for cut in 1..whole.len() {
             let rows = whole[..cut].lines().count() - usize::from(!whole[..cut].ends_with('\n'));
             std::fs::write(&path, &whole[..cut]).unwrap();
-            let opened = StepTable::open(&path, 5);
+            let opened = StepTable::open(&path, 5, None);
             assert_eq!(opened.is_ok(), rows <= 1, "{cut}: {opened:?}");
         }
         let without_third: String = whole.split_inclusive('\n').filter(|line| !line.starts_with("3,")).collect();
         std::fs::write(&path, without_third).unwrap();
-        let error = StepTable::open(&path, 5).unwrap_err().to_string();
+        let error = StepTable::open(&path, 5, None).unwrap_err().to_string();
         assert!(error.contains("line 4: row 4 follows row 2") && error.contains("restore it"), "{error}");
     }
 
@@ -375,7 +394,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("steps.csv");
         std::fs::write(&path, "step,ep").unwrap();
-        StepTable::open(&path, 0).unwrap().append(&row(1)).unwrap();
+        StepTable::open(&path, 0, None).unwrap().append(&row(1)).unwrap();
         assert_eq!(read::<StepRow>(&path).unwrap(), [row(1)]);
     }
 
@@ -385,7 +404,7 @@ mod tests {
         let path = folder.path().join("steps.csv");
         for (text, line) in [("a,b\n".to_owned(), 1), (format!("{}\n1,1,1,1,1,1\nx\n", StepRow::HEADER), 3)] {
             std::fs::write(&path, text).unwrap();
-            let error = StepTable::open(&path, 9).unwrap_err();
+            let error = StepTable::open(&path, 9, None).unwrap_err();
             assert!(matches!(error, RunError::Table { line: found, .. } if found == line), "{error}");
         }
     }
@@ -394,9 +413,30 @@ mod tests {
     fn one_process_writes_at_a_time() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("steps.csv");
-        let first = StepTable::open(&path, 0).unwrap();
-        assert!(matches!(StepTable::open(&path, 0), Err(RunError::InUse { .. })));
+        let first = StepTable::open(&path, 0, None).unwrap();
+        assert!(matches!(StepTable::open(&path, 0, None), Err(RunError::InUse { .. })));
         drop(first);
-        assert!(StepTable::open(&path, 0).is_ok());
+        assert!(StepTable::open(&path, 0, None).is_ok());
+    }
+
+    #[test]
+    fn rows_that_were_changed_are_noticed_and_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("steps.csv");
+        let mut table = StepTable::open(&path, 0, None).unwrap();
+        (1..4).for_each(|step| table.append(&row(step)).unwrap());
+        let checksum = table.checksum();
+        table.append(&row(4)).unwrap();
+        drop(table);
+        let whole = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, whole.replacen("31.5", "31.6", 1)).unwrap();
+        let error = StepTable::open(&path, 3, Some(checksum)).unwrap_err();
+        assert!(error.to_string().contains("when the checkpoint was written"), "{error}");
+        assert_eq!(std::fs::read_to_string(&path).unwrap().len(), whole.len(), "no row was removed");
+        std::fs::write(&path, &whole).unwrap();
+        assert_eq!(StepTable::open(&path, 3, Some(checksum)).unwrap().checksum(), checksum);
+        // Removed by hand, to go on without its rows.
+        std::fs::remove_file(&path).unwrap();
+        assert!(StepTable::open(&path, 3, Some(checksum)).is_ok());
     }
 }

@@ -52,6 +52,12 @@ pub struct Position {
     pub plateau: PlateauState,
     /// The loss scale of f16.
     pub loss_scale: LossScale,
+    /// The checksum of `steps.csv` up to here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steps_checksum: Option<u32>,
+    /// The checksum of `epochs.csv` up to here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epochs_checksum: Option<u32>,
 }
 
 /// Writes a checkpoint atomically. `weights` are the network's own if the model is their average.

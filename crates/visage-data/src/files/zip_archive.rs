@@ -34,7 +34,8 @@ impl ZipArchive {
         refuse_stand_ins(&path, &bytes.beginning(&path)?)?;
         match Reader::new(bytes.clone()) {
             Ok(reader) => {
-                let names = reader.file_names().zip(0..).filter_map(|(name, index)| Some((name.ok()?.into_owned(), index)));
+                let names =
+                    reader.file_names().zip(0..).filter_map(|(name, index)| Some((name.ok()?.into_owned(), index)));
                 let indices = Arc::new(names.collect());
                 Ok(ZipArchive { path, reader, indices })
             }

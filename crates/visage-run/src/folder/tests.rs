@@ -52,8 +52,8 @@ fn a_run_reads_back_as_it_was_written() {
     assert_eq!(folder.record().unwrap(), ended);
 
     assert!(folder.read_steps().unwrap().is_empty());
-    drop(folder.steps(0).unwrap());
-    drop(folder.epochs(0).unwrap());
+    drop(folder.steps(0, None).unwrap());
+    drop(folder.epochs(0, None).unwrap());
     let mut names: Vec<_> = fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();
     assert_eq!(names, ["epochs.csv", "recipe.toml", "run.json", "steps.csv"], "and nothing temporary");

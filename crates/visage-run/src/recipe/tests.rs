@@ -129,9 +129,9 @@ fn overrides_change_what_they_name() {
 
 #[test]
 fn a_choice_takes_out_the_parameters_of_the_old_one() {
-    let mut recipe = Recipe::load("enhanced").unwrap();
+    let mut recipe = Recipe::load("original").unwrap();
     recipe.set("loss.kind=focal").unwrap();
-    assert_eq!(recipe, Recipe::load("enhanced").unwrap(), "the same choice changes nothing");
+    assert_eq!(recipe, Recipe::load("original").unwrap(), "the same choice changes nothing");
     recipe.set_all(["loss.kind=bce", "schedule.kind=constant", "thresholds=fixed"]).unwrap();
     assert_eq!((recipe.loss.kind, recipe.schedule), (LossKind::Bce, ScheduleRecipe::CONSTANT));
     recipe.set_all(["weights=a.pth", "weights_prefix=ema"]).unwrap();

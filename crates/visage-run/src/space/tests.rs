@@ -40,13 +40,13 @@ fn the_shipped_space_is_of_the_focal_loss() {
 fn a_trial_depends_on_its_seed_and_number_and_not_on_the_other_trials() {
     let parameters = ["loss.gamma=0:3", "learning_rate=1e-4:1e-2:log", "loss.weighting=pos_weight,inverse_frequency"];
     let of = |seed| {
-        let recipe = Recipe::load("enhanced").unwrap();
+        let recipe = Recipe::load("original").unwrap();
         space(&parameters).of(&recipe, Monitor::F1, seed, Some(4)).unwrap()
     };
     let all: Vec<Vec<String>> = (0..4).map(|trial| of(3).values(trial)).collect();
     assert_eq!(all, (0..4).map(|trial| of(3).values(trial)).collect::<Vec<_>>());
     assert!(all[0] != all[1] && all[0] != of(4).values(0));
-    let fewer = space(&parameters[1..]).of(&Recipe::load("enhanced").unwrap(), Monitor::F1, 3, Some(4)).unwrap();
+    let fewer = space(&parameters[1..]).of(&Recipe::load("original").unwrap(), Monitor::F1, 3, Some(4)).unwrap();
     assert_eq!(fewer.values(2), all[2][1..]);
     let recipe = of(3).recipe(1, "one").unwrap();
     assert_eq!(recipe.optimizer.learning_rate.to_string(), all[1][1]);
@@ -105,7 +105,7 @@ fn what_cannot_be_searched_is_refused_with_the_remedy() {
         let error = trials("baseline", parameters).unwrap_err().to_string();
         assert!(error.contains(part), "{error}");
     }
-    let recipe = Recipe::load("enhanced").unwrap();
+    let recipe = Recipe::load("original").unwrap();
     let error = space(&["loss.gamma=0:3"]).of(&recipe, Monitor::ValidationLoss, 0, None).unwrap_err();
     assert!(error.to_string().contains("--metric average_precision"), "{error}");
 }

@@ -218,8 +218,8 @@ fn counted(present: u64, absent: u64) -> Statistics {
 #[test]
 fn weights_favour_the_rarer_answer_and_are_tempered() {
     let device = Device::flex();
-    let mut recipe = Recipe::load("enhanced").unwrap();
-    recipe.set("loss.kind=bce").unwrap();
+    let mut recipe = Recipe::load("baseline").unwrap();
+    recipe.set_all(["weighting=pos_weight", "weighting_power=0.5"]).unwrap();
     let loss = Loss::of_recipe(&recipe.loss, &counted(10, 90), &device).unwrap();
     let cost = |target: f32| {
         let [logit, target] = [0.0, target].map(|value| Tensor::<2>::from_floats([[value]], &device));

@@ -41,7 +41,9 @@ impl<'a> Run<'a> {
             Some(folder) => folder,
             None => RunFolder::create(&settings.folder, recipe, &record)?,
         };
-        let tables = Tables { steps: folder.steps(state.position.step)?, epochs: folder.epochs(state.position.epoch)? };
+        let Position { step, epoch, steps_checksum, epochs_checksum, .. } = state.position;
+        let tables =
+            Tables { steps: folder.steps(step, steps_checksum)?, epochs: folder.epochs(epoch, epochs_checksum)? };
         let recipe_toml = recipe.to_toml()?;
         if resuming {
             // Only now: until the tables are locked, the files may belong to a process that is training.

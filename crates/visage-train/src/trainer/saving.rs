@@ -16,7 +16,12 @@ impl Run<'_> {
         let path = self.folder.file(name);
         self.tables.steps.sync()?;
         self.tables.epochs.sync()?;
-        checkpoint::write(&path, &self.model(), weights.as_ref(), stepper.optimizer(), position)
+        let position = Position {
+            steps_checksum: Some(self.tables.steps.checksum()),
+            epochs_checksum: Some(self.tables.epochs.checksum()),
+            ..*position
+        };
+        checkpoint::write(&path, &self.model(), weights.as_ref(), stepper.optimizer(), &position)
     }
 
     fn model(&self) -> Model {
