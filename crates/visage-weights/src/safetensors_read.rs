@@ -47,8 +47,8 @@ pub(crate) fn read<R: Read>(mut file: R, length: u64) -> Result<TensorFile, Prob
         return Err(Problem::Damaged(format!("{surplus} bytes follow the last tensor in its header")));
     }
 
-    let mut result = TensorFile::default();
-    result.metadata = header.metadata().iter().flatten().map(|(key, text)| (key.clone(), text.clone())).collect();
+    let metadata = header.metadata().iter().flatten().map(|(key, text)| (key.clone(), text.clone())).collect();
+    let mut result = TensorFile { metadata, ..TensorFile::default() };
     let stated = result.metadata.remove(checksum::KEY);
     let mut checksums = Checksums::new(&result.metadata);
     for name in header.offset_keys() {
