@@ -7,36 +7,36 @@ use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::http::{HeaderMap, header};
 use http_body_util::BodyExt;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
+use crate::body_memory::{BodyMemory, Claim};
+use crate::client::Client;
 use crate::options::Limits;
 use crate::problem::Problem;
 
 /// Largest buffer that is allocated for a body before any of it has arrived. A client may announce more than it sends.
-const INITIAL_CAPACITY: usize = 1 << 20;
+const INITIAL_CAPACITY: usize = 64 << 10;
 
 /// A complete body. Its memory counts towards [`Limits::held_bytes`] until it is dropped.
 pub(crate) struct BufferedBody {
     pub(crate) bytes: Bytes,
-    _memory: Option<OwnedSemaphorePermit>,
+    _memory: Claim,
 }
 
 #[derive(Debug)]
 pub(crate) struct BodyReader {
     max_bytes: usize,
     timeout: Duration,
-    /// A permit for each KiB that bodies may use together.
-    memory: Arc<Semaphore>,
+    memory: Arc<BodyMemory>,
 }
 
 impl BodyReader {
     pub(crate) fn new(limits: &Limits) -> Self {
-        let kibibytes = (limits.held_bytes >> 10).clamp(1, Semaphore::MAX_PERMITS);
-        Self { max_bytes: limits.body_bytes, timeout: limits.read, memory: Arc::new(Semaphore::new(kibibytes)) }
+        let memory = Arc::new(BodyMemory::new(limits.held_bytes));
+        Self { max_bytes: limits.body_bytes, timeout: limits.read, memory }
     }
 
-    pub(crate) async fn read(&self, request: Request) -> Result<BufferedBody, Problem> {
+    pub(crate) async fn read(&self, client: Client, request: Request) -> Result<BufferedBody, Problem> {
         let (head, body) = request.into_parts();
         if head.headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
             return Err(Problem::unsupported("compressed bodies are not supported: send it uncompressed"));
@@ -46,30 +46,22 @@ impl BodyReader {
             return Err(self.too_large());
         }
         let bytes = Vec::with_capacity(INITIAL_CAPACITY.min(length.map_or(0, |length| length as usize)));
-        let collected = timeout(self.timeout, self.collect(body, bytes)).await;
+        let collected = timeout(self.timeout, self.collect(client, body, bytes)).await;
         collected.unwrap_or_else(|_| Err(Problem::too_slow("body", self.timeout)))
     }
 
-    async fn collect(&self, mut body: Body, mut bytes: Vec<u8>) -> Result<BufferedBody, Problem> {
-        let mut memory: Option<OwnedSemaphorePermit> = None;
-        while let Some(frame) = body.frame().await {
+    async fn collect(&self, client: Client, mut body: Body, mut bytes: Vec<u8>) -> Result<BufferedBody, Problem> {
+        let mut memory = self.memory.claim(client);
+        while let Some(frame) = memory.keep(body.frame()).await? {
             let frame = frame.map_err(|error| Problem::malformed(format!("the body is incomplete: {error}")))?;
             let Some(data) = frame.data_ref() else { continue };
             if bytes.len() + data.len() > self.max_bytes {
                 return Err(self.too_large());
             }
+            memory.grow(bytes.len() + data.len()).await?;
             bytes.extend_from_slice(data);
-            let acquired = memory.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
-            let needed = bytes.len().div_ceil(1 << 10).saturating_sub(acquired) as u32;
-            if needed > 0 {
-                let more = Arc::clone(&self.memory).try_acquire_many_owned(needed);
-                let more = more.map_err(|_| Problem::busy("other requests use all memory for bodies"))?;
-                match &mut memory {
-                    Some(memory) => memory.merge(more),
-                    None => memory = Some(more),
-                }
-            }
         }
+        memory.complete();
         Ok(BufferedBody { bytes: bytes.into(), _memory: memory })
     }
 

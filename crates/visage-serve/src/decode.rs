@@ -6,20 +6,23 @@ use std::time::Instant;
 
 use axum::body::Bytes;
 use futures_util::future::try_join_all;
-use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use visage_data::{ImageError, PreparedImage, Size, Truncated, stated_size};
 
+use crate::client::Party;
+use crate::gate::Gate;
 use crate::metrics::Metrics;
 use crate::models::ServedModel;
 use crate::options::Options;
 use crate::problem::Problem;
 
+/// Bytes that decoding takes for each pixel, at most: what the decoder works with, RGB, and a copy of it that is turned or resized.
+const BYTES_PER_PIXEL: usize = 8;
+
 /// Decodes images for all requests of a server.
 #[derive(Debug)]
 pub(crate) struct DecodePool {
-    /// A permit for each thread.
-    threads: Arc<Semaphore>,
+    pub(crate) gate: Arc<Gate>,
     max_pixels: usize,
     pub(crate) truncated: Truncated,
     metrics: Arc<Metrics>,
@@ -36,18 +39,21 @@ pub(crate) struct DecodedImages {
 
 impl DecodePool {
     pub(crate) fn new(options: &Options, metrics: Arc<Metrics>) -> Self {
-        let threads = Arc::new(Semaphore::new(options.decoders.get()));
-        Self { threads, max_pixels: options.limits.pixels, truncated: options.truncated, metrics }
+        let gate = Arc::new(Gate::new(options.decoders.get(), options.limits.decode_bytes));
+        Self { gate, max_pixels: options.limits.pixels, truncated: options.truncated, metrics }
     }
 
-    /// Runs `work` as soon as a thread is free. Once started, it runs to its end even if the client has gone.
+    /// Runs `work`, which takes so many bytes of memory, when it is this party's turn. It does not start if the client has gone by
+    /// then. Once started, it runs to its end.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
+        party: &Party,
+        memory: usize,
         work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
     ) -> Result<T, Problem> {
-        let permit = Arc::clone(&self.threads).acquire_owned().await.map_err(|_| Problem::shutting_down())?;
+        let pass = self.gate.enter(party, memory).await.ok_or_else(Problem::shutting_down)?;
         let task = spawn_blocking(move || {
-            let _permit = permit;
+            let _pass = pass;
             work()
         });
         task.await.unwrap_or_else(|error| {
@@ -59,6 +65,7 @@ impl DecodePool {
     /// Runs `work` on each of the image files of a request. A problem names its image, if there are several.
     pub(crate) async fn each<T: Send + 'static>(
         &self,
+        party: &Party,
         files: Vec<Bytes>,
         work: impl Fn(&[u8]) -> Result<T, Problem> + Clone + Send + 'static,
     ) -> Result<Vec<T>, Problem> {
@@ -68,16 +75,23 @@ impl DecodePool {
         // Concurrently, so that several threads share them. If the client goes away, those that have not started are cancelled.
         let results = files.into_iter().enumerate().map(async |(index, file)| {
             let work = work.clone();
-            self.run(move || work(&file)).await.map_err(|problem| numbered(problem, index))
+            let pixels = stated_size(&file).map_or(0, |size| size.height.saturating_mul(size.width));
+            let memory = pixels.saturating_mul(BYTES_PER_PIXEL).saturating_add(file.len());
+            self.run(party, memory, move || work(&file)).await.map_err(|problem| numbered(problem, index))
         });
         try_join_all(results).await
     }
 
     /// Decodes image files and prepares them for the model, as `visage predict` does.
-    pub(crate) async fn images(&self, model: &Arc<ServedModel>, files: Vec<Bytes>) -> Result<DecodedImages, Problem> {
+    pub(crate) async fn images(
+        &self,
+        model: &Arc<ServedModel>,
+        party: &Party,
+        files: Vec<Bytes>,
+    ) -> Result<DecodedImages, Problem> {
         let began = Instant::now();
         let (model, truncated) = (Arc::clone(model), self.truncated);
-        let prepared = self.each(files, move |file| prepare(&model, file, truncated)).await?;
+        let prepared = self.each(party, files, move |file| prepare(&model, file, truncated)).await?;
         let originals = prepared.iter().map(|image| image.original).collect();
         let mut pixels: Vec<Vec<u8>> = prepared.into_iter().map(|image| image.pixels).collect();
         let pixels = if pixels.len() == 1 { pixels.remove(0) } else { pixels.concat() };

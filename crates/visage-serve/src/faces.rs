@@ -13,6 +13,7 @@ use visage_data::{Preparation, Similarity, Size, Truncated, decode};
 use visage_faces::{Face, FaceFinder, Search};
 use visage_model::ModelOutput;
 
+use crate::client::Party;
 use crate::decode::{DecodePool, log_truncated, problem};
 use crate::engine::{Admission, Images};
 use crate::metrics::Metrics;
@@ -130,6 +131,7 @@ impl FaceSearch {
         &self,
         pool: &DecodePool,
         model: &Arc<ServedModel>,
+        party: &Party,
         files: Vec<Bytes>,
         which: Which,
     ) -> Result<Vec<Photograph>, Problem> {
@@ -139,7 +141,7 @@ impl FaceSearch {
         let (model, truncated) = (Arc::clone(model), pool.truncated);
         let search =
             move |file: &[u8]| photograph(&finder, &model.card().preparation, file, truncated, which, max_faces);
-        let found = timeout(options.timeout, pool.each(files, search)).await;
+        let found = timeout(options.timeout, pool.each(party, files, search)).await;
         let photographs = found.unwrap_or_else(|_| Err(Problem::slow_search(options.timeout)))?;
         self.metrics.searched(began.elapsed());
         Ok(photographs)
@@ -195,7 +197,8 @@ impl Pipeline {
         which: Which,
         mut admission: Admission,
     ) -> Result<(Vec<Photograph>, ModelOutput), Problem> {
-        let photographs = self.faces.find(&self.decoding, model, files, which).await?;
+        let party = admission.party().clone();
+        let photographs = admission.keep(self.faces.find(&self.decoding, model, &party, files, which)).await?;
         let pixels: Vec<&[u8]> =
             photographs.iter().flat_map(|photograph| &photograph.faces).map(|face| face.pixels.as_slice()).collect();
         if pixels.is_empty() {

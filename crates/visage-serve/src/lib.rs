@@ -20,12 +20,15 @@
 //! ```
 
 mod body;
+mod body_memory;
+mod client;
 mod connections;
 mod decode;
 mod engine;
 mod error;
 mod extract;
 mod faces;
+mod gate;
 mod handlers;
 mod metrics;
 mod middleware;
@@ -45,6 +48,7 @@ mod server;
 mod source;
 mod state;
 mod token;
+mod turns;
 mod upload;
 
 pub use error::ServeError;

@@ -1,6 +1,7 @@
 //! Counters and histograms in Prometheus's format.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::extract::State;
@@ -33,6 +34,11 @@ pub(crate) struct Metrics {
     /// Images accepted and not yet answered.
     pub(crate) queue: Gauge,
     pub(crate) connections: Gauge,
+    /// Connections that have lost their place to others.
+    pub(crate) connections_reclaimed: Counter,
+    log_lines_dropped: Counter,
+    /// Where the log counts the lines it drops.
+    dropped_by_log: Arc<AtomicU64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -68,7 +74,13 @@ fn batch_sizes() -> Histogram {
 }
 
 impl Metrics {
+    #[cfg(test)]
     pub(crate) fn new() -> Self {
+        Self::with_log(Arc::default())
+    }
+
+    /// Metrics of a server whose log counts the lines that it drops.
+    pub(crate) fn with_log(dropped_by_log: Arc<AtomicU64>) -> Self {
         let mut registry = Registry::with_prefix("visage");
         let metrics = Self {
             requests: Family::default(),
@@ -81,6 +93,9 @@ impl Metrics {
             loads: Family::default(),
             queue: Gauge::default(),
             connections: Gauge::default(),
+            connections_reclaimed: Counter::default(),
+            log_lines_dropped: Counter::default(),
+            dropped_by_log,
             registry: Registry::default(),
         };
         registry.register("requests", "Requests answered", metrics.requests.clone());
@@ -113,6 +128,16 @@ impl Metrics {
         registry.register("model_loads", "Model files read after a change", metrics.loads.clone());
         registry.register("queue_images", "Images accepted and not yet answered", metrics.queue.clone());
         registry.register("connections", "Open connections", metrics.connections.clone());
+        registry.register(
+            "connections_reclaimed",
+            "Idle or slow connections closed to make room for others",
+            metrics.connections_reclaimed.clone(),
+        );
+        registry.register(
+            "log_lines_dropped",
+            "Log lines that could not be written, or not in time",
+            metrics.log_lines_dropped.clone(),
+        );
         Self { registry, ..metrics }
     }
 
@@ -146,6 +171,7 @@ impl Metrics {
     }
 
     pub(crate) fn text(&self) -> String {
+        self.log_lines_dropped.inner().store(self.dropped_by_log.load(Ordering::Relaxed), Ordering::Relaxed);
         let mut text = String::new();
         // Writing to a string cannot fail.
         let _ = text::encode(&mut text, &self.registry);

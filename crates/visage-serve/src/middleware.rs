@@ -49,7 +49,7 @@ impl Middleware {
 
     /// Whether a request may be handled: with the token, or without it a public path or a server without a token, unless a page of
     /// another site sends it.
-    fn authorise(&self, request: &Request) -> Result<(), Problem> {
+    fn authorise(&self, request: &Request, allowed_origin: Option<&HeaderValue>) -> Result<(), Problem> {
         if let Some(token) = &self.token {
             let authorization = request.headers().get(header::AUTHORIZATION);
             if authorization.is_some_and(|value| token.matches(value.as_bytes())) {
@@ -59,7 +59,7 @@ impl Middleware {
                 return Err(Problem::unauthorized());
             }
         }
-        self.origins.check(request)
+        self.origins.check(request, allowed_origin)
     }
 }
 
@@ -69,9 +69,10 @@ pub(crate) async fn around(State(middleware): State<Arc<Middleware>>, request: R
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().map_or("other", MatchedPath::as_str).to_owned();
     let allowed_origin = middleware.origins.allowed_origin(request.headers());
-    let mut response = if let Some(response) = middleware.origins.preflight(&request) {
+    let preflight = allowed_origin.as_ref().and_then(|_| origin::preflight(&request));
+    let mut response = if let Some(response) = preflight {
         response
-    } else if let Err(problem) = middleware.authorise(&request) {
+    } else if let Err(problem) = middleware.authorise(&request, allowed_origin.as_ref()) {
         problem.into_response()
     } else {
         run(next, request).await.unwrap_or_else(|panic| {

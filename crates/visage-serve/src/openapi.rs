@@ -179,6 +179,6 @@ error_sets! {
     ModelErrors: StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND,
     /// Of endpoints that only need the token.
     TokenErrors: StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN,
-    /// Of readiness checks.
+    /// Of health checks.
     ReadinessErrors: StatusCode::FORBIDDEN | StatusCode::SERVICE_UNAVAILABLE,
 }

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use visage_data::Truncated;
@@ -41,8 +42,12 @@ pub struct Options {
     pub decoders: NonZeroUsize,
     /// Interval at which model files are checked for changes.
     pub reload_every: Duration,
+    /// Longest time that a batch of the network, or the decoding of an image, may take before the server counts as stalled.
+    pub stall: Duration,
     /// Time that accepted requests have to finish once the server is told to stop.
     pub grace: Duration,
+    /// Where the program counts the lines of its log that it drops, for the metrics.
+    pub log_lines_dropped: Arc<AtomicU64>,
 }
 
 /// How faces are found in photographs, before each is aligned and classified.
@@ -78,8 +83,12 @@ pub struct Limits {
     pub pixels: usize,
     /// Largest number of images in a request.
     pub images: usize,
-    /// Largest number of open connections. Further ones wait until they are accepted.
+    /// Largest number of open connections. A further one takes the place of an idle or slow one, or waits if there is none.
     pub connections: usize,
+    /// The connections of one address that are not the first to lose their places.
+    pub connections_per_client: usize,
+    /// Memory that decoding may use at once, in bytes. Further images wait. One that needs more is decoded alone.
+    pub decode_bytes: usize,
     /// Time for a request's head to arrive, and again for its body. Also the longest time that a connection may be idle.
     pub read: Duration,
 }
@@ -99,9 +108,11 @@ impl Default for Options {
             limits: Limits::default(),
             faces: None,
             truncated: Truncated::Refuse,
-            decoders: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            decoders: default_decoders(),
             reload_every: Duration::from_secs(1),
+            stall: Duration::from_secs(120),
             grace: Duration::from_secs(30),
+            log_lines_dropped: Arc::default(),
         }
     }
 }
@@ -113,6 +124,11 @@ impl Default for Batching {
     }
 }
 
+/// One thread for each processor.
+fn default_decoders() -> NonZeroUsize {
+    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
@@ -121,6 +137,9 @@ impl Default for Limits {
             pixels: 50_000_000,
             images: 64,
             connections: 1024,
+            connections_per_client: 64,
+            // A photograph of 16 million pixels on each thread, or two of 50 million.
+            decode_bytes: default_decoders().get().saturating_mul(128 << 20).max(1 << 30),
             read: Duration::from_secs(15),
         }
     }

@@ -68,27 +68,16 @@ impl OriginPolicy {
         Self { allowed, is_loopback: address.ip().is_loopback() }
     }
 
-    /// The answer to a preflight of an allowed origin, which carries no token.
-    pub(crate) fn preflight(&self, request: &Request) -> Option<Response> {
-        let asks = request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
-        self.allowed_origin(request.headers())?;
-        (request.method() == Method::OPTIONS && asks).then(|| {
-            let mut response = StatusCode::NO_CONTENT.into_response();
-            response.headers_mut().extend(PREFLIGHT);
-            response
-        })
-    }
-
     /// The allowed origin of a request, if it has one: the value that [`allow`] takes.
     pub(crate) fn allowed_origin(&self, headers: &HeaderMap) -> Option<HeaderValue> {
         let origin = headers.get(header::ORIGIN)?;
         self.allowed.iter().any(|allowed| allowed.is_any() || allowed.0 == *origin).then(|| origin.clone())
     }
 
-    /// Refuses a request of a page of another site.
-    pub(crate) fn check(&self, request: &Request) -> Result<(), Problem> {
+    /// Refuses a request of a page of another site, of which `allowed_origin` is the allowed origin, if it has one.
+    pub(crate) fn check(&self, request: &Request, allowed_origin: Option<&HeaderValue>) -> Result<(), Problem> {
         let headers = request.headers();
-        if self.allowed_origin(headers).is_some() || self.allowed.iter().any(AllowedOrigin::is_any) {
+        if allowed_origin.is_some() || self.allowed.iter().any(AllowedOrigin::is_any) {
             return Ok(());
         }
         let host = match request.uri().authority() {
@@ -119,6 +108,16 @@ impl OriginPolicy {
             _ => Ok(()),
         }
     }
+}
+
+/// The answer to a preflight, which carries no token. Only that of an allowed origin is answered.
+pub(crate) fn preflight(request: &Request) -> Option<Response> {
+    let asks = request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+    (request.method() == Method::OPTIONS && asks).then(|| {
+        let mut response = StatusCode::NO_CONTENT.into_response();
+        response.headers_mut().extend(PREFLIGHT);
+        response
+    })
 }
 
 /// Lets the pages of an origin read a response.
@@ -171,6 +170,10 @@ mod tests {
         request
     }
 
+    fn checked(policy: &OriginPolicy, request: &Request) -> Result<(), Problem> {
+        policy.check(request, policy.allowed_origin(request.headers()).as_ref())
+    }
+
     #[test]
     fn pages_of_other_sites_are_refused() {
         let (local, remote) = (policy(&[], "127.0.0.1:80"), policy(&[], "10.0.0.1:80"));
@@ -190,10 +193,10 @@ mod tests {
             (&[("host", "localhost"), ("origin", "http://localhost:3000")][..], [false, false]),
             (&[("host", "localhost"), ("origin", "null")][..], [false, false]),
         ] {
-            assert_eq!(local.check(&request(Method::GET, headers)).is_ok(), from_local, "{headers:?}");
-            assert_eq!(remote.check(&request(Method::GET, headers)).is_ok(), from_remote, "{headers:?}");
+            assert_eq!(checked(&local, &request(Method::GET, headers)).is_ok(), from_local, "{headers:?}");
+            assert_eq!(checked(&remote, &request(Method::GET, headers)).is_ok(), from_remote, "{headers:?}");
         }
-        assert!(local.check(&request(Method::POST, &link)).is_err(), "a form of another site");
+        assert!(checked(&local, &request(Method::POST, &link)).is_err(), "a form of another site");
     }
 
     #[test]
@@ -204,19 +207,19 @@ mod tests {
         for allowed in ["https://models.example", "*"] {
             let policy = policy(&[allowed], "127.0.0.1:80");
             for headers in [&page, &other] {
-                assert!(policy.check(&request(Method::POST, headers)).is_ok(), "{allowed} {headers:?}");
+                assert!(checked(&policy, &request(Method::POST, headers)).is_ok(), "{allowed} {headers:?}");
             }
             assert!(policy.allowed_origin(request(Method::GET, &other).headers()).is_some());
             let asked = request(Method::OPTIONS, &[&other[..], &[("access-control-request-method", "POST")]].concat());
-            let mut answer = policy.preflight(&asked).unwrap();
+            let mut answer = preflight(&asked).unwrap();
             allow(&mut answer, policy.allowed_origin(asked.headers()).unwrap());
             assert_eq!(answer.headers()[header::ACCESS_CONTROL_ALLOW_ORIGIN], "https://models.example");
-            assert!(policy.preflight(&request(Method::OPTIONS, &other)).is_none());
+            assert!(preflight(&request(Method::OPTIONS, &other)).is_none());
         }
         // The name of the allowed page is also one of the server, behind a proxy.
         let proxied = policy(&["https://models.example"], "127.0.0.1:80");
-        assert!(proxied.check(&request(Method::GET, &[("host", "models.example")])).is_ok());
-        assert!(proxied.check(&request(Method::GET, &[("host", "other.example")])).is_err());
+        assert!(checked(&proxied, &request(Method::GET, &[("host", "models.example")])).is_ok());
+        assert!(checked(&proxied, &request(Method::GET, &[("host", "other.example")])).is_err());
     }
 
     #[test]

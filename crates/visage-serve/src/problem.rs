@@ -87,6 +87,23 @@ impl Problem {
         Self { may_retry: true, ..Self::new(StatusCode::TOO_MANY_REQUESTS, "busy", detail) }
     }
 
+    /// A request whose room in the queue another one has taken.
+    pub(crate) fn displaced() -> Self {
+        Self::busy("the queue is full, and this client or model has most of it")
+    }
+
+    /// A connection whose place another one has taken.
+    pub(crate) fn lost_place() -> Self {
+        let detail = "all connections of the server are in use, and this request was arriving slowly: try again, and send it faster";
+        Self { may_retry: true, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "slow-connection", detail) }
+    }
+
+    /// A server whose engine or decoders do not answer any more.
+    pub(crate) fn stalled(part: &str, silent: Duration) -> Self {
+        let detail = format!("{part} has not answered for {} s: restart the server", silent.as_secs());
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "stalled", detail)
+    }
+
     pub(crate) fn shutting_down() -> Self {
         let detail = "the server is shutting down: use another one, or try again";
         Self { may_retry: true, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "leaving", detail) }
@@ -98,9 +115,13 @@ impl Problem {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "bug", detail)
     }
 
-    #[cfg(feature = "grpc")]
     pub(crate) fn status(&self) -> StatusCode {
         self.status
+    }
+
+    /// Seconds after which the same request may succeed, if it may.
+    pub(crate) fn retry_after(&self) -> Option<u64> {
+        self.may_retry.then_some(RETRY_AFTER)
     }
 
     pub(crate) fn detail(&self) -> &str {
@@ -146,8 +167,8 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = (self.status, [(header::CONTENT_TYPE, CONTENT_TYPE)], self.json()).into_response();
         let headers = response.headers_mut();
-        if self.may_retry {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER));
+        if let Some(seconds) = self.retry_after() {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

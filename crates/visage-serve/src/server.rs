@@ -7,10 +7,11 @@ use std::thread::{self, Thread};
 
 use burn::tensor::Device;
 use futures_util::future::join_all;
+use socket2::SockRef;
 use tokio::runtime::{self, Runtime};
 
 use crate::body::BodyReader;
-use crate::connections::{Acceptor, HttpVersion};
+use crate::connections::{Acceptor, BACKLOG, HttpVersion};
 use crate::decode::DecodePool;
 use crate::engine::{self, Queue};
 use crate::error::ServeError;
@@ -20,6 +21,7 @@ use crate::middleware::Middleware;
 use crate::models::Models;
 use crate::options::Options;
 use crate::origin::OriginPolicy;
+use crate::readiness::Readiness;
 use crate::reload;
 use crate::router::router;
 use crate::source::Source;
@@ -35,7 +37,7 @@ pub struct Addresses {
     pub grpc: Option<SocketAddr>,
 }
 
-/// Serves models until `stop` is set, and then finishes the accepted requests. The networks run on the calling thread. `ready` is
+/// Serves models until `stop` is set, even before the server listens, and then finishes the accepted requests. The networks run on the calling thread. `ready` is
 /// called once, when the server accepts connections.
 ///
 /// # Errors
@@ -48,6 +50,10 @@ pub fn serve(
     stop: &AtomicBool,
     ready: &mut dyn FnMut(Addresses),
 ) -> Result<(), ServeError> {
+    if stop.load(Ordering::Relaxed) {
+        tracing::info!("told to stop before listening: no request was accepted");
+        return Ok(());
+    }
     let (listeners, addresses) = listen(options)?;
     // Before the models are read, so that a change in between is noticed.
     let stamps = reload::stamps(&sources);
@@ -57,7 +63,7 @@ pub fn serve(
     let runtime = runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
-        .max_blocking_threads(options.decoders.get() + 1)
+        .max_blocking_threads(options.decoders.get() + 2)
         .build()
         .map_err(ServeError::Start)?;
     let queue = &state.pipeline.queue;
@@ -87,6 +93,8 @@ fn listen(options: &Options) -> Result<(Listeners, Addresses), ServeError> {
         let failed = |source| ServeError::Listen { address: format!("{}:{port}", options.host), source };
         let listener = TcpListener::bind((options.host.as_str(), port)).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
+        // The standard library's backlog of 128 would overflow in a burst, and clients wait a second before they try again.
+        SockRef::from(&listener).listen(BACKLOG.into()).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         Ok((listener, address))
     };
@@ -104,7 +112,7 @@ fn listen(options: &Options) -> Result<(Listeners, Addresses), ServeError> {
 
 fn state(models: Arc<Models>, options: &Options) -> AppState {
     let limits = &options.limits;
-    let metrics = Arc::new(Metrics::new());
+    let metrics = Arc::new(Metrics::with_log(Arc::clone(&options.log_lines_dropped)));
     let pipeline = Pipeline {
         bodies: BodyReader::new(limits),
         decoding: DecodePool::new(options, Arc::clone(&metrics)),
@@ -112,7 +120,9 @@ fn state(models: Arc<Models>, options: &Options) -> AppState {
         queue: Arc::new(Queue::new(options.batching, Arc::clone(&metrics))),
         max_images: limits.images,
     };
-    AppState { models, pipeline: Arc::new(pipeline), metrics, readiness: Arc::default() }
+    let (queue, decoding) = (Arc::clone(&pipeline.queue), Arc::clone(&pipeline.decoding.gate));
+    let readiness = Arc::new(Readiness::new(queue, decoding, options.stall));
+    AppState { models, pipeline: Arc::new(pipeline), metrics, readiness }
 }
 
 fn acceptor(state: AppState, options: &Options, address: SocketAddr) -> Acceptor {
@@ -133,7 +143,8 @@ fn accept(runtime: Runtime, acceptor: &Acceptor, listeners: Listeners, stop: &At
             });
         join_all(served).await;
     });
-    runtime.shutdown_timeout(acceptor.grace);
+    // Whatever is still being decoded is for clients who have gone.
+    runtime.shutdown_background();
 }
 
 struct EndOnDrop<'a> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::{FromRef, Request};
 
 use crate::body::{BodyReader, BufferedBody};
+use crate::client::Party;
 use crate::decode::DecodePool;
 use crate::engine::Queue;
 use crate::faces::FaceSearch;
@@ -25,10 +26,10 @@ pub(crate) struct Pipeline {
 }
 
 impl Pipeline {
-    /// Reads a body, unless the queue is full already.
-    pub(crate) async fn read(&self, request: Request) -> Result<BufferedBody, Problem> {
-        self.queue.check_room()?;
-        self.bodies.read(request).await
+    /// Reads a body, unless the queue has no room for this party already.
+    pub(crate) async fn read(&self, party: &Party, request: Request) -> Result<BufferedBody, Problem> {
+        self.queue.check_room(party)?;
+        self.bodies.read(party.client, request).await
     }
 }
 

@@ -85,6 +85,11 @@ pub enum Command {
 }
 
 impl Command {
+    /// Whether this is a server, which must not wait for the reader of its log.
+    pub fn is_server(&self) -> bool {
+        matches!(self, Self::Serve(_))
+    }
+
     /// The format of the log: only a server lets its user choose.
     pub fn log_format(&self) -> LogFormat {
         match self {

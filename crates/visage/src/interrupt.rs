@@ -21,19 +21,25 @@ impl StopOnInterrupt {
     /// Installs the handler; `message` is printed on the first press.
     pub fn install(message: &'static str) -> Self {
         *MESSAGE.lock().unwrap_or_else(PoisonError::into_inner) = message;
+        // Before the handler, which may be called as soon as it is installed.
+        HANDLED.store(true, Ordering::SeqCst);
         INSTALL.call_once(|| {
             if let Err(error) = ctrlc::set_handler(on_signal) {
                 output::warning(&format!("Ctrl-C will exit at once, without saving: {error}"));
             }
         });
-        HANDLED.store(true, Ordering::SeqCst);
         Self(())
     }
 
     /// The flag, true once the work should stop.
     pub fn flag(&self) -> &'static AtomicBool {
-        &STOP
+        flag()
     }
+}
+
+/// The flag of the handler, if it was installed earlier.
+pub fn flag() -> &'static AtomicBool {
+    &STOP
 }
 
 impl Drop for StopOnInterrupt {

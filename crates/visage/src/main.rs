@@ -25,6 +25,7 @@ use clap::Parser;
 use visage_kernels::alignment::LineAligned;
 
 use crate::cli::Cli;
+use crate::interrupt::StopOnInterrupt;
 
 /// Kernels load vectors of a cache line each, which must not straddle two.
 #[global_allocator]
@@ -32,13 +33,18 @@ static ALLOCATOR: LineAligned = LineAligned;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    logging::start(cli.verbose, cli.command.log_format());
-    match panic::catch(|| commands::run(cli.command)) {
+    let is_server = cli.command.is_server();
+    // Before anything that takes time: a server that is told to stop while it starts ends as one that is told later.
+    let _stop = is_server.then(|| StopOnInterrupt::install("finishing accepted requests"));
+    logging::start(cli.verbose, cli.command.log_format(), is_server);
+    let code = match panic::catch(|| commands::run(cli.command)) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(error)) => error.report(),
         Err(bug) => {
             output::note(&bug);
             ExitCode::FAILURE
         }
-    }
+    };
+    logging::flush();
+    code
 }

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use crate::error::CommandError;
+use crate::logging;
 use crate::visible::visible;
 
 /// Prints a result.
@@ -48,8 +49,16 @@ pub fn json_or<T: Serialize>(as_json: bool, value: &T, text: impl FnOnce(&T) -> 
 
 /// Prints a note, which is not part of the result.
 pub fn note(text: &str) {
-    // If standard error is closed, there is nowhere to report that.
-    let _ = writeln!(io::stderr(), "{}", visible(text));
+    standard_error(&format!("{}\n", visible(text)));
+}
+
+/// Writes text to standard error: in a server by way of its log, which does not wait for a reader.
+pub fn standard_error(text: &str) {
+    match logging::background() {
+        Some(log) => log.line(text.as_bytes()),
+        // If standard error is closed, there is nowhere to report that.
+        None => drop(io::stderr().write_all(text.as_bytes())),
+    }
 }
 
 /// Prints a warning.

@@ -1,5 +1,6 @@
 //! Runs the networks on one thread, for the requests of all others.
 
+mod admission;
 mod batching;
 mod queue;
 mod task;
@@ -11,8 +12,9 @@ use std::time::Instant;
 
 use visage_model::{ModelOutput, Prepared};
 
+pub(crate) use self::admission::Admission;
 use self::queue::Job;
-pub(crate) use self::queue::{Admission, Queue};
+pub(crate) use self::queue::Queue;
 pub(crate) use self::task::Images;
 use self::task::Task;
 use crate::models::ServedModel;
@@ -34,7 +36,7 @@ fn compute(queue: &Queue, mut batch: Vec<Job>) {
         return;
     }
     let began = Instant::now();
-    match logged(run_network(&model, &parts, queue.batching.images.get())) {
+    match logged(run_network(queue, &model, &parts)) {
         Some(output) => {
             queue.metrics.inferred(&model.name, batch.iter().map(Job::images).sum(), began.elapsed());
             distribute(&output, model.card().attributes.len(), batch);
@@ -45,17 +47,21 @@ fn compute(queue: &Queue, mut batch: Vec<Job>) {
     }
 }
 
-/// Runs the network; several times for a request with more than `max_images`. `None` if it panics.
-fn run_network(model: &ServedModel, parts: &[Prepared<'_>], max_images: usize) -> Option<ModelOutput> {
-    let max = max_images * model.input_size().pixels() * 3;
+/// Runs the network; several times for a request with more images than a batch. `None` if it panics.
+fn run_network(queue: &Queue, model: &ServedModel, parts: &[Prepared<'_>]) -> Option<ModelOutput> {
+    let max = queue.batching.images.get() * model.input_size().pixels() * 3;
+    let predict = |parts: &[Prepared<'_>]| {
+        queue.runs();
+        model.predict(parts)
+    };
     match parts {
         [Prepared::Pixels(pixels)] if pixels.len() > max => {
-            concatenated(pixels.chunks(max).map(|chunk| model.predict(&[Prepared::Pixels(chunk)])))
+            concatenated(pixels.chunks(max).map(|chunk| predict(&[Prepared::Pixels(chunk)])))
         }
         [Prepared::Normalised(values)] if values.len() > max => {
-            concatenated(values.chunks(max).map(|chunk| model.predict(&[Prepared::Normalised(chunk)])))
+            concatenated(values.chunks(max).map(|chunk| predict(&[Prepared::Normalised(chunk)])))
         }
-        parts => model.predict(parts),
+        parts => predict(parts),
     }
 }
 

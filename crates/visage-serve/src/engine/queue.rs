@@ -1,13 +1,15 @@
 //! A bounded queue. Images are admitted before they are decoded, so that the queue bounds all memory for images.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 use visage_model::ModelOutput;
 
+use super::admission::{Admission, Admissions};
 use super::task::{Images, Reply, Task};
+use crate::client::Party;
 use crate::metrics::Metrics;
 use crate::models::ServedModel;
 use crate::options::Batching;
@@ -16,7 +18,7 @@ use crate::problem::Problem;
 #[derive(Debug)]
 pub(crate) struct Queue {
     pub(super) batching: Batching,
-    /// Signalled when jobs, `decoding` or `is_closed` change.
+    /// Signalled when jobs, the images that are being decoded, or `is_closed` change.
     pub(super) changed: Condvar,
     state: Mutex<State>,
     pub(super) metrics: Arc<Metrics>,
@@ -25,11 +27,12 @@ pub(crate) struct Queue {
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) jobs: VecDeque<Job>,
-    /// Images that are admitted and not yet answered.
-    admitted: usize,
-    /// Those of them that are still being decoded, and not in `jobs`.
-    pub(super) decoding: usize,
+    pub(super) admissions: Admissions,
     pub(super) previous: usize,
+    /// The number of the last batch of each model.
+    pub(super) last_batch: HashMap<String, u64>,
+    /// When the network that is running began.
+    pub(super) running_since: Option<Instant>,
     pub(super) is_closed: bool,
 }
 
@@ -44,49 +47,7 @@ pub(super) struct Job {
 
 impl Job {
     pub(super) fn images(&self) -> usize {
-        self.admission.images
-    }
-}
-
-/// Room for some images in the queue. Dropping it frees the room.
-#[derive(Debug)]
-pub(crate) struct Admission {
-    queue: Arc<Queue>,
-    images: usize,
-    is_decoding: bool,
-}
-
-impl Admission {
-    /// Changes the number of images, for photographs whose faces are found by now. The room for more may be missing.
-    pub(crate) fn resize(&mut self, images: usize) -> Result<(), Problem> {
-        let queue = Arc::clone(&self.queue);
-        let mut state = queue.state();
-        let others = state.admitted - self.images;
-        let capacity = queue.batching.queue.get();
-        if others > 0 && others + images > capacity {
-            return Err(Problem::busy(&format!(
-                "{others} of {capacity} images are waiting, and {images} faces were found"
-            )));
-        }
-        state.admitted = others + images;
-        if self.is_decoding {
-            state.decoding = state.decoding - self.images + images;
-        }
-        self.images = images;
-        queue.metrics.queue.set(state.admitted as i64);
-        Ok(())
-    }
-}
-
-impl Drop for Admission {
-    fn drop(&mut self) {
-        let mut state = self.queue.state();
-        state.admitted -= self.images;
-        if self.is_decoding {
-            state.decoding -= self.images;
-            self.queue.changed.notify_one();
-        }
-        self.queue.metrics.queue.set(state.admitted as i64);
+        self.admission.images()
     }
 }
 
@@ -99,23 +60,31 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn check_room(&self) -> Result<(), Problem> {
-        let is_full = self.state().admitted >= self.batching.queue.get();
-        if is_full { Err(Problem::busy("the queue is full")) } else { Ok(()) }
+    pub(super) fn capacity(&self) -> usize {
+        self.batching.queue.get()
     }
 
-    /// Reserves room for the images of a request, before they are decoded. A request with more images than the queue can hold is admitted when the queue is empty.
-    pub(crate) fn admit(self: &Arc<Self>, images: usize) -> Result<Admission, Problem> {
+    /// Refuses a party for which there would be no room for a single image.
+    pub(crate) fn check_room(&self, party: &Party) -> Result<(), Problem> {
+        let state = self.state();
+        let has_room = state.admissions.room_for(party, None, 1, self.capacity()).is_some();
+        if has_room { Ok(()) } else { Err(Problem::busy("the queue is full")) }
+    }
+
+    /// Reserves room for the images of a request, before they are decoded. If the queue is full, a party that holds less than others
+    /// takes the room of their latest requests. A request with more images than the queue can hold is admitted when the queue is empty.
+    pub(crate) fn admit(self: &Arc<Self>, party: &Party, images: usize) -> Result<Admission, Problem> {
         let mut state = self.state();
-        let capacity = self.batching.queue.get();
-        if state.admitted > 0 && state.admitted + images > capacity {
-            return Err(Problem::busy(&format!("{} of {capacity} images are waiting", state.admitted)));
-        }
-        state.admitted += images;
-        state.decoding += images;
-        self.metrics.queue.set(state.admitted as i64);
+        let Some(displaced) = state.admissions.room_for(party, None, images, self.capacity()) else {
+            let (held, capacity) = (state.admissions.images(), self.capacity());
+            return Err(Problem::busy(&format!("{held} of {capacity} images are waiting")));
+        };
+        let displaced = state.displace(&displaced);
+        let (number, is_displaced) = state.admissions.add(party.clone(), images);
+        self.metrics.queue.set(state.admissions.images() as i64);
         drop(state);
-        Ok(Admission { queue: Arc::clone(self), images, is_decoding: true })
+        displaced.into_iter().for_each(Job::loses_room);
+        Ok(Admission::new(Arc::clone(self), number, party.clone(), images, is_displaced))
     }
 
     pub(crate) async fn predict(
@@ -145,17 +114,16 @@ impl Queue {
         task: impl FnOnce(Reply<T>) -> Task,
     ) -> Result<T, Problem> {
         let (reply, result) = oneshot::channel();
-        self.push(Arc::clone(model), task(reply), admission);
+        self.push(Arc::clone(model), task(reply), admission)?;
         result.await.unwrap_or_else(|_| Err(Problem::shutting_down()))
     }
 
     /// Appends a job. A closed queue drops it, which closes the channel of its reply.
-    fn push(&self, model: Arc<ServedModel>, task: Task, mut admission: Admission) {
+    fn push(&self, model: Arc<ServedModel>, task: Task, admission: Admission) -> Result<(), Problem> {
         let mut state = self.state();
-        state.decoding -= admission.images;
-        admission.is_decoding = false;
+        let is_displaced = !state.admissions.decoded(admission.number());
         let job = Job { model, task, admission, since: Instant::now() };
-        let refused = if state.is_closed {
+        let refused = if state.is_closed || is_displaced {
             Some(job)
         } else {
             state.jobs.push_back(job);
@@ -165,11 +133,50 @@ impl Queue {
         drop(state);
         drop(refused);
         self.changed.notify_one();
+        if is_displaced { Err(Problem::displaced()) } else { Ok(()) }
     }
 
     /// Lets [`run`](super::run) return once the queue is empty.
     pub(crate) fn close(&self) {
         self.state().is_closed = true;
         self.changed.notify_one();
+    }
+
+    /// Records that the network begins to run, on a batch or the next part of one.
+    pub(super) fn runs(&self) {
+        self.state().running_since = Some(Instant::now());
+    }
+
+    /// How long the engine has given no sign of life: since it began to run the network, or since the oldest job came if it does not
+    /// take any.
+    pub(crate) fn silent_for(&self) -> Duration {
+        let state = self.state();
+        let since = state.running_since.or_else(|| state.jobs.front().map(|job| job.since));
+        since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+}
+
+impl State {
+    /// Removes these admissions. Returns those of their jobs that are in the queue already.
+    pub(super) fn displace(&mut self, numbers: &[u64]) -> Vec<Job> {
+        if numbers.is_empty() {
+            return Vec::new();
+        }
+        numbers.iter().for_each(|&number| self.admissions.displace(number));
+        let (displaced, rest): (VecDeque<Job>, VecDeque<Job>) =
+            self.jobs.drain(..).partition(|job| numbers.contains(&job.admission.number()));
+        self.jobs = rest;
+        displaced.into()
+    }
+}
+
+impl Job {
+    /// Another request has taken the room of this one.
+    pub(super) fn loses_room(self) {
+        // Fails only if the client has gone.
+        match self.task {
+            Task::Predict { reply, .. } => drop(reply.send(Err(Problem::displaced()))),
+            Task::HeatMap { reply, .. } => drop(reply.send(Err(Problem::displaced()))),
+        }
     }
 }

@@ -8,8 +8,8 @@ use tokio::runtime;
 use visage_data::{Preparation, Size};
 use visage_model::{Architecture, Card, Model, NetworkConfig, Precision};
 
-use super::queue::Admission;
 use super::*;
+use crate::client::{Client, Party};
 use crate::metrics::Metrics;
 use crate::options::Batching;
 
@@ -24,6 +24,10 @@ fn model(name: &str) -> Arc<ServedModel> {
     let device = Device::flex();
     let model = Model::new(card, network.init(1, &device));
     Arc::new(ServedModel::new(name.to_owned(), model, &device, Precision::F32))
+}
+
+fn party() -> Party {
+    Party { model: "m".to_owned(), client: Client::numbered(1) }
 }
 
 fn images(shade: u8, images: usize) -> Images {
@@ -55,7 +59,8 @@ fn with_queue<T>(batch: usize, delay: Duration, ask: impl AsyncFnOnce(&Arc<Queue
 fn a_batch_waits_for_images_being_decoded_but_not_for_failed_ones() {
     let model = model("m");
     let (outputs, batches) = with_queue(16, FOREVER, async |queue| {
-        let (first, second, third) = (queue.admit(1).unwrap(), queue.admit(2).unwrap(), queue.admit(1).unwrap());
+        let (first, second, third) =
+            (queue.admit(&party(), 1).unwrap(), queue.admit(&party(), 2).unwrap(), queue.admit(&party(), 1).unwrap());
         let ask = |shade, count, admission| queue.predict(&model, images(shade, count), admission);
         let others = async { drop(third) };
         join(join(ask(1, 1, first), ask(2, 2, second)), others).await.0
@@ -77,7 +82,7 @@ fn a_batch_waits_for_images_being_decoded_but_not_for_failed_ones() {
 fn a_batch_has_one_model_and_at_most_the_configured_images() {
     let (one, other) = (model("one"), model("other"));
     let (outputs, batches) = with_queue(2, Duration::from_millis(20), async |queue| {
-        let admissions: Vec<Admission> = (0..6).map(|_| queue.admit(1).unwrap()).collect();
+        let admissions: Vec<Admission> = (0..6).map(|_| queue.admit(&party(), 1).unwrap()).collect();
         let of = |index: usize| if index.is_multiple_of(2) { &one } else { &other };
         let ask = |(index, admission)| queue.predict(of(index), images(index as u8, 1), admission);
         join_all(admissions.into_iter().enumerate().map(ask)).await
@@ -93,7 +98,7 @@ fn a_batch_has_one_model_and_at_most_the_configured_images() {
 fn a_request_larger_than_a_batch_gets_one_output() {
     let model = model("m");
     let (output, _) = with_queue(2, FOREVER, async |queue| {
-        let admission = queue.admit(5).unwrap();
+        let admission = queue.admit(&party(), 5).unwrap();
         queue.predict(&model, images(3, 5), admission).await.unwrap()
     });
     assert_eq!((output.probabilities.len(), output.logits.len()), (10, 10));
@@ -103,12 +108,12 @@ fn a_request_larger_than_a_batch_gets_one_output() {
 fn the_queue_is_bounded_and_dropped_admissions_free_it() {
     let metrics = Arc::new(Metrics::new());
     let queue = Arc::new(Queue::new(Batching { queue: NonZeroUsize::new(3).unwrap(), ..Batching::default() }, metrics));
-    let two = queue.admit(2).unwrap();
-    assert!(queue.admit(2).unwrap_err().detail().contains("2 of 3"));
-    let one = queue.admit(1).unwrap();
-    assert!(queue.check_room().is_err() && queue.admit(1).is_err());
+    let two = queue.admit(&party(), 2).unwrap();
+    assert!(queue.admit(&party(), 2).unwrap_err().detail().contains("2 of 3"));
+    let one = queue.admit(&party(), 1).unwrap();
+    assert!(queue.check_room(&party()).is_err() && queue.admit(&party(), 1).is_err());
     drop((one, two));
-    assert!(queue.admit(5).is_ok(), "a request larger than the queue is admitted alone");
+    assert!(queue.admit(&party(), 5).is_ok(), "a request larger than the queue is admitted alone");
 }
 
 #[test]
@@ -116,23 +121,23 @@ fn an_admission_grows_to_the_faces_of_its_photographs_if_there_is_room() {
     let metrics = Arc::new(Metrics::new());
     let batching = Batching { queue: NonZeroUsize::new(4).unwrap(), ..Batching::default() };
     let queue = Arc::new(Queue::new(batching, Arc::clone(&metrics)));
-    let (mut first, other) = (queue.admit(1).unwrap(), queue.admit(1).unwrap());
-    assert!(first.resize(4).unwrap_err().detail().contains("4 faces were found"));
+    let (mut first, other) = (queue.admit(&party(), 1).unwrap(), queue.admit(&party(), 1).unwrap());
+    assert!(first.resize(4).unwrap_err().detail().contains("has 4 images or faces"));
     first.resize(3).unwrap();
-    assert!(queue.check_room().is_err());
+    assert!(queue.check_room(&party()).is_err());
     drop(other);
     first.resize(9).expect("alone, any number");
     first.resize(0).unwrap();
     assert!(metrics.text().contains("visage_queue_images 0\n"));
     drop(first);
-    assert!(queue.admit(4).is_ok());
+    assert!(queue.admit(&party(), 4).is_ok());
 }
 
 #[test]
 fn a_panic_fails_only_the_request_that_causes_it() {
     let model = model("m");
     let ((good, bad), _) = with_queue(16, FOREVER, async |queue| {
-        let (first, second) = (queue.admit(1).unwrap(), queue.admit(1).unwrap());
+        let (first, second) = (queue.admit(&party(), 1).unwrap(), queue.admit(&party(), 1).unwrap());
         // Not of the model's input size. No request can contain this: inputs are checked before.
         let bad = queue.predict(&model, Images::Normalised(vec![0.0; 7]), second);
         join(queue.predict(&model, images(1, 1), first), bad).await
@@ -145,9 +150,66 @@ fn a_panic_fails_only_the_request_that_causes_it() {
 fn a_closed_queue_refuses_requests() {
     let model = model("m");
     let (late, _) = with_queue(16, FOREVER, async |queue| {
-        let admission = queue.admit(1).unwrap();
+        let admission = queue.admit(&party(), 1).unwrap();
         queue.close();
         queue.predict(&model, images(1, 1), admission).await
     });
     assert!(late.unwrap_err().detail().contains("shutting down"));
+}
+
+#[test]
+fn models_take_turns_and_a_batch_has_images_of_every_client() {
+    let (one, other) = (model("one"), model("other"));
+    let metrics = Arc::new(Metrics::new());
+    let number = |number| NonZeroUsize::new(number).unwrap();
+    let batching = Batching { images: number(2), delay: FOREVER, queue: number(100) };
+    let queue = Arc::new(Queue::new(batching, metrics));
+    let runtime = runtime::Builder::new_current_thread().build().unwrap();
+    let ask = |model: &Arc<ServedModel>, client: u8| {
+        let (queue, model) = (Arc::clone(&queue), Arc::clone(model));
+        async move {
+            let admission = queue.admit(&Client::numbered(client).asks(&model), 1).unwrap();
+            queue.predict(&model, images(1, 1), admission).await
+        }
+    };
+    let batches = runtime.block_on(async {
+        let asked = [(&one, 1), (&one, 1), (&one, 1), (&one, 1), (&one, 2), (&other, 3), (&other, 3)];
+        let mut asked = join_all(asked.map(|(model, client)| ask(model, client)));
+        assert_eq!(queue.silent_for(), Duration::ZERO);
+        // Polled once, so that all jobs are in the queue.
+        let _ = futures_util::future::poll_immediate(&mut asked).await;
+        assert!(queue.silent_for() > Duration::ZERO, "nobody takes them");
+        let next = || {
+            let batch = queue.next_batch().unwrap();
+            batch.iter().map(|job| job.admission.party().clone()).collect::<Vec<_>>()
+        };
+        [next(), next(), next()]
+    });
+    let [first, second, third] = batches;
+    assert_eq!(first, [Client::numbered(1).asks(&one), Client::numbered(2).asks(&one)]);
+    assert_eq!(second, [Client::numbered(3).asks(&other), Client::numbered(3).asks(&other)]);
+    assert_eq!(third, [Client::numbered(1).asks(&one), Client::numbered(1).asks(&one)]);
+}
+
+#[test]
+fn a_request_that_loses_its_room_is_told_so_in_the_queue_and_while_it_is_decoded() {
+    let (one, other) = (model("one"), model("other"));
+    let batching = Batching { queue: NonZeroUsize::new(2).unwrap(), ..Batching::default() };
+    let queue = Arc::new(Queue::new(batching, Arc::new(Metrics::new())));
+    let runtime = runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        let flood = Client::numbered(1).asks(&one);
+        let (decoding, waiting) = (queue.admit(&flood, 1).unwrap(), queue.admit(&flood, 1).unwrap());
+        let mut answer = Box::pin(queue.predict(&one, images(1, 1), waiting));
+        assert!(futures_util::future::poll_immediate(&mut answer).await.is_none());
+        let newcomer = queue.admit(&Client::numbered(2).asks(&other), 1).unwrap();
+        assert!(answer.await.unwrap_err().detail().contains("has most of it"));
+        drop(newcomer);
+        let mut late = queue.admit(&flood, 1).unwrap();
+        let _newcomer = queue.admit(&Client::numbered(2).asks(&other), 1).unwrap();
+        let lost = late.keep(std::future::pending::<Result<(), Problem>>()).await;
+        assert!(lost.unwrap_err().detail().contains("has most of it"));
+        assert!(late.resize(2).is_err());
+        drop((late, decoding));
+    });
 }

@@ -11,6 +11,7 @@ use visage_faces::FaceBox;
 use visage_judge::is_positive;
 use visage_model::Card;
 
+use crate::client::Client;
 use crate::engine::Images;
 use crate::extract::Selection;
 use crate::faces::{self, AlignedFace, FaceSelection, Photograph};
@@ -121,6 +122,7 @@ struct Attribute<'a> {
 )]
 pub(crate) async fn attributes(
     State(pipeline): State<Arc<Pipeline>>,
+    client: Client,
     Selection { model, attribute, faces, face }: Selection,
     request: Request,
 ) -> Result<Response, Problem> {
@@ -133,15 +135,16 @@ pub(crate) async fn attributes(
     let which = faces.and_then(FaceSelection::which);
     pipeline.faces.check(which)?;
     let format = UploadFormat::of(request.headers())?;
-    let body = pipeline.read(request).await?;
+    let party = client.asks(&model);
+    let body = pipeline.read(&party, request).await?;
     let files = format.files(&body.bytes, pipeline.max_images).await?;
     let (names, files): (Vec<_>, Vec<_>) = files.into_iter().unzip();
     let names = || names.iter().map(Option::as_deref);
-    let admission = pipeline.queue.admit(files.len())?;
+    let mut admission = pipeline.queue.admit(&party, files.len())?;
     let card = model.card();
     let (images, warnings) = match which {
         None => {
-            let decoded = pipeline.decoding.images(&model, files).await?;
+            let decoded = admission.keep(pipeline.decoding.images(&model, &party, files)).await?;
             drop(body);
             let warning = faces::unaligned_warning(&model, &decoded.originals, pipeline.faces.is_available());
             let output = pipeline.queue.predict(&model, Images::Pixels(decoded.pixels), admission).await?;

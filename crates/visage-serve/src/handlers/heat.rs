@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 use visage_data::{Preparation, Similarity, Size};
 use visage_report::{heat_overlay, heat_picture};
 
+use crate::client::Client;
 use crate::decode;
 use crate::engine::Admission;
 use crate::extract::Selection;
@@ -19,6 +20,9 @@ use crate::openapi::{AttributeName, ImageErrors, ModelName, Octets};
 use crate::problem::Problem;
 use crate::state::Pipeline;
 use crate::upload::UploadFormat;
+
+/// Memory that drawing a heat map takes at most: 1600x1600 pixels with alpha, twice, and the file.
+const PICTURE_BYTES: usize = 24 << 20;
 
 /// A PNG file.
 #[derive(ToSchema)]
@@ -56,6 +60,7 @@ pub(crate) struct Picture(Vec<u8>);
 )]
 pub(crate) async fn heat(
     State(pipeline): State<Arc<Pipeline>>,
+    client: Client,
     Selection { model, attribute, faces, face }: Selection,
     request: Request,
 ) -> Result<Response, Problem> {
@@ -66,10 +71,11 @@ pub(crate) async fn heat(
     let which = which(faces, face)?;
     pipeline.faces.check(which)?;
     let format = UploadFormat::of(request.headers())?;
-    let body = pipeline.read(request).await?;
+    let party = client.asks(&model);
+    let body = pipeline.read(&party, request).await?;
     let files = format.files(&body.bytes, 1).await?.into_iter().map(|(_, file)| file).collect();
     drop(body);
-    let admission = pipeline.queue.admit(1)?;
+    let admission = pipeline.queue.admit(&party, 1)?;
     let png = match which {
         None => of_image(&pipeline, &model, files, attribute, admission).await?,
         Some(which) => of_face(&pipeline, &model, files, which, attribute, admission).await?,
@@ -94,12 +100,13 @@ async fn of_image(
     model: &Arc<ServedModel>,
     files: Vec<Bytes>,
     attribute: usize,
-    admission: Admission,
+    mut admission: Admission,
 ) -> Result<Vec<u8>, Problem> {
-    let pixels = pipeline.decoding.images(model, files).await?.pixels;
+    let party = admission.party().clone();
+    let pixels = admission.keep(pipeline.decoding.images(model, &party, files)).await?.pixels;
     let heat = pipeline.queue.heat_map(model, pixels.clone(), attribute, admission).await?;
     let width = model.input_size().width;
-    pipeline.decoding.run(move || Ok(heat_picture(&pixels, width, &heat))).await
+    pipeline.decoding.run(&party, PICTURE_BYTES, move || Ok(heat_picture(&pixels, width, &heat))).await
 }
 
 async fn of_face(
@@ -108,9 +115,10 @@ async fn of_face(
     files: Vec<Bytes>,
     which: Which,
     attribute: usize,
-    admission: Admission,
+    mut admission: Admission,
 ) -> Result<Vec<u8>, Problem> {
-    let photographs = pipeline.faces.find(&pipeline.decoding, model, files, which).await?;
+    let party = admission.party().clone();
+    let photographs = admission.keep(pipeline.faces.find(&pipeline.decoding, model, &party, files, which)).await?;
     let found = photographs
         .into_iter()
         .next()
@@ -118,7 +126,10 @@ async fn of_face(
     let Some((size, AlignedFace { alignment, pixels, .. })) = found else { return Err(Problem::bug()) };
     let heat = pipeline.queue.heat_map(model, pixels, attribute, admission).await?;
     let model = Arc::clone(model);
-    pipeline.decoding.run(move || overlay(&model.card().preparation, alignment, size, &heat)).await
+    pipeline
+        .decoding
+        .run(&party, PICTURE_BYTES, move || overlay(&model.card().preparation, alignment, size, &heat))
+        .await
 }
 
 /// The heat map of a face, to be laid over its photograph of `size`.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{Path, Request, State};
+use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
@@ -26,6 +26,7 @@ use super::messages::{
 use super::metadata::{self, EXTENSIONS, PLATFORM, SERVER_NAME, VERSION, inputs, outputs};
 use super::request::{Data, InferRequest, RequestInput, RequestOutput, RequestParameters};
 use crate::body::BufferedBody;
+use crate::client::{Client, Party};
 use crate::faces::FaceSelection;
 use crate::problem::Problem;
 use crate::state::AppState;
@@ -58,12 +59,14 @@ async fn call(State(state): State<AppState>, Path(method): Path<String>, request
 }
 
 async fn answer(state: &AppState, method: &str, request: Request) -> Result<Vec<u8>, Problem> {
-    let body = state.pipeline.bodies.read(request).await?;
+    let (mut parts, body) = request.into_parts();
+    let Ok(client) = Client::from_request_parts(&mut parts, state).await;
+    let body = state.pipeline.bodies.read(client, Request::from_parts(parts, body)).await?;
     let model = |request: ModelRequest| state.models.get(Some(&request.name));
     let status = |is_ok| Ok(Status { is_ok }.encode_to_vec());
     let is_ready = || state.readiness.check().is_ok();
     match method {
-        "ServerLive" => decode::<Empty>(&body).and_then(|_| status(true)),
+        "ServerLive" => decode::<Empty>(&body).and_then(|_| status(state.readiness.is_alive().is_ok())),
         "ServerReady" => decode::<Empty>(&body).and_then(|_| status(is_ready())),
         "ModelReady" => decode(&body).and_then(model).and_then(|_| status(is_ready())),
         "ServerMetadata" => {
@@ -88,7 +91,7 @@ async fn answer(state: &AppState, method: &str, request: Request) -> Result<Vec<
             };
             Ok(metadata.encode_to_vec())
         }
-        "ModelInfer" => infer(state, body).await,
+        "ModelInfer" => infer(state, client, body).await,
         _ => Err(Problem::method_not_allowed()),
     }
 }
@@ -99,9 +102,11 @@ impl From<metadata::TensorMetadata> for TensorMetadata {
     }
 }
 
-async fn infer(state: &AppState, body: BufferedBody) -> Result<Vec<u8>, Problem> {
+async fn infer(state: &AppState, client: Client, body: BufferedBody) -> Result<Vec<u8>, Problem> {
     let pipeline = &state.pipeline;
-    pipeline.queue.check_room()?;
+    let memory = body.bytes.len().saturating_mul(infer::PARSED_SIZE);
+    // The message names its model, so that this is of none yet.
+    let unparsed = Party { model: String::new(), client };
     let (models, max_images) = (Arc::clone(&state.models), pipeline.max_images);
     // Moves the body, so that its memory counts as used until it is parsed.
     let parse = move || {
@@ -110,8 +115,9 @@ async fn infer(state: &AppState, body: BufferedBody) -> Result<Vec<u8>, Problem>
         let inference = Inference::new(infer_request(message)?, &model.card().preparation, max_images)?;
         Ok((model, inference))
     };
-    let (model, inference) = pipeline.decoding.run(parse).await?;
-    let rows = infer::run(pipeline, &model, inference.input, inference.which).await?;
+    let (model, inference) = pipeline.decoding.run(&unparsed, memory, parse).await?;
+    let admission = pipeline.queue.admit(&client.asks(&model), 1)?;
+    let rows = infer::run(pipeline, &model, inference.input, inference.which, admission).await?;
     let tensors = inference.outputs.iter().map(|selected| TensorMetadata {
         name: selected.kind.name().to_owned(),
         datatype: selected.kind.datatype().to_owned(),

@@ -23,11 +23,12 @@ struct Live {
 #[utoipa::path(
     get,
     path = "/v2/health/live",
-    responses((status = 200, body = Live, description = "The server is running.")),
+    responses((status = 200, body = Live, description = "The server is running."), ReadinessErrors),
     security(()),
 )]
-pub(crate) async fn live() -> Response {
-    json(&Live { live: true })
+pub(crate) async fn live(State(readiness): State<Arc<Readiness>>) -> Result<Response, Problem> {
+    readiness.is_alive()?;
+    Ok(json(&Live { live: true }))
 }
 
 #[derive(Serialize, ToSchema)]

@@ -11,13 +11,17 @@ use visage_data::Preparation;
 use super::inputs::{self, InputImages};
 use super::outputs::{self, FaceRows, InferResponse, Rows, SelectedOutput};
 use super::request::{self, InferRequest, JSON_LENGTH};
-use crate::engine::Images;
+use crate::client::Client;
+use crate::engine::{Admission, Images};
 use crate::extract::Selection;
 use crate::faces::{FaceSelection, Which};
 use crate::models::ServedModel;
 use crate::openapi::{ImageErrors, ModelInPath, Octets};
 use crate::problem::Problem;
 use crate::state::Pipeline;
+
+/// Memory that parsing a request takes, as a multiple of its body: numbers of four bytes from digits with commas, and their images.
+pub(crate) const PARSED_SIZE: usize = 8;
 
 /// Open Inference Protocol: inference
 ///
@@ -52,6 +56,7 @@ use crate::state::Pipeline;
 )]
 pub(crate) async fn infer(
     State(pipeline): State<Arc<Pipeline>>,
+    client: Client,
     Selection { model, faces, face, .. }: Selection,
     request: Request,
 ) -> Result<Response, Problem> {
@@ -60,15 +65,19 @@ pub(crate) async fn infer(
     }
     check_content_type(request.headers())?;
     let json_length = json_length(request.headers())?;
-    let body = pipeline.read(request).await?;
+    let party = client.asks(&model);
+    let body = pipeline.read(&party, request).await?;
+    let memory = body.bytes.len().saturating_mul(PARSED_SIZE);
+    // Of one image, until it is known how many there are.
+    let mut admission = pipeline.queue.admit(&party, 1)?;
     let (parsed_for, max_images) = (Arc::clone(&model), pipeline.max_images);
     // Moves the body, so that its memory counts as used until it is parsed.
     let parse = move || {
         let request = request::parse(&body.bytes, json_length)?;
         Inference::new(request, &parsed_for.card().preparation, max_images)
     };
-    let Inference { id, outputs, input, which } = pipeline.decoding.run(parse).await?;
-    let rows = run(&pipeline, &model, input, which).await?;
+    let Inference { id, outputs, input, which } = admission.keep(pipeline.decoding.run(&party, memory, parse)).await?;
+    let rows = run(&pipeline, &model, input, which, admission).await?;
     outputs::response(&model, id.as_deref(), &rows, &outputs)
 }
 
@@ -118,15 +127,19 @@ pub(crate) async fn run(
     model: &Arc<ServedModel>,
     input: InputImages,
     which: Option<Which>,
+    mut admission: Admission,
 ) -> Result<Rows, Problem> {
     pipeline.faces.check(which)?;
-    let admission = pipeline.queue.admit(input.count())?;
+    admission.resize(input.count())?;
+    let party = admission.party().clone();
     let images = match (input, which) {
         (InputImages::Files(files), Some(which)) => {
             let (photographs, output) = pipeline.classify_faces(model, files, which, admission).await?;
             return Ok(Rows { output, faces: Some(FaceRows::of(&photographs)) });
         }
-        (InputImages::Files(files), None) => Images::Pixels(pipeline.decoding.images(model, files).await?.pixels),
+        (InputImages::Files(files), None) => {
+            Images::Pixels(admission.keep(pipeline.decoding.images(model, &party, files)).await?.pixels)
+        }
         (InputImages::Prepared { images, .. }, _) => images,
     };
     let output = pipeline.queue.predict(model, images, admission).await?;

@@ -3,8 +3,9 @@
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
-use std::{env, fs};
+use std::{env, fs, process, thread};
 
 use clap::Args;
 use visage_data::Truncated;
@@ -15,12 +16,17 @@ use visage_serve::{Addresses, AllowedOrigin, Batching, FaceOptions, Limits, Opti
 use super::model_file;
 use crate::compute::{Compute, InferenceArgs, TestTimeArgs};
 use crate::error::CommandError;
-use crate::interrupt::StopOnInterrupt;
-use crate::logging::LogFormat;
-use crate::output;
+use crate::logging::{self, LogFormat};
+use crate::{interrupt, output};
 
 /// The environment variable with the token, if no file is named.
 const TOKEN_VARIABLE: &str = "VISAGE_TOKEN";
+
+/// Interval at which it is checked whether the server was told to stop.
+const STOP_CHECK: Duration = Duration::from_millis(250);
+
+/// Time that the server has to end, in addition to that for accepted requests.
+const AFTER_GRACE: Duration = Duration::from_secs(5);
 
 /// Options of `visage serve`.
 #[derive(Debug, Args)]
@@ -76,12 +82,21 @@ pub struct ServeArgs {
     /// request is refused with status 422.
     #[arg(long)]
     pub allow_truncated: bool,
-    /// Most connections; further ones wait.
+    /// Most connections. When all places are taken, a new connection takes the place of the one that has been idle or slow for the
+    /// longest time.
     #[arg(long, value_name = "N", default_value = "1024")]
     pub max_connections: NonZeroUsize,
+    /// Connections of one address that are not the first to be closed when all places are taken: addresses with more of them lose
+    /// theirs first. It has no effect while there are free places.
+    #[arg(long, value_name = "N", default_value = "64")]
+    pub connections_per_client: NonZeroUsize,
     /// How long the head and then the body of a request may take to arrive, in seconds. Idle connections are closed after this time.
     #[arg(long, value_name = "S", default_value = "15")]
     pub read_timeout: NonZeroUsize,
+    /// How long a batch of the network or the decoding of an image may take, in seconds. Beyond it, the server reports that it is neither
+    /// live nor ready, so that it is restarted.
+    #[arg(long, value_name = "S", default_value = "120")]
+    pub stall_timeout: NonZeroUsize,
     /// The format of the log on standard error: one line per request, without image content.
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = LogFormat::Text)]
     pub log: LogFormat,
@@ -108,14 +123,29 @@ pub fn run(args: &ServeArgs) -> Result<(), CommandError> {
     }
     let options = Options { faces, ..options(args, &compute)? };
     let names: Vec<String> = sources.iter().map(|source| source.name.clone()).collect();
-    let stop = StopOnInterrupt::install("finishing accepted requests");
     let mut ready = |addresses: Addresses| {
         let grpc = addresses.grpc.map(|address| format!("gRPC at {address}, ")).unwrap_or_default();
         // The server works whether or not anybody reads this.
         let _ = output::result(&format!("serving {}: {grpc}http://{}\n", names.join(", "), addresses.http));
     };
-    visage_serve::serve(sources.clone(), &options, &compute.device, stop.flag(), &mut ready)
+    end_after(options.grace)?;
+    visage_serve::serve(sources.clone(), &options, &compute.device, interrupt::flag(), &mut ready)
         .map_err(|error| unserved(error, &sources))
+}
+
+/// Ends the program if it is told to stop and a network that does not finish, or a model that is being read, keeps it from doing so.
+fn end_after(grace: Duration) -> Result<(), CommandError> {
+    let watch = move || {
+        while !interrupt::flag().load(Ordering::Relaxed) {
+            thread::sleep(STOP_CHECK);
+        }
+        thread::sleep(grace.saturating_add(AFTER_GRACE));
+        output::note("the server did not finish in time, and ends as it is");
+        logging::flush();
+        process::exit(1);
+    };
+    let started = thread::Builder::new().name("visage-stop".to_owned()).spawn(watch);
+    started.map(drop).map_err(|error| ServeError::Start(error).into())
 }
 
 /// Why nothing was served. For a damaged checkpoint of a run that is the error with the other checkpoint.
@@ -145,11 +175,14 @@ fn options(args: &ServeArgs, compute: &Compute) -> Result<Options, CommandError>
             pixels: args.max_pixels.get().saturating_mul(1_000_000),
             images: args.max_images.get(),
             connections: args.max_connections.get(),
+            connections_per_client: args.connections_per_client.get(),
             read: Duration::from_secs(args.read_timeout.get() as u64),
             ..default.limits
         },
         truncated: Truncated::allowed(args.allow_truncated),
+        stall: Duration::from_secs(args.stall_timeout.get() as u64),
         grace: Duration::from_secs(args.grace),
+        log_lines_dropped: logging::dropped(),
         ..default
     })
 }

@@ -2,22 +2,19 @@
 
 use std::error::Error;
 use std::fmt;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 
 use miette::Diagnostic;
 
+use crate::output;
 use crate::visible::visible;
 
 /// Prints an error to standard error: drawn on a terminal, as plain lines elsewhere.
 pub fn print(error: &dyn Diagnostic) {
     let report = Report::new(error);
-    let mut stderr = io::stderr().lock();
-    // If standard error is closed, there is nowhere to report that.
-    let _ = if stderr.is_terminal() {
-        writeln!(stderr, "{:?}", miette::Report::new(report))
-    } else {
-        write!(stderr, "{report:#}")
-    };
+    let text =
+        if io::stderr().is_terminal() { format!("{:?}\n", miette::Report::new(report)) } else { format!("{report:#}") };
+    output::standard_error(&text);
 }
 
 /// An error as it is shown.
