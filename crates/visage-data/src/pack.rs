@@ -1,4 +1,4 @@
-//! Packs: datasets with their images decoded and resized, in one file that is mapped into memory.
+//! Packs: datasets with their images decoded and resized, in one file.
 //!
 //! Training from a pack spends no time on decoding. [`Dataset::open`] opens one like any other dataset.
 
