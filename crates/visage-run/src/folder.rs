@@ -14,7 +14,7 @@ use crate::error::RunError;
 use crate::recipe::Recipe;
 use crate::record::RunRecord;
 use crate::shell;
-use crate::table::{self, EpochRow, EpochTable, StepRow, StepTable};
+use crate::table::{self, EpochRow, EpochTable, StepRow, StepTable, TableMark};
 
 /// The parent of default run folders.
 const DEFAULT_PARENT: &str = "runs";
@@ -219,14 +219,14 @@ impl RunFolder {
         self.replace(Self::RECORD, &text)
     }
 
-    /// Opens `steps.csv` for the rows after step `done`, which is 0 for a new run; later rows are removed. `checksum` is that of the
-    /// table when the checkpoint was written, where it is known.
+    /// Opens `steps.csv` for the rows after step `done`, which is 0 for a new run; later rows are removed. `before` is what
+    /// it held when the checkpoint was written, where that is known.
     ///
     /// # Errors
     ///
     /// When the table was changed by hand, another process is writing it, or it cannot be written.
-    pub fn steps(&self, done: u64, checksum: Option<u32>) -> Result<StepTable, RunError> {
-        StepTable::open(&self.file(Self::STEPS), done, checksum)
+    pub fn steps(&self, done: u64, before: Option<TableMark>) -> Result<StepTable, RunError> {
+        StepTable::open(&self.file(Self::STEPS), done, before)
     }
 
     /// Opens `epochs.csv` for the rows after epoch `done`, which is 0 for a new run; later rows are removed.
@@ -234,8 +234,8 @@ impl RunFolder {
     /// # Errors
     ///
     /// As [`RunFolder::steps`].
-    pub fn epochs(&self, done: u64, checksum: Option<u32>) -> Result<EpochTable, RunError> {
-        EpochTable::open(&self.file(Self::EPOCHS), done, checksum)
+    pub fn epochs(&self, done: u64, before: Option<TableMark>) -> Result<EpochTable, RunError> {
+        EpochTable::open(&self.file(Self::EPOCHS), done, before)
     }
 
     /// Every row of `steps.csv`, none if there is no file.

@@ -57,5 +57,5 @@ pub use recipe::{
     ScheduleRecipe, ThresholdSource, TrainingRecipe,
 };
 pub use record::{DataRecord, RunRecord, RunResult, RunStatus};
-pub use table::{EpochRow, EpochTable, StepRow, StepTable};
+pub use table::{EpochRow, EpochTable, StepRow, StepTable, TableMark};
 pub use tune_folder::{JobRow, JobTable, TuneFolder, TuneRequest};

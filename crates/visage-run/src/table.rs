@@ -96,28 +96,38 @@ pub type StepTable = Table<StepRow>;
 /// `epochs.csv`, open for appending.
 pub type EpochTable = Table<EpochRow>;
 
+/// What a table held at some time: the length and the checksum (CRC-32) of its header and its rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableMark {
+    /// The number of bytes.
+    pub bytes: u64,
+    /// Their checksum.
+    pub checksum: u32,
+}
+
 /// A table open for appending. It is locked while open, so that no second process writes into the same run.
 #[derive(Debug)]
 pub struct Table<R> {
     path: PathBuf,
     file: File,
-    /// The checksum of what the file holds.
+    /// The length of the header and the rows, and their checksum.
+    bytes: u64,
     hasher: Hasher,
     row: PhantomData<R>,
 }
 
 impl<R: Row> Table<R> {
     /// Opens the table, or creates it, for the rows after number `done`. Later rows are removed, and so is an incomplete one
-    /// that a killed process left. A table that lacks rows up to `done` was cut, and one whose [`checksum`](Self::checksum) is not
-    /// `expected` was changed, unless it has no rows at all: then it begins here.
-    pub(super) fn open(path: &Path, done: u64, expected: Option<u32>) -> Result<Self, RunError> {
-        Self::open_up_to(path, Some(done), expected)
+    /// that a killed process left. A table that lacks rows up to `done` was cut, and one that does not begin with what it held at
+    /// the mark `before` was changed, unless it has no rows at all: then it begins here.
+    pub(super) fn open(path: &Path, done: u64, before: Option<TableMark>) -> Result<Self, RunError> {
+        Self::open_up_to(path, Some(done), before)
     }
 
-    /// The checksum (CRC-32) of the header and the rows.
+    /// What the table holds.
     #[must_use]
-    pub fn checksum(&self) -> u32 {
-        self.hasher.clone().finalize()
+    pub fn mark(&self) -> TableMark {
+        TableMark { bytes: self.bytes, checksum: self.hasher.clone().finalize() }
     }
 
     /// Opens the table, or creates it, for the rows after those it has. An incomplete row that a killed process left is removed.
@@ -125,7 +135,7 @@ impl<R: Row> Table<R> {
         Self::open_up_to(path, None, None)
     }
 
-    fn open_up_to(path: &Path, done: Option<u64>, expected: Option<u32>) -> Result<Self, RunError> {
+    fn open_up_to(path: &Path, done: Option<u64>, before: Option<TableMark>) -> Result<Self, RunError> {
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -138,9 +148,9 @@ impl<R: Row> Table<R> {
             Err(TryLockError::WouldBlock) => return Err(RunError::InUse { path: path.to_owned() }),
             Err(TryLockError::Error(error)) => return Err(RunError::io("lock", path)(error)),
         }
-        let (kept, hasher) = kept::<R>(&file, path, done)?;
+        let Kept { bytes: kept, hasher, has_mark } = Kept::read::<R>(&file, path, done, before)?;
         let has_rows = kept > R::HEADER.len() as u64 + 1;
-        if has_rows && expected.is_some_and(|expected| expected != hasher.clone().finalize()) {
+        if has_rows && !has_mark {
             let message = "its rows are not as they were when the checkpoint was written".to_owned();
             return Err(RunError::Table { path: path.to_owned(), line: 1, message });
         }
@@ -149,7 +159,7 @@ impl<R: Row> Table<R> {
             file.seek(SeekFrom::Start(kept))
         };
         rewind(&mut file).map_err(RunError::io("shorten", path))?;
-        let mut table = Self { path: path.to_owned(), file, hasher, row: PhantomData };
+        let mut table = Self { path: path.to_owned(), file, bytes: kept, hasher, row: PhantomData };
         if kept == 0 {
             table.write(format!("{}\n", R::HEADER).as_bytes())?;
         }
@@ -183,58 +193,72 @@ impl<R: Row> Table<R> {
     /// One call for a whole line, so that a killed process leaves at most the last line incomplete.
     fn write(&mut self, line: &[u8]) -> Result<(), RunError> {
         self.file.write_all(line).map_err(RunError::io("write", &self.path))?;
+        self.bytes += line.len() as u64;
         self.hasher.update(line);
         Ok(())
     }
 }
 
-/// The length in bytes of the header and the rows up to number `done`, or all rows, and their checksum.
-///
-/// # Errors
-///
-/// Also when a row is missing.
-fn kept<R: Row>(file: &File, path: &Path, done: Option<u64>) -> Result<(u64, Hasher), RunError> {
-    let mut hasher = Hasher::new();
-    let mut reader = BufReader::new(file);
-    let mut kept = 0;
-    let mut line = String::new();
-    let mut last: Option<u64> = None;
-    let mut number = 0;
-    loop {
-        number += 1;
-        line.clear();
-        let length = match reader.read_line(&mut line) {
-            Err(error) if error.kind() == ErrorKind::InvalidData => return Err(not_text(path, number)),
-            length => length.map_err(RunError::io("read", path))?,
-        };
-        // The end, or an incomplete line.
-        let Some(text) = line.strip_suffix('\n') else { break };
-        if number == 1 {
-            if text != R::HEADER {
-                let message = format!("the columns are {text:?}, not {:?}", R::HEADER);
-                return Err(RunError::Table { path: path.to_owned(), line: number, message });
+/// The header and the rows up to a number, or all rows.
+struct Kept {
+    /// Their length.
+    bytes: u64,
+    hasher: Hasher,
+    /// Whether they begin with what the table held at a mark, if there is one.
+    has_mark: bool,
+}
+
+impl Kept {
+    /// Reads the rows up to number `done`, or all.
+    ///
+    /// # Errors
+    ///
+    /// Also when a row is missing.
+    fn read<R: Row>(file: &File, path: &Path, done: Option<u64>, mark: Option<TableMark>) -> Result<Self, RunError> {
+        let mut hasher = Hasher::new();
+        let mut reader = BufReader::new(file);
+        let mut kept = 0;
+        let mut has_mark = mark.is_none();
+        let mut line = String::new();
+        let mut last: Option<u64> = None;
+        let mut number = 0;
+        loop {
+            number += 1;
+            line.clear();
+            let length = match reader.read_line(&mut line) {
+                Err(error) if error.kind() == ErrorKind::InvalidData => return Err(not_text(path, number)),
+                length => length.map_err(RunError::io("read", path))?,
+            };
+            // The end, or an incomplete line.
+            let Some(text) = line.strip_suffix('\n') else { break };
+            if number == 1 {
+                if text != R::HEADER {
+                    let message = format!("the columns are {text:?}, not {:?}", R::HEADER);
+                    return Err(RunError::Table { path: path.to_owned(), line: number, message });
+                }
+            } else {
+                let first = text.split(',').next().unwrap_or_default();
+                let wrong = |message| RunError::Table { path: path.to_owned(), line: number, message };
+                let row: u64 = first.parse().map_err(|_| wrong(format!("{first:?} is not the number of a row")))?;
+                if let Some(last) = last.filter(|last| row != last + 1) {
+                    return Err(wrong(format!("row {row} follows row {last}")));
+                }
+                if done.is_some_and(|done| row > done) {
+                    break;
+                }
+                last = Some(row);
             }
-        } else {
-            let first = text.split(',').next().unwrap_or_default();
-            let wrong = |message| RunError::Table { path: path.to_owned(), line: number, message };
-            let row: u64 = first.parse().map_err(|_| wrong(format!("{first:?} is not the number of a row")))?;
-            if let Some(last) = last.filter(|last| row != last + 1) {
-                return Err(wrong(format!("row {row} follows row {last}")));
-            }
-            if done.is_some_and(|done| row > done) {
-                break;
-            }
-            last = Some(row);
+            kept += length as u64;
+            hasher.update(line.as_bytes());
+            has_mark |= mark == Some(TableMark { bytes: kept, checksum: hasher.clone().finalize() });
         }
-        kept += length as u64;
-        hasher.update(line.as_bytes());
-    }
-    match (last, done) {
-        (Some(last), Some(done)) if last < done => {
-            let message = format!("the rows end with number {last}, and the checkpoint is of number {done}");
-            Err(RunError::Table { path: path.to_owned(), line: number, message })
+        match (last, done) {
+            (Some(last), Some(done)) if last < done => {
+                let message = format!("the rows end with number {last}, and the checkpoint is of number {done}");
+                Err(RunError::Table { path: path.to_owned(), line: number, message })
+            }
+            _ => Ok(Kept { bytes: kept, hasher, has_mark }),
         }
-        _ => Ok((kept, hasher)),
     }
 }
 
@@ -425,18 +449,20 @@ mod tests {
         let path = folder.path().join("steps.csv");
         let mut table = StepTable::open(&path, 0, None).unwrap();
         (1..4).for_each(|step| table.append(&row(step)).unwrap());
-        let checksum = table.checksum();
+        let mark = table.mark();
         table.append(&row(4)).unwrap();
         drop(table);
         let whole = std::fs::read_to_string(&path).unwrap();
         std::fs::write(&path, whole.replacen("31.5", "31.6", 1)).unwrap();
-        let error = StepTable::open(&path, 3, Some(checksum)).unwrap_err();
+        let error = StepTable::open(&path, 3, Some(mark)).unwrap_err();
         assert!(error.to_string().contains("when the checkpoint was written"), "{error}");
         assert_eq!(std::fs::read_to_string(&path).unwrap().len(), whole.len(), "no row was removed");
         std::fs::write(&path, &whole).unwrap();
-        assert_eq!(StepTable::open(&path, 3, Some(checksum)).unwrap().checksum(), checksum);
+        // A checkpoint may be written before the last row that belongs to it.
+        assert!(StepTable::open(&path, 4, Some(mark)).is_ok());
+        assert_eq!(StepTable::open(&path, 3, Some(mark)).unwrap().mark(), mark);
         // Removed by hand, to go on without its rows.
         std::fs::remove_file(&path).unwrap();
-        assert!(StepTable::open(&path, 3, Some(checksum)).is_ok());
+        assert!(StepTable::open(&path, 3, Some(mark)).is_ok());
     }
 }

@@ -11,7 +11,7 @@ use std::path::Path;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 use visage_model::{Model, ModelError, Network, TRAINING_PREFIX};
-use visage_run::OptimizerRecipe;
+use visage_run::{OptimizerRecipe, TableMark};
 use visage_weights::{Problem, Tensor as FileTensor, TensorFile, WeightsError};
 
 use crate::early_stopping::BestEpoch;
@@ -52,12 +52,12 @@ pub struct Position {
     pub plateau: PlateauState,
     /// The loss scale of f16.
     pub loss_scale: LossScale,
-    /// The checksum of `steps.csv` up to here.
+    /// What `steps.csv` holds, to notice on resuming that it was changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub steps_checksum: Option<u32>,
-    /// The checksum of `epochs.csv` up to here.
+    pub steps_table: Option<TableMark>,
+    /// What `epochs.csv` holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub epochs_checksum: Option<u32>,
+    pub epochs_table: Option<TableMark>,
 }
 
 /// Writes a checkpoint atomically. `weights` are the network's own if the model is their average.

@@ -41,9 +41,8 @@ impl<'a> Run<'a> {
             Some(folder) => folder,
             None => RunFolder::create(&settings.folder, recipe, &record)?,
         };
-        let Position { step, epoch, steps_checksum, epochs_checksum, .. } = state.position;
-        let tables =
-            Tables { steps: folder.steps(step, steps_checksum)?, epochs: folder.epochs(epoch, epochs_checksum)? };
+        let Position { step, epoch, steps_table, epochs_table, .. } = state.position;
+        let tables = Tables { steps: folder.steps(step, steps_table)?, epochs: folder.epochs(epoch, epochs_table)? };
         let recipe_toml = recipe.to_toml()?;
         if resuming {
             // Only now: until the tables are locked, the files may belong to a process that is training.

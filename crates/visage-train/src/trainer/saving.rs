@@ -17,8 +17,8 @@ impl Run<'_> {
         self.tables.steps.sync()?;
         self.tables.epochs.sync()?;
         let position = Position {
-            steps_checksum: Some(self.tables.steps.checksum()),
-            epochs_checksum: Some(self.tables.epochs.checksum()),
+            steps_table: Some(self.tables.steps.mark()),
+            epochs_table: Some(self.tables.epochs.mark()),
             ..*position
         };
         checkpoint::write(&path, &self.model(), weights.as_ref(), stepper.optimizer(), &position)
