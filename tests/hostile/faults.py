@@ -78,7 +78,8 @@ def attack(kind, out, command, resume, check):
     calls = int(counted.read_text())
     assert calls > 3, f"only {calls} calls were seen: is the program linked statically?"
     refused = 0
-    failing = range(1 + int(time.time() / 86400) % arguments.every, calls + 1, arguments.every)
+    every = min(arguments.every, calls // 4)
+    failing = range(1 + int(time.time() / 86400) % every, calls + 1, every)
     for at in failing:
         shutil.rmtree(out) if out.is_dir() else out.unlink()
         done = visage(*command, below=out, at=at)
