@@ -10,7 +10,6 @@ is neither predicted nor reported, or a silent difference: an answer or a resume
 
 import argparse
 import concurrent.futures
-import csv
 import json
 import os
 import random
@@ -25,6 +24,8 @@ import time
 import zipfile
 import zlib
 from pathlib import Path
+
+from runs import history, tensors
 
 ROOT = Path(__file__).resolve().parents[2]
 IMAGES = ROOT / "crates/visage-data/tests/files/images"
@@ -101,10 +102,6 @@ def section(kind, cases, run, shown=None):
 
 def scaled(count):
     return max(1, int(count * arguments.scale))
-
-
-# Columns of a run that no two trainings share.
-TIMES = ("seconds", "images_per_second", "waiting")
 
 
 def visage(*args):
@@ -446,16 +443,6 @@ def attack_recipes():
     section("damaged recipes", range(scaled(500)), recipe)
 
 
-def history(run):
-    """The rows of a run without their times."""
-    rows = []
-    for name in ("steps.csv", "epochs.csv"):
-        with open(run / name, newline="") as file:
-            for row in csv.DictReader(file):
-                rows.append({key: value for key, value in row.items() if key not in TIMES})
-    return rows
-
-
 def attack_runs(data, settings):
     whole, stopped = FOLDER / "whole", FOLDER / "stopped"
     visage("train", "baseline", "--data", data, "--out", whole, *settings)
@@ -501,12 +488,6 @@ def attack_runs(data, settings):
         return [done]
 
     section("damaged runs", range(scaled(180)), resume)
-
-
-def tensors(content):
-    header = struct.unpack("<Q", content[:8])[0]
-    entries = json.loads(content[8 : 8 + header])
-    return {name: content[8 + header + e["data_offsets"][0] : 8 + header + e["data_offsets"][1]] for name, e in entries.items() if name != "__metadata__"}
 
 
 FOLDER.mkdir()

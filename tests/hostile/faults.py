@@ -8,16 +8,15 @@ afterwards must end with the same bits as if nothing had failed. Needs Python 3.
 """
 
 import argparse
-import csv
 import errno
-import json
 import os
 import shutil
-import struct
 import subprocess
 import sys
 import time
 from pathlib import Path
+
+from runs import history, tensors
 
 HERE = Path(__file__).parent
 parser = argparse.ArgumentParser()
@@ -29,10 +28,6 @@ PROGRAM, FOLDER = os.path.abspath(arguments.program), arguments.folder.absolute(
 FOLDER.mkdir()
 SHIM = FOLDER / "faults.so"
 subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", SHIM, HERE / "faults.c", "-ldl"], check=True)
-
-
-# Columns of a run that no two trainings share.
-TIMES = ("seconds", "images_per_second", "waiting")
 
 
 def visage(*args, below=None, at=None, count=None):
@@ -50,23 +45,6 @@ def succeed(*args, **fault):
     done = visage(*args, **fault)
     assert done.returncode == 0, f"visage {' '.join(map(str, args))}\n{done.stderr}"
     return done
-
-
-def tensors(path):
-    content = path.read_bytes()
-    header = struct.unpack("<Q", content[:8])[0]
-    entries = json.loads(content[8 : 8 + header])
-    return {name: content[8 + header + e["data_offsets"][0] : 8 + header + e["data_offsets"][1]] for name, e in entries.items() if name != "__metadata__"}
-
-
-def rows(run):
-    """The rows of a run without their times."""
-    found = []
-    for name in ("steps.csv", "epochs.csv"):
-        with open(run / name, newline="") as file:
-            for row in csv.DictReader(file):
-                found.append({key: value for key, value in row.items() if key not in TIMES})
-    return found
 
 
 def attack(kind, out, command, resume, check):
@@ -97,12 +75,12 @@ succeed("data", "synth", faces, "--images", 60, "--size", "32x32")
 settings = ["--set=architecture=efficientnet-lite0", "--set=input.size=32", "--set=epochs=2", "--set=batch_size=24"]
 whole, run = FOLDER / "whole", FOLDER / "run"
 succeed("train", "baseline", "--data", faces, "--out", whole, *settings)
-weights, history = tensors(whole / "best.safetensors"), rows(whole)
+weights, rows = tensors((whole / "best.safetensors").read_bytes()), history(whole)
 
 
 def check_run():
-    assert tensors(run / "best.safetensors") == weights, "other weights"
-    assert rows(run) == history, "other rows"
+    assert tensors((run / "best.safetensors").read_bytes()) == weights, "other weights"
+    assert history(run) == rows, "other rows"
 
 
 train = ["train", "baseline", "--data", faces, "--out", run, *settings]

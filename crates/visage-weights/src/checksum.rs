@@ -1,7 +1,7 @@
 //! Checksums of what a safetensors file holds, so that a flipped bit is noticed instead of changing answers.
 //!
-//! They are CRC-32, as in zip and PNG files: enough against damage, which they find in all but one of four billion cases, and
-//! faster than a file is read. They do not protect against somebody who changes a file and its checksums.
+//! They are CRC-32, as in zip and PNG files: enough against damage, which they find in all but one of four billion cases. They
+//! do not protect against somebody who changes a file and its checksums.
 
 use std::collections::BTreeMap;
 
