@@ -18,7 +18,7 @@ use crate::retain::retain;
 use crate::sample::Sample;
 use crate::size::Size;
 use crate::sources::{self, Faults, Images};
-use crate::split::Split;
+use crate::split::{Split, SplitOrAll};
 use crate::stratify;
 use crate::table_options::TableOptions;
 use crate::truncation::Truncation;
@@ -206,6 +206,15 @@ impl Dataset {
     #[must_use]
     pub fn indices(&self, split: Split) -> Vec<usize> {
         (0..self.samples.len()).filter(|&index| self.samples[index].split == Some(split)).collect()
+    }
+
+    /// The indices of the samples of one split, or of all, ascending.
+    #[must_use]
+    pub fn indices_of(&self, images: SplitOrAll) -> Vec<usize> {
+        match images {
+            SplitOrAll::Split(split) => self.indices(split),
+            SplitOrAll::All => (0..self.samples.len()).collect(),
+        }
     }
 
     /// Whether any sample is assigned to a split.

@@ -29,6 +29,17 @@ pub(crate) fn shuffle<T>(items: &mut [T], random: &mut ChaCha8Rng) {
     }
 }
 
+/// At most `size` of the items, drawn at random from `seed` for `purpose`, in their order.
+#[must_use]
+pub fn subset<T: Ord>(mut items: Vec<T>, size: usize, seed: u64, purpose: &str) -> Vec<T> {
+    if items.len() > size {
+        shuffle(&mut items, &mut stream(seed, &format!("subset {purpose}"), 0, 0));
+        items.truncate(size);
+        items.sort();
+    }
+    items
+}
+
 /// The 64-bit FNV-1a hash (Fowler, Noll, Vo).
 fn fnv1a(bytes: &[u8]) -> u64 {
     const OFFSET_BASIS: u64 = 0xCBF2_9CE4_8422_2325;

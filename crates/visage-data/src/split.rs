@@ -25,6 +25,16 @@ impl Split {
     /// The three splits in the order of CelebA's numbers 0, 1 and 2.
     pub const ALL: [Split; 3] = [Split::Train, Split::Validation, Split::Test];
 
+    /// The words that are read as the split.
+    #[must_use]
+    pub fn words(self) -> &'static [&'static str] {
+        match self {
+            Split::Train => &["train", "training", "0"],
+            Split::Validation => &["validation", "valid", "val", "dev", "eval", "1"],
+            Split::Test => &["test", "testing", "2"],
+        }
+    }
+
     /// The split's name, as [`Display`](fmt::Display) writes it.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -54,14 +64,90 @@ impl FromStr for Split {
 
     /// Ignores case, because spreadsheets capitalise words.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text.to_ascii_lowercase().as_str() {
-            "train" | "training" | "0" => Ok(Split::Train),
-            "validation" | "valid" | "val" | "dev" | "eval" | "1" => Ok(Split::Validation),
-            "test" | "testing" | "2" => Ok(Split::Test),
-            _ => Err(UnknownSplit(text.to_owned())),
+        let is_of = |split: &Split| split.words().iter().any(|word| word.eq_ignore_ascii_case(text));
+        Split::ALL.into_iter().find(is_of).ok_or_else(|| UnknownSplit(text.to_owned()))
+    }
+}
+
+/// The images of a dataset that a model is judged on: those of a split, or all, whatever their split.
+///
+/// Written as the split, or `all`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum SplitOrAll {
+    /// A split.
+    Split(Split),
+    /// Every image, also those without a split.
+    All,
+}
+
+impl From<SplitOrAll> for String {
+    fn from(images: SplitOrAll) -> Self {
+        images.to_string()
+    }
+}
+
+impl TryFrom<String> for SplitOrAll {
+    type Error = UnknownSplitOrAll;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl SplitOrAll {
+    /// The images in words: `the test split`, or `all images`.
+    #[must_use]
+    pub fn phrase(self) -> String {
+        match self {
+            Self::Split(split) => format!("the {split} split"),
+            Self::All => "all images".to_owned(),
+        }
+    }
+
+    /// The images of a dataset in words: `the test split of faces`, or `all images of faces`.
+    #[must_use]
+    pub fn of(self, dataset: &str) -> String {
+        format!("{} of {dataset}", self.phrase())
+    }
+
+    /// The name, as [`Display`](fmt::Display) writes it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Split(split) => split.name(),
+            Self::All => "all",
         }
     }
 }
+
+impl From<Split> for SplitOrAll {
+    fn from(split: Split) -> Self {
+        Self::Split(split)
+    }
+}
+
+impl fmt::Display for SplitOrAll {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.name())
+    }
+}
+
+impl FromStr for SplitOrAll {
+    type Err = UnknownSplitOrAll;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.eq_ignore_ascii_case("all") {
+            return Ok(Self::All);
+        }
+        text.parse().map(Self::Split).map_err(|_| UnknownSplitOrAll(text.to_owned()))
+    }
+}
+
+/// A text that names neither a split nor all images.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a split: use train, validation, test or all")]
+pub struct UnknownSplitOrAll(pub String);
 
 #[cfg(test)]
 mod tests {
@@ -91,6 +177,14 @@ mod tests {
             assert_eq!(serde_json::to_string(&split).unwrap(), format!("\"{split}\""));
         }
         assert_eq!(serde_json::from_str::<Split>("\"val\"").unwrap(), Split::Validation);
+        for images in Split::ALL.map(SplitOrAll::Split).into_iter().chain([SplitOrAll::All]) {
+            assert_eq!(images.to_string().parse(), Ok(images));
+            let json = serde_json::to_string(&images).unwrap();
+            assert_eq!(json, format!("\"{images}\""));
+            assert_eq!(serde_json::from_str::<SplitOrAll>(&json).unwrap(), images);
+        }
+        assert_eq!("dev".parse(), Ok(SplitOrAll::Split(Split::Validation)));
+        assert!("every".parse::<SplitOrAll>().unwrap_err().to_string().contains("train, validation, test or all"));
         assert!("3".parse::<Split>().unwrap_err().to_string().contains("`3` is not a split"));
     }
 }

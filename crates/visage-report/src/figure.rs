@@ -1,8 +1,8 @@
 //! A figure: a drawing with title and reading.
 
 use crate::drawing::Drawing;
-use crate::file_name::file_part;
 use crate::sheet::Sheet;
+use visage_run::file_name::file_part;
 
 #[derive(Clone, Debug)]
 pub struct Figure {

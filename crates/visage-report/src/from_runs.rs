@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use visage_data::{Dataset, Split};
-use visage_run::comparison::{EvaluatedRun, SPLITS, evaluate_command, run_names};
+use visage_data::Dataset;
+use visage_run::comparison::{EvaluatedRun, evaluate_command, judged_split, run_names};
+use visage_run::results::{ChosenEvaluations, EvaluationChoice, RunEvaluation};
 use visage_run::{MetricsFile, PredictionsFile, Recipe, RunFolder, RunStatus};
 
 use crate::error::ReportError;
@@ -22,8 +23,8 @@ const PICTURES: usize = 24;
 pub struct ReportSettings<'a> {
     /// The run folders.
     pub runs: &'a [PathBuf],
-    /// The split whose metrics are shown; by default the first of test, validation and train that a run was evaluated on.
-    pub split: Option<Split>,
+    /// The evaluations that are shown.
+    pub choice: &'a EvaluationChoice,
     /// Whether to show pictures.
     pub gallery: bool,
 }
@@ -42,16 +43,26 @@ pub struct ReadRuns {
 ///
 /// If a folder is not a run, or a file of it is damaged or missing.
 pub fn read_runs(settings: &ReportSettings<'_>) -> Result<ReadRuns, ReportError> {
-    let split = split(settings)?;
+    let found = settings.runs.iter().map(|run| {
+        RunFolder::open(run)?;
+        RunEvaluation::of(run)
+    });
+    let found = found.collect::<Result<Vec<_>, _>>()?;
+    let ChosenEvaluations { runs: chosen, others } = settings.choice.choose(found);
+    let shown = chosen.iter().flatten().next().map(|found| found.metrics.clone());
     let mut remarks = Vec::new();
+    if !others.is_empty() {
+        remarks.push(format!("Also evaluated on {}: choose with --dataset.", others.join(", ")));
+    }
     let (mut runs, mut evaluated) = (Vec::new(), Vec::new());
-    for (path, name) in settings.runs.iter().zip(run_names(settings.runs)) {
+    for ((path, name), chosen) in settings.runs.iter().zip(run_names(settings.runs)).zip(chosen) {
         let folder = RunFolder::open(path)?;
-        let file = path.join(MetricsFile::name(split));
-        let found = file.is_file().then(|| EvaluatedRun::read(path, &file)).transpose()?;
-        let command = evaluate_command(path, &folder.record()?.data.path, Some(split));
+        let found = chosen.map(|chosen| EvaluatedRun::read(path, &chosen.file)).transpose()?;
+        let own = judged_split(&folder.record()?.data);
+        let split = settings.choice.split.or(shown.as_ref().map(|shown| shown.split)).unwrap_or(own);
+        let command = evaluate_command(path, Some(split), shown.as_ref())?;
         match &found {
-            None => remarks.push(format!("{name} was not evaluated on the {split} split: {command}")),
+            None => remarks.push(format!("{name} was not evaluated on {}: {command}", split.phrase())),
             Some(EvaluatedRun { predictions: None, .. }) => {
                 remarks.push(format!("{name} has no predictions beside its metrics, and so no curves: {command}"));
             }
@@ -78,17 +89,6 @@ pub fn read_runs(settings: &ReportSettings<'_>) -> Result<ReadRuns, ReportError>
 /// When and by which version a page is made, in words.
 pub fn made() -> String {
     format!("made {} by visage {}", Timestamp::now().strftime("%Y-%m-%d %H:%M UTC"), env!("CARGO_PKG_VERSION"))
-}
-
-/// The split that the report shows.
-fn split(settings: &ReportSettings<'_>) -> Result<Split, ReportError> {
-    let evaluated = |split: &Split| settings.runs.iter().any(|run| run.join(MetricsFile::name(*split)).is_file());
-    if let Some(split) = settings.split.or_else(|| SPLITS.into_iter().find(evaluated)) {
-        return Ok(split);
-    }
-    let first = settings.runs.first().ok_or(ReportError::NoRuns)?;
-    let data = RunFolder::open(first)?.record()?.data;
-    Ok(if data.test > 0 { Split::Test } else { Split::Validation })
 }
 
 fn run(
@@ -147,12 +147,7 @@ fn facts(folder: &RunFolder, recipe: &Recipe) -> Result<Vec<(String, String)>, R
 fn judged(found: &EvaluatedRun) -> Judged {
     let EvaluatedRun { metrics, predictions, .. } = found;
     Judged {
-        on: format!(
-            "{} of the {} split of {}",
-            counted(metrics.evaluation.images as u64, "image"),
-            metrics.split,
-            metrics.dataset
-        ),
+        on: format!("{} of {}", counted(metrics.evaluation.images as u64, "image"), metrics.images()),
         thresholds: metrics.thresholds.clone(),
         evaluation: metrics.evaluation.clone(),
         intervals: metrics.intervals.clone(),

@@ -48,7 +48,6 @@ mod error;
 mod explanation;
 mod figure;
 mod figures;
-mod file_name;
 mod font;
 pub mod format;
 mod from_runs;

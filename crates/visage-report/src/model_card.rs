@@ -24,7 +24,7 @@ const NAMED_GAPS: usize = 10;
 /// The model card of a model file with this `card`, trained by the run of `record` if there is one, and evaluated with `metrics`.
 pub fn model_card(card: &Card, record: Option<&RunRecord>, metrics: &MetricsFile) -> String {
     let recipe = format!("## Recipe\n\n```toml\n{}\n```\n", card.origin.recipe.trim_end());
-    [about(card, record), uses(card), results(metrics), groups(metrics), limits(metrics), recipe].join("\n\n")
+    [about(card, record), uses(card), results(card, metrics), groups(metrics), limits(metrics), recipe].join("\n\n")
 }
 
 fn about(card: &Card, record: Option<&RunRecord>) -> String {
@@ -103,7 +103,7 @@ fn uses(card: &Card) -> String {
     )
 }
 
-fn results(metrics: &MetricsFile) -> String {
+fn results(card: &Card, metrics: &MetricsFile) -> String {
     let evaluation = &metrics.evaluation;
     let confidence = metrics.intervals.as_ref().map_or(String::new(), |intervals| {
         format!(
@@ -112,6 +112,14 @@ fn results(metrics: &MetricsFile) -> String {
             count(intervals.replicates as u64)
         )
     });
+    let other_data = if metrics.dataset_fingerprint == card.origin.dataset_fingerprint {
+        String::new()
+    } else {
+        format!(
+            " These are not the data that the model was trained on: their fingerprint is `{}`.",
+            metrics.dataset_fingerprint
+        )
+    };
     let none = ScoreIntervals::new();
     let intervals = metrics.intervals.as_ref();
     let (means, pooled) = (&evaluation.macro_average, &evaluation.micro_average);
@@ -124,11 +132,10 @@ fn results(metrics: &MetricsFile) -> String {
         rows.push(row(&cell(&attribute.attribute), &attribute.scores, intervals, Some(attribute.positives)));
     }
     format!(
-        "## Results\n\nOn {} images of the {} split of {}{confidence}. A metric that is undefined has a dash.\n\n{}\n\n\
+        "## Results\n\nOn {} images of {}{confidence}.{other_data} A metric that is undefined has a dash.\n\n{}\n\n\
          Always predicting the majority class of each attribute has a mean accuracy of {}; the model has {}.",
         count(evaluation.images as u64),
-        metrics.split,
-        cell(&metrics.dataset),
+        metrics.split.of(&cell(&metrics.dataset)),
         table(&with_metrics(["Attribute", "Prevalence", "Positives"]), &rows),
         score(means.commoner_class_accuracy),
         score(means.accuracy)

@@ -11,9 +11,9 @@ use visage_weights::atomic;
 use crate::error::ReportError;
 use crate::explanation::Explanation;
 use crate::figures::Figures;
-use crate::file_name::{distinct, file_part};
 use crate::report::{FIGURES, Report};
 use crate::{page, png_file, svg};
+use visage_run::file_name::{distinct, file_part};
 
 /// The name of a report's page in its folder.
 pub const REPORT_PAGE: &str = "report.html";

@@ -5,41 +5,37 @@ use std::path::{Path, PathBuf};
 
 use miette::Diagnostic;
 use serde::Serialize;
-use visage_data::Split;
+use visage_data::{Split, SplitOrAll};
 use visage_judge::{
     Comparison, Evaluation, ORIGINAL_TEST_IMAGES, PublishedMean, RunPredictions, Scores, published_means,
 };
 
 use crate::bootstrap::BOOTSTRAP;
-use crate::{MetricsFile, PredictionsFile, RunError, RunFolder, shell};
-
-/// The splits in order of preference.
-pub const SPLITS: [Split; 3] = [Split::Test, Split::Validation, Split::Train];
+use crate::results::{ChosenEvaluations, EvaluationChoice, RunEvaluation};
+use crate::{DataRecord, MetricsFile, PredictionsFile, RunError, RunFolder, shell};
 
 /// Why runs cannot be compared.
 #[derive(Debug, thiserror::Error, Diagnostic)]
 pub enum CompareError {
     /// Runs without metrics.
-    #[error("not evaluated yet: {} no metrics{}", listing(runs), on(*split))]
-    #[diagnostic(help("{}", evaluate_commands(runs, *split)))]
+    #[error("not evaluated yet: {} no metrics{wanted}", listing(runs))]
+    #[diagnostic(help("{}", commands.join("\n")))]
     NotEvaluated {
-        /// The runs, and the path of the data each was trained on.
-        runs: Vec<(PathBuf, PathBuf)>,
-        /// The split, if one was named.
-        split: Option<Split>,
+        /// The runs.
+        runs: Vec<PathBuf>,
+        /// What was asked for, such as ` on the test split`.
+        wanted: String,
+        /// The commands that evaluate them.
+        commands: Vec<String>,
     },
-    /// Metrics of different splits.
-    #[error("{} holds metrics of the {found} split, {} of the {expected} split: compare runs on the same images",
-        other.display(), first.display())]
-    OtherSplit {
-        /// The first file.
-        first: PathBuf,
-        /// Its split.
-        expected: Split,
-        /// The other file.
-        other: PathBuf,
-        /// Its split.
-        found: Split,
+    /// Runs that have metrics, but of different splits.
+    #[error("the runs were evaluated on different splits: {}", found.join("; "))]
+    #[diagnostic(help("evaluate them on the same images\n{}", commands.join("\n")))]
+    OtherSplits {
+        /// What each run was evaluated on, in words.
+        found: Vec<String>,
+        /// The commands that evaluate the others on what the first was.
+        commands: Vec<String>,
     },
     /// Metrics on different data, without the predictions that tell what both share.
     #[error("{} and {} were evaluated on different data, and not both have their predictions beside the metrics: evaluate both \
@@ -58,25 +54,38 @@ pub enum CompareError {
     Judge(#[from] visage_judge::Error),
 }
 
-fn listing(runs: &[(PathBuf, PathBuf)]) -> String {
-    let names: Vec<String> = runs.iter().map(|(run, _)| run.display().to_string()).collect();
+fn listing(runs: &[PathBuf]) -> String {
+    let names: Vec<String> = runs.iter().map(|run| run.display().to_string()).collect();
     format!("{} {}", names.join(", "), if runs.len() == 1 { "has" } else { "have" })
 }
 
-fn on(split: Option<Split>) -> String {
-    split.map(|split| format!(" on the {split} split")).unwrap_or_default()
+/// The command that evaluates a run: on the images of the evaluation `like` if its model answers for them, or else on the data that it
+/// was trained on, on `split` or the split that a model is judged on.
+///
+/// # Errors
+///
+/// If `run` is no run.
+pub fn evaluate_command(run: &Path, split: Option<SplitOrAll>, like: Option<&MetricsFile>) -> Result<String, RunError> {
+    let own = RunFolder::open(run)?.record()?.data;
+    let answers = |metrics: &&MetricsFile| {
+        let judged = || metrics.evaluation.attributes.iter();
+        own.attributes.iter().all(|name| judged().any(|each| each.attribute == *name))
+    };
+    let (data, split, options) = match like.filter(answers) {
+        Some(metrics) => (&metrics.data, split.unwrap_or(metrics.split), ""),
+        None => {
+            let options = if own.allow_truncated { " --allow-truncated" } else { "" };
+            (&own.path, split.unwrap_or_else(|| judged_split(&own)), options)
+        }
+    };
+    let split = if split == Split::Test.into() { String::new() } else { format!(" --split {split}") };
+    Ok(format!("visage evaluate {} --data {}{split}{options}", shell::path(run), shell::path(data)))
 }
 
-fn evaluate_commands(runs: &[(PathBuf, PathBuf)], split: Option<Split>) -> String {
-    let commands: Vec<String> = runs.iter().map(|(run, data)| evaluate_command(run, data, split)).collect();
-    commands.join("\n")
-}
-
-/// The command that evaluates a run.
+/// The split of a run's data that its model is judged on: the test split if there is one.
 #[must_use]
-pub fn evaluate_command(run: &Path, data: &Path, split: Option<Split>) -> String {
-    let split = split.map(|split| format!(" --split {split}")).unwrap_or_default();
-    format!("visage evaluate {} --data {}{split}", shell::path(run), shell::path(data))
+pub fn judged_split(data: &DataRecord) -> SplitOrAll {
+    if data.test > 0 || data.validation == 0 { Split::Test.into() } else { Split::Validation.into() }
 }
 
 /// An evaluated run.
@@ -101,39 +110,42 @@ impl EvaluatedRun {
         Ok(Self { path: path.to_owned(), metrics: MetricsFile::read(file)?, predictions })
     }
 
-    /// Reads run folders and metrics files, all of one split: `split`, or else the first of [`SPLITS`] that every run folder has
-    /// metrics of.
+    /// Reads the evaluations of run folders and metrics files that `choice` chooses, all of one split. Also returns remarks on the choice.
     ///
     /// # Errors
     ///
-    /// [`CompareError::NotEvaluated`], [`CompareError::OtherSplit`], or if a file cannot be read.
-    pub fn read_all(runs: &[PathBuf], split: Option<Split>) -> Result<Vec<Self>, CompareError> {
-        let folders: Vec<&PathBuf> = runs.iter().filter(|run| run.is_dir()).collect();
-        let lacking = |split: Split| -> Vec<&PathBuf> {
-            folders.iter().copied().filter(|run| !run.join(MetricsFile::name(split)).is_file()).collect()
+    /// [`CompareError::NotEvaluated`], [`CompareError::OtherSplits`], or if a file cannot be read.
+    pub fn read_all(runs: &[PathBuf], choice: &EvaluationChoice) -> Result<(Vec<Self>, Vec<String>), CompareError> {
+        let found = runs.iter().map(|run| RunEvaluation::of(run)).collect::<Result<Vec<_>, _>>()?;
+        let splits = |evaluations: &Vec<RunEvaluation>| {
+            let on: Vec<String> = evaluations.iter().map(|each| each.metrics.images()).collect();
+            if on.is_empty() { "nothing".to_owned() } else { on.join(", ") }
         };
-        let common = split.or_else(|| SPLITS.into_iter().find(|&split| lacking(split).is_empty()));
-        let missing = lacking(common.unwrap_or(Split::Test));
+        let on: Vec<String> = found.iter().map(splits).collect();
+        let are_evaluated = found.iter().all(|evaluations| !evaluations.is_empty());
+        let ChosenEvaluations { runs: chosen, others } = choice.choose(found);
+        let missing: Vec<&PathBuf> =
+            runs.iter().zip(&chosen).filter_map(|(run, found)| found.is_none().then_some(run)).collect();
         if !missing.is_empty() {
-            let with_data = |run: &&PathBuf| Ok(((*run).clone(), trained_on(run)?));
-            let runs = missing.iter().map(with_data).collect::<Result<_, CompareError>>()?;
-            return Err(CompareError::NotEvaluated { runs, split });
+            let like = chosen.iter().flatten().next().map(|found| &found.metrics);
+            // A metrics file cannot be evaluated again.
+            let folders = missing.iter().filter(|run| run.is_dir());
+            let commands = folders.map(|run| evaluate_command(run, choice.split, like)).collect::<Result<_, _>>()?;
+            if are_evaluated && *choice == EvaluationChoice::default() {
+                let found = runs.iter().zip(on).map(|(run, on)| format!("{} on {on}", run.display())).collect();
+                return Err(CompareError::OtherSplits { found, commands });
+            }
+            let runs = missing.into_iter().cloned().collect();
+            return Err(CompareError::NotEvaluated { runs, wanted: choice.phrase(), commands });
         }
-        let name = MetricsFile::name(common.unwrap_or(Split::Test));
-        let read = |run: &PathBuf| Self::read(run, &if run.is_dir() { run.join(&name) } else { run.clone() });
-        let evaluated = runs.iter().map(read).collect::<Result<Vec<_>, CompareError>>()?;
-        let expected = evaluated[0].metrics.split;
-        if let Some(other) = evaluated.iter().find(|run| run.metrics.split != expected) {
-            let (first, found) = (evaluated[0].path.clone(), other.metrics.split);
-            return Err(CompareError::OtherSplit { first, expected, other: other.path.clone(), found });
-        }
-        Ok(evaluated)
+        let read = |(run, found): (&PathBuf, RunEvaluation)| Self::read(run, &found.file);
+        let evaluated = runs.iter().zip(chosen.into_iter().flatten()).map(read).collect::<Result<Vec<_>, _>>()?;
+        let remarks = match others.as_slice() {
+            [] => Vec::new(),
+            others => vec![format!("also evaluated on {}: choose with --dataset", others.join(", "))],
+        };
+        Ok((evaluated, remarks))
     }
-}
-
-/// The path of the data that a run was trained on.
-fn trained_on(run: &Path) -> Result<PathBuf, CompareError> {
-    Ok(RunFolder::open(run)?.record()?.data.path)
 }
 
 /// The last component of each path, or the whole path if two would have the same name.
@@ -152,8 +164,10 @@ pub fn run_names(runs: &[PathBuf]) -> Vec<String> {
 /// Runs side by side.
 #[derive(Debug, Serialize)]
 pub struct ComparedRuns {
-    /// The split they were evaluated on.
-    pub split: Split,
+    /// The dataset they were evaluated on; several, where they are compared on the images that those share.
+    pub datasets: Vec<String>,
+    /// The split.
+    pub split: SplitOrAll,
     /// Number of images they are compared on.
     pub images: usize,
     /// What the comparison leaves out, and why; a sentence each.
@@ -189,6 +203,9 @@ pub struct Published {
 pub fn compare(runs: Vec<EvaluatedRun>, published: bool) -> Result<ComparedRuns, CompareError> {
     let names = run_names(&runs.iter().map(|run| run.path.clone()).collect::<Vec<_>>());
     let split = runs[0].metrics.split;
+    let mut datasets: Vec<String> = runs.iter().map(|run| run.metrics.dataset.clone()).collect();
+    datasets.sort();
+    datasets.dedup();
     let mut notes = Vec::new();
     let (mut comparison, evaluation) = if runs.iter().all(|run| run.predictions.is_some()) {
         paired(runs, &names, &mut notes)?
@@ -199,6 +216,7 @@ pub fn compare(runs: Vec<EvaluatedRun>, published: bool) -> Result<ComparedRuns,
     let Evaluation { images, macro_average, micro_average, .. } = evaluation;
     let commoner = |scores: Scores| scores.commoner_class_accuracy;
     Ok(ComparedRuns {
+        datasets,
         split,
         images,
         notes,

@@ -117,6 +117,15 @@ pub enum RunError {
         /// What is wrong with it.
         source: serde_json::Error,
     },
+    /// Metrics that answer another question than those to be written.
+    #[error("{} answers another question:{}\nwrite the new metrics to another file with --out, or replace the old ones with --force",
+            path.display(), differences.iter().map(|difference| format!("\n  {difference}")).collect::<String>())]
+    OtherQuestion {
+        /// The metrics file.
+        path: PathBuf,
+        /// Each difference, in words.
+        differences: Vec<String>,
+    },
     /// A predictions file that visage did not write.
     #[error("{}: these are not predictions that visage wrote: {reason}; write them again with visage evaluate", path.display())]
     Predictions {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use miette::Diagnostic;
-use visage_data::{Dataset, Label, Split};
+use visage_data::{Dataset, Label, Split, SplitOrAll};
 use visage_judge::{
     Calibration, Grouping, Intervals, Predictions, Rules, ThresholdRule, Thresholds, evaluate, judge_groups,
     probabilities,
@@ -12,8 +12,9 @@ use visage_judge::{
 use visage_model::{Precision, Predictor};
 
 use crate::bootstrap::BOOTSTRAP;
+use crate::metrics_file::THRESHOLDS_OF_MODEL;
 use crate::predict::{LabelledOutputs, PredictError, logits};
-use crate::{MetricsFile, PredictionsFile, PredictionsOrigin, RunError};
+use crate::{MetricsFile, PredictionsFile, PredictionsOrigin, Question, RunError};
 
 /// Images that go through the network together.
 pub const BATCH_SIZE: usize = 64;
@@ -26,13 +27,13 @@ const MOST_GROUPS: usize = 50;
 pub enum EvaluateError {
     /// A split without images.
     #[error("{dataset} has no {split} images")]
-    #[diagnostic(help("{}", other_split(*other)))]
+    #[diagnostic(help("{}", other_images(*other)))]
     EmptySplit {
         /// The dataset.
         dataset: String,
-        /// The split.
-        split: Split,
-        /// A split that has images.
+        /// The split, or all.
+        split: SplitOrAll,
+        /// A split that has images and that the model was not trained on.
         other: Option<Split>,
     },
     /// Attributes or columns to group by that the dataset does not have.
@@ -65,20 +66,22 @@ pub enum EvaluateError {
     Run(#[from] RunError),
 }
 
-fn other_split(other: Option<Split>) -> String {
+fn other_images(other: Option<Split>) -> String {
     match other {
         Some(other) => format!("use the {other} split: --split {other}"),
-        None => "add a `split` column with train, validation and test to its table".to_owned(),
+        None => "use every image (--split all), or add a `split` column with train, validation and test to its table"
+            .to_owned(),
     }
 }
 
-/// The indices of the images of a split.
+/// The indices of the images of a split, or of all.
 ///
 /// # Errors
 ///
 /// [`EvaluateError::EmptySplit`].
-pub fn split_indices(dataset: &Dataset, split: Split) -> Result<Vec<usize>, EvaluateError> {
-    let indices = dataset.indices(split);
+pub fn split_indices(dataset: &Dataset, split: impl Into<SplitOrAll>) -> Result<Vec<usize>, EvaluateError> {
+    let split = split.into();
+    let indices = dataset.indices_of(split);
     if indices.is_empty() {
         // Never suggest the training split: results on it are no estimate of anything.
         let other = [Split::Test, Split::Validation].into_iter().find(|&other| !dataset.indices(other).is_empty());
@@ -99,8 +102,10 @@ pub struct EvaluationSettings<'a> {
     pub dataset: &'a Arc<Dataset>,
     /// The path of the dataset.
     pub data: &'a Path,
-    /// The split.
-    pub split: Split,
+    /// The split, or all.
+    pub split: SplitOrAll,
+    /// The attributes to judge; all of the model's if empty.
+    pub only: &'a [String],
     /// One threshold for every attribute, from 0 to 1, instead of the model's.
     pub threshold: Option<f32>,
     /// Attributes and text columns whose groups are evaluated separately.
@@ -136,6 +141,32 @@ impl EvaluatedModel {
     }
 }
 
+impl EvaluationSettings<'_> {
+    /// The attributes that are judged, in the model's order.
+    fn attributes(&self) -> Vec<&str> {
+        let all = self.predictor.card().attributes.iter().map(String::as_str);
+        all.filter(|&name| self.only.is_empty() || self.only.iter().any(|only| only == name)).collect()
+    }
+
+    /// The question that the metrics will answer.
+    #[must_use]
+    pub fn question(&self) -> Question {
+        Question {
+            dataset: self.dataset.name().to_owned(),
+            dataset_fingerprint: self.dataset.fingerprint(),
+            split: self.split,
+            attributes: self.attributes().into_iter().map(str::to_owned).collect(),
+            threshold: self.threshold.map_or_else(|| "the model's".to_owned(), fixed_threshold),
+            test_time: self.predictor.card().test_time,
+            precision: self.precision,
+        }
+    }
+}
+
+fn fixed_threshold(value: f32) -> String {
+    format!("{value} for every attribute")
+}
+
 /// Evaluates a model. `progress` is called with the number of images done.
 ///
 /// # Errors
@@ -149,14 +180,18 @@ pub fn evaluate_model(
     let card = predictor.card();
     let indices = split_indices(dataset, *split)?;
     let by = groupings(dataset, &indices, settings.group_by)?;
-    let (predictions, uncalibrated) = predictions(predictor, dataset, &indices, progress)?;
+    let attributes = settings.attributes();
+    let (predictions, uncalibrated) = predictions(predictor, dataset, &indices, &attributes, progress)?;
     let (thresholds, threshold_rule) = match settings.threshold {
-        // Whatever rule chose them, it did not use these images.
-        None => (
-            Thresholds { rule: ThresholdRule::Fixed, values: card.thresholds.clone() },
-            format!("the model's: {}", card.threshold_rule),
-        ),
-        Some(value) => (Thresholds::fixed(value, card.attributes.len()), format!("{value} for every attribute")),
+        None => {
+            let of_model = card.attributes.iter().zip(&card.thresholds);
+            let kept = of_model.filter(|(name, _)| attributes.contains(&name.as_str()));
+            let values = kept.map(|(_, &threshold)| threshold).collect();
+            // Whatever rule chose them, it did not use these images.
+            let thresholds = Thresholds { rule: ThresholdRule::Fixed, values };
+            (thresholds, format!("{THRESHOLDS_OF_MODEL}{}", card.threshold_rule))
+        }
+        Some(value) => (Thresholds::fixed(value, attributes.len()), fixed_threshold(value)),
     };
     let (groups, gaps) = judge_groups(&predictions, &thresholds, &by, &BOOTSTRAP)?;
     let metrics = MetricsFile {
@@ -190,19 +225,21 @@ pub fn evaluate_model(
     Ok(EvaluatedModel { metrics, predictions: PredictionsFile { origin, predictions, uncalibrated, thresholds } })
 }
 
-/// The model's predictions, and those without its calibration if it has one.
+/// The model's predictions of `attributes`, and those without its calibration if it has one.
 fn predictions(
     predictor: &Predictor,
     dataset: &Arc<Dataset>,
     indices: &[usize],
+    attributes: &[&str],
     progress: impl FnMut(usize),
 ) -> Result<(Predictions, Option<Predictions>), EvaluateError> {
     let card = predictor.card();
     let LabelledOutputs { labels, targets, outputs } =
-        logits(predictor, dataset, indices.to_vec(), BATCH_SIZE, progress)?;
+        logits(attributes, predictor, dataset, indices.to_vec(), BATCH_SIZE, progress)?;
     let predictions = |calibration: Option<&Calibration>| {
         Predictions::new(card.attributes.clone(), labels.clone(), probabilities(calibration, &outputs))?
-            .with_targets(targets.clone())
+            .with_targets(targets.clone())?
+            .select(attributes)
     };
     let calibration = card.calibration.as_ref();
     let uncalibrated = calibration.map(|_| predictions(None)).transpose()?;

@@ -10,6 +10,7 @@
 //!   best.safetensors               the checkpoint of the best epoch: the model of the run
 //!   metrics-test.json              how the model did on a split               MetricsFile
 //!   predictions-test.safetensors   its probabilities and the labels           PredictionsFile
+//!   other-data/NAME-FINGERPRINT/   the same on other data than its own        results
 //! ```
 //!
 //! Everything that reads a run (evaluating, comparing, reporting, serving) needs only this crate; training is in
@@ -35,12 +36,14 @@ pub mod bulk;
 pub mod comparison;
 mod error;
 pub mod evaluation;
+pub mod file_name;
 mod folder;
 mod metrics_file;
 pub mod predict;
 mod predictions_file;
 mod recipe;
 mod record;
+pub mod results;
 pub mod shell;
 pub mod space;
 pub mod spreadsheet;
@@ -49,7 +52,7 @@ mod tune_folder;
 
 pub use error::RunError;
 pub use folder::RunFolder;
-pub use metrics_file::MetricsFile;
+pub use metrics_file::{MetricsFile, Question};
 pub use predictions_file::{PredictionsFile, PredictionsOrigin};
 pub use recipe::{
     Align, Anneal, AugmentationRecipe, DecayRecipe, Difference, EvaluationRecipe, InputRecipe, LossKind, LossRecipe,

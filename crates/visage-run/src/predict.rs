@@ -17,12 +17,15 @@ pub enum PredictError {
     #[error(transparent)]
     Judge(#[from] visage_judge::Error),
     /// The dataset does not have every attribute of the model.
-    #[error("{dataset} lacks {} of the model's attributes: {}; attributes are matched by name", missing.len(), missing.join(", "))]
+    #[error("{dataset} lacks {} of the model's attributes: {}; attributes are matched by name{}", missing.len(),
+            missing.join(", "), shared_option(shared))]
     MissingAttributes {
         /// The dataset.
         dataset: String,
         /// The attributes it lacks.
         missing: Vec<String>,
+        /// The attributes that both have.
+        shared: Vec<String>,
     },
 }
 
@@ -35,6 +38,14 @@ pub struct LabelledOutputs {
     pub targets: Vec<f32>,
     /// The outputs: logits, or probabilities.
     pub outputs: Vec<f32>,
+}
+
+/// The option that uses only the attributes that a model and a dataset share.
+fn shared_option(shared: &[String]) -> String {
+    if shared.is_empty() {
+        return String::new();
+    }
+    format!(". To judge only what both have: --only {}", crate::shell::word(&shared.join(",")))
 }
 
 /// Probabilities and labels of the images `indices` of `dataset`, in that order, for the model's attributes in the
@@ -52,18 +63,38 @@ pub fn predictions(
     batch_size: usize,
     progress: impl FnMut(usize),
 ) -> Result<Predictions, PredictError> {
-    let card = predictor.card();
-    let LabelledOutputs { labels, targets, outputs } = logits(predictor, dataset, indices, batch_size, progress)?;
-    let probabilities = probabilities(card.calibration.as_ref(), &outputs);
-    Ok(Predictions::new(card.attributes.clone(), labels, probabilities)?.with_targets(targets)?)
+    let all: Vec<&str> = predictor.card().attributes.iter().map(String::as_str).collect();
+    predictions_of(&all, predictor, dataset, indices, batch_size, progress)
 }
 
-/// Logits, before any calibration, and labels of the same images.
+/// The same for the `wanted` attributes of the model, which are all that the dataset needs to have.
+///
+/// # Errors
+///
+/// As [`predictions`].
+pub fn predictions_of(
+    wanted: &[&str],
+    predictor: &Predictor,
+    dataset: &Arc<Dataset>,
+    indices: Vec<usize>,
+    batch_size: usize,
+    progress: impl FnMut(usize),
+) -> Result<Predictions, PredictError> {
+    let card = predictor.card();
+    let LabelledOutputs { labels, targets, outputs } =
+        logits(wanted, predictor, dataset, indices, batch_size, progress)?;
+    let probabilities = probabilities(card.calibration.as_ref(), &outputs);
+    let all = Predictions::new(card.attributes.clone(), labels, probabilities)?.with_targets(targets)?;
+    Ok(all.select(wanted)?)
+}
+
+/// Logits, before any calibration, of all attributes, and the labels of those that are `wanted`; the others are unknown.
 ///
 /// # Errors
 ///
 /// As [`predictions`].
 pub fn logits(
+    wanted: &[&str],
     predictor: &Predictor,
     dataset: &Arc<Dataset>,
     indices: Vec<usize>,
@@ -71,7 +102,8 @@ pub fn logits(
     progress: impl FnMut(usize),
 ) -> Result<LabelledOutputs, PredictError> {
     let card = predictor.card();
-    let images = Images { attributes: &card.attributes, preparation: &card.preparation, dataset, indices, batch_size };
+    let (attributes, preparation) = (&card.attributes, &card.preparation);
+    let images = Images { attributes, wanted: Some(wanted), preparation, dataset, indices, batch_size };
     images.outputs(|pixels, _| Ok(predictor.logits(pixels)), progress)
 }
 
@@ -80,6 +112,8 @@ pub fn logits(
 pub struct Images<'a> {
     /// The attributes whose labels are read, in the order of the network's outputs.
     pub attributes: &'a [String],
+    /// Those of them that the dataset must have; the labels of the others are unknown. `None` is all.
+    pub wanted: Option<&'a [&'a str]>,
     /// How an image becomes the network's input.
     pub preparation: &'a Preparation,
     /// The dataset.
@@ -103,8 +137,8 @@ impl Images<'_> {
         mut network: impl FnMut(&[u8], usize) -> Result<Vec<f32>, E>,
         mut progress: impl FnMut(usize),
     ) -> Result<LabelledOutputs, E> {
-        let Self { attributes, preparation, dataset, indices, batch_size } = self;
-        let columns = columns(attributes, dataset)?;
+        let Self { attributes, wanted, preparation, dataset, indices, batch_size } = self;
+        let columns = columns(attributes, wanted, dataset)?;
         let values = indices.len() * columns.len();
         let options = LoaderOptions::in_order(batch_size);
         let loader = Loader::new(Arc::clone(dataset), indices, preparation.clone(), options);
@@ -115,7 +149,7 @@ impl Images<'_> {
             let batch = batch.map_err(PredictError::from)?;
             outputs.extend(network(&batch.pixels, batch.indices.len())?);
             for row in batch.targets.chunks(width) {
-                targets.extend(columns.iter().map(|&column| row[column]));
+                targets.extend(columns.iter().map(|column| column.map_or(f32::NAN, |column| row[column])));
             }
             done += batch.indices.len();
             progress(done);
@@ -125,13 +159,19 @@ impl Images<'_> {
     }
 }
 
-/// The dataset's column of each attribute.
-fn columns(attributes: &[String], dataset: &Dataset) -> Result<Vec<usize>, PredictError> {
+/// The dataset's column of each attribute, `None` for one that is not wanted.
+fn columns(
+    attributes: &[String],
+    wanted: Option<&[&str]>,
+    dataset: &Dataset,
+) -> Result<Vec<Option<usize>>, PredictError> {
     let position = |name: &String| dataset.attributes().iter().position(|other| other == name);
-    let missing: Vec<String> = attributes.iter().filter(|name| position(name).is_none()).cloned().collect();
+    let is_wanted = |name: &&String| wanted.is_none_or(|wanted| wanted.contains(&name.as_str()));
+    let missing: Vec<String> =
+        attributes.iter().filter(is_wanted).filter(|name| position(name).is_none()).cloned().collect();
     if missing.is_empty() {
-        Ok(attributes.iter().filter_map(position).collect())
-    } else {
-        Err(PredictError::MissingAttributes { dataset: dataset.name().to_owned(), missing })
+        return Ok(attributes.iter().map(|name| position(name).filter(|_| is_wanted(&name))).collect());
     }
+    let shared = attributes.iter().filter(|name| position(name).is_some()).cloned().collect();
+    Err(PredictError::MissingAttributes { dataset: dataset.name().to_owned(), missing, shared })
 }

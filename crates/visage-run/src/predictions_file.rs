@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use visage_data::Split;
+use visage_data::SplitOrAll;
 use visage_judge::{Predictions, RunPredictions, ThresholdRule, Thresholds};
 use visage_weights::{Problem, Tensor, TensorFile, TensorValues};
 
@@ -53,8 +53,8 @@ pub struct PredictionsOrigin {
     pub dataset: String,
     /// Its fingerprint: see [`visage_data::Dataset::fingerprint`].
     pub dataset_fingerprint: String,
-    /// The split.
-    pub split: Split,
+    /// The split, or all.
+    pub split: SplitOrAll,
     /// The names of the images, in the order of the rows.
     pub images: Vec<String>,
 }
@@ -190,7 +190,7 @@ mod tests {
                 model: "best.safetensors".into(),
                 dataset: "faces".to_owned(),
                 dataset_fingerprint: "f".to_owned(),
-                split: Split::Test,
+                split: visage_data::Split::Test.into(),
                 images: vec!["1.jpg".to_owned(), "2.jpg".to_owned()],
             },
             predictions: Predictions::new(

@@ -57,6 +57,12 @@ pub struct DataRecord {
     /// Whether images that are cut short were accepted.
     #[serde(default)]
     pub allow_truncated: bool,
+    /// Whether images that cannot be used were left out.
+    #[serde(default)]
+    pub skip_bad_images: bool,
+    /// The most images of the training split, and of the validation split, that were used; the counts above are those of the dataset.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<usize>,
 }
 
 /// The status of a run.

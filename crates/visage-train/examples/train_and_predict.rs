@@ -30,6 +30,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         dataset: Arc::clone(&dataset),
         data_path: faces,
         split_seed: None,
+        skip_bad_images: false,
+        limit: None,
         folder: run.clone(),
         resume: false,
         accept_changes: false,

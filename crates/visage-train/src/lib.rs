@@ -46,7 +46,7 @@ pub use cross_validation::{CrossValidation, Fold};
 pub use error::{Remedy, TrainError};
 pub use loss::{Loss, LossError};
 pub use lr_finder::{Curve, Point, RangeTest};
-pub use pretrained::locate_weights;
+pub use pretrained::{IMAGENET, ImageNetWeights, imagenet_weights, locate_weights, locate_weights_for};
 pub use schedule::Rates;
 pub use stepper::{PendingStep, Step, StepOutcome, StepOutput, Stepper};
 pub use tensorboard::EventFile;

@@ -96,6 +96,8 @@ proptest! {
             dataset: dataset(folder.path()),
             data_path: folder.path().to_owned(),
             split_seed: None,
+            skip_bad_images: false,
+            limit: None,
             folder: run.clone(),
             resume: false,
             accept_changes: false,

@@ -34,6 +34,9 @@ pub enum HubError {
          hub`, or download {0} and pass the path of the file"
     )]
     NotBuiltIn(String),
+    /// No weights are known by the name `imagenet` for a network.
+    #[error("no ImageNet weights of {0} are known by name: pass the path of a file")]
+    NoImageNet(String),
     /// The repository has no weight file, or several.
     #[error("{name} holds {}: download the file you want and pass its path", if files.is_empty() {
         "no .safetensors, .pth, .pt or .bin file".to_owned()

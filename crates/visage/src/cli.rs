@@ -128,8 +128,9 @@ mod tests {
     fn a_recipe_may_be_left_out_only_to_resume() {
         let parse = |line: &str| Cli::try_parse_from(line.split_whitespace());
         assert!(parse("visage train --data d").is_err());
-        assert!(parse("visage train --data d --resume").is_err());
+        assert!(parse("visage train --resume r").is_ok());
         assert!(parse("visage train --data d --resume --out r").is_ok());
+        assert!(parse("visage train baseline").is_err(), "the data, too");
         assert!(parse("visage train baseline --data d").is_ok());
     }
 }

@@ -23,6 +23,13 @@ pub struct DatasetArgs {
     /// The dataset, as for `visage data inspect`. A model's attributes are matched by name.
     #[arg(long, value_name = "PATH")]
     pub data: PathBuf,
+    #[command(flatten)]
+    pub options: DatasetOptions,
+}
+
+/// How a dataset is read.
+#[derive(Clone, Debug, Args)]
+pub struct DatasetOptions {
     /// First read every image; leave out and list those that are missing or damaged.
     #[arg(long)]
     pub skip_bad_images: bool,
@@ -36,28 +43,32 @@ pub struct DatasetArgs {
 impl DatasetArgs {
     /// Opens the dataset. With `--skip-bad-images` it lacks the unusable images, which are reported.
     pub fn open(&self) -> Result<Dataset, CommandError> {
-        self.usable(open(&self.data, &self.table.options()?, self.allow_truncated)?)
+        self.usable(open(&self.data, &self.options.table.options()?, self.options.allow_truncated)?)
     }
 
     /// Opens the dataset as the run in `folder` did: its table is read in the same way unless options say otherwise, and images
     /// that are cut short are accepted if they were.
     pub fn open_again(&self, folder: &Path) -> Result<Dataset, CommandError> {
         let Ok(record) = RunFolder::open(folder).and_then(|run| run.record()) else { return self.open() };
-        let options = self.table.options()?;
+        let options = self.options.table.options()?;
         let options = if options.is_default() { record.data.table } else { options };
-        self.usable(open(&self.data, &options, self.allow_truncated || record.data.allow_truncated)?)
+        let mut dataset = open(&self.data, &options, self.options.allow_truncated || record.data.allow_truncated)?;
+        if self.options.skip_bad_images || record.data.skip_bad_images {
+            leave_out_bad_images(&mut dataset)?;
+        }
+        Ok(dataset)
     }
 
     /// Opens the dataset for a model: its table is read as that of the model was, unless options say otherwise, and photographs are
     /// aligned by choice or as in training. If splits were drawn for training and the model was trained on this dataset, they are
     /// restored.
     pub fn open_for(&self, card: &Card, faces: LabelledFacesArgs) -> Result<Dataset, CommandError> {
-        let opened = open_as(&self.data, &self.table.options()?, self.allow_truncated, card)?;
+        let opened = open_as(&self.data, &self.options.table.options()?, self.options.allow_truncated, card)?;
         prepare_for(self.usable(opened)?, card, faces.faces)
     }
 
     fn usable(&self, mut dataset: Dataset) -> Result<Dataset, CommandError> {
-        if self.skip_bad_images {
+        if self.options.skip_bad_images {
             leave_out_bad_images(&mut dataset)?;
         }
         Ok(dataset)
@@ -65,7 +76,10 @@ impl DatasetArgs {
 
     /// The options about bad images that were given, each after a space, to repeat them in a command shown to the user.
     pub fn repeated(&self) -> String {
-        let given = [(self.skip_bad_images, " --skip-bad-images"), (self.allow_truncated, " --allow-truncated")];
+        let given = [
+            (self.options.skip_bad_images, " --skip-bad-images"),
+            (self.options.allow_truncated, " --allow-truncated"),
+        ];
         given.into_iter().filter_map(|(is_given, option)| is_given.then_some(option)).collect()
     }
 }

@@ -5,7 +5,9 @@ mod cli;
 mod commands;
 mod compute;
 mod dataset;
+mod dry_run;
 mod error;
+mod evaluation_choice;
 mod faces;
 mod interrupt;
 mod logging;
@@ -17,6 +19,7 @@ mod progress;
 mod table_args;
 mod tables;
 mod tensorboard;
+mod training_events;
 mod visible;
 
 use std::process::ExitCode;

@@ -1,5 +1,7 @@
 //! Training events as TensorBoard event files.
 
+use std::path::{Path, PathBuf};
+
 use jiff::Timestamp;
 use visage_train::{Event, EventFile};
 
@@ -13,11 +15,16 @@ const FOLDER: &str = "tensorboard";
 pub struct TensorBoardWriter(Option<EventFile>);
 
 impl TensorBoardWriter {
+    /// The folder of the event files of a run.
+    pub fn folder(run: &Path) -> PathBuf {
+        run.join(FOLDER)
+    }
+
     /// Writes an event. If the file cannot be written, this is reported once and training continues.
     pub fn write(&mut self, event: &Event<'_>) {
         let seconds = Timestamp::now().as_duration().as_secs_f64();
         let written = match event {
-            Event::Started(started) => EventFile::create(&started.folder.join(FOLDER), seconds, started.resumed_at)
+            Event::Started(started) => EventFile::create(&Self::folder(&started.folder), seconds, started.resumed_at)
                 .map(|file| self.0 = Some(file)),
             Event::Step { row, .. } => self.scalars(
                 seconds,

@@ -17,7 +17,7 @@ use flate2::read::MultiGzDecoder;
 pub(crate) use self::file_range::FileRange;
 pub(crate) use self::listing::Listing;
 pub use self::names::NameKind;
-pub(crate) use self::names::{has_extension, is_image_name};
+pub(crate) use self::names::{READABLE, UNREADABLE, has_extension, is_image_name};
 pub use self::regular::read_image_file;
 pub(crate) use self::stand_ins::{is_lfs_pointer, refuse_stand_ins};
 use self::tar_archive::TarArchive;

@@ -3,11 +3,11 @@
 use std::path::Path;
 
 /// Extensions of the image files that are read.
-const READABLE: [&str; 10] = ["jpg", "jpeg", "jpe", "jfif", "png", "webp", "bmp", "gif", "tif", "tiff"];
+pub(crate) const READABLE: [&str; 10] = ["jpg", "jpeg", "jpe", "jfif", "png", "webp", "bmp", "gif", "tif", "tiff"];
 
 /// Extensions of image files that are not read: compressed formats without a decoder here, drawings, documents of layers, and the
 /// raw files of cameras.
-const UNREADABLE: [&str; 40] = [
+pub(crate) const UNREADABLE: [&str; 40] = [
     "heic", "heif", "hif", "avif", "jxl", "jp2", "j2k", "jpf", "jpx", "jxr", "svg", "svgz", "psd", "psb", "xcf", "ico",
     "tga", "exr", "hdr", "qoi", "pbm", "pgm", "ppm", "pnm", "dng", "cr2", "cr3", "crw", "nef", "nrw", "arw", "srf",
     "sr2", "orf", "rw2", "raf", "pef", "srw", "x3f", "3fr",

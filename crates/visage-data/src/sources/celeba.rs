@@ -21,12 +21,12 @@ pub(super) const LABELS: &str = "list_attr_celeba";
 
 /// How the names of the folder and the archive of the images begin: of the aligned ones (`img_align_celeba`,
 /// `img_align_celeba_png`) and of the original photographs.
-const IMAGE_FOLDERS: [&str; 2] = ["img_align_celeba", "img_celeba"];
+pub(super) const IMAGE_FOLDERS: [&str; 2] = ["img_align_celeba", "img_celeba"];
 
 /// A table beside the labels.
-struct Companion {
+pub(super) struct Companion {
     /// Its name without the extension.
-    name: &'static str,
+    pub(super) name: &'static str,
     /// The number of values after an image's name.
     values: usize,
     /// Stores the values in a sample.
@@ -34,9 +34,9 @@ struct Companion {
 }
 
 /// The landmarks in the aligned images, and in the original photographs.
-const LANDMARKS: [&str; 2] = ["list_landmarks_align_celeba", "list_landmarks_celeba"];
+pub(super) const LANDMARKS: [&str; 2] = ["list_landmarks_align_celeba", "list_landmarks_celeba"];
 
-const COMPANIONS: [Companion; 3] = [
+pub(super) const COMPANIONS: [Companion; 3] = [
     Companion { name: "list_eval_partition", values: 1, set: set_split },
     Companion { name: "identity_celeba", values: 1, set: set_identity },
     Companion { name: "list_bbox_celeba", values: 4, set: set_box },

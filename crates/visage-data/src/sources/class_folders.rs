@@ -18,7 +18,7 @@ use crate::table_options::TableOptions;
 /// Names of folders that hold all images rather than those of one class.
 const NO_CLASSES: [&str; 8] = ["images", "image", "imgs", "img", "photos", "pictures", "masks", "annotations"];
 /// What stands before the name of a class in that of its opposite.
-const OPPOSITES: [&str; 4] = ["not", "no", "non", "without"];
+pub(super) const OPPOSITES: [&str; 4] = ["not", "no", "non", "without"];
 
 /// An image in the folder of its class.
 struct Member<'a> {

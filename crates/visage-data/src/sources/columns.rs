@@ -18,7 +18,7 @@ use crate::table_options::TableOptions;
 
 /// Names of the image column without case and punctuation, in order of preference: those of CelebA's copies, of pandas users and
 /// of Hugging Face.
-const IMAGE: [&str; 17] = [
+pub(super) const IMAGE: [&str; 17] = [
     "image",
     "imageid",
     "filename",
@@ -38,9 +38,9 @@ const IMAGE: [&str; 17] = [
     "imageurl",
 ];
 /// Names of the column that names the person.
-const IDENTITY: [&str; 6] = ["identity", "identityid", "celebid", "personid", "subjectid", "patientid"];
+pub(super) const IDENTITY: [&str; 6] = ["identity", "identityid", "celebid", "personid", "subjectid", "patientid"];
 /// Names of columns that number the rows.
-const ROW_NUMBER: [&str; 4] = ["", "id", "index", "rowid"];
+pub(super) const ROW_NUMBER: [&str; 4] = ["", "id", "index", "rowid"];
 
 /// Where an image's name comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,11 +6,11 @@ use crate::error::TableFault;
 use crate::sample::Sample;
 
 /// The points of a face without case and punctuation, as CelebA's header and others call them.
-const POINTS: [&str; 5] = ["lefteye", "righteye", "nose", "leftmouth", "rightmouth"];
+pub(super) const POINTS: [&str; 5] = ["lefteye", "righteye", "nose", "leftmouth", "rightmouth"];
 /// The index of the point that a table may lack.
 const NOSE: usize = 2;
 /// Names of the columns of a box: left, top, width and height.
-const BOXES: [[&str; 4]; 5] = [
+pub(super) const BOXES: [[&str; 4]; 5] = [
     ["x1", "y1", "width", "height"],
     ["boxx", "boxy", "boxwidth", "boxheight"],
     ["bboxx", "bboxy", "bboxwidth", "bboxheight"],

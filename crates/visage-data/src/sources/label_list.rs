@@ -16,7 +16,7 @@ pub(super) enum ListForm {
 }
 
 /// Separators that are recognised by themselves. A blank is none of them: labels such as `Pale Skin` hold blanks.
-const SEPARATORS: [char; 3] = ['|', ';', ','];
+pub(super) const SEPARATORS: [char; 3] = ['|', ';', ','];
 
 /// Which forms the fields of a column may have.
 #[derive(Default)]

@@ -22,6 +22,13 @@ pub(super) enum Spelling {
     Other,
 }
 
+/// Words for a present attribute, besides 1.
+pub(super) const PRESENT: [&str; 2] = ["true", "yes"];
+/// Words for an absent attribute, besides 0 and -1.
+pub(super) const ABSENT: [&str; 2] = ["false", "no"];
+/// Words for an unknown label, besides nothing.
+pub(super) const MISSING: [&str; 4] = ["nan", "na", "null", "none"];
+
 /// Reads a trimmed field. Numbers may end in the `.0` that pandas adds to a column with blanks in it; words may be in any case.
 pub(super) fn spelling(field: &[u8]) -> Spelling {
     let is = |words: &[&str]| words.iter().any(|word| field.eq_ignore_ascii_case(word.as_bytes()));
@@ -30,9 +37,9 @@ pub(super) fn spelling(field: &[u8]) -> Spelling {
         b"-1" => Spelling::MinusOne,
         b"0" => Spelling::Zero,
         b"" if field.is_empty() => Spelling::Blank,
-        _ if is(&["true", "yes"]) => Spelling::Present,
-        _ if is(&["false", "no"]) => Spelling::Absent,
-        _ if is(&["nan", "na", "null", "none"]) => Spelling::Missing,
+        _ if is(&PRESENT) => Spelling::Present,
+        _ if is(&ABSENT) => Spelling::Absent,
+        _ if is(&MISSING) => Spelling::Missing,
         _ => Spelling::Other,
     }
 }

@@ -26,6 +26,7 @@ mod parts;
 mod profile;
 mod reader;
 mod recognise;
+mod recognised;
 mod rows;
 mod split_column;
 mod table;
@@ -38,6 +39,7 @@ pub(crate) use self::faults::Faults;
 pub(crate) use self::images::Images;
 pub(crate) use self::reader::Contents;
 use self::recognise::{Source, recognise};
+pub use self::recognised::{Recognised, recognised};
 use crate::error::DataError;
 use crate::table_options::TableOptions;
 

@@ -14,7 +14,7 @@ use crate::error::DataError;
 use crate::files::{Files, Listing, has_extension};
 
 /// The extensions of text tables; `.gz` may follow.
-const TEXT_TABLES: [&str; 5] = ["csv", "tsv", "tab", "jsonl", "ndjson"];
+pub(super) const TEXT_TABLES: [&str; 5] = ["csv", "tsv", "tab", "jsonl", "ndjson"];
 /// The extensions of spreadsheets.
 const SPREADSHEETS: [&str; 4] = ["xlsx", "xls", "xlsm", "ods"];
 /// How the names of tables begin that Kaggle's competitions give as a form for answers: their labels are made up.

@@ -9,11 +9,12 @@ use crate::split::Split;
 use crate::table_options::TableOptions;
 
 /// Names of columns that assign the split, of which 0, 1 and 2 mean what they mean in CelebA.
-const NUMBERED: [&str; 2] = ["split", "partition"];
+pub(super) const NUMBERED: [&str; 2] = ["split", "partition"];
 /// Names of columns that assign the split by words. Their numbers could mean anything.
-const NAMED: [&str; 9] = ["set", "subset", "fold", "kfold", "cvfold", "datasplit", "dataset", "phase", "usage"];
+pub(super) const NAMED: [&str; 9] =
+    ["set", "subset", "fold", "kfold", "cvfold", "datasplit", "dataset", "phase", "usage"];
 /// Names of columns that say whether an image belongs to one split.
-const FLAGS: [(&str, Split); 7] = [
+pub(super) const FLAGS: [(&str, Split); 7] = [
     ("isvalid", Split::Validation),
     ("isval", Split::Validation),
     ("isvalidation", Split::Validation),

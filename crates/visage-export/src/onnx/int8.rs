@@ -98,6 +98,7 @@ impl Int8 {
         let float = predictions(&predictor, dataset, indices.to_vec(), BATCH_SIZE, &mut progress)?;
         let images = Images {
             attributes: &card.attributes,
+            wanted: None,
             preparation: &card.preparation,
             dataset,
             indices: indices.to_vec(),

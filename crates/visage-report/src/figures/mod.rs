@@ -23,9 +23,9 @@ pub use self::trials::figure as trials;
 use crate::attribute_predictions::AttributePredictions;
 use crate::drawing::{Dash, Ink};
 use crate::figure::Figure;
-use crate::file_name::file_part;
 use crate::run::{Run, attributes};
 use crate::sheet::{LegendEntry, NARROW, Sheet, Swatch};
+use visage_run::file_name::file_part;
 
 pub struct Figures {
     pub training: Vec<Figure>,

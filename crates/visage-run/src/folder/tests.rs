@@ -24,6 +24,8 @@ fn record() -> RunRecord {
             validation: 10,
             test: 10,
             allow_truncated: true,
+            skip_bad_images: false,
+            limit: None,
         },
         resumed: 0,
         result: None,

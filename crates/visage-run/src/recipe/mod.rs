@@ -36,9 +36,9 @@ use check::Checks;
 
 /// The shipped recipes, by name.
 const SHIPPED: [(&str, &str); 3] = [
-    ("baseline", include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../recipes/baseline.toml"))),
-    ("original", include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../recipes/original.toml"))),
-    ("enhanced", include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../recipes/enhanced.toml"))),
+    ("baseline", include_str!("../../recipes/baseline.toml")),
+    ("original", include_str!("../../recipes/original.toml")),
+    ("enhanced", include_str!("../../recipes/enhanced.toml")),
 ];
 
 /// How to train one model: the contents of a recipe file.

@@ -15,8 +15,7 @@ pub use error::SpaceError;
 use crate::recipe::{Monitor, Recipe, RecipeError};
 
 /// The spaces shipped with visage, by name.
-const SHIPPED: [(&str, &str); 1] =
-    [("focal", include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../recipes/spaces/focal.toml")))];
+const SHIPPED: [(&str, &str); 1] = [("focal", include_str!("../../recipes/spaces/focal.toml"))];
 
 /// The keys that cannot be searched, and what to do instead.
 const FIXED: [(&str, &str); 4] = [

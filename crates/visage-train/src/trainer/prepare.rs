@@ -2,7 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::Device;
-use visage_data::{Dataset, LoaderOptions, Split, Statistics};
+use visage_data::{LoaderOptions, Split, Statistics, random};
 use visage_model::device::check_precision;
 use visage_model::{Card, Kind, LoadReport, Model, ModelError, Network, NetworkConfig};
 use visage_run::{Recipe, RunFolder, Sampling};
@@ -15,7 +15,7 @@ use crate::checkpoint::{Checkpoint, Position};
 use crate::error::TrainError;
 use crate::loss::Loss;
 use crate::optimizer::Optimizer;
-use crate::pretrained::locate_weights;
+use crate::pretrained::locate_weights_for;
 use crate::sampler::BalancedSampler;
 use crate::schedule::Schedule;
 use crate::stepper::{Stepper, tracking};
@@ -29,7 +29,7 @@ impl<'a> Run<'a> {
         // First, so that other data or another recipe is reported as such, and not by errors that follow from it.
         let existing = if settings.resume { Some(resume::open(settings, &fingerprint)?) } else { None };
         let statistics = Statistics::of(dataset, Split::Train);
-        let images = RunImages::new(recipe, dataset, &statistics)?;
+        let images = RunImages::new(settings, &statistics)?;
         let validation_loss = Loss::of_recipe(&recipe.loss, &statistics, device)?;
 
         let network = recipe.model.network(dataset.attributes().len());
@@ -81,13 +81,14 @@ impl<'a> Run<'a> {
 }
 
 impl RunImages {
-    fn new(recipe: &Recipe, dataset: &Dataset, statistics: &Statistics) -> Result<Self, TrainError> {
+    fn new(settings: &TrainSettings, statistics: &Statistics) -> Result<Self, TrainError> {
+        let TrainSettings { recipe, dataset, limit, .. } = settings;
         let split = |split: Split| {
             let indices = dataset.indices(split);
             if indices.is_empty() {
                 return Err(TrainError::EmptySplit { dataset: dataset.name().to_owned(), split: split.name() });
             }
-            Ok(indices)
+            Ok(random::subset(indices, limit.unwrap_or(usize::MAX), recipe.training.seed, split.name()))
         };
         let (training, validation) = (split(Split::Train)?, split(Split::Validation)?);
         if training.len() == 1 {
@@ -175,7 +176,7 @@ pub(crate) fn initial_network(
 ) -> Result<(Network, Option<LoadReport>), TrainError> {
     let network = config.init(recipe.training.seed, &tracking(&recipe.training, device));
     let Some(weights) = &recipe.model.weights else { return Ok((network, None)) };
-    let path = locate_weights(weights)?;
+    let path = locate_weights_for(config.architecture, weights)?;
     let file = visage_weights::read(&path)?;
     let prefix = recipe.model.weights_prefix.as_deref();
     let loaded = network.load_under(prefix, config.architecture, &file);

@@ -49,6 +49,8 @@ pub(super) fn data(settings: &TrainSettings, fingerprint: String) -> DataRecord 
         validation: images(Split::Validation),
         test: images(Split::Test),
         allow_truncated: dataset.truncated() == Truncated::Accept,
+        skip_bad_images: settings.skip_bad_images,
+        limit: settings.limit,
     }
 }
 

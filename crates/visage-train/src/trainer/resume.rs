@@ -24,7 +24,7 @@ pub(super) fn open(settings: &TrainSettings, fingerprint: &str) -> Result<RunFol
         return Ok(folder);
     }
     let run = || settings.folder.clone();
-    if before.fingerprint != fingerprint {
+    if before.fingerprint != fingerprint || before.limit != settings.limit {
         let changes = data_changes(&before, &record::data(settings, fingerprint.to_owned()));
         return Err(TrainError::OtherData { run: run(), changes });
     }
@@ -166,8 +166,16 @@ fn data_changes(before: &DataRecord, now: &DataRecord) -> String {
             lines.push(format!("  this one {verb} {}", names.join(", ")));
         }
     }
+    if before.limit != now.limit {
+        let words = |limit: Option<usize>| limit.map_or("no limit".to_owned(), |limit| format!("--limit {limit}"));
+        lines.push(format!("  it was trained with {}, now there is {}", words(before.limit), words(now.limit)));
+    }
     let (before, now) = (&before.fingerprint, &now.fingerprint);
-    lines.push(format!("  its fingerprint was {before:.12}, this one's is {now:.12}: labels, splits or names differ"));
+    if before != now {
+        lines.push(format!(
+            "  its fingerprint was {before:.12}, this one's is {now:.12}: labels, splits or names differ"
+        ));
+    }
     lines.join("\n")
 }
 

@@ -20,6 +20,10 @@ pub struct TrainSettings {
     pub data_path: PathBuf,
     /// The seed that the dataset's splits were drawn from, if its table has none; stored in the model file.
     pub split_seed: Option<u64>,
+    /// Whether images that cannot be used were left out of the dataset, for the record.
+    pub skip_bad_images: bool,
+    /// The most images of the training split, and of the validation split, to use: a random subset of each.
+    pub limit: Option<usize>,
     /// The folder of the run: new or empty, or one that holds a run if `resume` is set.
     pub folder: PathBuf,
     /// Whether to resume the run in `folder`.

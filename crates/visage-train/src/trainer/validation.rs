@@ -121,6 +121,7 @@ impl Run<'_> {
         let engine = Engine::new(&self.state.model_network(), &self.preparation, device, Precision::F32);
         let infer = |pixels: &[u8], _| Ok::<_, TrainError>(engine.logits(&[Prepared::Pixels(pixels)]));
         let split = Images {
+            wanted: None,
             attributes: dataset.attributes(),
             preparation: &self.preparation,
             dataset,

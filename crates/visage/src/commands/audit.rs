@@ -5,16 +5,19 @@ use std::sync::Arc;
 
 use clap::Args;
 use serde::Serialize;
-use visage_data::{Dataset, Split};
+use visage_data::{Dataset, Split, SplitOrAll};
 use visage_judge::{AttributeAudit, Predictions};
+use visage_model::Card;
 use visage_report::{AuditFiles, made};
 use visage_run::audit::DatasetAudit;
 use visage_run::evaluation::{BATCH_SIZE, EvaluateError, split_indices};
-use visage_run::predict::predictions;
+use visage_run::predict::predictions_of;
+use visage_run::results::results_folder;
 use visage_run::shell;
 use visage_train::{CrossValidation, Fold, TrainSettings};
 
-use super::{read_predictor, recipe, train};
+use super::train::Shown;
+use super::{attribute_indices, images_to_judge, read_predictor, recipe, train};
 use crate::compute::{Compute, ComputeArgs};
 use crate::dataset::{DatasetArgs, warn_of_truncated};
 use crate::error::CommandError;
@@ -39,9 +42,13 @@ pub struct AuditArgs {
     pub dataset: DatasetArgs,
     #[command(flatten)]
     pub faces: LabelledFacesArgs,
-    /// The splits to audit [default: validation,test, which the model was not trained on].
+    /// The splits to audit, or all for every image [default: validation,test, which the model was not trained on, or all where the table
+    /// assigns no splits].
     #[arg(long = "split", value_name = "SPLIT,...", value_delimiter = ',')]
-    pub splits: Vec<Split>,
+    pub splits: Vec<SplitOrAll>,
+    /// Audit only the labels of these attributes; the table needs no others.
+    #[arg(long, value_name = "ATTRIBUTE,...", value_delimiter = ',', conflicts_with = "folds")]
+    pub only: Vec<String>,
     /// Audit every image, training images included, by cross-validation: train N models, each without one of N parts of the images,
     /// which it then predicts. Their runs are kept in the output folder: the same command resumes after an interruption.
     #[arg(long, value_name = "N", conflicts_with = "splits", value_parser = clap::value_parser!(u16).range(2..=100))]
@@ -52,8 +59,8 @@ pub struct AuditArgs {
     /// The fraction of the labels, the most doubtful first, that audit-labels.csv lists; above 0, at most 1.
     #[arg(long, value_name = "S", default_value_t = 0.05, value_parser = fraction)]
     pub share: f64,
-    /// The folder for audit.html, audit-labels.csv and audit-duplicates.csv [default: the run, or the folder of the model file; with
-    /// --folds visage-audit].
+    /// The folder for audit.html, audit-labels.csv and audit-duplicates.csv [default: the run, or the folder of the model file, and for
+    /// other data than the run's own a folder of other-data in it; with --folds visage-audit].
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Add the images with the most doubtful labels, and the duplicates. They become part of the page: mind the privacy of the people
@@ -147,26 +154,39 @@ pub fn run(args: &AuditArgs) -> Result<(), CommandError> {
 fn held_out(args: &AuditArgs, compute: &Compute) -> Result<AuditInput, CommandError> {
     let (predictor, file) = read_predictor(&args.model, compute)?;
     let dataset = Arc::new(args.dataset.open_for(predictor.card(), args.faces)?);
-    let (mut indices, mut remarks) = (Vec::new(), Vec::new());
-    let splits = splits(args, &dataset)?;
+    let card = predictor.card();
+    attribute_indices(&args.only, card)?;
+    let is_wanted = |name: &&String| args.only.is_empty() || args.only.contains(name);
+    let attributes: Vec<&str> = card.attributes.iter().filter(is_wanted).map(String::as_str).collect();
+    let mut remarks = Vec::new();
+    let splits = splits(args, &dataset, card)?;
+    let includes_training =
+        splits.iter().any(|&split| matches!(split, SplitOrAll::All | SplitOrAll::Split(Split::Train)));
+    if includes_training && dataset.fingerprint() == card.origin.dataset_fingerprint {
+        output::warning(TRAINED_ON);
+        remarks.push(format!("Beware: {TRAINED_ON}."));
+    }
+    let mut indices = Vec::new();
     for &split in &splits {
-        if split == Split::Train && dataset.fingerprint() == predictor.card().origin.dataset_fingerprint {
-            output::warning(TRAINED_ON);
-            remarks.push(format!("Beware: {TRAINED_ON}."));
-        }
         indices.extend(split_indices(&dataset, split)?);
     }
+    // A split that is named twice, or beside all.
+    indices.sort_unstable();
+    indices.dedup();
     let mut progress = Progress::new("predicting", "images", indices.len() as u64);
-    let predictions = predictions(&predictor, &dataset, indices.clone(), BATCH_SIZE, |done| {
+    let predictions = predictions_of(&attributes, &predictor, &dataset, indices.clone(), BATCH_SIZE, |done| {
         progress.set(done as u64, String::new);
     })?;
-    let folder = match &args.out {
-        Some(folder) => folder.clone(),
-        None if args.model.is_dir() => args.model.clone(),
-        None => file.parent().unwrap_or(Path::new("")).to_owned(),
-    };
+    let folder = args.out.clone().unwrap_or_else(|| {
+        let run = if args.model.is_dir() { args.model.as_path() } else { file.parent().unwrap_or(Path::new("")) };
+        results_folder(run, card, &dataset)
+    });
     let names: Vec<&str> = splits.iter().map(|split| split.name()).collect();
-    let origin = format!("by {} on the {} split", shell::path(&file), names.join(" and "));
+    let images = match splits.as_slice() {
+        [one] => one.phrase(),
+        _ => format!("the {} split", names.join(" and ")),
+    };
+    let origin = format!("by {} on {images}", shell::path(&file));
     Ok(AuditInput { dataset, indices, predictions, origin, remarks, folder })
 }
 
@@ -192,7 +212,7 @@ fn cross_validated(args: &AuditArgs, folds: usize, compute: &Compute) -> Result<
             resume: fold.resume,
             ..train::settings(recipe, Arc::clone(&fold.dataset), data, &fold.folder, compute)
         };
-        train::train(&settings, false, &resume_command(args, folds, &folder))?;
+        train::train(&settings, Shown::default(), &resume_command(args, folds, &folder))?;
         Ok::<_, CommandError>(())
     };
     let mut progress = None;
@@ -219,15 +239,18 @@ fn resume_command(args: &AuditArgs, folds: usize, folder: &Path) -> String {
 }
 
 /// The splits named, or else all that the model was not trained on.
-fn splits(args: &AuditArgs, dataset: &Dataset) -> Result<Vec<Split>, CommandError> {
+fn splits(args: &AuditArgs, dataset: &Dataset, card: &Card) -> Result<Vec<SplitOrAll>, CommandError> {
     if !args.splits.is_empty() {
         return Ok(args.splits.clone());
+    }
+    if let Some(images) = images_to_judge(dataset, card) {
+        return Ok(vec![images]);
     }
     let held_out: Vec<Split> =
         [Split::Validation, Split::Test].into_iter().filter(|&split| !dataset.indices(split).is_empty()).collect();
     if held_out.is_empty() {
-        let (dataset, split) = (dataset.name().to_owned(), Split::Test);
+        let (dataset, split) = (dataset.name().to_owned(), Split::Test.into());
         return Err(EvaluateError::EmptySplit { dataset, split, other: None }.into());
     }
-    Ok(held_out)
+    Ok(held_out.into_iter().map(SplitOrAll::Split).collect())
 }

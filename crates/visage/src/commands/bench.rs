@@ -228,7 +228,7 @@ fn recipe(args: &BenchArgs) -> Recipe {
 }
 
 /// The most memory the process ever held, in bytes, where Linux says it.
-fn peak_memory() -> Option<u64> {
+pub fn peak_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kibibytes: u64 = line.split_whitespace().next()?.parse().ok()?;

@@ -157,8 +157,13 @@ pub fn run(args: &CalibrateArgs) -> Result<(), CommandError> {
     card.replace_in(&file, &result.model)?;
     output::json_or(args.json, &result, tables::calibration::text)?;
     output::note(&format!("wrote {}", result.model.display()));
-    let (model, data) = (args.out.as_ref().unwrap_or(&args.model), shell::path(&args.dataset.data));
-    output::note(&format!("next: visage evaluate {} --data {data}", shell::path(model)));
+    if dataset.indices(Split::Test).is_empty() {
+        output::note("there is no test split: judge the model on images that it was neither trained nor calibrated on");
+    } else {
+        let model = args.out.as_ref().unwrap_or(&args.model);
+        let (data, options) = (shell::path(&args.dataset.data), args.dataset.repeated());
+        output::note(&format!("next: visage evaluate {} --data {data}{options}", shell::path(model)));
+    }
     Ok(())
 }
 

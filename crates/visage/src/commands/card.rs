@@ -2,17 +2,18 @@
 
 use std::io::Write;
 use std::path::PathBuf;
+use std::slice;
 
 use clap::Args;
-use visage_data::Split;
 use visage_model::Model;
 use visage_report::model_card;
-use visage_run::comparison::CompareError;
-use visage_run::{MetricsFile, RunFolder};
+use visage_run::RunFolder;
+use visage_run::comparison::EvaluatedRun;
 use visage_weights::atomic;
 
 use super::model_file;
 use crate::error::CommandError;
+use crate::evaluation_choice::EvaluationChoiceArgs;
 use crate::output;
 use crate::overwrite::OverwriteArgs;
 
@@ -24,9 +25,8 @@ const NAME: &str = "MODEL_CARD.md";
 pub struct CardArgs {
     /// The folder of an evaluated run. The card includes the groups of `visage evaluate --group-by`.
     pub run: PathBuf,
-    /// The split whose metrics the card shows.
-    #[arg(long, default_value_t = Split::Test)]
-    pub split: Split,
+    #[command(flatten)]
+    pub choice: EvaluationChoiceArgs,
     /// The file to write [default: MODEL_CARD.md in the run folder].
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
@@ -40,15 +40,14 @@ pub fn run(args: &CardArgs) -> Result<(), CommandError> {
     let path = args.out.clone().unwrap_or_else(|| folder.file(NAME));
     args.overwrite.check(&path)?;
     let record = folder.record()?;
-    let metrics = folder.file(&MetricsFile::name(args.split));
-    if !metrics.is_file() {
-        let runs = vec![(args.run.clone(), record.data.path)];
-        return Err(CompareError::NotEvaluated { runs, split: Some(args.split) }.into());
-    }
-    let metrics = MetricsFile::read(&metrics)?;
+    let (evaluated, remarks) = EvaluatedRun::read_all(slice::from_ref(&args.run), &args.choice.choice())?;
+    remarks.iter().for_each(|remark| output::note(remark));
     let file = model_file(&args.run)?;
     let card = Model::read_card(&file).map_err(|error| CommandError::model(&file, error))?;
-    let text = model_card(&card, Some(&record), &metrics);
-    atomic::write(&path, |file| file.write_all(text.as_bytes())).map_err(CommandError::write(&path))?;
+    for EvaluatedRun { metrics, .. } in evaluated {
+        let text = model_card(&card, Some(&record), &metrics);
+        atomic::write(&path, |file| file.write_all(text.as_bytes())).map_err(CommandError::write(&path))?;
+        output::note(&format!("shows the evaluation on {}", metrics.images()));
+    }
     output::result(&format!("{}\n", path.display()))
 }

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use visage_data::Split;
 use visage_run::comparison::{EvaluatedRun, compare};
 
 use crate::error::CommandError;
+use crate::evaluation_choice::EvaluationChoiceArgs;
 use crate::{output, tables};
 
 /// Options of `visage compare`.
@@ -15,9 +15,8 @@ pub struct CompareArgs {
     /// Folders of evaluated runs, or metrics files. Differences are relative to the first.
     #[arg(required = true, num_args = 2.., value_name = "RUN")]
     pub runs: Vec<PathBuf>,
-    /// The split whose metrics are compared [default: the first of test, validation and train that every run has].
-    #[arg(long)]
-    pub split: Option<Split>,
+    #[command(flatten)]
+    pub choice: EvaluationChoiceArgs,
     /// Show every attribute.
     #[arg(long)]
     pub attributes: bool,
@@ -32,6 +31,8 @@ pub struct CompareArgs {
 
 /// Compares evaluated runs.
 pub fn run(args: &CompareArgs) -> Result<(), CommandError> {
-    let compared = compare(EvaluatedRun::read_all(&args.runs, args.split)?, args.published)?;
+    let (runs, remarks) = EvaluatedRun::read_all(&args.runs, &args.choice.choice())?;
+    remarks.iter().for_each(|remark| output::note(remark));
+    let compared = compare(runs, args.published)?;
     output::json_or(args.json, &compared, |compared| tables::comparison::text(compared, args.attributes))
 }

@@ -1,6 +1,7 @@
 //! `visage data`.
 
 pub mod convert;
+pub mod formats;
 pub mod inspect;
 pub mod pack;
 pub mod preview;
@@ -16,6 +17,8 @@ use crate::error::CommandError;
 pub enum DataCommand {
     /// Show what a dataset contains: splits, prevalences, class weights, correlations, and warnings.
     Inspect(inspect::InspectArgs),
+    /// Print the names of files and columns and the words that are recognised, as Markdown.
+    Formats(formats::FormatsArgs),
     /// Check that every image exists and decodes, that splits are disjoint and that labels are plausible; report every problem.
     Verify(verify::VerifyArgs),
     /// Write a copy with decoded and resized images, for fast reading.
@@ -32,6 +35,7 @@ pub enum DataCommand {
 pub fn run(command: &DataCommand) -> Result<(), CommandError> {
     match command {
         DataCommand::Inspect(args) => inspect::run(args),
+        DataCommand::Formats(args) => formats::run(args),
         DataCommand::Verify(args) => verify::run(args),
         DataCommand::Pack(args) => pack::run(args),
         DataCommand::Convert(args) => convert::run(args),

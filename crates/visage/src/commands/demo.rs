@@ -10,10 +10,12 @@ use visage_report::ReportSettings;
 use visage_run::MetricsFile;
 use visage_run::comparison::{EvaluatedRun, compare};
 use visage_run::evaluation::EvaluationSettings;
+use visage_run::results::EvaluationChoice;
 use visage_run::shell;
 use visage_synth::Options;
 
 use super::data::synth;
+use super::train::Shown;
 use super::{evaluate, read_predictor, read_rules, recipe, report, train};
 use crate::compute::{Compute, ComputeArgs};
 use crate::error::CommandError;
@@ -80,7 +82,8 @@ pub fn run(args: &DemoArgs) -> Result<(), CommandError> {
     output::note("\n== comparing both on faces they were not trained on\n");
     output::result(&tables::comparison::text(&compare(runs, false)?, false))?;
     output::note("\n== writing the report");
-    let settings = ReportSettings { runs: &folders, split: Some(Split::Test), gallery: false };
+    let choice = EvaluationChoice { split: Some(Split::Test.into()), dataset: None };
+    let settings = ReportSettings { runs: &folders, choice: &choice, gallery: false };
     output::result(&format!("\n{}", report::summary(&report::write_report(&settings, &args.out)?)))?;
     output::result(&next_steps(args, &faces, started.elapsed().as_secs_f64()))
 }
@@ -100,8 +103,8 @@ fn train_and_evaluate(
     output::note(&format!("reduced to train in minutes: {}", changes.join(" ")));
     let recipe = recipe::load(recipe, &changes)?;
     let settings = train::settings(recipe, Arc::clone(dataset), faces, folder, compute);
-    let resume = format!("visage train --resume --out {} --data {}", shell::path(folder), shell::path(faces));
-    train::train(&settings, false, &resume)?;
+    let resume = format!("visage train --resume {}", shell::path(folder));
+    train::train(&settings, Shown::default(), &resume)?;
 
     let (predictor, model_file) = read_predictor(folder, compute)?;
     let settings = EvaluationSettings {
@@ -110,7 +113,8 @@ fn train_and_evaluate(
         precision: compute.precision,
         dataset,
         data: faces,
-        split: Split::Test,
+        split: Split::Test.into(),
+        only: &[],
         threshold: None,
         group_by: &[],
         rules: &read_rules(None, &predictor.card().attributes)?,
@@ -129,7 +133,8 @@ fn next_steps(args: &DemoArgs, faces: &Path, seconds: f64) -> String {
         "\nfinished in {}; {} holds the dataset in faces, and a folder per run with its model (best.safetensors), recipe.toml, \
          epochs.csv, steps.csv and {}\n\
          next: visage predict {best} {data}/Img/img_align_celeba/000001.jpg\n      \
-         visage evaluate {best} --data {data} --group-by Male\n      visage train enhanced --data PATH_OF_YOUR_OWN\n",
+         visage evaluate {best} --data {data} --group-by Male\n\
+         on your own images: visage train enhanced --data PATH\n",
         duration(seconds),
         args.out.display(),
         MetricsFile::name(Split::Test),

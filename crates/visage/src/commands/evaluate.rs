@@ -5,12 +5,14 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use clap::Args;
-use visage_data::Split;
+use visage_data::{Dataset, Split, SplitOrAll};
+use visage_model::Card;
 use visage_run::evaluation::{EvaluatedModel, EvaluationSettings, evaluate_model};
+use visage_run::results::results_folder;
 use visage_run::shell;
 use visage_run::{MetricsFile, RunFolder};
 
-use super::{read_predictor_with, read_rules};
+use super::{attribute_indices, images_to_judge, read_predictor_with, read_rules};
 use crate::compute::{Compute, InferenceArgs, TestTimeArgs};
 use crate::dataset::{DatasetArgs, warn_of_truncated};
 use crate::error::CommandError;
@@ -28,9 +30,13 @@ pub struct EvaluateArgs {
     pub dataset: DatasetArgs,
     #[command(flatten)]
     pub faces: LabelledFacesArgs,
-    /// The split to evaluate on: train, validation or test.
-    #[arg(long, default_value_t = Split::Test)]
-    pub split: Split,
+    /// The split to evaluate on: train, validation, test, or all for every image [default: test, or all where the table assigns no
+    /// splits].
+    #[arg(long)]
+    pub split: Option<SplitOrAll>,
+    /// Judge only these attributes; the table needs no others.
+    #[arg(long, value_name = "ATTRIBUTE,...", value_delimiter = ',')]
+    pub only: Vec<String>,
     /// The model's own thresholds (`model`), or one number from 0 to 1 for every attribute.
     #[arg(long, value_name = "model|NUMBER", default_value = "model")]
     pub threshold: Threshold,
@@ -48,7 +54,8 @@ pub struct EvaluateArgs {
     /// Print JSON instead of tables, or write it to FILE ("-" is standard output).
     #[arg(long, value_name = "FILE", num_args = 0..=1)]
     pub json: Option<Option<PathBuf>>,
-    /// Where to write the metrics [default: metrics-SPLIT.json in the run folder].
+    /// Where to write the metrics [default: metrics-SPLIT.json in the run folder; on other data than the run's own, in a folder of
+    /// other-data in it].
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     #[command(flatten)]
@@ -107,10 +114,10 @@ impl EvaluateArgs {
     }
 
     /// Where the metrics and the predictions go, if they are to be kept.
-    fn metrics_path(&self) -> Option<PathBuf> {
+    fn metrics_path(&self, card: &Card, dataset: &Dataset, split: SplitOrAll) -> Option<PathBuf> {
         let in_run = || {
             let keep = RunFolder::holds_run(&self.model) && !matches!(self.json_target(), Some(JsonTarget::File(_)));
-            keep.then(|| self.model.join(MetricsFile::name(self.split)))
+            keep.then(|| results_folder(&self.model, card, dataset).join(MetricsFile::name(split)))
         };
         self.out.clone().or_else(in_run)
     }
@@ -118,35 +125,47 @@ impl EvaluateArgs {
 
 /// Evaluates a model on a split of a dataset.
 pub fn run(args: &EvaluateArgs) -> Result<(), CommandError> {
-    args.metrics_path().map_or(Ok(()), |path| args.overwrite.check(&path))?;
+    args.out.as_ref().map_or(Ok(()), |path| args.overwrite.check(path))?;
     if let Some(JsonTarget::File(file)) = args.json_target() {
         args.overwrite.check(file)?;
     }
     let compute = Compute::for_inference(&args.inference)?;
     let (predictor, model_file) = read_predictor_with(&args.model, &compute, args.test_time)?;
-    let rules = read_rules(args.rules.as_deref(), &predictor.card().attributes)?;
+    let card = predictor.card();
+    attribute_indices(&args.only, card)?;
+    let rules = read_rules(args.rules.as_deref(), &card.attributes)?;
     if args.consistent && rules.is_empty() {
         return Err(CommandError::NoRules);
     }
+    let dataset = Arc::new(args.dataset.open_for(card, args.faces)?);
+    let split = args.split.unwrap_or_else(|| images_to_judge(&dataset, card).unwrap_or(Split::Test.into()));
     let settings = EvaluationSettings {
         predictor: &predictor,
         model_file: &model_file,
         precision: compute.precision,
-        dataset: &Arc::new(args.dataset.open_for(predictor.card(), args.faces)?),
+        dataset: &dataset,
         data: &args.dataset.data,
-        split: args.split,
+        split,
+        only: &args.only,
         threshold: args.threshold.fixed(),
         group_by: &args.group_by,
         rules: &rules,
         consistent: args.consistent,
     };
-    write(args, &evaluate(&settings)?)
+    let path = args.metrics_path(card, &dataset, split);
+    if let Some(path) = &path {
+        args.overwrite.check(path)?;
+        if !args.overwrite.force {
+            MetricsFile::require_same_question(path, &settings.question())?;
+        }
+    }
+    write(args, path.as_deref(), &evaluate(&settings)?)
 }
 
 /// Evaluates a model, with progress.
 pub fn evaluate(settings: &EvaluationSettings<'_>) -> Result<EvaluatedModel, CommandError> {
-    let images = settings.dataset.indices(settings.split).len();
-    let mut progress = Progress::new(&format!("evaluating on {}", settings.split), "images", images as u64);
+    let images = settings.dataset.indices_of(settings.split).len();
+    let mut progress = Progress::new(&format!("evaluating on {}", settings.split.phrase()), "images", images as u64);
     let evaluated = evaluate_model(settings, |done| progress.set(done as u64, String::new))?;
     drop(progress);
     warn_of_truncated(settings.dataset);
@@ -154,11 +173,11 @@ pub fn evaluate(settings: &EvaluationSettings<'_>) -> Result<EvaluatedModel, Com
 }
 
 /// Writes the files and prints the result.
-fn write(args: &EvaluateArgs, evaluated: &EvaluatedModel) -> Result<(), CommandError> {
+fn write(args: &EvaluateArgs, path: Option<&Path>, evaluated: &EvaluatedModel) -> Result<(), CommandError> {
     let EvaluatedModel { metrics, .. } = evaluated;
     let mut written = Vec::new();
-    if let Some(path) = args.metrics_path() {
-        written.extend(evaluated.write(&path)?);
+    if let Some(path) = path {
+        written.extend(evaluated.write(path)?);
     }
     match args.json_target() {
         Some(JsonTarget::Stdout) => output::result(&metrics.to_json())?,
@@ -172,7 +191,9 @@ fn write(args: &EvaluateArgs, evaluated: &EvaluatedModel) -> Result<(), CommandE
     if !written.is_empty() {
         let written: Vec<String> = written.iter().map(|path| path.display().to_string()).collect();
         output::note(&format!("wrote {}", written.join(", ")));
-        output::note(&format!("next: visage compare {} ANOTHER_RUN", shell::path(&args.model)));
+        if RunFolder::holds_run(&args.model) {
+            output::note(&format!("next: visage report {}", shell::path(&args.model)));
+        }
     }
     Ok(())
 }

@@ -29,7 +29,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use visage_data::{Dataset, Split};
+use visage_data::{Dataset, Split, SplitOrAll};
 use visage_judge::{RuleSet, Rules};
 use visage_model::{Card, Model, Predictor};
 use visage_run::RunFolder;
@@ -39,7 +39,9 @@ use visage_run::predict::{LabelledOutputs, logits};
 use crate::cli::Command;
 use crate::compute::{Compute, TestTimeArgs};
 use crate::error::CommandError;
+use crate::output;
 use crate::progress::Progress;
+use crate::tables::counted;
 
 /// Runs a verb.
 ///
@@ -111,7 +113,29 @@ fn split_logits(
     let indices = split_indices(dataset, split)?;
     let mut progress = Progress::new(activity, "images", indices.len() as u64);
     let report = |done: usize| progress.set(done as u64, String::new);
-    Ok(logits(predictor, dataset, indices, BATCH_SIZE, report)?)
+    let attributes: Vec<&str> = predictor.card().attributes.iter().map(String::as_str).collect();
+    Ok(logits(&attributes, predictor, dataset, indices, BATCH_SIZE, report)?)
+}
+
+/// The option of `visage evaluate` for a dataset without test images, after a space.
+fn split_to_judge(dataset: &Dataset) -> &'static str {
+    if dataset.indices(Split::Test).is_empty() { " --split validation" } else { "" }
+}
+
+/// The images of a dataset without splits: all of them, which is said. `None` if it has splits.
+fn images_to_judge(dataset: &Dataset, card: &Card) -> Option<SplitOrAll> {
+    if dataset.has_splits() {
+        return None;
+    }
+    let images = counted(dataset.samples().len() as u64, "image");
+    output::note(&format!("{} assigns no splits: all are used: {images}", dataset.name()));
+    if card.origin.split_seed.is_some() && card.origin.dataset == dataset.name() {
+        output::warning(
+            "the splits of the training cannot be drawn again, because the table is another one: if it holds images that the model \
+             was trained on, the results are too good",
+        );
+    }
+    Some(SplitOrAll::All)
 }
 
 /// The model file that `model` names: itself, or the best checkpoint of a run folder.

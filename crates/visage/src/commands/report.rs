@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use visage_data::Split;
 use visage_report::{REPORT_PAGE, ReadRuns, ReportSettings, Written, read_runs, write};
 use visage_run::comparison::compare;
 use visage_run::shell;
 
 use crate::error::CommandError;
+use crate::evaluation_choice::EvaluationChoiceArgs;
 use crate::overwrite::OverwriteArgs;
 use crate::{output, tables};
 
@@ -24,9 +24,8 @@ pub struct ReportArgs {
     /// The folder for report.html and the folder figures [default: RUN/report, or visage-report for several runs].
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// The split whose metrics are shown [default: the first of test, validation and train that a run was evaluated on].
-    #[arg(long)]
-    pub split: Option<Split>,
+    #[command(flatten)]
+    pub choice: EvaluationChoiceArgs,
     /// Add the images with the worst errors and the least certain predictions. They become part of the page: mind the privacy of
     /// the people on them.
     #[arg(long)]
@@ -43,7 +42,8 @@ pub fn run(args: &ReportArgs) -> Result<(), CommandError> {
         (None, _) => PathBuf::from(FOLDER),
     };
     args.overwrite.check(&out.join(REPORT_PAGE))?;
-    let written = write_report(&ReportSettings { runs: &args.runs, split: args.split, gallery: args.gallery }, &out)?;
+    let written =
+        write_report(&ReportSettings { runs: &args.runs, choice: &args.choice.choice(), gallery: args.gallery }, &out)?;
     output::result(&summary(&written))
 }
 

@@ -8,12 +8,12 @@ use jiff::Timestamp;
 use visage_data::Dataset;
 use visage_run::shell;
 use visage_run::{EpochRow, Recipe, RunFolder, RunStatus, StepRow};
-use visage_train::{Event, Outcome, Started, TrainSettings};
+use visage_train::{Event, IMAGENET, Outcome, Started, TrainSettings, imagenet_weights};
 
-use super::recipe;
+use super::{recipe, split_to_judge};
 use crate::cli::Overrides;
 use crate::compute::{Compute, ComputeArgs};
-use crate::dataset::{DatasetArgs, warn_of_truncated};
+use crate::dataset::{DatasetArgs, DatasetOptions, warn_of_truncated};
 use crate::error::CommandError;
 use crate::faces::align_for_recipe;
 use crate::interrupt::StopOnInterrupt;
@@ -22,6 +22,7 @@ use crate::progress::Progress;
 use crate::tables::weights::names;
 use crate::tables::{count, counted, duration, score};
 use crate::tensorboard::TensorBoardWriter;
+use crate::{dry_run, training_events};
 
 /// The weight of a new step in the exponential average of the loss that is shown.
 const SMOOTHING: f64 = 0.05;
@@ -32,36 +33,77 @@ pub struct TrainArgs {
     /// A built-in recipe (baseline, original, enhanced) or a TOML file. May be left out with --resume, which uses the run's own.
     #[arg(required_unless_present = "resume")]
     pub recipe: Option<String>,
+    /// The dataset, as for `visage data inspect`. May be left out with --resume.
+    #[arg(long, value_name = "PATH", required_unless_present = "resume")]
+    pub data: Option<PathBuf>,
     #[command(flatten)]
-    pub dataset: DatasetArgs,
+    pub options: DatasetOptions,
+    /// Train and validate on at most N images each, drawn at random: for a first try.
+    #[arg(long, value_name = "N", value_parser = at_least_two)]
+    pub limit: Option<usize>,
     /// The run folder [default: runs/RECIPE-DATE-TIME].
     #[arg(long, value_name = "RUN")]
     pub out: Option<PathBuf>,
     #[command(flatten)]
     pub set: Overrides,
-    /// Resume the run in --out from its last checkpoint.
-    #[arg(long, requires = "out")]
-    pub resume: bool,
+    /// Resume a run (RUN, or that in --out) from its last checkpoint, with its own recipe, data and options.
+    #[arg(long, value_name = "RUN", num_args = 0..=1)]
+    pub resume: Option<Option<PathBuf>>,
     /// Resume even with another recipe or other data than the run started with.
     #[arg(long, requires = "resume")]
     pub accept_changes: bool,
+    /// Check everything, take a few steps, estimate time and memory, and write nothing.
+    #[arg(long, conflicts_with = "resume")]
+    pub dry_run: bool,
     /// Also write TensorBoard event files, to `tensorboard` in the run folder.
     #[arg(long)]
     pub tensorboard: bool,
+    /// Print the events of the training as JSON, one a line.
+    #[arg(long)]
+    pub json: bool,
     #[command(flatten)]
     pub compute: ComputeArgs,
 }
 
+/// A number of images that training can use.
+fn at_least_two(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|&images| images >= 2).ok_or_else(|| "write a whole number of at least 2".to_owned())
+}
+
+impl TrainArgs {
+    /// The recipe that was named, and the run to resume.
+    fn recipe_and_run(&self) -> Result<(Option<String>, Option<PathBuf>), CommandError> {
+        let named = self.recipe.clone();
+        match (&self.resume, &self.out) {
+            (None, _) => Ok((named, None)),
+            (Some(Some(run)), None) | (Some(None), Some(run)) => Ok((named, Some(run.clone()))),
+            // The recipe follows the option: --resume RECIPE --out RUN.
+            (Some(Some(recipe)), Some(run)) if named.is_none() => {
+                Ok((Some(recipe.to_string_lossy().into_owned()), Some(run.clone())))
+            }
+            (Some(Some(_)), Some(_)) => Err(CommandError::usage("name the run to resume once: --resume RUN")),
+            (Some(None), None) => Err(CommandError::usage("name the run to resume: --resume RUN")),
+        }
+    }
+}
+
 /// Trains a model.
 pub fn run(args: &TrainArgs) -> Result<(), CommandError> {
-    let recipe = match (&args.recipe, &args.out) {
+    let (named, resumed) = args.recipe_and_run()?;
+    let recipe = match (&named, &resumed) {
         (None, Some(run)) => recipe::of_run(run, &args.set.overrides)?,
         (recipe, _) => recipe::load(recipe.as_deref().unwrap_or_default(), &args.set.overrides)?,
     };
+    warn_of_other_preparation(&recipe);
+    let remembered = resumed.as_ref().map(|run| RunFolder::open(run)?.record()).transpose()?.map(|record| record.data);
+    let limit = args.limit.or(remembered.as_ref().and_then(|data| data.limit));
+    let skip_bad_images = args.options.skip_bad_images || remembered.as_ref().is_some_and(|data| data.skip_bad_images);
+    let data = args.data.clone().or(remembered.map(|data| data.path)).unwrap_or_default();
+    let dataset_args = DatasetArgs { data, options: args.options.clone() };
     let compute = Compute::for_training(&args.compute)?;
-    let mut dataset = match &args.out {
-        Some(folder) if args.resume => args.dataset.open_again(folder)?,
-        _ => args.dataset.open()?,
+    let mut dataset = match &resumed {
+        Some(folder) => dataset_args.open_again(folder)?,
+        None => dataset_args.open()?,
     };
     dataset.require_images(&(0..dataset.samples().len()).collect::<Vec<_>>())?;
     align_for_recipe(&mut dataset, &recipe)?;
@@ -71,15 +113,40 @@ pub fn run(args: &TrainArgs) -> Result<(), CommandError> {
         output::note(&format!("{} assigns {drawn}, with seed {seed}", dataset.name()));
     }
     let split_seed = drawn.map(|_| seed);
-    let folder = args.out.clone().unwrap_or_else(|| RunFolder::default_path(&recipe.name, Timestamp::now()));
+    let folder = resumed.clone().or_else(|| args.out.clone());
+    let folder = folder.unwrap_or_else(|| RunFolder::default_path(&recipe.name, Timestamp::now()));
     let settings = TrainSettings {
         split_seed,
-        resume: args.resume,
+        skip_bad_images,
+        limit,
+        resume: resumed.is_some(),
         accept_changes: args.accept_changes,
-        ..settings(recipe, dataset.into(), &args.dataset.data, &folder, &compute)
+        ..settings(recipe, dataset.into(), &dataset_args.data, &folder, &compute)
     };
-    let outcome = train(&settings, args.tensorboard, &resume_command(args, &folder))?;
-    output::result(&summary(&outcome, &folder, &args.dataset.data))
+    if args.dry_run {
+        return output::result(&dry_run::run(&settings)?);
+    }
+    // A run that was begun with event files goes on with them.
+    let shown = Shown { tensorboard: args.tensorboard || TensorBoardWriter::folder(&folder).is_dir(), json: args.json };
+    let resume = format!("visage train --resume {}{}", shell::path(&folder), args.compute.repeated());
+    let outcome = train(&settings, shown, &resume)?;
+    if args.json {
+        return training_events::end(&outcome, &folder);
+    }
+    output::result(&summary(&outcome, &settings, &dataset_args))
+}
+
+/// Warns if ImageNet's weights will see images that are normalised otherwise than those they were trained on.
+fn warn_of_other_preparation(recipe: &Recipe) {
+    let is_by_name = recipe.model.weights.as_deref() == Some(Path::new(IMAGENET));
+    let Some(known) = imagenet_weights(recipe.model.architecture).filter(|_| is_by_name) else { return };
+    if (recipe.input.mean, recipe.input.std) != (known.mean, known.std) {
+        output::warning(&format!(
+            "these weights were trained on images with mean {:?} and standard deviation {:?}, and the recipe has {:?} and {:?}: set input.mean \
+             and input.std",
+            known.mean, known.std, recipe.input.mean, recipe.input.std
+        ));
+    }
 }
 
 /// The settings of a new run on a dataset with splits.
@@ -89,6 +156,8 @@ pub fn settings(recipe: Recipe, dataset: Arc<Dataset>, data: &Path, folder: &Pat
         dataset,
         data_path: data.to_path_buf(),
         split_seed: None,
+        skip_bad_images: false,
+        limit: None,
         folder: folder.to_path_buf(),
         resume: false,
         accept_changes: false,
@@ -100,18 +169,8 @@ pub fn settings(recipe: Recipe, dataset: Arc<Dataset>, data: &Path, folder: &Pat
     }
 }
 
-/// The command that resumes the run, with the options that the run folder does not remember.
-fn resume_command(args: &TrainArgs, folder: &Path) -> String {
-    format!(
-        "visage train --resume --out {} --data {}{}{}",
-        shell::path(folder),
-        shell::path(&args.dataset.data),
-        args.compute.repeated(),
-        args.dataset.repeated()
-    )
-}
-
-fn summary(Outcome { status, result }: &Outcome, folder: &Path, data: &Path) -> String {
+fn summary(Outcome { status, result }: &Outcome, settings: &TrainSettings, dataset: &DatasetArgs) -> String {
+    let folder = &settings.folder;
     let reason = match status {
         RunStatus::StoppedEarly => " (stopped early: the validation metric stopped improving)",
         _ => "",
@@ -129,21 +188,35 @@ fn summary(Outcome { status, result }: &Outcome, folder: &Path, data: &Path) -> 
     format!(
         "{skipped}{} in {}{reason}{best}\n\
          wrote {run}: {} is the model, epochs.csv and steps.csv record its training\n\
-         next: visage evaluate {run} --data {}\n",
+         next: visage evaluate {run} --data {}{}{}\n",
         counted(u64::from(result.epochs), "epoch"),
         duration(result.seconds),
         model.file_name().unwrap_or_default().display(),
-        shell::path(data)
+        shell::path(&dataset.data),
+        split_to_judge(&settings.dataset),
+        dataset.repeated()
     )
 }
 
+/// Where the events of a training go, besides the terminal.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Shown {
+    /// Whether TensorBoard event files are written.
+    pub tensorboard: bool,
+    /// Whether the events are printed as JSON.
+    pub json: bool,
+}
+
 /// Trains with progress; Ctrl-C saves a checkpoint and stops. `resume_command` is shown if the run ends early.
-pub fn train(settings: &TrainSettings, tensorboard: bool, resume_command: &str) -> Result<Outcome, CommandError> {
+pub fn train(settings: &TrainSettings, shown: Shown, resume_command: &str) -> Result<Outcome, CommandError> {
     let stop = StopOnInterrupt::install("stopping after this step, then saving");
     let mut printer = TrainingPrinter::new(&settings.recipe, &settings.dataset);
-    let mut tensorboard = tensorboard.then(TensorBoardWriter::default);
+    let mut tensorboard = shown.tensorboard.then(TensorBoardWriter::default);
     let trained = visage_train::train(settings, stop.flag(), &mut |event| {
         printer.show(&event);
+        if shown.json {
+            training_events::print(&event);
+        }
         if let Some(tensorboard) = &mut tensorboard {
             tensorboard.write(&event);
         }
@@ -199,6 +272,12 @@ impl<'a> TrainingPrinter<'a> {
     fn started(&mut self, started: &Started) {
         self.epochs = started.epochs;
         self.steps = started.resumed_at;
+        self.configuration(started);
+        output::note(&format!("run folder: {}", started.folder.display()));
+    }
+
+    /// Prints what is trained, on what, from which weights.
+    pub fn configuration(&self, started: &Started) {
         output::note(&format!(
             "recipe {}: {} with {} parameters, images of {}; {} training and {} validation images of {}",
             self.recipe.name,
@@ -231,7 +310,6 @@ impl<'a> TrainingPrinter<'a> {
             _ if started.resumed_at > 0 => output::note(&format!("resuming after step {}", count(started.resumed_at))),
             _ => output::note("initial weights: random"),
         }
-        output::note(&format!("run folder: {}", started.folder.display()));
     }
 
     fn step(&mut self, row: &StepRow, total_steps: u64) {

@@ -92,7 +92,11 @@ mod tests {
         let error = CommandError::read("a b")(missing());
         assert_eq!(text(error), "error: cannot read a b\n  cause: no such file\n");
         assert_eq!(text(CommandError::usage(missing())), "error: no such file\n");
-        let error = CompareError::NotEvaluated { runs: vec![("runs/a b".into(), "d".into())], split: None };
+        let error = CompareError::NotEvaluated {
+            runs: vec!["runs/a b".into()],
+            wanted: String::new(),
+            commands: vec!["visage evaluate 'runs/a b' --data d".to_owned()],
+        };
         assert_eq!(
             text(error.into()),
             "error: not evaluated yet: runs/a b has no metrics\n  help: visage evaluate 'runs/a b' --data d\n"

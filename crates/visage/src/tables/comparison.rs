@@ -12,10 +12,11 @@ const NOT_BEST: &str = "  ";
 
 /// The tables, and paragraphs on what they do not show. `attributes` adds a table of the attributes.
 pub fn text(compared: &ComparedRuns, attributes: bool) -> String {
-    let ComparedRuns { split, images, notes, comparison, published, .. } = compared;
+    let ComparedRuns { datasets, split, images, notes, comparison, published, .. } = compared;
     let mut text = format!(
-        "on {} of the {split} split; the best value of each column is marked{BEST}\n\n{}",
+        "on {} of {}; the best value of each column is marked{BEST}\n\n{}",
         counted(*images as u64, "image"),
+        split.of(&datasets.join(" and ")),
         averages(compared)
     );
     if attributes {

@@ -44,10 +44,9 @@ pub fn text(metrics: &MetricsFile) -> String {
         narrower => format!("; computed in {}", narrower.name()),
     };
     let mut text = format!(
-        "{} of the {} split of {}; thresholds: {}{calibration}{precision}\n\n{}",
+        "{} of {}; thresholds: {}{calibration}{precision}\n\n{}",
         counted(metrics.evaluation.images as u64, "image"),
-        metrics.split,
-        metrics.dataset,
+        metrics.images(),
         metrics.thresholds,
         attributes(metrics)
     );

@@ -38,7 +38,8 @@ pub fn text(contents: &Contents) -> String {
         };
         text += &format!("it fits {network} ({}), {classifier}\n", names(*naming, prefix));
         let weights = shell::word(&format!("weights={}", path.display()));
-        text += &format!("next: visage train RECIPE --data PATH --set architecture={network} --set {weights}");
+        text +=
+            &format!("to train from it: visage train RECIPE --data PATH --set architecture={network} --set {weights}");
         if fits.iter().filter(|fit| fit.network == *network).count() > 1 {
             text += &format!(" --set {}", shell::word(&format!("weights_prefix={prefix}")));
         }

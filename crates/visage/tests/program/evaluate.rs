@@ -135,7 +135,7 @@ fn a_text_column_makes_groups() {
     assert_eq!(found["gaps"][0]["other"], "the others");
     let table = line(&format!("{evaluate} --group-by age_band")).done();
     assert!(table.contains("age_band: 45+") && table.contains("(too few to tell)"), "{table}");
-    let error = line(&format!("{evaluate} --group-by who --split train")).failed(1);
+    let error = line(&format!("{evaluate} --group-by who --split train --force")).failed(1);
     assert!(error.contains("who would make 64 groups: at most 50"), "{error}");
     let error = line(&format!("{evaluate} --group-by height")).failed(1);
     assert!(error.contains("no text column height") && error.contains("it has Red, Bright, age_band, who"), "{error}");
@@ -162,8 +162,15 @@ fn splits_missing_from_a_table_are_drawn_and_remembered() {
     assert!((5..=15).contains(&found["images"].as_u64().unwrap()), "{}", found["images"]);
 
     fs::write(&labels, format!("image,Red,Bright\n{},1,1\n", image("images/00.png"))).unwrap();
+    let ran = line(&format!("evaluate {} --data {data}", run.display()));
+    for said in ["labels assigns no splits: all are used: 1 image", "cannot be drawn again", "the results are too good"]
+    {
+        assert!(ran.stderr.contains(said), "{said:?} in {}", ran.stderr);
+    }
+    ran.done();
+    fs::write(&labels, format!("image,split,Red,Bright\n{},train,1,1\n", image("images/00.png"))).unwrap();
     let error = line(&format!("evaluate {} --data {data}", run.display())).failed(1);
-    assert!(error.contains("labels has no test images") && error.contains("help: add a `split` column"), "{error}");
+    assert!(error.contains("labels has no test images") && error.contains("--split all"), "{error}");
 }
 
 #[test]

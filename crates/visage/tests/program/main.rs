@@ -19,6 +19,8 @@ mod guide;
 mod images;
 mod manual;
 mod mistakes;
+mod next_commands;
+mod other_data;
 mod predict;
 mod recipes;
 mod report;

@@ -33,6 +33,19 @@ fn every_verb_has_a_manual_page() {
 }
 
 #[test]
+fn the_reference_of_data_is_current() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/data.md");
+    let current = line("data formats").done();
+    for part in ["`imageid`", "`validation`, `valid`, `val`, `dev`, `eval`, `1`", "`list_eval_partition`"] {
+        assert!(current.contains(part), "{part} in\n{current}");
+    }
+    assert!(
+        fs::read_to_string(path).unwrap_or_default() == current,
+        "docs/data.md is outdated; renew it: cargo run --release -- data formats > docs/data.md"
+    );
+}
+
+#[test]
 fn the_command_line_reference_is_current() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/cli.md");
     let current = line("markdown-help").done();

@@ -169,7 +169,7 @@ fn an_image_missing_during_training_loses_no_progress() {
     let mut error = String::new();
     child.stderr.take().unwrap().read_to_string(&mut error).unwrap();
     assert_eq!(status.code(), Some(1), "{error}");
-    let resume = format!("visage train --resume --out {} --data {}", broken.display(), data.display());
+    let resume = format!("visage train --resume {}", broken.display());
     for part in ["images/70.png", "everything saved so far is intact", &resume] {
         assert!(error.contains(part), "{part} in\n{error}");
     }
@@ -231,15 +231,42 @@ fn ctrl_c_saves_and_shows_how_to_resume() {
     let mut error = String::new();
     child.stderr.take().unwrap().read_to_string(&mut error).unwrap();
     assert_eq!(status.code(), Some(1), "{error}");
-    let command =
-        format!("visage train --resume --out '{}' --data {} --threads 2", stopped.display(), squares().display());
+    let command = format!("visage train --resume '{}' --threads 2", stopped.display());
     assert!(error.contains("stopping after this step") && error.contains(&command), "{command} in\n{error}");
     let record: Value = serde_json::from_slice(&fs::read(stopped.join("run.json")).unwrap()).unwrap();
     assert_eq!(record["status"], "interrupted");
 
-    let data = squares().to_str().unwrap();
-    visage(["train", "--resume", "--out", stopped.to_str().unwrap(), "--data", data, "--threads", "2"]).done();
+    // The run knows its recipe, its data and its options.
+    visage(["train", "--resume", stopped.to_str().unwrap(), "--threads", "2"]).done();
     assert_same_run(&stopped, &run().0);
+}
+
+#[test]
+fn resuming_goes_on_with_event_files_limit_and_skipped_images() {
+    let folder = folder();
+    let (data, run) = (folder.path().join("squares"), folder.path().join("run"));
+    copy(squares(), &data);
+    fs::write(data.join("images/03.png"), b"no image").unwrap();
+    let mut arguments = training_with(&run, &["epochs=1"]);
+    arguments[3] = data.to_str().unwrap().to_owned();
+    arguments.extend(["--tensorboard", "--skip-bad-images", "--limit", "24"].map(str::to_owned));
+    let ran = visage(&arguments);
+    assert!(ran.stderr.contains("24 training and 16 validation images"), "{}", ran.stderr);
+    let next = ran.done();
+    assert!(next.contains("--skip-bad-images"), "{next}");
+    let record: Value = serde_json::from_slice(&fs::read(run.join("run.json")).unwrap()).unwrap();
+    assert_eq!((&record["data"]["limit"], &record["data"]["skip_bad_images"]), (&24.into(), &true.into()));
+    let events = || fs::read_dir(run.join("tensorboard")).unwrap().count();
+    assert_eq!(events(), 1);
+    let more = ["train", "--resume", run.to_str().unwrap(), "--accept-changes", "--set", "epochs=2"];
+    let resumed = visage(more);
+    assert!(resumed.stderr.contains("24 training and 16 validation images"), "{}", resumed.stderr);
+    resumed.done();
+    assert_eq!((events(), table(&run.join("epochs.csv")).len()), (2, 2));
+    let error = visage(["train", "--resume", run.to_str().unwrap(), "--limit", "8"]).failed(1);
+    assert!(error.contains("it was trained with --limit 24, now there is --limit 8"), "{error}");
+    let error = visage(["train", "--resume"]).failed(2);
+    assert!(error.contains("--resume RUN"), "{error}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::path::Path;
 use visage_model::Architecture;
 use visage_weights::{Tensor, TensorFile, TensorValues};
 
-use crate::fixture::{folder, line, run, training_with, visage};
+use crate::fixture::{folder, line, run, squares, training_with, visage};
 
 #[test]
 fn a_weight_file_is_described_with_the_networks_it_fits() {
@@ -110,5 +110,15 @@ fn hub_names_are_checked_before_any_request() {
     if !cfg!(feature = "hub") {
         let error = line("weights hub:timm/resnet18.a1_in1k").failed(1);
         assert!(error.contains("--features hub"), "{error}");
+        // The recipe's mean and standard deviation are not ImageNet's.
+        let folder = folder();
+        let train =
+            format!("train baseline --data {} --out {}", squares().display(), folder.path().join("run").display());
+        let error =
+            line(&format!("{train} --set architecture=resnet18 --set weights=imagenet --set input.mean=[0.5,0.5,0.5]"))
+                .failed(1);
+        assert!(error.contains("hub:timm/resnet18.tv_in1k") && error.contains("set input.mean"), "{error}");
+        let error = line(&format!("{train} --set architecture=mobilenet-v3-large --set weights=imagenet")).failed(1);
+        assert!(error.contains("no ImageNet weights of mobilenet-v3-large"), "{error}");
     }
 }
