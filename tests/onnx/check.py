@@ -251,6 +251,30 @@ def check_torch(run, network, logits, images):
     return worst
 
 
+def check_document(run, faces):
+    """The Python lines of docs/deploy.md, on photographs of other sizes than the model's."""
+    text = (Path(__file__).parents[2] / "docs/deploy.md").read_text()
+    lines = {}
+    exec(text.partition("```python\n")[2].partition("```")[0], lines)
+    path = FOLDER / "document.onnx"
+    visage("export", run, "--format", "onnx", "--raw-images", "--out", path)
+    photographs = []
+    for number, source in enumerate(sorted((faces / "Img/img_align_celeba").iterdir())[:8]):
+        photograph = FOLDER / f"photograph{number}.png"
+        image = Image.open(source).convert("RGB").resize((90 + 31 * number, 240 - 17 * number), Image.Resampling.BICUBIC)
+        exif = Image.Exif()
+        exif[0x0112] = number + 1  # the orientation
+        image.save(photograph, exif=exif)
+        photographs.append(photograph)
+    attributes, expected = predicted(run, photographs)
+    found = [lines["answers"](path, photograph) for photograph in photographs]
+    assert all(list(answers) == attributes for answers in found)
+    probabilities = np.array([[probability for probability, _ in answers.values()] for answers in found])
+    worst = np.abs(probabilities - expected).max()
+    assert worst < 0.01, f"docs/deploy.md: probabilities differ by {worst}"
+    print(f"docs/deploy.md: probabilities within {worst:.1e}", flush=True)
+
+
 def main():
     FOLDER.mkdir(parents=True)
     squares = []
@@ -269,6 +293,7 @@ def main():
         print(f"{network} {size[0]}x{size[1]}, calibration {calibration}: {text}", flush=True)
     runs, (_, faces, pixels, paths) = [run for run, *_ in squares], squares[0]
     check_mean(runs, faces, pixels, paths)
+    check_document(runs[0], faces)
     if not WITH_TORCH:
         print("state dicts were not loaded into torchvision and timm; use --with-torch for that")
 

@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use std::slice;
 
 use clap::Args;
-use visage_model::Model;
+use serde::Serialize;
+use visage_model::{Card, Model};
 use visage_report::model_card;
-use visage_run::RunFolder;
 use visage_run::comparison::EvaluatedRun;
+use visage_run::{MetricsFile, RunFolder, RunRecord};
 use visage_weights::atomic;
 
 use super::model_file;
@@ -30,24 +31,41 @@ pub struct CardArgs {
     /// The file to write [default: MODEL_CARD.md in the run folder].
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+    /// Print what the card says as JSON, and write no file.
+    #[arg(long, conflicts_with = "out")]
+    pub json: bool,
     #[command(flatten)]
     pub overwrite: OverwriteArgs,
+}
+
+/// What a card says.
+#[derive(Serialize)]
+struct Summary<'a> {
+    /// The model: its network, attributes, preparation, thresholds and origin.
+    model: &'a Card,
+    run: &'a RunRecord,
+    evaluation: &'a MetricsFile,
 }
 
 /// Writes the model card of a run.
 pub fn run(args: &CardArgs) -> Result<(), CommandError> {
     let folder = RunFolder::open(&args.run)?;
     let path = args.out.clone().unwrap_or_else(|| folder.file(NAME));
-    args.overwrite.check(&path)?;
+    if !args.json {
+        args.overwrite.check(&path)?;
+    }
     let record = folder.record()?;
     let (evaluated, remarks) = EvaluatedRun::read_all(slice::from_ref(&args.run), &args.choice.choice())?;
     remarks.iter().for_each(|remark| output::note(remark));
     let file = model_file(&args.run)?;
     let card = Model::read_card(&file).map_err(|error| CommandError::model(&file, error))?;
     for EvaluatedRun { metrics, .. } in evaluated {
+        output::note(&format!("shows the evaluation on {}", metrics.images()));
+        if args.json {
+            return output::json(&Summary { model: &card, run: &record, evaluation: &metrics });
+        }
         let text = model_card(&card, Some(&record), &metrics);
         atomic::write(&path, |file| file.write_all(text.as_bytes())).map_err(CommandError::write(&path))?;
-        output::note(&format!("shows the evaluation on {}", metrics.images()));
     }
     output::result(&format!("{}\n", path.display()))
 }

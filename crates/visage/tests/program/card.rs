@@ -26,6 +26,9 @@ fn a_card_describes_a_model_and_its_evaluation() {
     ] {
         assert!(card.contains(expected), "{expected:?} in\n{card}");
     }
+    let json = line(&format!("card {} --json", run.display())).json();
+    assert_eq!((&json["model"]["attributes"][0], &json["evaluation"]["images"]), (&"Red".into(), &16.into()));
+    assert_eq!(json["run"]["recipe"], "squares");
     // Every row of a table has as many cells as its heading.
     for block in card.split("\n\n").filter(|block| block.starts_with('|')) {
         let cells: Vec<usize> = block.lines().map(|line| line.matches('|').count()).collect();
