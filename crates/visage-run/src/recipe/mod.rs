@@ -17,6 +17,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
+use serde::ser::Error as _;
 use serde::{Deserialize, Serialize};
 use toml::de::{DeTable, DeValue};
 use visage_data::Size;
@@ -244,7 +245,7 @@ impl Recipe {
     ///
     /// As [`Recipe::to_toml`].
     pub fn differences(&self, other: &Self) -> Result<Vec<Difference>, RecipeError> {
-        let (ours, theirs) = (toml::Table::try_from(self)?, toml::Table::try_from(other)?);
+        let (ours, theirs) = (self.to_table()?, other.to_table()?);
         let value = |table: &toml::Table, key: &str| {
             let value = match key.split_once('.') {
                 Some((section, leaf)) => table.get(section)?.get(leaf)?,
@@ -257,6 +258,12 @@ impl Recipe {
             (ours != theirs).then_some(Difference { key, ours, theirs })
         };
         Ok(keys::all().into_iter().filter_map(difference).collect())
+    }
+
+    /// The recipe as a table, read from its text: an `f32` keeps the digits it is written with (0.485), where a conversion to the `f64`
+    /// of a TOML value would add those of its binary form (0.48500001430511475).
+    fn to_table(&self) -> Result<toml::Table, RecipeError> {
+        Ok(toml::from_str(&self.to_toml()?).map_err(toml::ser::Error::custom)?)
     }
 
     /// The recipe as TOML with every value spelt out; [`Recipe::parse`] returns an equal recipe.

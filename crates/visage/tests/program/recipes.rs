@@ -38,6 +38,11 @@ fn two_recipes_are_told_apart_by_their_values() {
     let table = line(&format!("recipe diff baseline {run}")).done();
     assert!(table.contains("model.architecture") && table.contains("\"efficientnet-lite0\""), "{table}");
     assert!(!table.contains("checkpoint_minutes  -"), "{table}");
+    // Numbers are written as in the recipes, and not with the digits of their binary form.
+    let table = line("recipe diff baseline enhanced").done();
+    assert!(table.contains("[0.485, 0.456, 0.406]") && !table.contains("0.48500"), "{table}");
+    let error = line("recipe show baseline --set mixup_alpha=-0.1").failed(2);
+    assert!(error.contains("augmentation.mixup_alpha is -0.1; it must be above 0"), "{error}");
     let json = line("recipe diff original enhanced --json").json();
     let keys: Vec<&str> =
         json.as_array().unwrap().iter().map(|difference| difference["key"].as_str().unwrap()).collect();
