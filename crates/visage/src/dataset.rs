@@ -132,7 +132,7 @@ fn leave_out_bad_images(dataset: &mut Dataset) -> Result<(), CommandError> {
     let bad = verify::bad_images(dataset, |done| progress.set(done as u64, String::new));
     drop(progress);
     if !bad.is_empty() {
-        output::warning(&format!("{} of {} images are left out", count(bad.len() as u64), count(images as u64)));
+        output::warning(&format!("{} left out", some_of(bad.len(), images)));
         for (index, reason) in bad.iter().take(LISTED) {
             output::note(&format!("  {}: {reason}", dataset.samples()[*index].image));
         }
@@ -155,11 +155,16 @@ pub fn missing_images(dataset: &Dataset) -> Option<String> {
     let (first, last) = (missing.first()?, missing.last()?);
     let name = |index: usize| &dataset.samples()[index].image;
     Some(format!(
-        "{} of {} images are missing ({}), from {} to {}: finish the download or copy, or train with --skip-bad-images",
-        count(missing.len() as u64),
-        count(everything.len() as u64),
+        "{} missing ({}), from {} to {}: finish the download or copy, or train with --skip-bad-images",
+        some_of(missing.len(), everything.len()),
         percent(Some(missing.len() as f64 / everything.len() as f64)),
         name(*first),
         name(*last)
     ))
+}
+
+/// "3 of 120 images are", or "1 of 120 images is".
+fn some_of(some: usize, images: usize) -> String {
+    let verb = if some == 1 { "is" } else { "are" };
+    format!("{} of {} {verb}", count(some as u64), counted(images as u64, "image"))
 }

@@ -13,6 +13,8 @@ use visage_model::{Model, ModelError};
 use visage_run::bulk::BulkError;
 use visage_run::{RunFolder, shell};
 
+use crate::tables::{count, counted};
+
 /// Why a command failed.
 #[derive(Debug, thiserror::Error, Diagnostic)]
 pub enum CommandError {
@@ -253,7 +255,7 @@ pub enum CommandError {
         source: visage_data::ImageError,
     },
     /// Some images could not be used; each was reported.
-    #[error("{failed} of {images} images could not be used; the others are predicted")]
+    #[error("{}", unusable_images(*failed, *images))]
     SomeImages {
         /// How many failed.
         failed: u64,
@@ -315,6 +317,17 @@ impl From<BulkError> for CommandError {
             BulkError::Stream(error) => Self::Output(error),
             error => Self::Bulk(error),
         }
+    }
+}
+
+/// How many of some images could not be used, and what became of the others, if there are any.
+fn unusable_images(failed: u64, images: u64) -> String {
+    let used = images.saturating_sub(failed);
+    match (failed, used) {
+        (1, 0) => "the image could not be used".to_owned(),
+        (_, 0) => format!("none of the {} could be used", counted(images, "image")),
+        (_, 1) => format!("{} of {} images could not be used; the other one is done", count(failed), count(images)),
+        _ => format!("{} of {} images could not be used; the others are done", count(failed), count(images)),
     }
 }
 
@@ -382,6 +395,15 @@ impl CommandError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn unusable_images_are_counted_in_words() {
+        let text = |failed, images| CommandError::SomeImages { failed, images }.to_string();
+        assert_eq!(text(1, 1), "the image could not be used");
+        assert_eq!(text(3, 3), "none of the 3 images could be used");
+        assert_eq!(text(1, 2), "1 of 2 images could not be used; the other one is done");
+        assert_eq!(text(2, 3000), "2 of 3,000 images could not be used; the others are done");
+    }
 
     #[test]
     fn a_closed_pipe_is_not_a_failure() {

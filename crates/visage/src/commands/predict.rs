@@ -19,7 +19,7 @@ use crate::error::CommandError;
 use crate::faces::Faces;
 use crate::output;
 use crate::progress::Progress;
-use crate::tables::counted;
+use crate::tables::{count, counted};
 use crate::visible::VisibleLines;
 
 /// Attributes in the caption of an image, unless --top sets their number.
@@ -223,8 +223,8 @@ fn predict(
 fn summary(finished: &Finished, counts: Counts) -> String {
     let path = finished.path.display();
     match finished.resumed {
-        0 => format!("wrote {} rows to {path}", counts.added),
-        resumed => format!("added {} rows to {path}, which had {resumed}", counts.added),
+        0 => format!("wrote {} to {path}", counted(counts.added, "row")),
+        resumed => format!("added {} to {path}, which had {}", counted(counts.added, "row"), count(resumed as u64)),
     }
 }
 

@@ -97,7 +97,7 @@ fn a_partly_copied_dataset_is_reported_and_can_be_trained_on_without_the_missing
     let path = home.path().join("squares");
     let inspected = line(&format!("data inspect {}", path.display()));
     assert!(
-        inspected.stderr.contains("1 of 96 images are missing (1.04 %), from images/05.png"),
+        inspected.stderr.contains("1 of 96 images is missing (1.04 %), from images/05.png"),
         "{}",
         inspected.stderr
     );

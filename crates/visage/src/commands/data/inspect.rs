@@ -235,8 +235,8 @@ fn split_warnings(dataset: &Dataset, statistics: &[Statistics; 3], without_split
     let shared = splits_of.values().filter(|splits| splits.len() > 1).count();
     if shared > 0 {
         warnings.push(format!(
-            "{} people are in more than one split: a model is evaluated on faces it was trained on",
-            count(shared as u64)
+            "{} in more than one split: a model is evaluated on faces it was trained on",
+            if shared == 1 { "1 person is".to_owned() } else { format!("{} people are", count(shared as u64)) }
         ));
     }
     warnings
