@@ -6,6 +6,7 @@ mod commands;
 mod compute;
 mod dataset;
 mod error;
+mod extension;
 mod faces;
 mod interrupt;
 mod logging;

@@ -20,7 +20,7 @@ use crate::dataset::{DatasetArgs, warn_of_truncated};
 use crate::error::CommandError;
 use crate::faces::{LabelledFacesArgs, align_for_recipe};
 use crate::progress::Progress;
-use crate::{output, tables};
+use crate::{extension, output, tables};
 
 /// The folder for a cross-validated audit.
 const FOLDER: &str = "visage-audit";
@@ -108,6 +108,7 @@ struct AuditInput {
 
 /// Ranks labels by how likely they are wrong, and finds duplicate images.
 pub fn run(args: &AuditArgs) -> Result<(), CommandError> {
+    args.out.iter().try_for_each(|folder| extension::check_folder("--out", folder))?;
     let compute = Compute::new(&args.compute)?;
     let AuditInput { dataset, indices, predictions, origin, remarks, folder } = match args.folds {
         Some(folds) => cross_validated(args, folds.into(), &compute)?,

@@ -13,6 +13,7 @@ use visage_weights::atomic;
 
 use super::model_file;
 use crate::error::CommandError;
+use crate::extension;
 use crate::output;
 use crate::overwrite::OverwriteArgs;
 
@@ -36,6 +37,7 @@ pub struct CardArgs {
 
 /// Writes the model card of a run.
 pub fn run(args: &CardArgs) -> Result<(), CommandError> {
+    args.out.iter().try_for_each(|path| extension::check("--out", path, &["md", "markdown", "txt"]))?;
     let folder = RunFolder::open(&args.run)?;
     let path = args.out.clone().unwrap_or_else(|| folder.file(NAME));
     args.overwrite.check(&path)?;

@@ -15,6 +15,7 @@ use visage_report::{
 use super::{attribute_indices, read_model};
 use crate::compute::{Compute, InferenceArgs, TestTimeArgs};
 use crate::error::CommandError;
+use crate::extension;
 use crate::faces::Faces;
 use crate::output;
 use crate::overwrite::OverwriteArgs;
@@ -99,6 +100,7 @@ struct Subject {
 
 /// Writes heat maps of an image or of its faces.
 pub fn run(args: &ExplainArgs) -> Result<(), CommandError> {
+    extension::check_folder("--out", &args.out)?;
     let compute = Compute::for_inference(&args.inference)?;
     let (mut model, file) = read_model(&args.model, &compute)?;
     args.test_time.apply_to_chosen(&mut model);

@@ -11,6 +11,7 @@ use crate::cli::Overrides;
 use crate::compute::{Compute, ComputeArgs};
 use crate::dataset::{DatasetArgs, warn_of_truncated};
 use crate::error::CommandError;
+use crate::extension;
 use crate::faces::align_for_recipe;
 use crate::output;
 use crate::progress::Progress;
@@ -51,6 +52,7 @@ pub struct LrFindArgs {
 
 /// Finds a learning rate.
 pub fn run(args: &LrFindArgs) -> Result<(), CommandError> {
+    args.csv.iter().try_for_each(|path| extension::check("--csv", path, &["csv"]))?;
     let recipe = recipe::load(&args.recipe, &args.set.overrides)?;
     if !(args.start > 0.0 && args.start < args.end && args.end.is_finite()) {
         return Err(CommandError::usage("--start must be above 0 and below --end"));

@@ -16,6 +16,7 @@ use super::evaluate::Threshold;
 use super::{attribute_indices, read_predictor_with, read_rules};
 use crate::compute::{Compute, InferenceArgs, TestTimeArgs};
 use crate::error::CommandError;
+use crate::extension;
 use crate::faces::Faces;
 use crate::output;
 use crate::progress::Progress;
@@ -99,6 +100,9 @@ pub enum PredictionFormat {
 }
 
 impl PredictionFormat {
+    /// The extensions that stand for a format; a table of text has .txt, or none.
+    const EXTENSIONS: &[&str] = &["csv", "json", "jsonl", "ndjson", "parquet", "txt"];
+
     /// The format that a file's extension stands for.
     fn of_file(path: &Path) -> Self {
         let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
@@ -126,8 +130,14 @@ impl PredictArgs {
     }
 
     fn resolved_format(&self) -> Result<PredictionFormat, CommandError> {
-        let of_output = || self.output.as_deref().map_or(PredictionFormat::Table, PredictionFormat::of_file);
-        let format = self.format.unwrap_or_else(of_output);
+        let format = match (self.format, &self.output) {
+            (Some(format), _) => format,
+            (None, Some(path)) => {
+                extension::check("--output", path, PredictionFormat::EXTENSIONS)?;
+                PredictionFormat::of_file(path)
+            }
+            (None, None) => PredictionFormat::Table,
+        };
         if self.top.is_some() && format.rows() == RowFormat::Csv {
             return Err(CommandError::usage("--top goes with --format table or json"));
         }
@@ -140,6 +150,8 @@ impl PredictArgs {
 
 /// Predicts the attributes of images.
 pub fn run(args: &PredictArgs) -> Result<(), CommandError> {
+    let format = args.resolved_format()?;
+    args.annotate.iter().try_for_each(|folder| extension::check_folder("--annotate", folder))?;
     let compute = Compute::for_inference(&args.inference)?;
     let format = args.resolved_format()?;
     let (predictor, _) = read_predictor_with(&args.model, &compute, args.test_time)?;

@@ -15,6 +15,7 @@ use crate::cli::Overrides;
 use crate::compute::{Compute, ComputeArgs};
 use crate::dataset::{DatasetArgs, warn_of_truncated};
 use crate::error::CommandError;
+use crate::extension;
 use crate::faces::align_for_recipe;
 use crate::interrupt::StopOnInterrupt;
 use crate::output;
@@ -54,6 +55,7 @@ pub struct TrainArgs {
 
 /// Trains a model.
 pub fn run(args: &TrainArgs) -> Result<(), CommandError> {
+    args.out.iter().try_for_each(|folder| extension::check_folder("--out", folder))?;
     let recipe = match (&args.recipe, &args.out) {
         (None, Some(run)) => recipe::of_run(run, &args.set.overrides)?,
         (recipe, _) => recipe::load(recipe.as_deref().unwrap_or_default(), &args.set.overrides)?,

@@ -14,6 +14,7 @@ use crate::cli::Overrides;
 use crate::compute::{Compute, ComputeArgs};
 use crate::dataset::{DatasetArgs, warn_of_truncated};
 use crate::error::CommandError;
+use crate::extension;
 use crate::faces::align_for_recipe;
 use crate::interrupt::StopOnInterrupt;
 use crate::output;
@@ -73,6 +74,7 @@ pub struct TuneArgs {
 
 /// Searches the best recipe.
 pub fn run(args: &TuneArgs) -> Result<(), CommandError> {
+    args.out.iter().try_for_each(|folder| extension::check_folder("--out", folder))?;
     let (trials, asked) = asked(args)?;
     let out = folder(args, trials.base());
     let compute = Compute::for_training(&args.compute)?;

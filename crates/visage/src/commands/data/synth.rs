@@ -11,6 +11,7 @@ use visage_synth::{Options, Summary};
 
 use crate::compute::start_threads;
 use crate::error::CommandError;
+use crate::extension;
 use crate::output;
 use crate::progress::Progress;
 use crate::tables::count;
@@ -43,6 +44,7 @@ pub struct SynthArgs {
 
 /// Generates a dataset.
 pub fn run(args: &SynthArgs) -> Result<(), CommandError> {
+    extension::check_folder("the folder", &args.path)?;
     start_threads(args.threads)?;
     let &[train, validation, test] = args.splits.as_slice() else {
         return Err(CommandError::usage("--splits takes three fractions, such as 0.8,0.1,0.1"));
