@@ -74,7 +74,7 @@ pub fn run(args: &LrFindArgs) -> Result<(), CommandError> {
     let mut done = 0;
     let curve = test.run(|point| {
         done += 1;
-        progress.set(done, || format!("learning rate {:.1e}, loss {:.4}, ", point.learning_rate, point.loss));
+        progress.set(done, || format!("learning rate {:.1e}, loss {:.4}", point.learning_rate, point.loss));
     })?;
     drop(progress);
     warn_of_truncated(&test.dataset);

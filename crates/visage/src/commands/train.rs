@@ -190,7 +190,7 @@ impl<'a> TrainingPrinter<'a> {
             Event::Step { row, total_steps, .. } => self.step(row, *total_steps),
             Event::Validating { done, images } => {
                 if let Some(progress) = &mut self.progress {
-                    progress.set(self.steps, || format!("validating, {done} of {images} images, "));
+                    progress.set(self.steps, || format!("validating, {done} of {images} images"));
                 }
             }
             Event::Epoch(row) => self.epoch(row),
@@ -239,12 +239,12 @@ impl<'a> TrainingPrinter<'a> {
     fn step(&mut self, row: &StepRow, total_steps: u64) {
         let loss = self.loss.map_or(row.loss, |loss| loss + SMOOTHING * (row.loss - loss));
         self.loss = Some(loss);
-        let first = self.steps;
         self.steps = row.step;
-        let progress = self.progress.get_or_insert_with(|| Progress::resumed("training", "steps", total_steps, first));
+        let progress =
+            self.progress.get_or_insert_with(|| Progress::resumed("training", "steps", total_steps, row.step));
         progress.set(row.step, || {
             format!(
-                "epoch {} of {}, loss {loss:.4}, learning rate {:.1e}, {:.0} images/s, ",
+                "epoch {} of {}, loss {loss:.4}, learning rate {:.1e}, {:.0} images/s",
                 row.epoch, self.epochs, row.learning_rate, row.images_per_second
             )
         });
