@@ -4,6 +4,9 @@
 //! of the opposite class is at least its mean probability of that class among the images labelled so. A rare class or a biased
 //! loss therefore does not look like label errors. Labels are ranked by self-confidence, the probability of the label itself.
 //! The probabilities must come from a model that was not trained on the images.
+//!
+//! A model that ranks an attribute no better than chance contradicts labels at random. The attributes whose interval of the area
+//! under the ROC curve reaches down to 0.5 are therefore not judged: none of their labels is ranked or suspected.
 
 use serde::Serialize;
 
@@ -14,6 +17,9 @@ use crate::ranking::Ranking;
 
 /// An attribute with fewer known labels of either class than this is too rare to audit.
 const MIN_LABELS: u64 = 30;
+
+/// The area under the ROC curve of a model that knows nothing.
+const CHANCE: f64 = 0.5;
 
 /// Half the width of a 95 % interval, in standard errors.
 const STANDARD_ERRORS: f64 = 1.96;
@@ -45,14 +51,16 @@ pub struct AttributeAudit {
     pub labels: u64,
     /// Number of positive labels.
     pub positives: u64,
-    /// Number of labels suspected to be wrong.
+    /// Number of labels suspected to be wrong; 0 where the model cannot tell.
     pub suspects: u64,
     /// Area under the ROC curve of the model on these labels.
     pub roc_auc: Option<f64>,
     /// Its 95 % interval, by the standard error of Hanley and McNeil (1982).
     pub interval: Option<Interval>,
-    /// Whether the interval includes chance: the labels are random, the attribute is not visible, or the model has not learnt
-    /// it.
+    /// Whether the lower end of the interval is 0.5, chance, or below: nothing can be said about single labels.
+    pub cannot_tell: bool,
+    /// Whether that is so although there are enough labels: they are random, the attribute is not visible, or the model has not
+    /// learnt it.
     pub looks_random: bool,
     /// Whether there are fewer than 30 labels of either class.
     pub too_few: bool,
@@ -61,7 +69,8 @@ pub struct AttributeAudit {
 /// The known labels from the most to the least doubtful, and the audit of each attribute.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Audit {
-    /// Every known label of the attributes with both classes, by ascending confidence, then by image and attribute.
+    /// Every known label of the attributes that are judged: both classes occur, and the model is better than chance. By ascending
+    /// confidence, then by image and attribute.
     pub doubts: Vec<LabelDoubt>,
     /// The attributes, in the order of the predictions.
     pub attributes: Vec<AttributeAudit>,
@@ -77,10 +86,14 @@ pub fn audit(predictions: &Predictions) -> Result<Audit, Error> {
     let mut attributes = Vec::with_capacity(predictions.attributes().len());
     for (column, attribute) in predictions.attributes().iter().enumerate() {
         let known: Vec<(f32, bool)> = predictions.known(column).collect();
-        let own = doubts_of(predictions, column, mean_confidence(&known));
-        let suspects = own.iter().filter(|doubt| doubt.suspect).count() as u64;
-        attributes.push(AttributeAudit::new(attribute, &Ranking::new(known), suspects));
-        doubts.extend(own);
+        let mean_confidence = mean_confidence(&known);
+        let mut audited = AttributeAudit::new(attribute, &Ranking::new(known));
+        if !audited.cannot_tell {
+            let own = doubts_of(predictions, column, mean_confidence);
+            audited.suspects = own.iter().filter(|doubt| doubt.suspect).count() as u64;
+            doubts.extend(own);
+        }
+        attributes.push(audited);
     }
     if attributes.iter().all(|attribute| attribute.labels == 0) {
         return Err(Error::NoLabels);
@@ -90,21 +103,24 @@ pub fn audit(predictions: &Predictions) -> Result<Audit, Error> {
 }
 
 impl AttributeAudit {
-    fn new(attribute: &str, ranking: &Ranking, suspects: u64) -> Self {
+    /// The audit of one attribute as a whole; its suspects are not counted yet.
+    fn new(attribute: &str, ranking: &Ranking) -> Self {
         let (roc_auc, positives, negatives) = (ranking.scores().roc_auc, ranking.positives(), ranking.negatives());
         let interval = roc_auc.map(|auc| {
             let half = STANDARD_ERRORS * standard_error(auc, positives as f64, negatives as f64);
             Interval { low: (auc - half).max(0.0), high: (auc + half).min(1.0) }
         });
         let too_few = positives.min(negatives) < MIN_LABELS;
+        let cannot_tell = interval.is_some_and(|interval| interval.low <= CHANCE);
         Self {
             attribute: attribute.to_owned(),
             labels: positives + negatives,
             positives,
-            suspects,
+            suspects: 0,
             roc_auc,
             interval,
-            looks_random: !too_few && interval.is_some_and(|interval| interval.low <= 0.5),
+            cannot_tell,
+            looks_random: cannot_tell && !too_few,
             too_few,
         }
     }

@@ -79,14 +79,15 @@ pub fn html(files: &AuditFiles<'_>) -> Result<String, ReportError> {
 }
 
 fn attributes(attributes: &[AttributeAudit]) -> String {
-    let help = "Where the model is no better than chance, the labels are random, the attribute is not visible, or the model has not learnt \
-                it. Small numbers are 95 % intervals.";
+    let help = "Where the interval of the ROC AUC reaches down to 0.5, the model cannot tell, and no label is suspected: the labels are \
+                random or too few, the attribute is not visible, or the model has not learnt it. Small numbers are 95 % intervals.";
     let mut table = Sortable::new("found", &ATTRIBUTES, "chance share>2", help);
     for each in attributes {
         let share = |count: u64| count as f64 / each.labels.max(1) as f64;
         let finding = match each {
+            AttributeAudit { too_few: true, cannot_tell: true, .. } => "cannot tell: too few labels",
+            AttributeAudit { cannot_tell: true, .. } => "cannot tell: no better than chance",
             AttributeAudit { too_few: true, .. } => "too few labels",
-            AttributeAudit { looks_random: true, .. } => "no better than chance",
             AttributeAudit { suspects: 0, .. } => "no suspects",
             _ => "suspects",
         };
@@ -95,8 +96,12 @@ fn attributes(attributes: &[AttributeAudit]) -> String {
             finding.to_owned(),
             each.labels.to_string(),
             each.positives.to_string(),
-            each.suspects.to_string(),
-            format!("{:.2}\u{a0}%", 100.0 * share(each.suspects)),
+            if each.cannot_tell { "\u{2013}".to_owned() } else { each.suspects.to_string() },
+            if each.cannot_tell {
+                "\u{2013}".to_owned()
+            } else {
+                format!("{:.2}\u{a0}%", 100.0 * share(each.suspects))
+            },
             value_and_interval(each.roc_auc, each.interval),
             format!("{:.3}", share(each.positives.max(each.labels - each.positives))),
         ]);
