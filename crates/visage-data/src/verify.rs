@@ -232,12 +232,21 @@ fn check_labels(dataset: &Dataset, report: &mut Report) {
             report.error("attribute_without_labels", "attributes without any label", name.clone());
         }
     }
-    for split in Split::ALL {
-        let statistics = Statistics::of(dataset, split);
+    // Without splits, what is constant everywhere will be so in the training split that is drawn.
+    let rows = || dataset.samples().iter().map(|sample| &*sample.labels);
+    let splits = if dataset.has_splits() {
+        Split::ALL.map(|split| Statistics::of(dataset, split)).to_vec()
+    } else {
+        vec![Statistics::count(Split::Train, dataset.attributes(), rows())]
+    };
+    for statistics in splits {
+        let split = statistics.split;
         for attribute in statistics.attributes.iter().filter(|_| statistics.samples > 0) {
-            if attribute.known() > 0 && (attribute.present == 0 || attribute.absent == 0) {
+            if attribute.known() > 0 && attribute.is_constant() {
+                let refused =
+                    if split == Split::Train { ", which training refuses without --drop-constant" } else { "" };
                 let item = format!(
-                    "{}: present in {} and absent in {} {split} images",
+                    "{}: present in {} and absent in {} {split} images{refused}",
                     attribute.name, attribute.present, attribute.absent
                 );
                 report.remark(

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use visage_data::{DataError, Dataset, TableFault, TableOptions, verify};
+use visage_data::{AttributeStatistics, DataError, Dataset, Split, Statistics, TableFault, TableOptions, verify};
 use visage_model::Card;
 use visage_run::RunFolder;
 
@@ -67,6 +67,56 @@ impl DatasetArgs {
     pub fn repeated(&self) -> String {
         let given = [(self.skip_bad_images, " --skip-bad-images"), (self.allow_truncated, " --allow-truncated")];
         given.into_iter().filter_map(|(is_given, option)| is_given.then_some(option)).collect()
+    }
+}
+
+/// What to do with attributes that cannot be learnt.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct ConstantArgs {
+    /// Train without the attributes that are always present or always absent in the training images; otherwise they are an error.
+    #[arg(long)]
+    pub drop_constant: bool,
+}
+
+impl ConstantArgs {
+    /// Draws the splits that a dataset lacks, and leaves out the attributes of which only one class is known in the training split.
+    /// Returns the seed if splits were drawn. The run remembers what was left out; one that is resumed keeps the attributes that it has.
+    ///
+    /// # Errors
+    ///
+    /// There are such attributes, and they are not to be left out; or there are no others.
+    pub fn prepare(self, dataset: &mut Dataset, seed: u64, resumed: bool) -> Result<Option<u64>, CommandError> {
+        let mut dropped = Vec::new();
+        loop {
+            let mut split = dataset.clone();
+            let drawn = split.draw_missing_splits(seed);
+            let statistics = Statistics::of(&split, Split::Train);
+            let is_settled = resumed && !self.drop_constant;
+            let constant: Vec<&AttributeStatistics> = statistics.constant().filter(|_| !is_settled).collect();
+            let names: Vec<String> = constant.iter().map(|attribute| attribute.name.clone()).collect();
+            if !names.is_empty() && (!self.drop_constant || names.len() == dataset.attributes().len()) {
+                let with_counts =
+                    constant.iter().map(|a| format!("{} ({} present, {} absent)", a.name, a.present, a.absent));
+                let (dataset, attributes) = (dataset.name().to_owned(), with_counts.collect());
+                return Err(CommandError::ConstantAttributes { dataset, attributes });
+            }
+            if names.is_empty() {
+                if let Some(drawn) = drawn {
+                    output::note(&format!("{} assigns {drawn}, with seed {seed}", dataset.name()));
+                }
+                if !dropped.is_empty() {
+                    output::warning(&format!(
+                        "left out, always present or always absent in the training images: {}",
+                        dropped.join(", ")
+                    ));
+                }
+                *dataset = split;
+                return Ok(drawn.map(|_| seed));
+            }
+            // Splits are drawn by the labels that are left, as they will be when the dataset is opened again.
+            dataset.drop_attributes(&names);
+            dropped.extend(names);
+        }
     }
 }
 

@@ -95,8 +95,21 @@ pub enum CommandError {
         /// All images.
         images: usize,
     },
+    /// Attributes that cannot be learnt.
+    #[error("{} of {dataset} {} always present or always absent in the training images: {}", counted(attributes.len() as u64, "attribute"),
+        if attributes.len() == 1 { "is" } else { "are" }, attributes.join(", "))]
+    #[diagnostic(help(
+        "a model would answer the same for every image, and be right each time: train without with --drop-constant, or add images of \
+         the other kind to the training split"
+    ))]
+    ConstantAttributes {
+        /// The dataset.
+        dataset: String,
+        /// Each with its counts.
+        attributes: Vec<String>,
+    },
     /// A dataset that failed verification.
-    #[error("{dataset} has {errors} errors")]
+    #[error("{dataset} has {}", counted(*errors as u64, "error"))]
     Verification {
         /// The dataset.
         dataset: String,

@@ -153,7 +153,6 @@ pub fn run(args: &PredictArgs) -> Result<(), CommandError> {
     let format = args.resolved_format()?;
     args.annotate.iter().try_for_each(|folder| extension::check_folder("--annotate", folder))?;
     let compute = Compute::for_inference(&args.inference)?;
-    let format = args.resolved_format()?;
     let (predictor, _) = read_predictor_with(&args.model, &compute, args.test_time)?;
     let mut card = predictor.card().clone();
     if let Some(value) = args.threshold.fixed() {

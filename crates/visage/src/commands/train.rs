@@ -13,7 +13,7 @@ use visage_train::{Event, Outcome, Started, TrainSettings};
 use super::recipe;
 use crate::cli::Overrides;
 use crate::compute::{Compute, ComputeArgs};
-use crate::dataset::{DatasetArgs, warn_of_truncated};
+use crate::dataset::{ConstantArgs, DatasetArgs, warn_of_truncated};
 use crate::error::CommandError;
 use crate::extension;
 use crate::faces::align_for_recipe;
@@ -35,6 +35,8 @@ pub struct TrainArgs {
     pub recipe: Option<String>,
     #[command(flatten)]
     pub dataset: DatasetArgs,
+    #[command(flatten)]
+    pub constant: ConstantArgs,
     /// The run folder [default: runs/RECIPE-DATE-TIME].
     #[arg(long, value_name = "RUN")]
     pub out: Option<PathBuf>,
@@ -67,12 +69,7 @@ pub fn run(args: &TrainArgs) -> Result<(), CommandError> {
     };
     dataset.require_images(&(0..dataset.samples().len()).collect::<Vec<_>>())?;
     align_for_recipe(&mut dataset, &recipe)?;
-    let seed = recipe.training.seed;
-    let drawn = dataset.draw_missing_splits(seed);
-    if let Some(drawn) = drawn {
-        output::note(&format!("{} assigns {drawn}, with seed {seed}", dataset.name()));
-    }
-    let split_seed = drawn.map(|_| seed);
+    let split_seed = args.constant.prepare(&mut dataset, recipe.training.seed, args.resume)?;
     let folder = args.out.clone().unwrap_or_else(|| RunFolder::default_path(&recipe.name, Timestamp::now()));
     let settings = TrainSettings {
         split_seed,
@@ -110,7 +107,7 @@ fn resume_command(args: &TrainArgs, folder: &Path) -> String {
         shell::path(&args.dataset.data),
         args.compute.repeated(),
         args.dataset.repeated()
-    )
+    ) + if args.constant.drop_constant { " --drop-constant" } else { "" }
 }
 
 fn summary(Outcome { status, result }: &Outcome, folder: &Path, data: &Path) -> String {
