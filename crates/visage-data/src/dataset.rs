@@ -284,6 +284,14 @@ impl Dataset {
         })
     }
 
+    /// Whether the header of an image's file states the size of an image; `None` if it is not a file of its own, or cannot be read.
+    pub(crate) fn has_readable_header(&self, index: usize) -> Option<bool> {
+        /// Metadata may stand before the size; where it takes more, the image is decoded to see.
+        const BEGINNING: u64 = 1 << 16;
+        let beginning = self.images.beginning(index, &self.samples[index].image, BEGINNING)?;
+        Some(beginning.is_ok_and(|beginning| stated_size(&beginning).is_some()))
+    }
+
     /// Reads and prepares an image: RGB bytes, shape `[H, W, 3]` of the preparation's output size.
     ///
     /// # Errors

@@ -63,6 +63,36 @@ impl DatasetArgs {
         Ok(dataset)
     }
 
+    /// Checks, before work that takes long begins, that the images exist and that their headers are those of images. With
+    /// `--skip-bad-images` every image was decoded already.
+    ///
+    /// # Errors
+    ///
+    /// When images are missing or cannot be used.
+    pub fn check_images(&self, dataset: &Dataset) -> Result<(), CommandError> {
+        let images = dataset.samples().len();
+        dataset.require_images(&(0..images).collect::<Vec<_>>())?;
+        if self.skip_bad_images {
+            return Ok(());
+        }
+        let mut progress = Progress::new("checking headers", "images", images as u64);
+        let (checked, bad) = verify::bad_headers(dataset, |done| progress.set(done as u64, String::new));
+        drop(progress);
+        if let Some((index, reason)) = bad.first() {
+            let (dataset, first) = (dataset.name().to_owned(), dataset.samples()[*index].image.clone());
+            let reason = reason.clone();
+            return Err(CommandError::UnusableImages { dataset, bad: bad.len(), images, first, reason });
+        }
+        if checked > 0 {
+            output::note(&format!(
+                "{}: the headers of {} are readable; the rest of an image is read when it is used",
+                dataset.name(),
+                counted(checked as u64, "image file")
+            ));
+        }
+        Ok(())
+    }
+
     /// The options about bad images that were given, each after a space, to repeat them in a command shown to the user.
     pub fn repeated(&self) -> String {
         let given = [(self.skip_bad_images, " --skip-bad-images"), (self.allow_truncated, " --allow-truncated")];

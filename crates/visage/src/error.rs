@@ -95,6 +95,23 @@ pub enum CommandError {
         /// All images.
         images: usize,
     },
+    /// Images that cannot be used, found before work began.
+    #[error("{bad} of {} of {dataset} cannot be used, first {first}: {reason}", counted(*images as u64, "image"))]
+    #[diagnostic(help(
+        "--skip-bad-images leaves out every image that cannot be used; `visage data verify` lists them"
+    ))]
+    UnusableImages {
+        /// The dataset.
+        dataset: String,
+        /// Images that cannot be used.
+        bad: usize,
+        /// All images.
+        images: usize,
+        /// The first of them.
+        first: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// Attributes that cannot be learnt.
     #[error("{} of {dataset} {} always present or always absent in the training images: {}", counted(attributes.len() as u64, "attribute"),
         if attributes.len() == 1 { "is" } else { "are" }, attributes.join(", "))]
@@ -349,7 +366,7 @@ fn remedy(error: &visage_train::TrainError) -> &'static str {
     if error.is_full_disk() {
         "free some disk space"
     } else {
-        "fix the cause (the disk, its permissions, or the image)"
+        "fix the cause (the disk, its permissions, or the image; --skip-bad-images with --accept-changes leaves such images out)"
     }
 }
 

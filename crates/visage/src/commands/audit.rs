@@ -176,6 +176,7 @@ fn cross_validated(args: &AuditArgs, folds: usize, compute: &Compute) -> Result<
     let recipe = recipe::load_or_run(&args.model.to_string_lossy(), &args.overrides)?;
     let folder = args.out.clone().unwrap_or_else(|| PathBuf::from(FOLDER));
     let mut dataset = args.dataset.open()?;
+    args.dataset.check_images(&dataset)?;
     align_for_recipe(&mut dataset, &recipe)?;
     let dataset = Arc::new(dataset);
     let cross_validation = CrossValidation {

@@ -59,6 +59,7 @@ pub fn run(args: &LrFindArgs) -> Result<(), CommandError> {
     }
     let compute = Compute::new(&args.compute)?;
     let mut dataset = args.dataset.open()?;
+    args.dataset.check_images(&dataset)?;
     align_for_recipe(&mut dataset, &recipe)?;
     dataset.draw_missing_splits(recipe.training.seed);
     let test = RangeTest {

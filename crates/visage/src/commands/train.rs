@@ -67,7 +67,7 @@ pub fn run(args: &TrainArgs) -> Result<(), CommandError> {
         Some(folder) if args.resume => args.dataset.open_again(folder)?,
         _ => args.dataset.open()?,
     };
-    dataset.require_images(&(0..dataset.samples().len()).collect::<Vec<_>>())?;
+    args.dataset.check_images(&dataset)?;
     align_for_recipe(&mut dataset, &recipe)?;
     let split_seed = args.constant.prepare(&mut dataset, recipe.training.seed, args.resume)?;
     let folder = args.out.clone().unwrap_or_else(|| RunFolder::default_path(&recipe.name, Timestamp::now()));

@@ -163,7 +163,7 @@ fn settings(args: &TuneArgs, recipe: &Recipe, out: &Path, compute: &Compute) -> 
     let first = out.join("trials").join("000");
     let resumed = RunFolder::holds_run(&first);
     let mut dataset = if resumed { args.dataset.open_again(&first)? } else { args.dataset.open()? };
-    dataset.require_images(&(0..dataset.samples().len()).collect::<Vec<_>>())?;
+    args.dataset.check_images(&dataset)?;
     align_for_recipe(&mut dataset, recipe)?;
     let split_seed = args.constant.prepare(&mut dataset, recipe.training.seed, resumed)?;
     Ok(TrainSettings {

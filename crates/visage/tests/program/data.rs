@@ -117,6 +117,38 @@ fn a_partly_copied_dataset_is_reported_and_can_be_trained_on_without_the_missing
 }
 
 #[test]
+fn a_broken_image_is_found_before_the_first_step() {
+    let home = damaged_squares();
+    let path = home.path().join("squares");
+    fs::copy(path.join("images/06.png"), path.join("images/05.png")).unwrap();
+    let run = home.path().join("run");
+    let train = format!(
+        "train {} --data {} --out {} --set epochs=1 --threads 2",
+        crate::fixture::recipe().display(),
+        path.display(),
+        run.display()
+    );
+    let error = line(&train).failed(1);
+    for part in ["1 of 96 images of squares cannot be used, first images/70.png: ", "--skip-bad-images", "data verify"]
+    {
+        assert!(error.contains(part), "{part:?} in\n{error}");
+    }
+    assert!(!run.exists(), "nothing was begun");
+    let ran = line(&format!("{train} --skip-bad-images"));
+    assert!(ran.stderr.contains("1 of 96 images is left out"), "{}", ran.stderr);
+    ran.done();
+    fs::copy(path.join("images/06.png"), path.join("images/70.png")).unwrap();
+    let ran = line(&train.replace("/run", "/whole"));
+    assert!(ran.stderr.contains("the headers of 96 image files are readable"), "{}", ran.stderr);
+    ran.done();
+    // An image that is cut short has a readable header.
+    let image = fs::read(path.join("images/07.png")).unwrap();
+    fs::write(path.join("images/07.png"), &image[..image.len() / 2]).unwrap();
+    let error = line(&train.replace("/run", "/cut")).failed(1);
+    assert!(error.contains("images/07.png") && error.contains("--skip-bad-images"), "{error}");
+}
+
+#[test]
 fn training_from_a_pack_gives_the_same_bits() {
     let home = folder();
     let pack = home.path().join("squares.pack");
