@@ -5,8 +5,8 @@
 //! loss therefore does not look like label errors. Labels are ranked by self-confidence, the probability of the label itself.
 //! The probabilities must come from a model that was not trained on the images.
 //!
-//! A model that ranks an attribute no better than chance contradicts labels at random. The attributes whose interval of the area
-//! under the ROC curve reaches down to 0.5 are therefore not judged: none of their labels is ranked or suspected.
+//! A model that ranks an attribute no better than chance contradicts labels at random. Of the attributes whose interval of the area
+//! under the ROC curve reaches down to 0.5, no label is suspected, and the labels are ranked after all others.
 
 use serde::Serialize;
 
@@ -38,7 +38,7 @@ pub struct LabelDoubt {
     /// The predicted probability of the label: the lower, the more doubtful.
     pub confidence: f32,
     /// Whether the label is suspected to be wrong: the opposite class is at least as probable as it is on average among
-    /// images labelled so, and more probable than the label.
+    /// images labelled so, and more probable than the label; and the model is better than chance for the attribute.
     pub suspect: bool,
 }
 
@@ -69,11 +69,18 @@ pub struct AttributeAudit {
 /// The known labels from the most to the least doubtful, and the audit of each attribute.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Audit {
-    /// Every known label of the attributes that are judged: both classes occur, and the model is better than chance. By ascending
-    /// confidence, then by image and attribute.
+    /// Every known label of the attributes with both classes: first those of the attributes that are judged, then those of which the
+    /// model [cannot tell](AttributeAudit::cannot_tell). Each by ascending confidence, then by image and attribute.
     pub doubts: Vec<LabelDoubt>,
     /// The attributes, in the order of the predictions.
     pub attributes: Vec<AttributeAudit>,
+}
+
+impl Audit {
+    /// The labels of the attributes that are judged: those that the model can tell.
+    pub fn judged(&self) -> impl Iterator<Item = &LabelDoubt> {
+        self.doubts.iter().take_while(|doubt| !self.attributes[doubt.column].cannot_tell)
+    }
 }
 
 /// Ranks the known labels by the model's confidence in them, and suspects those it contradicts.
@@ -88,17 +95,20 @@ pub fn audit(predictions: &Predictions) -> Result<Audit, Error> {
         let known: Vec<(f32, bool)> = predictions.known(column).collect();
         let mean_confidence = mean_confidence(&known);
         let mut audited = AttributeAudit::new(attribute, &Ranking::new(known));
-        if !audited.cannot_tell {
-            let own = doubts_of(predictions, column, mean_confidence);
-            audited.suspects = own.iter().filter(|doubt| doubt.suspect).count() as u64;
-            doubts.extend(own);
-        }
+        let mut own = doubts_of(predictions, column, mean_confidence);
+        own.iter_mut().for_each(|doubt| doubt.suspect &= !audited.cannot_tell);
+        audited.suspects = own.iter().filter(|doubt| doubt.suspect).count() as u64;
+        doubts.extend(own);
         attributes.push(audited);
     }
     if attributes.iter().all(|attribute| attribute.labels == 0) {
         return Err(Error::NoLabels);
     }
-    doubts.sort_by(|a, b| a.confidence.total_cmp(&b.confidence).then((a.image, a.column).cmp(&(b.image, b.column))));
+    let is_last = |doubt: &LabelDoubt| attributes[doubt.column].cannot_tell;
+    doubts.sort_by(|a, b| {
+        let by_confidence = a.confidence.total_cmp(&b.confidence);
+        is_last(a).cmp(&is_last(b)).then(by_confidence).then((a.image, a.column).cmp(&(b.image, b.column)))
+    });
     Ok(Audit { doubts, attributes })
 }
 

@@ -40,7 +40,8 @@ const LABELS: [Column<'_>; 7] = [
     Column::numbers("Confidence", "predicted probability of the label"),
     Column::words(
         "Finding",
-        "suspected: the opposite class is at least as probable as on average among images labelled so",
+        "suspected: the opposite class is at least as probable as on average among images labelled so; cannot tell: the model is no \
+         better than chance for the attribute",
     ),
 ];
 
@@ -130,7 +131,12 @@ fn labels(audit: &DatasetAudit) -> String {
             in_words(doubt.present).to_owned(),
             format!("{:.3}", doubt.probability),
             format!("{confidence:.3}"),
-            if doubt.suspect { "suspected" } else { "doubtful" }.to_owned(),
+            match (doubt.suspect, audit.labels.attributes[doubt.column].cannot_tell) {
+                (true, _) => "suspected",
+                (false, true) => "cannot tell",
+                (false, false) => "doubtful",
+            }
+            .to_owned(),
         ]);
     }
     table.finish()
@@ -169,7 +175,9 @@ fn gallery(audit: &DatasetAudit, pairs: &[&DuplicatePair]) -> Result<String, Rep
     let mut doubts = String::new();
     for doubt in audit.labels.doubts.iter().take(PICTURES) {
         let (label, probability) = (in_words(doubt.present), percent(f64::from(doubt.probability)));
-        let caption = format!("labelled {label}<br>probability {probability}");
+        let cannot_tell = audit.labels.attributes[doubt.column].cannot_tell;
+        let remark = if cannot_tell { "<br>the model cannot tell" } else { "" };
+        let caption = format!("labelled {label}<br>probability {probability}{remark}");
         picture(&mut doubts, audit, doubt.image, &audit.attributes[doubt.column], &caption)?;
     }
     let mut duplicates = String::new();

@@ -80,7 +80,7 @@ struct Summary<'a> {
     images: usize,
     /// Where the probabilities are from, in words.
     probabilities: &'a str,
-    /// The known labels of the attributes that the model can tell.
+    /// Their known labels.
     labels: usize,
     /// Labels suspected to be wrong.
     suspects: usize,

@@ -14,10 +14,10 @@ pub fn headline(audit: &DatasetAudit) -> String {
     let undecided = audit.labels.attributes.iter().filter(|attribute| attribute.cannot_tell).count() as u64;
     let not_judged = match undecided {
         0 => String::new(),
-        _ => format!("; the model cannot tell for {}, whose labels are not judged", counted(undecided, "attribute")),
+        _ => format!("; the model cannot tell for {}, of which none is suspected", counted(undecided, "attribute")),
     };
     format!(
-        "{} labels of {} are judged; {} {} suspected to be wrong{not_judged}",
+        "{} labels of {}; {} {} suspected to be wrong{not_judged}",
         count(audit.labels.doubts.len() as u64),
         counted(audit.indices.len() as u64, "image"),
         count(suspects),
@@ -28,7 +28,7 @@ pub fn headline(audit: &DatasetAudit) -> String {
 /// The attributes, the most doubtful labels, and the number of duplicates.
 pub fn text(audit: &DatasetAudit) -> String {
     let mut text = attributes(audit);
-    if !audit.labels.doubts.is_empty() {
+    if audit.labels.judged().next().is_some() {
         text += &format!("\nthe most doubtful labels\n\n{}", doubtful(audit));
     }
     let names = |which: fn(&AttributeAudit) -> bool| -> Vec<&str> {
@@ -79,7 +79,7 @@ fn attributes(audit: &DatasetAudit) -> String {
 
 fn doubtful(audit: &DatasetAudit) -> String {
     let mut table = Table::new(2, &["Image", "Attribute", "Label", "Probability"]);
-    for doubt in audit.labels.doubts.iter().take(SHOWN) {
+    for doubt in audit.labels.judged().take(SHOWN) {
         table.row([
             audit.image_name(doubt.image).to_owned(),
             audit.attributes[doubt.column].clone(),

@@ -22,7 +22,8 @@ fn a_weight_file_is_described_with_the_networks_it_fits() {
     }
     // A run folder stands for its best checkpoint, as for every other verb.
     assert_eq!(line(&format!("weights {}", run().0.display())).done(), output);
-    let error = line(&format!("weights {}", folder().path().display())).failed(1);
+    let empty = folder();
+    let error = line(&format!("weights {}", empty.path().display())).failed(1);
     assert!(error.contains("there is no model in"), "{error}");
     let tiny = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/tiny_wrapped_half_dataparallel.pth");
     let json = line(&format!("weights {} --json", tiny.display())).json();
@@ -83,7 +84,7 @@ fn a_checkpoint_of_another_program_starts_a_training() {
         let output = line(&format!("weights {path}")).done();
         let part = format!("it fits efficientnet-lite0 (timm names under {shown:?}), its classifier has 2 outputs");
         assert!(output.contains(&part) && !output.contains("weights_prefix"), "{output}");
-        let ran = started(&format!("run-{name}"), &[&format!("weights={path}"), "epochs=1"]);
+        let ran = started(&format!("run-{}", name.replace('.', "-")), &[&format!("weights={path}"), "epochs=1"]);
         let part =
             format!("from {path} (timm names under {shown:?}); its classifier was kept; another tensor of the file");
         assert!(ran.stderr.contains(&part), "{}", ran.stderr);
