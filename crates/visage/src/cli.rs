@@ -114,6 +114,39 @@ impl Overrides {
     }
 }
 
+/// Changes to a recipe, the commonest of which have options of their own.
+#[derive(Clone, Debug, Args)]
+pub struct RecipeArgs {
+    #[command(flatten)]
+    pub set: Overrides,
+    /// How often training sees every image: short for `--set epochs=N`.
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub epochs: Option<String>,
+    /// Images in a batch: short for `--set batch_size=N`.
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub batch_size: Option<String>,
+    /// The learning rate: short for `--set learning_rate=RATE`.
+    #[arg(long, visible_alias = "learning-rate", value_name = "RATE", allow_negative_numbers = true)]
+    pub lr: Option<String>,
+    /// The size of the images that the network sees: short for `--set size=H[xW]`.
+    #[arg(long, value_name = "H[xW]", allow_negative_numbers = true)]
+    pub size: Option<String>,
+    /// The seed of every random draw: short for `--set seed=N`.
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub seed: Option<String>,
+}
+
+impl RecipeArgs {
+    /// The changes, as `key=value`.
+    pub fn changes(&self) -> Vec<String> {
+        let Self { set, epochs, batch_size, lr, size, seed } = self;
+        let short =
+            [("epochs", epochs), ("batch_size", batch_size), ("learning_rate", lr), ("size", size), ("seed", seed)];
+        let short = short.into_iter().filter_map(|(key, value)| Some(format!("{key}={}", value.as_ref()?)));
+        set.overrides.iter().cloned().chain(short).collect()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

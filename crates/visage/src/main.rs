@@ -18,6 +18,7 @@ mod progress;
 mod table_args;
 mod tables;
 mod tensorboard;
+mod usage;
 mod visible;
 
 use std::process::ExitCode;
@@ -33,7 +34,7 @@ use crate::interrupt::StopOnInterrupt;
 static ALLOCATOR: LineAligned = LineAligned;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::try_parse().unwrap_or_else(|error| usage::in_words(error).exit());
     let is_server = cli.command.is_server();
     // Before anything that takes time: a server that is told to stop while it starts ends as one that is told later.
     let _stop = is_server.then(|| StopOnInterrupt::install("finishing accepted requests"));

@@ -12,6 +12,7 @@ mod optimizer;
 mod overrides;
 mod schedule;
 mod training;
+mod words;
 
 use std::collections::HashMap;
 use std::fs;
@@ -148,19 +149,20 @@ impl Recipe {
     ///
     /// When the text is not TOML, a key is unknown, or a value is of the wrong type or out of range.
     pub fn parse(text: &str, origin: &str, name: &str) -> Result<Self, RecipeError> {
-        let toml_error = |error: &toml::de::Error| {
+        let toml_error = |error: &toml::de::Error, lines: &HashMap<String, usize>| {
             let (line, column) = position(text, error.span().map_or(0, |span| span.start));
+            let key = lines.iter().find(|(_, at)| **at == line).map_or("the value", |(key, _)| leaf(key));
             RecipeError::Toml {
                 origin: origin.to_owned(),
                 line,
                 column,
-                message: error.message().trim_end().replace('\n', ", "),
+                message: words::in_words(key, error.message()),
                 excerpt: text.lines().nth(line - 1).unwrap_or_default().trim().to_owned(),
             }
         };
-        let document = DeTable::parse(text).map_err(|error| toml_error(&error))?;
+        let document = DeTable::parse(text).map_err(|error| toml_error(&error, &HashMap::new()))?;
         let lines = key_lines(document.get_ref(), text, origin)?;
-        let mut recipe: Recipe = toml::from_str(text).map_err(|error| toml_error(&error))?;
+        let mut recipe: Recipe = toml::from_str(text).map_err(|error| toml_error(&error, &lines))?;
         if recipe.name.is_empty() {
             name.clone_into(&mut recipe.name);
         }
@@ -312,6 +314,11 @@ fn key_lines(document: &DeTable<'_>, text: &str, origin: &str) -> Result<HashMap
         }
     }
     Ok(lines)
+}
+
+/// The key without its section.
+fn leaf(key: &str) -> &str {
+    key.rsplit('.').next().unwrap_or(key)
 }
 
 /// Line and column in characters of a byte offset, both from 1.

@@ -7,7 +7,7 @@ use clap::Args;
 use visage_train::{Curve, Point, RangeTest};
 
 use super::recipe;
-use crate::cli::Overrides;
+use crate::cli::RecipeArgs;
 use crate::compute::{Compute, ComputeArgs};
 use crate::dataset::{DatasetArgs, warn_of_truncated};
 use crate::error::CommandError;
@@ -30,7 +30,7 @@ pub struct LrFindArgs {
     #[command(flatten)]
     pub dataset: DatasetArgs,
     #[command(flatten)]
-    pub set: Overrides,
+    pub set: RecipeArgs,
     /// The first learning rate.
     #[arg(long, value_name = "RATE", default_value_t = 1e-6)]
     pub start: f64,
@@ -53,7 +53,8 @@ pub struct LrFindArgs {
 /// Finds a learning rate.
 pub fn run(args: &LrFindArgs) -> Result<(), CommandError> {
     args.csv.iter().try_for_each(|path| extension::check("--csv", path, &["csv"]))?;
-    let recipe = recipe::load(&args.recipe, &args.set.overrides)?;
+    args.plot.iter().try_for_each(|path| extension::check("--plot", path, &["svg", "png"]))?;
+    let recipe = recipe::load(&args.recipe, &args.set.changes())?;
     if !(args.start > 0.0 && args.start < args.end && args.end.is_finite()) {
         return Err(CommandError::usage("--start must be above 0 and below --end"));
     }

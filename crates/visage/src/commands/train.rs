@@ -11,7 +11,7 @@ use visage_run::{EpochRow, Recipe, RunFolder, RunStatus, StepRow};
 use visage_train::{Event, Outcome, Started, TrainSettings};
 
 use super::recipe;
-use crate::cli::Overrides;
+use crate::cli::RecipeArgs;
 use crate::compute::{Compute, ComputeArgs};
 use crate::dataset::{ConstantArgs, DatasetArgs, warn_of_truncated};
 use crate::error::CommandError;
@@ -41,7 +41,7 @@ pub struct TrainArgs {
     #[arg(long, value_name = "RUN")]
     pub out: Option<PathBuf>,
     #[command(flatten)]
-    pub set: Overrides,
+    pub set: RecipeArgs,
     /// Resume the run in --out from its last checkpoint.
     #[arg(long, requires = "out")]
     pub resume: bool,
@@ -59,8 +59,8 @@ pub struct TrainArgs {
 pub fn run(args: &TrainArgs) -> Result<(), CommandError> {
     args.out.iter().try_for_each(|folder| extension::check_folder("--out", folder))?;
     let recipe = match (&args.recipe, &args.out) {
-        (None, Some(run)) => recipe::of_run(run, &args.set.overrides)?,
-        (recipe, _) => recipe::load(recipe.as_deref().unwrap_or_default(), &args.set.overrides)?,
+        (None, Some(run)) => recipe::of_run(run, &args.set.changes())?,
+        (recipe, _) => recipe::load(recipe.as_deref().unwrap_or_default(), &args.set.changes())?,
     };
     let compute = Compute::for_training(&args.compute)?;
     let mut dataset = match &args.out {

@@ -16,6 +16,17 @@ fn a_recipe_is_shown_whole_and_can_be_used_again() {
 }
 
 #[test]
+fn the_commonest_changes_have_options() {
+    let by_set = "--set epochs=3 --set batch_size=8 --set learning_rate=2e-3 --set size=48 --set seed=7";
+    let short = "--epochs 3 --batch-size 8 --lr 2e-3 --size 48 --seed 7";
+    let shown = line(&format!("recipe show baseline {short}")).done();
+    assert_eq!(shown, line(&format!("recipe show baseline {by_set}")).done());
+    assert_eq!(shown, line(&format!("recipe show baseline {}", short.replace("--lr", "--learning-rate"))).done());
+    let shown = line("recipe show baseline --epochs 3 --set epochs=4").done();
+    assert!(shown.contains("epochs = 3"), "an option of its own has the last word: {shown}");
+}
+
+#[test]
 fn threshold_rules_of_a_recipe_are_shown_with_their_weight_and_checked() {
     let shown = line("recipe show baseline --set thresholds=balanced").done();
     assert!(shown.contains("thresholds = \"balanced\"\naccuracy_weight = 1.0"), "{shown}");
