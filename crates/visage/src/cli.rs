@@ -12,14 +12,17 @@ use crate::logging::LogFormat;
 
 /// Train, evaluate, explain and serve image classifiers with many yes/no attributes.
 ///
-/// Results go to standard output; progress and notes go to standard error. The exit code is 0 on success, 1 on failure and 2 if
-/// the command line is wrong.
+/// Results go to standard output; progress and notes go to standard error. The exit code is 0 on success, 1 on failure, 2 if
+/// the command line is wrong, and 130 if Ctrl-C stopped the work. NO_COLOR and CLICOLOR_FORCE are followed.
 #[derive(Debug, Parser)]
 #[command(name = "visage", version, max_term_width = 120)]
 pub struct Cli {
     /// Log more to standard error; twice for all details. VISAGE_LOG takes a filter such as `visage_data=trace`.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
+    /// Print results, warnings and errors only: no progress and no notes.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
     /// The verb.
     #[command(subcommand)]
     pub command: Command,

@@ -214,10 +214,13 @@ fn leave_out_bad_images(dataset: &mut Dataset) -> Result<(), CommandError> {
     if !bad.is_empty() {
         output::warning(&format!("{} left out", some_of(bad.len(), images)));
         for (index, reason) in bad.iter().take(LISTED) {
-            output::note(&format!("  {}: {reason}", dataset.samples()[*index].image));
+            output::problem(&format!("  {}: {reason}", dataset.samples()[*index].image));
         }
         if bad.len() > LISTED {
-            output::note(&format!("  and {} more: visage data verify lists them", count((bad.len() - LISTED) as u64)));
+            output::problem(&format!(
+                "  and {} more: visage data verify lists them",
+                count((bad.len() - LISTED) as u64)
+            ));
         }
     }
     if bad.len() * 2 > images {

@@ -13,7 +13,11 @@ use visage_model::{Model, ModelError};
 use visage_run::bulk::BulkError;
 use visage_run::{RunFolder, shell};
 
+use crate::output;
 use crate::tables::{count, counted};
+
+/// The exit code after Ctrl-C: that of a shell for a process that a signal stopped, 128 and the number of the signal.
+pub const INTERRUPTED: u8 = 130;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error, Diagnostic)]
@@ -399,10 +403,19 @@ impl CommandError {
         move |source| Self::Read { path, source }
     }
 
-    /// The exit code: 0 if nobody reads the output any more, 2 for wrong usage, else 1.
+    /// The folder that holds everything up to the moment when Ctrl-C stopped the work.
+    fn saved_in(&self) -> Option<&Path> {
+        match self {
+            Self::Interrupted { run: folder, .. } | Self::SearchInterrupted { folder, .. } => Some(folder),
+            _ => None,
+        }
+    }
+
+    /// The exit code: 0 if nobody reads the output any more, 2 for wrong usage, [`INTERRUPTED`] after Ctrl-C, else 1.
     fn exit_code(&self) -> u8 {
         match self {
             Self::Usage(_) => 2,
+            _ if self.saved_in().is_some() => INTERRUPTED,
             _ if self.is_closed_pipe() => 0,
             _ => 1,
         }
@@ -417,6 +430,9 @@ impl CommandError {
     pub fn report(self) -> ExitCode {
         if !self.is_closed_pipe() {
             report::print(&self);
+        }
+        if let Some(folder) = self.saved_in() {
+            output::problem(&format!("stopped: saved in {}", folder.display()));
         }
         self.exit_code().into()
     }

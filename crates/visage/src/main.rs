@@ -38,12 +38,13 @@ fn main() -> ExitCode {
     let is_server = cli.command.is_server();
     // Before anything that takes time: a server that is told to stop while it starts ends as one that is told later.
     let _stop = is_server.then(|| StopOnInterrupt::install("finishing accepted requests"));
-    logging::start(cli.verbose, cli.command.log_format(), is_server);
+    output::set_quiet(cli.quiet);
+    logging::start(cli.verbose, cli.quiet, cli.command.log_format(), is_server);
     let code = match panic::catch(|| commands::run(cli.command)) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(error)) => error.report(),
         Err(bug) => {
-            output::note(&bug);
+            output::problem(&bug);
             ExitCode::FAILURE
         }
     };

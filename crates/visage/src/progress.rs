@@ -36,7 +36,7 @@ impl Progress {
     /// Starts at `first` of `total` units.
     pub fn resumed(activity: &str, unit: &'static str, total: impl Into<Option<u64>>, first: u64) -> Self {
         let total = total.into();
-        let bar = io::stderr().is_terminal().then(|| {
+        let bar = (io::stderr().is_terminal() && !output::is_quiet()).then(|| {
             let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr_with_hz(5));
             let template = match total {
                 Some(_) => "{prefix} {wide_bar} {pos}/{len} {msg}",
@@ -59,7 +59,7 @@ impl Progress {
                 bar.set_message(listed([detail(), self.pace(done)]));
                 bar.set_position(done);
             }
-            None if self.printed.elapsed() >= INTERVAL => {
+            None if !output::is_quiet() && self.printed.elapsed() >= INTERVAL => {
                 self.printed = Instant::now();
                 let Self { activity, unit, total, .. } = &*self;
                 let of = total.map(|total| format!(" of {total}")).unwrap_or_default();
@@ -85,9 +85,18 @@ impl Progress {
 
     /// Prints a note without breaking the bar.
     pub fn note(&self, text: &str) {
+        self.suspended(|| output::note(text));
+    }
+
+    /// Prints what went wrong in a part of the work, without breaking the bar.
+    pub fn problem(&self, text: &str) {
+        self.suspended(|| output::problem(text));
+    }
+
+    fn suspended(&self, print: impl FnOnce()) {
         match &self.bar {
-            Some(bar) => bar.suspend(|| output::note(text)),
-            None => output::note(text),
+            Some(bar) => bar.suspend(print),
+            None => print(),
         }
     }
 }

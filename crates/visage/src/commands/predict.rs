@@ -225,7 +225,7 @@ fn predict(
     let mut progress = (!hidden).then(|| Progress::new("predicting", "images", total));
     Ok(prediction.run(&args.images, &args.tables(), output, |counts, messages| {
         for message in messages {
-            progress.as_ref().map_or_else(|| output::note(message), |progress| progress.note(message));
+            progress.as_ref().map_or_else(|| output::problem(message), |progress| progress.problem(message));
         }
         progress.iter_mut().for_each(|progress| progress.set_skipping(counts.images, counts.skipped));
     })?)

@@ -37,8 +37,8 @@ pub struct PackArgs {
     /// Also use images whose files are cut short, as far as they go; otherwise such an image is an error.
     #[arg(long)]
     pub allow_truncated: bool,
-    /// Threads for decoding [default: one per processor].
-    #[arg(long, value_name = "N")]
+    /// Threads for decoding [default: one per processor; the variable VISAGE_THREADS sets it too].
+    #[arg(long, value_name = "N", env = "VISAGE_THREADS", hide_env = true)]
     pub threads: Option<NonZeroUsize>,
     #[command(flatten)]
     pub table: TableArgs,

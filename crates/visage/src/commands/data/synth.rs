@@ -37,8 +37,8 @@ pub struct SynthArgs {
     /// Anno/label_noise.csv.
     #[arg(long)]
     pub no_label_noise: bool,
-    /// Threads for drawing [default: one per processor].
-    #[arg(long, value_name = "N")]
+    /// Threads for drawing [default: one per processor; the variable VISAGE_THREADS sets it too].
+    #[arg(long, value_name = "N", env = "VISAGE_THREADS", hide_env = true)]
     pub threads: Option<NonZeroUsize>,
 }
 
