@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
+use visage_report::RangeTestCurve;
 use visage_train::{Curve, Point, RangeTest};
 
 use super::recipe;
@@ -43,6 +44,9 @@ pub struct LrFindArgs {
     /// Write the whole curve to FILE, as CSV.
     #[arg(long, value_name = "FILE")]
     pub csv: Option<PathBuf>,
+    /// Draw the curve to FILE, as .svg or .png.
+    #[arg(long, value_name = "FILE")]
+    pub plot: Option<PathBuf>,
     /// Print JSON, with the whole curve.
     #[arg(long)]
     pub json: bool,
@@ -83,6 +87,10 @@ pub fn run(args: &LrFindArgs) -> Result<(), CommandError> {
     if let Some(path) = &args.csv {
         write_csv(&curve, path).map_err(|error| CommandError::write(path)(error.into()))?;
     }
+    if let Some(path) = &args.plot {
+        drawn(&curve).write(path)?;
+        output::note(&format!("wrote {}", path.display()));
+    }
     output::json_or(args.json, &curve, text)
 }
 
@@ -90,6 +98,11 @@ fn write_csv(curve: &Curve, path: &Path) -> Result<(), csv::Error> {
     let mut writer = csv::Writer::from_path(path)?;
     curve.points.iter().try_for_each(|point| writer.serialize(point))?;
     Ok(writer.flush()?)
+}
+
+fn drawn(Curve { points, suggestion }: &Curve) -> RangeTestCurve {
+    let point = |&Point { learning_rate, loss, smoothed }: &Point| [learning_rate, loss, smoothed];
+    RangeTestCurve { points: points.iter().map(point).collect(), suggestion: *suggestion }
 }
 
 fn text(Curve { points, suggestion }: &Curve) -> String {

@@ -233,5 +233,12 @@ fn preview_shows_what_training_sees() {
     }
     assert_eq!(first, page("b.html", "mixup=1"), "the same draws");
     let all = "crop=1 shift_scale_rotate=1 brightness_contrast=1 blur=1 erasing=1 cutmix=0.5";
-    assert_ne!(first, page("c.html", all));
+    let third = page("c.html", all);
+    assert_ne!(first, third);
+    // Each change is named below the image.
+    for part in ["<br>cropped to ", "<br>shifted by ", "<br>brightness ", "<br>blurred over ", "<br>erased "] {
+        assert_eq!(third.matches(part).count(), 6, "{part}");
+    }
+    assert_eq!(page("d.html", "flip=0 noise=0").matches("<br>unchanged").count(), 6);
+    assert_eq!(page("e.html", "flip=1 noise=1").matches("<br>flipped<br>noise of standard deviation ").count(), 6);
 }

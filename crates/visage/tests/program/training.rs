@@ -229,17 +229,20 @@ fn divergence_is_reported_with_its_circumstances() {
 #[test]
 fn a_learning_rate_is_found() {
     let folder = folder();
-    let csv = folder.path().join("curve.csv");
+    let (csv, plot) = (folder.path().join("curve.csv"), folder.path().join("curve.svg"));
     let data = squares().display();
     let arguments = format!(
-        "lr-find {} --data {data} --steps 24 --start 1e-5 --end 10 --set batch_size=8 --csv {}",
-        crate::fixture::recipe().display(),
-        csv.display()
+        "lr-find {} --data {data} --steps 24 --start 1e-5 --end 10 --batch-size 8 --csv {} --plot {}",
+        recipe().display(),
+        csv.display(),
+        plot.display()
     );
     let output = line(&arguments).done();
     assert!(output.contains("--set learning_rate="), "{output}");
     let rows = fs::read_to_string(&csv).unwrap();
     assert!(rows.starts_with("learning_rate,loss,smoothed\n") && rows.lines().count() > 10, "{rows}");
+    let drawn = fs::read_to_string(&plot).unwrap();
+    assert!(drawn.starts_with("<svg") && drawn.contains("Learning rate range test"), "{drawn}");
     let curve = line(&format!("{arguments} --json")).json();
     let suggestion = curve["suggestion"].as_f64().unwrap();
     assert!((1e-5..10.0).contains(&suggestion), "{suggestion}");
