@@ -73,7 +73,7 @@ def table(path):
 def answers(drawn, photographs):
     """Faces are predicted, evaluated, explained and trained on as their aligned copies are."""
     small = FOLDER / "small"
-    visage("data", "synth", small, "--images", 200, "--size", "109x89", "--seed", 2)
+    visage("data", "synth", small, "--images", 200, "--size", "109x89", "--seed", 4)
     run, options = FOLDER / "run", ["--set", "size=32", "--set", "epochs=1", "--set", "input.align=already"]
     visage("train", "baseline", "--data", small, "--out", run, *options)
 
@@ -145,7 +145,7 @@ def answers(drawn, photographs):
     assert "the model expects" not in found.stderr
     on_photographs = FOLDER / "on-photographs"
     visage("train", "baseline", "--data", data, "--out", on_photographs, "--set", "size=32", "--set", "epochs=1",
-           "--set", "input.align=celeba", "--set", "batch_size=4")
+           "--set", "input.align=celeba", "--set", "batch_size=4", "--drop-constant")
     by_itself = visage("evaluate", on_photographs, "--data", data, "--json")
     asked = visage("evaluate", on_photographs, "--data", data, "--faces", "largest", "--json")
     assert json.loads(by_itself.stdout)["macro_average"] == json.loads(asked.stdout)["macro_average"]

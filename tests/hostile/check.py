@@ -493,7 +493,7 @@ def attack_runs(data, settings):
 FOLDER.mkdir()
 print(f"seed {arguments.seed}", flush=True)
 faces = FOLDER / "faces"
-visage("data", "synth", faces, "--images", 120, "--size", "32x32")
+visage("data", "synth", faces, "--images", 120, "--size", "32x32", "--seed", 4)
 settings = ["--set=architecture=efficientnet-lite0", "--set=input.size=32", "--set=epochs=4", "--set=batch_size=32"]
 model = FOLDER / "model"
 visage("train", "baseline", "--data", faces, "--out", model, *settings)

@@ -72,7 +72,7 @@ def attack(kind, out, command, resume, check):
 
 faces = FOLDER / "faces"
 succeed("data", "synth", faces, "--images", 60, "--size", "32x32")
-settings = ["--set=architecture=efficientnet-lite0", "--set=input.size=32", "--set=epochs=2", "--set=batch_size=24"]
+settings = ["--drop-constant", "--set=architecture=efficientnet-lite0", "--set=input.size=32", "--set=epochs=2", "--set=batch_size=24"]
 whole, run = FOLDER / "whole", FOLDER / "run"
 succeed("train", "baseline", "--data", faces, "--out", whole, *settings)
 weights, rows = tensors((whole / "best.safetensors").read_bytes()), history(whole)

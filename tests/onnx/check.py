@@ -74,7 +74,7 @@ def trained(network, size, calibration):
     text = f"{size[0]}x{size[1]}"
     faces = FOLDER / f"faces-{text}"
     if not faces.exists():
-        visage("data", "synth", faces, "--images", 240, "--size", text)
+        visage("data", "synth", faces, "--images", 240, "--size", text, "--seed", 4)
         (faces / "png").mkdir()
         for path in sorted((faces / "Img/img_align_celeba").iterdir())[:IMAGES]:
             Image.open(path).convert("RGB").save(faces / "png" / f"{path.stem}.png")

@@ -76,7 +76,7 @@ class Server:
 def train_models():
     """Trains two small models, one of them calibrated; returns their names and PNG images of exactly their size."""
     faces = FOLDER / "faces"
-    visage("data", "synth", faces, "--images", 240, "--size", f"{SIZE[0]}x{SIZE[1]}")
+    visage("data", "synth", faces, "--images", 240, "--size", f"{SIZE[0]}x{SIZE[1]}", "--seed", 4)
     (FOLDER / "png").mkdir()
     for path in sorted((faces / "Img/img_align_celeba").iterdir())[:IMAGES]:
         Image.open(path).convert("RGB").save(FOLDER / "png" / f"{path.stem}.png")

@@ -107,11 +107,11 @@ impl Dataset {
         // A pack keeps the name of its source, so that a model trained on either is the same to the last byte.
         let name = if let Images::Packed(pack) = &images { pack.name().to_owned() } else { name };
         tracing::debug!(name, form, samples = samples.len(), attributes = attributes.len(), "opened dataset");
-        let (options, truncation) = (options.clone(), Truncation::default());
-        Ok(Dataset {
+        let truncation = Truncation::default();
+        let mut dataset = Dataset {
             name,
             form,
-            options,
+            options: options.clone(),
             attributes,
             categories,
             samples,
@@ -120,7 +120,9 @@ impl Dataset {
             notes,
             nearest,
             truncation,
-        })
+        };
+        dataset.remove_attributes(&options.dropped);
+        Ok(dataset)
     }
 
     /// The choices with which its table was read.
@@ -291,6 +293,14 @@ impl Dataset {
         })
     }
 
+    /// Whether the header of an image's file states the size of an image; `None` if it is not a file of its own, or cannot be read.
+    pub(crate) fn has_readable_header(&self, index: usize) -> Option<bool> {
+        /// Metadata may stand before the size; where it takes more, the image is decoded to see.
+        const BEGINNING: u64 = 1 << 16;
+        let beginning = self.images.beginning(index, &self.samples[index].image, BEGINNING)?;
+        Some(beginning.is_ok_and(|beginning| stated_size(&beginning).is_some()))
+    }
+
     /// Reads and prepares an image: RGB bytes, shape `[H, W, 3]` of the preparation's output size.
     ///
     /// # Errors
@@ -379,6 +389,25 @@ impl Dataset {
         retain(&mut self.samples, is_kept);
     }
 
+    /// Leaves attributes out. [`Dataset::table_options`] remembers it, so that the dataset is opened without them again.
+    pub fn drop_attributes(&mut self, names: &[String]) {
+        self.options.dropped.extend_from_slice(names);
+        self.remove_attributes(names);
+    }
+
+    fn remove_attributes(&mut self, names: &[String]) {
+        let kept: Vec<bool> = self.attributes.iter().map(|attribute| !names.contains(attribute)).collect();
+        if kept.iter().all(|&is_kept| is_kept) {
+            return;
+        }
+        let is_kept = |index: usize| kept[index];
+        retain(&mut self.attributes, is_kept);
+        for sample in &mut self.samples {
+            sample.labels = without(&sample.labels, is_kept);
+            sample.soft = sample.soft.take().map(|soft| without(&soft, is_kept));
+        }
+    }
+
     /// The SHA-256, in hexadecimal, of the attributes, image names, splits and labels. It identifies the table that a model was
     /// trained on. Pixels and identities are not part of it.
     #[must_use]
@@ -416,4 +445,9 @@ impl Dataset {
             hex
         })
     }
+}
+
+/// The values at whose indices `is_kept` holds.
+fn without<T: Copy>(values: &[T], is_kept: impl Fn(usize) -> bool) -> Box<[T]> {
+    values.iter().enumerate().filter(|(index, _)| is_kept(*index)).map(|(_, &value)| value).collect()
 }

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
+use rand::Rng;
 use rayon::Yield;
 
 use crate::augment::Augmentation;
@@ -310,8 +311,7 @@ impl Worker {
         let (index, repeat) = (self.order[position], self.repeats[position]);
         let mut pixels = self.dataset.pixels(index, &self.preparation)?;
         if let Some(augmentation) = &self.options.augmentation {
-            let mut random =
-                stream(self.options.seed, "augment", self.options.epoch, index as u64 | u64::from(repeat) << 40);
+            let mut random = augmentation_stream(self.options.seed, self.options.epoch, index, repeat);
             augmentation.apply(&mut pixels, self.preparation.output_size(), &mut random);
         }
         Ok(pixels)
@@ -335,4 +335,8 @@ impl Worker {
         let mixed = mixing.and_then(|mixing| mixing.apply(&mut pixels, size, seed, epoch, batch.number as u64));
         Ok(Batch { number: batch.number, indices, size, pixels, targets, mixed })
     }
+}
+/// The draws that augment a sample in an epoch; `repeat` counts how often it came before in the epoch.
+pub(crate) fn augmentation_stream(seed: u64, epoch: u64, sample: usize, repeat: u32) -> impl Rng {
+    stream(seed, "augment", epoch, sample as u64 | u64::from(repeat) << 40)
 }

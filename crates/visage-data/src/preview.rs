@@ -10,7 +10,7 @@ use crate::augment::Augmentation;
 use crate::dataset::Dataset;
 use crate::error::{DataError, ImageError};
 use crate::label::Label;
-use crate::loader::{Batch, Loader, LoaderOptions};
+use crate::loader::{Batch, Loader, LoaderOptions, augmentation_stream};
 use crate::mixing::Mixing;
 use crate::prepare::Preparation;
 use crate::size::Size;
@@ -51,7 +51,7 @@ pub fn page(dataset: &Arc<Dataset>, preview: &Preview) -> Result<String, DataErr
     }
     page.push('\n');
     for row in 0..preview.indices.len() {
-        write_row(&mut page, dataset, &preview.indices, row, &columns)?;
+        write_row(&mut page, dataset, preview, row, &columns)?;
     }
     page += "</table>\n</html>\n";
     Ok(page)
@@ -80,10 +80,11 @@ fn columns(dataset: &Arc<Dataset>, preview: &Preview) -> Result<Vec<Batch>, Data
 fn write_row(
     page: &mut String,
     dataset: &Dataset,
-    indices: &[usize],
+    preview: &Preview,
     row: usize,
     columns: &[Batch],
 ) -> Result<(), DataError> {
+    let indices = &preview.indices;
     let sample = &dataset.samples()[indices[row]];
     let names = |wanted: Label| -> Vec<String> {
         let labels = dataset.attributes().iter().zip(&sample.labels);
@@ -94,12 +95,18 @@ fn write_row(
     if !unknown.is_empty() {
         let _ = write!(page, "<br><i>unknown: {}</i>", unknown.join(", "));
     }
-    for batch in columns {
+    for (column, batch) in columns.iter().enumerate() {
         let length = batch.size.pixels() * 3;
         let pixels = &batch.pixels[row * length..(row + 1) * length];
         let png = png(pixels, batch.size);
         let png = png.map_err(|source| dataset.unusable(indices[row], ImageError::Decode(source)))?;
         let _ = write!(page, "<td><img src=\"data:image/png;base64,{}\">", base64(&png));
+        // The first column shows the prepared images, and each further one an epoch.
+        if let Some(epoch) = column.checked_sub(1) {
+            let changes = changes(preview, columns, row, epoch as u64);
+            let _ =
+                write!(page, "<br>{}", if changes.is_empty() { "unchanged".to_owned() } else { changes.join("<br>") });
+        }
         if let Some(mixed) = &batch.mixed {
             let partner = &dataset.samples()[indices[mixed.partners[row]]].image;
             let own = 100.0 * mixed.share;
@@ -108,6 +115,19 @@ fn write_row(
     }
     page.push('\n');
     Ok(())
+}
+
+/// What the augmentation does to an image in an epoch, in words: the same draws as the loader's, on a copy of the prepared image.
+fn changes(preview: &Preview, columns: &[Batch], row: usize, epoch: u64) -> Vec<String> {
+    let Some(prepared) = columns.first() else { return Vec::new() };
+    let length = prepared.size.pixels() * 3;
+    let mut pixels = prepared.pixels[row * length..(row + 1) * length].to_vec();
+    let mut random = augmentation_stream(preview.seed, epoch, preview.indices[row], 0);
+    let mut changes = Vec::new();
+    preview
+        .augmentation
+        .apply_and_tell(&mut pixels, prepared.size, &mut random, &mut |change| changes.push(change.to_string()));
+    changes
 }
 
 const STYLE: &str = "body{font:14px sans-serif;margin:2em}td{vertical-align:top;padding:4px;max-width:22em}\

@@ -41,6 +41,12 @@ impl AttributeStatistics {
     pub fn known(&self) -> u64 {
         self.present + self.absent
     }
+
+    /// Whether one of the two classes does not occur.
+    #[must_use]
+    pub fn is_constant(&self) -> bool {
+        self.present == 0 || self.absent == 0
+    }
 }
 
 impl Statistics {
@@ -49,6 +55,12 @@ impl Statistics {
     pub fn of(dataset: &Dataset, split: Split) -> Self {
         let rows = dataset.samples().iter().filter(|sample| sample.split == Some(split));
         Self::count(split, dataset.attributes(), rows.map(|sample| &*sample.labels))
+    }
+
+    /// The attributes of which no label, or labels of one kind only, are known in the split: nothing can be learnt about them. None if
+    /// the split has no samples.
+    pub fn constant(&self) -> impl Iterator<Item = &AttributeStatistics> {
+        self.attributes.iter().filter(|attribute| self.samples > 0 && attribute.is_constant())
     }
 
     /// Counts the labels in rows with one label for each attribute.
@@ -103,6 +115,7 @@ mod tests {
         let counts: Vec<_> =
             statistics.attributes.iter().map(|a| (a.present, a.absent, a.unknown, a.prevalence)).collect();
         assert_eq!(counts, [(1, 3, 0, Some(0.25)), (1, 2, 1, Some(1.0 / 3.0)), (0, 0, 4, None)]);
+        assert_eq!(statistics.constant().map(|attribute| attribute.name.as_str()).collect::<Vec<_>>(), ["C"]);
         let expected = (0.75 + 2.0 / 3.0) / 2.0;
         assert!((statistics.majority_accuracy.unwrap() - expected).abs() < 1e-12);
 

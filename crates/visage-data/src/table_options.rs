@@ -27,6 +27,9 @@ pub struct TableOptions {
     /// Columns to leave out.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ignore: Vec<String>,
+    /// Attributes that are left out after they were read, in whatever form; names that do not occur have no effect.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub dropped: Vec<String>,
     /// The column that lists the labels which are present.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label_column: Option<String>,

@@ -105,6 +105,37 @@ pub fn bad_images(dataset: &Dataset, progress: impl FnMut(usize)) -> Vec<(usize,
     bad
 }
 
+/// Checks the header of every image that is a file of its own, which takes a fraction of the time that decoding takes. Returns the
+/// number of images that were checked, and those that cannot be used, ascending, each with the reason. `progress` is called with the
+/// number of images done.
+#[must_use]
+pub fn bad_headers(dataset: &Dataset, mut progress: impl FnMut(usize)) -> (usize, Vec<(usize, String)>) {
+    let everything: Vec<usize> = (0..dataset.samples().len()).collect();
+    let (mut checked, mut bad) = (0, Vec::new());
+    for indices in everything.chunks(CHUNK) {
+        let found: Vec<Option<Option<String>>> = indices
+            .par_iter()
+            .map(|&index| {
+                if dataset.has_readable_header(index)? {
+                    return Some(None);
+                }
+                // Decoding says what is wrong with it, if anything.
+                Some(match inspect(dataset, index) {
+                    Inspection::Missing(location) => Some(format!("there is no file at {location}")),
+                    Inspection::Bad(reason) | Inspection::Truncated(reason) => Some(reason),
+                    Inspection::Good { .. } => None,
+                })
+            })
+            .collect();
+        for (&index, found) in indices.iter().zip(found) {
+            checked += usize::from(found.is_some());
+            bad.extend(found.flatten().map(|reason| (index, reason)));
+        }
+        progress(indices[0] + indices.len());
+    }
+    (checked, bad)
+}
+
 /// The state of one image.
 enum Inspection {
     Missing(String),
@@ -232,12 +263,21 @@ fn check_labels(dataset: &Dataset, report: &mut Report) {
             report.error("attribute_without_labels", "attributes without any label", name.clone());
         }
     }
-    for split in Split::ALL {
-        let statistics = Statistics::of(dataset, split);
+    // Without splits, what is constant everywhere will be so in the training split that is drawn.
+    let rows = || dataset.samples().iter().map(|sample| &*sample.labels);
+    let splits = if dataset.has_splits() {
+        Split::ALL.map(|split| Statistics::of(dataset, split)).to_vec()
+    } else {
+        vec![Statistics::count(Split::Train, dataset.attributes(), rows())]
+    };
+    for statistics in splits {
+        let split = statistics.split;
         for attribute in statistics.attributes.iter().filter(|_| statistics.samples > 0) {
-            if attribute.known() > 0 && (attribute.present == 0 || attribute.absent == 0) {
+            if attribute.known() > 0 && attribute.is_constant() {
+                let refused =
+                    if split == Split::Train { ", which training refuses without --drop-constant" } else { "" };
                 let item = format!(
-                    "{}: present in {} and absent in {} {split} images",
+                    "{}: present in {} and absent in {} {split} images{refused}",
                     attribute.name, attribute.present, attribute.absent
                 );
                 report.remark(

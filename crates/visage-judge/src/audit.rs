@@ -4,6 +4,9 @@
 //! of the opposite class is at least its mean probability of that class among the images labelled so. A rare class or a biased
 //! loss therefore does not look like label errors. Labels are ranked by self-confidence, the probability of the label itself.
 //! The probabilities must come from a model that was not trained on the images.
+//!
+//! A model that ranks an attribute no better than chance contradicts labels at random. Of the attributes whose interval of the area
+//! under the ROC curve reaches down to 0.5, no label is suspected, and the labels are ranked after all others.
 
 use serde::Serialize;
 
@@ -14,6 +17,9 @@ use crate::ranking::Ranking;
 
 /// An attribute with fewer known labels of either class than this is too rare to audit.
 const MIN_LABELS: u64 = 30;
+
+/// The area under the ROC curve of a model that knows nothing.
+const CHANCE: f64 = 0.5;
 
 /// Half the width of a 95 % interval, in standard errors.
 const STANDARD_ERRORS: f64 = 1.96;
@@ -32,7 +38,7 @@ pub struct LabelDoubt {
     /// The predicted probability of the label: the lower, the more doubtful.
     pub confidence: f32,
     /// Whether the label is suspected to be wrong: the opposite class is at least as probable as it is on average among
-    /// images labelled so, and more probable than the label.
+    /// images labelled so, and more probable than the label; and the model is better than chance for the attribute.
     pub suspect: bool,
 }
 
@@ -45,14 +51,16 @@ pub struct AttributeAudit {
     pub labels: u64,
     /// Number of positive labels.
     pub positives: u64,
-    /// Number of labels suspected to be wrong.
+    /// Number of labels suspected to be wrong; 0 where the model cannot tell.
     pub suspects: u64,
     /// Area under the ROC curve of the model on these labels.
     pub roc_auc: Option<f64>,
     /// Its 95 % interval, by the standard error of Hanley and McNeil (1982).
     pub interval: Option<Interval>,
-    /// Whether the interval includes chance: the labels are random, the attribute is not visible, or the model has not learnt
-    /// it.
+    /// Whether the lower end of the interval is 0.5, chance, or below: nothing can be said about single labels.
+    pub cannot_tell: bool,
+    /// Whether that is so although there are enough labels: they are random, the attribute is not visible, or the model has not
+    /// learnt it.
     pub looks_random: bool,
     /// Whether there are fewer than 30 labels of either class.
     pub too_few: bool,
@@ -61,10 +69,18 @@ pub struct AttributeAudit {
 /// The known labels from the most to the least doubtful, and the audit of each attribute.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Audit {
-    /// Every known label of the attributes with both classes, by ascending confidence, then by image and attribute.
+    /// Every known label of the attributes with both classes: first those of the attributes that are judged, then those of which the
+    /// model [cannot tell](AttributeAudit::cannot_tell). Each by ascending confidence, then by image and attribute.
     pub doubts: Vec<LabelDoubt>,
     /// The attributes, in the order of the predictions.
     pub attributes: Vec<AttributeAudit>,
+}
+
+impl Audit {
+    /// The labels of the attributes that are judged: those that the model can tell.
+    pub fn judged(&self) -> impl Iterator<Item = &LabelDoubt> {
+        self.doubts.iter().take_while(|doubt| !self.attributes[doubt.column].cannot_tell)
+    }
 }
 
 /// Ranks the known labels by the model's confidence in them, and suspects those it contradicts.
@@ -77,34 +93,44 @@ pub fn audit(predictions: &Predictions) -> Result<Audit, Error> {
     let mut attributes = Vec::with_capacity(predictions.attributes().len());
     for (column, attribute) in predictions.attributes().iter().enumerate() {
         let known: Vec<(f32, bool)> = predictions.known(column).collect();
-        let own = doubts_of(predictions, column, mean_confidence(&known));
-        let suspects = own.iter().filter(|doubt| doubt.suspect).count() as u64;
-        attributes.push(AttributeAudit::new(attribute, &Ranking::new(known), suspects));
+        let mean_confidence = mean_confidence(&known);
+        let mut audited = AttributeAudit::new(attribute, &Ranking::new(known));
+        let mut own = doubts_of(predictions, column, mean_confidence);
+        own.iter_mut().for_each(|doubt| doubt.suspect &= !audited.cannot_tell);
+        audited.suspects = own.iter().filter(|doubt| doubt.suspect).count() as u64;
         doubts.extend(own);
+        attributes.push(audited);
     }
     if attributes.iter().all(|attribute| attribute.labels == 0) {
         return Err(Error::NoLabels);
     }
-    doubts.sort_by(|a, b| a.confidence.total_cmp(&b.confidence).then((a.image, a.column).cmp(&(b.image, b.column))));
+    let is_last = |doubt: &LabelDoubt| attributes[doubt.column].cannot_tell;
+    doubts.sort_by(|a, b| {
+        let by_confidence = a.confidence.total_cmp(&b.confidence);
+        is_last(a).cmp(&is_last(b)).then(by_confidence).then((a.image, a.column).cmp(&(b.image, b.column)))
+    });
     Ok(Audit { doubts, attributes })
 }
 
 impl AttributeAudit {
-    fn new(attribute: &str, ranking: &Ranking, suspects: u64) -> Self {
+    /// The audit of one attribute as a whole; its suspects are not counted yet.
+    fn new(attribute: &str, ranking: &Ranking) -> Self {
         let (roc_auc, positives, negatives) = (ranking.scores().roc_auc, ranking.positives(), ranking.negatives());
         let interval = roc_auc.map(|auc| {
             let half = STANDARD_ERRORS * standard_error(auc, positives as f64, negatives as f64);
             Interval { low: (auc - half).max(0.0), high: (auc + half).min(1.0) }
         });
         let too_few = positives.min(negatives) < MIN_LABELS;
+        let cannot_tell = interval.is_some_and(|interval| interval.low <= CHANCE);
         Self {
             attribute: attribute.to_owned(),
             labels: positives + negatives,
             positives,
-            suspects,
+            suspects: 0,
             roc_auc,
             interval,
-            looks_random: !too_few && interval.is_some_and(|interval| interval.low <= 0.5),
+            cannot_tell,
+            looks_random: cannot_tell && !too_few,
             too_few,
         }
     }

@@ -61,6 +61,7 @@ mod page;
 mod palette;
 mod plot;
 mod png_file;
+mod range_test;
 mod report;
 mod run;
 mod sheet;
@@ -77,6 +78,7 @@ pub use explanation::{Explained, Explanation, heat_over_photograph, heat_overlay
 pub use from_runs::{ReadRuns, ReportSettings, made, read_runs};
 pub use gallery::{Pick, Picked, Picture};
 pub use model_card::model_card;
+pub use range_test::RangeTestCurve;
 pub use report::Report;
 pub use run::{Judged, Run};
 pub use tuning::{TunedTrial, Tuning};

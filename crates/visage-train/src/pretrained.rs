@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use visage_model::Architecture;
+use visage_run::RunFolder;
 use visage_weights::hub::{Hub, HubError, PREFIX};
 
 /// The name of a network's ImageNet weights.
@@ -48,7 +49,8 @@ pub fn imagenet_weights(architecture: Architecture) -> Option<ImageNetWeights> {
     Some(ImageNetWeights { repository, mean, std })
 }
 
-/// The file of `weights`: a path, or `hub:OWNER/NAME[@REVISION]`, which is downloaded if it is not cached.
+/// The file of `weights`: a path, the best checkpoint of the run whose folder it names, or `hub:OWNER/NAME[@REVISION]`, which is downloaded if
+/// it is not cached.
 ///
 /// # Errors
 ///
@@ -56,6 +58,7 @@ pub fn imagenet_weights(architecture: Architecture) -> Option<ImageNetWeights> {
 pub fn locate_weights(weights: &Path) -> Result<PathBuf, HubError> {
     match weights.to_str() {
         Some(name) if name.starts_with(PREFIX) => Hub::default().file(&name.parse()?),
+        _ if RunFolder::holds_run(weights) => Ok(RunFolder::model_file(weights)),
         _ => Ok(weights.to_owned()),
     }
 }

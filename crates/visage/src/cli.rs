@@ -12,14 +12,17 @@ use crate::logging::LogFormat;
 
 /// Train, evaluate, explain and serve image classifiers with many yes/no attributes.
 ///
-/// Results go to standard output; progress and notes go to standard error. The exit code is 0 on success, 1 on failure and 2 if
-/// the command line is wrong.
+/// Results go to standard output; progress and notes go to standard error. The exit code is 0 on success, 1 on failure, 2 if
+/// the command line is wrong, and 130 if Ctrl-C stopped the work. NO_COLOR and CLICOLOR_FORCE are followed.
 #[derive(Debug, Parser)]
 #[command(name = "visage", version, max_term_width = 120)]
 pub struct Cli {
     /// Log more to standard error; twice for all details. VISAGE_LOG takes a filter such as `visage_data=trace`.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
+    /// Print results, warnings and errors only: no progress and no notes.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
     /// The verb.
     #[command(subcommand)]
     pub command: Command,
@@ -111,6 +114,39 @@ impl Overrides {
     /// The same options as text, each after a space, to repeat them in a command shown to the user.
     pub fn repeated(&self) -> String {
         self.overrides.iter().map(|change| format!(" --set {}", shell::word(change))).collect()
+    }
+}
+
+/// Changes to a recipe, the commonest of which have options of their own.
+#[derive(Clone, Debug, Args)]
+pub struct RecipeArgs {
+    #[command(flatten)]
+    pub set: Overrides,
+    /// How often training sees every image: short for `--set epochs=N`.
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub epochs: Option<String>,
+    /// Images in a batch: short for `--set batch_size=N`.
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub batch_size: Option<String>,
+    /// The learning rate: short for `--set learning_rate=RATE`.
+    #[arg(long, visible_alias = "learning-rate", value_name = "RATE", allow_negative_numbers = true)]
+    pub lr: Option<String>,
+    /// The size of the images that the network sees: short for `--set size=H[xW]`.
+    #[arg(long, value_name = "H[xW]", allow_negative_numbers = true)]
+    pub size: Option<String>,
+    /// The seed of every random draw: short for `--set seed=N`.
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub seed: Option<String>,
+}
+
+impl RecipeArgs {
+    /// The changes, as `key=value`.
+    pub fn changes(&self) -> Vec<String> {
+        let Self { set, epochs, batch_size, lr, size, seed } = self;
+        let short =
+            [("epochs", epochs), ("batch_size", batch_size), ("learning_rate", lr), ("size", size), ("seed", seed)];
+        let short = short.into_iter().filter_map(|(key, value)| Some(format!("{key}={}", value.as_ref()?)));
+        set.overrides.iter().cloned().chain(short).collect()
     }
 }
 

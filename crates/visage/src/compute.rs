@@ -15,10 +15,11 @@ use crate::output;
 pub struct ComputeArgs {
     /// The device to compute on: cpu, cuda, metal or vulkan, with a number (cuda:1) if there are several, as `visage devices`
     /// lists them; auto selects the best that works. `visage train` can split its batches over several (cuda:0,1).
-    #[arg(long, value_name = "DEVICE", default_value = "auto")]
+    /// The variable VISAGE_DEVICE sets it too.
+    #[arg(long, value_name = "DEVICE", default_value = "auto", env = "VISAGE_DEVICE", hide_env = true)]
     pub device: Choice,
-    /// Threads for computing and decoding [default: one per processor].
-    #[arg(long, value_name = "N")]
+    /// Threads for computing and decoding [default: one per processor; the variable VISAGE_THREADS sets it too].
+    #[arg(long, value_name = "N", env = "VISAGE_THREADS", hide_env = true)]
     pub threads: Option<NonZeroUsize>,
 }
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use visage_data::{DataError, Dataset, TableFault, TableOptions, verify};
+use visage_data::{AttributeStatistics, DataError, Dataset, Split, Statistics, TableFault, TableOptions, verify};
 use visage_model::Card;
 use visage_run::RunFolder;
 
@@ -74,6 +74,36 @@ impl DatasetArgs {
         Ok(dataset)
     }
 
+    /// Checks, before work that takes long begins, that the images exist and that their headers are those of images. With
+    /// `--skip-bad-images` every image was decoded already.
+    ///
+    /// # Errors
+    ///
+    /// When images are missing or cannot be used.
+    pub fn check_images(&self, dataset: &Dataset) -> Result<(), CommandError> {
+        let images = dataset.samples().len();
+        dataset.require_images(&(0..images).collect::<Vec<_>>())?;
+        if self.options.skip_bad_images {
+            return Ok(());
+        }
+        let mut progress = Progress::new("checking headers", "images", images as u64);
+        let (checked, bad) = verify::bad_headers(dataset, |done| progress.set(done as u64, String::new));
+        drop(progress);
+        if let Some((index, reason)) = bad.first() {
+            let (dataset, first) = (dataset.name().to_owned(), dataset.samples()[*index].image.clone());
+            let reason = reason.clone();
+            return Err(CommandError::UnusableImages { dataset, bad: bad.len(), images, first, reason });
+        }
+        if checked > 0 {
+            output::note(&format!(
+                "{}: the headers of {} are readable; the rest of an image is read when it is used",
+                dataset.name(),
+                counted(checked as u64, "image file")
+            ));
+        }
+        Ok(())
+    }
+
     /// The options about bad images that were given, each after a space, to repeat them in a command shown to the user.
     pub fn repeated(&self) -> String {
         let given = [
@@ -81,6 +111,56 @@ impl DatasetArgs {
             (self.options.allow_truncated, " --allow-truncated"),
         ];
         given.into_iter().filter_map(|(is_given, option)| is_given.then_some(option)).collect()
+    }
+}
+
+/// What to do with attributes that cannot be learnt.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct ConstantArgs {
+    /// Train without the attributes that are always present or always absent in the training images; otherwise they are an error.
+    #[arg(long)]
+    pub drop_constant: bool,
+}
+
+impl ConstantArgs {
+    /// Draws the splits that a dataset lacks, and leaves out the attributes of which only one class is known in the training split.
+    /// Returns the seed if splits were drawn. The run remembers what was left out; one that is resumed keeps the attributes that it has.
+    ///
+    /// # Errors
+    ///
+    /// There are such attributes, and they are not to be left out; or there are no others.
+    pub fn prepare(self, dataset: &mut Dataset, seed: u64, resumed: bool) -> Result<Option<u64>, CommandError> {
+        let mut dropped = Vec::new();
+        loop {
+            let mut split = dataset.clone();
+            let drawn = split.draw_missing_splits(seed);
+            let statistics = Statistics::of(&split, Split::Train);
+            let is_settled = resumed && !self.drop_constant;
+            let constant: Vec<&AttributeStatistics> = statistics.constant().filter(|_| !is_settled).collect();
+            let names: Vec<String> = constant.iter().map(|attribute| attribute.name.clone()).collect();
+            if !names.is_empty() && (!self.drop_constant || names.len() == dataset.attributes().len()) {
+                let with_counts =
+                    constant.iter().map(|a| format!("{} ({} present, {} absent)", a.name, a.present, a.absent));
+                let (dataset, attributes) = (dataset.name().to_owned(), with_counts.collect());
+                return Err(CommandError::ConstantAttributes { dataset, attributes });
+            }
+            if names.is_empty() {
+                if let Some(drawn) = drawn {
+                    output::note(&format!("{} assigns {drawn}, with seed {seed}", dataset.name()));
+                }
+                if !dropped.is_empty() {
+                    output::warning(&format!(
+                        "left out, always present or always absent in the training images: {}",
+                        dropped.join(", ")
+                    ));
+                }
+                *dataset = split;
+                return Ok(drawn.map(|_| seed));
+            }
+            // Splits are drawn by the labels that are left, as they will be when the dataset is opened again.
+            dataset.drop_attributes(&names);
+            dropped.extend(names);
+        }
     }
 }
 
@@ -146,12 +226,15 @@ fn leave_out_bad_images(dataset: &mut Dataset) -> Result<(), CommandError> {
     let bad = verify::bad_images(dataset, |done| progress.set(done as u64, String::new));
     drop(progress);
     if !bad.is_empty() {
-        output::warning(&format!("{} of {} images are left out", count(bad.len() as u64), count(images as u64)));
+        output::warning(&format!("{} left out", some_of(bad.len(), images)));
         for (index, reason) in bad.iter().take(LISTED) {
-            output::note(&format!("  {}: {reason}", dataset.samples()[*index].image));
+            output::problem(&format!("  {}: {reason}", dataset.samples()[*index].image));
         }
         if bad.len() > LISTED {
-            output::note(&format!("  and {} more: visage data verify lists them", count((bad.len() - LISTED) as u64)));
+            output::problem(&format!(
+                "  and {} more: visage data verify lists them",
+                count((bad.len() - LISTED) as u64)
+            ));
         }
     }
     if bad.len() * 2 > images {
@@ -169,11 +252,16 @@ pub fn missing_images(dataset: &Dataset) -> Option<String> {
     let (first, last) = (missing.first()?, missing.last()?);
     let name = |index: usize| &dataset.samples()[index].image;
     Some(format!(
-        "{} of {} images are missing ({}), from {} to {}: finish the download or copy, or train with --skip-bad-images",
-        count(missing.len() as u64),
-        count(everything.len() as u64),
+        "{} missing ({}), from {} to {}: finish the download or copy, or train with --skip-bad-images",
+        some_of(missing.len(), everything.len()),
         percent(Some(missing.len() as f64 / everything.len() as f64)),
         name(*first),
         name(*last)
     ))
+}
+
+/// "3 of 120 images are", or "1 of 120 images is".
+fn some_of(some: usize, images: usize) -> String {
+    let verb = if some == 1 { "is" } else { "are" };
+    format!("{} of {} {verb}", count(some as u64), counted(images as u64, "image"))
 }

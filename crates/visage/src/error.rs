@@ -13,6 +13,12 @@ use visage_model::{Model, ModelError};
 use visage_run::bulk::BulkError;
 use visage_run::{RunFolder, shell};
 
+use crate::output;
+use crate::tables::{count, counted};
+
+/// The exit code after Ctrl-C: that of a shell for a process that a signal stopped, 128 and the number of the signal.
+pub const INTERRUPTED: u8 = 130;
+
 /// Why a command failed.
 #[derive(Debug, thiserror::Error, Diagnostic)]
 pub enum CommandError {
@@ -93,8 +99,38 @@ pub enum CommandError {
         /// All images.
         images: usize,
     },
+    /// Images that cannot be used, found before work began.
+    #[error("{bad} of {} of {dataset} cannot be used, first {first}: {reason}", counted(*images as u64, "image"))]
+    #[diagnostic(help(
+        "--skip-bad-images leaves out every image that cannot be used; `visage data verify` lists them"
+    ))]
+    UnusableImages {
+        /// The dataset.
+        dataset: String,
+        /// Images that cannot be used.
+        bad: usize,
+        /// All images.
+        images: usize,
+        /// The first of them.
+        first: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Attributes that cannot be learnt.
+    #[error("{} of {dataset} {} always present or always absent in the training images: {}", counted(attributes.len() as u64, "attribute"),
+        if attributes.len() == 1 { "is" } else { "are" }, attributes.join(", "))]
+    #[diagnostic(help(
+        "a model would answer the same for every image, and be right each time: train without with --drop-constant, or add images of \
+         the other kind to the training split"
+    ))]
+    ConstantAttributes {
+        /// The dataset.
+        dataset: String,
+        /// Each with its counts.
+        attributes: Vec<String>,
+    },
     /// A dataset that failed verification.
-    #[error("{dataset} has {errors} errors")]
+    #[error("{dataset} has {}", counted(*errors as u64, "error"))]
     Verification {
         /// The dataset.
         dataset: String,
@@ -253,7 +289,7 @@ pub enum CommandError {
         source: visage_data::ImageError,
     },
     /// Some images could not be used; each was reported.
-    #[error("{failed} of {images} images could not be used; the others are predicted")]
+    #[error("{}", unusable_images(*failed, *images))]
     SomeImages {
         /// How many failed.
         failed: u64,
@@ -318,12 +354,23 @@ impl From<BulkError> for CommandError {
     }
 }
 
+/// How many of some images could not be used, and what became of the others, if there are any.
+fn unusable_images(failed: u64, images: u64) -> String {
+    let used = images.saturating_sub(failed);
+    match (failed, used) {
+        (1, 0) => "the image could not be used".to_owned(),
+        (_, 0) => format!("none of the {} could be used", counted(images, "image")),
+        (_, 1) => format!("{} of {} images could not be used; the other one is done", count(failed), count(images)),
+        _ => format!("{} of {} images could not be used; the others are done", count(failed), count(images)),
+    }
+}
+
 /// What to do before resuming a run that failed with this error.
 fn remedy(error: &visage_train::TrainError) -> &'static str {
     if error.is_full_disk() {
         "free some disk space"
     } else {
-        "fix the cause (the disk, its permissions, or the image)"
+        "fix the cause (the disk, its permissions, or the image; --skip-bad-images with --accept-changes leaves such images out)"
     }
 }
 
@@ -356,10 +403,19 @@ impl CommandError {
         move |source| Self::Read { path, source }
     }
 
-    /// The exit code: 0 if nobody reads the output any more, 2 for wrong usage, else 1.
+    /// The folder that holds everything up to the moment when Ctrl-C stopped the work.
+    fn saved_in(&self) -> Option<&Path> {
+        match self {
+            Self::Interrupted { run: folder, .. } | Self::SearchInterrupted { folder, .. } => Some(folder),
+            _ => None,
+        }
+    }
+
+    /// The exit code: 0 if nobody reads the output any more, 2 for wrong usage, [`INTERRUPTED`] after Ctrl-C, else 1.
     fn exit_code(&self) -> u8 {
         match self {
             Self::Usage(_) => 2,
+            _ if self.saved_in().is_some() => INTERRUPTED,
             _ if self.is_closed_pipe() => 0,
             _ => 1,
         }
@@ -375,6 +431,9 @@ impl CommandError {
         if !self.is_closed_pipe() {
             report::print(&self);
         }
+        if let Some(folder) = self.saved_in() {
+            output::problem(&format!("stopped: saved in {}", folder.display()));
+        }
         self.exit_code().into()
     }
 }
@@ -382,6 +441,15 @@ impl CommandError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn unusable_images_are_counted_in_words() {
+        let text = |failed, images| CommandError::SomeImages { failed, images }.to_string();
+        assert_eq!(text(1, 1), "the image could not be used");
+        assert_eq!(text(3, 3), "none of the 3 images could be used");
+        assert_eq!(text(1, 2), "1 of 2 images could not be used; the other one is done");
+        assert_eq!(text(2, 3000), "2 of 3,000 images could not be used; the others are done");
+    }
 
     #[test]
     fn a_closed_pipe_is_not_a_failure() {

@@ -120,10 +120,10 @@ fn align(dataset: &mut Dataset) -> Result<(), CommandError> {
     let [none, all] = [without.len(), photographs].map(|number| number as u64);
     output::warning(&format!("{} of {} have no face and are left out", count(none), counted(all, "photograph")));
     for &index in without.iter().take(LISTED) {
-        output::note(&format!("  {}", dataset.samples()[index].image));
+        output::problem(&format!("  {}", dataset.samples()[index].image));
     }
     if without.len() > LISTED {
-        output::note(&format!("  and {} more", count((without.len() - LISTED) as u64)));
+        output::problem(&format!("  and {} more", count((without.len() - LISTED) as u64)));
     }
     if without.len() == photographs {
         return Err(CommandError::NoFaces { dataset: dataset.name().to_owned() });

@@ -4,6 +4,7 @@ use std::process;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, Once, PoisonError};
 
+use crate::error::INTERRUPTED;
 use crate::output;
 
 /// Set when the work in progress should stop.
@@ -51,7 +52,7 @@ impl Drop for StopOnInterrupt {
 fn on_signal() {
     if !HANDLED.load(Ordering::SeqCst) || STOP.swap(true, Ordering::SeqCst) {
         // Files are replaced atomically, so earlier versions stay intact.
-        process::exit(1);
+        process::exit(INTERRUPTED.into());
     }
     let message = *MESSAGE.lock().unwrap_or_else(PoisonError::into_inner);
     output::note(&format!("\n{message}; press Ctrl-C again to exit at once"));

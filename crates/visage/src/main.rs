@@ -8,6 +8,7 @@ mod dataset;
 mod dry_run;
 mod error;
 mod evaluation_choice;
+mod extension;
 mod faces;
 mod interrupt;
 mod logging;
@@ -20,6 +21,7 @@ mod table_args;
 mod tables;
 mod tensorboard;
 mod training_events;
+mod usage;
 mod visible;
 
 use std::process::ExitCode;
@@ -35,16 +37,17 @@ use crate::interrupt::StopOnInterrupt;
 static ALLOCATOR: LineAligned = LineAligned;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::try_parse().unwrap_or_else(|error| usage::in_words(error).exit());
     let is_server = cli.command.is_server();
     // Before anything that takes time: a server that is told to stop while it starts ends as one that is told later.
     let _stop = is_server.then(|| StopOnInterrupt::install("finishing accepted requests"));
-    logging::start(cli.verbose, cli.command.log_format(), is_server);
+    output::set_quiet(cli.quiet);
+    logging::start(cli.verbose, cli.quiet, cli.command.log_format(), is_server);
     let code = match panic::catch(|| commands::run(cli.command)) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(error)) => error.report(),
         Err(bug) => {
-            output::note(&bug);
+            output::problem(&bug);
             ExitCode::FAILURE
         }
     };

@@ -1,6 +1,8 @@
 //! Output: results go to standard output, everything else to standard error. Names in it are [`visible`].
 
-use std::io::{self, Write};
+use std::env;
+use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
 
@@ -47,8 +49,38 @@ pub fn json_or<T: Serialize>(as_json: bool, value: &T, text: impl FnOnce(&T) -> 
     if as_json { json(value) } else { result(&text(value)) }
 }
 
-/// Prints a note, which is not part of the result.
+/// Whether notes and progress are left out.
+static QUIET: AtomicBool = AtomicBool::new(false);
+
+/// Sets whether notes and progress are left out.
+pub fn set_quiet(quiet: bool) {
+    QUIET.store(quiet, Ordering::Relaxed);
+}
+
+/// Whether notes and progress are left out.
+pub fn is_quiet() -> bool {
+    QUIET.load(Ordering::Relaxed)
+}
+
+/// Whether standard error is coloured: NO_COLOR and CLICOLOR_FORCE decide (<https://no-color.org>, <https://bixense.com/clicolors>),
+/// or else whether it is a terminal.
+pub fn is_coloured() -> bool {
+    let is_set = |name: &str, off: &[&str]| env::var(name).is_ok_and(|value| !off.contains(&value.as_str()));
+    if is_set("NO_COLOR", &[""]) {
+        return false;
+    }
+    is_set("CLICOLOR_FORCE", &["", "0"]) || io::stderr().is_terminal()
+}
+
+/// Prints a note, which is not part of the result, unless notes are left out.
 pub fn note(text: &str) {
+    if !is_quiet() {
+        problem(text);
+    }
+}
+
+/// Prints what went wrong in a part of the work.
+pub fn problem(text: &str) {
     standard_error(&format!("{}\n", visible(text)));
 }
 
@@ -63,5 +95,5 @@ pub fn standard_error(text: &str) {
 
 /// Prints a warning.
 pub fn warning(text: &str) {
-    note(&format!("warning: {text}"));
+    problem(&format!("warning: {text}"));
 }

@@ -105,6 +105,7 @@ impl TableArgs {
             split_values: self.split_values.iter().map(|SplitValue(value, split)| (value.clone(), *split)).collect(),
             attributes: self.attributes.clone(),
             ignore: self.ignore.clone(),
+            dropped: Vec::new(),
             label_column: self.label_column.clone(),
             value_column: self.value_column.clone(),
             separator: self.separator.clone(),

@@ -6,6 +6,8 @@ mod colour;
 mod geometry;
 mod validate;
 
+use std::fmt;
+
 use rand::{Rng, RngExt};
 use rand_distr::StandardNormal;
 use serde::{Deserialize, Serialize};
@@ -111,71 +113,91 @@ impl Augmentation {
     ///
     /// The settings must be [valid](Self::validate). A change that is not set draws nothing.
     pub fn apply(&self, pixels: &mut [u8], size: Size, random: &mut impl Rng) {
+        self.apply_and_tell(pixels, size, random, &mut |_| {});
+    }
+
+    /// The same; `tell` is called with each change that is made, in words such as `flipped`.
+    pub(crate) fn apply_and_tell(
+        &self,
+        pixels: &mut [u8],
+        size: Size,
+        random: &mut impl Rng,
+        tell: &mut impl FnMut(fmt::Arguments<'_>),
+    ) {
         if let Some(crop) = &self.crop {
-            crop.apply(pixels, size, random);
+            crop.apply(pixels, size, random, tell);
         }
         if random.random::<f32>() < self.flip {
             flip(pixels, size);
+            tell(format_args!("flipped"));
         }
         if let Some(affine) = &self.affine {
-            affine.apply(pixels, size, random);
+            affine.apply(pixels, size, random, tell);
         }
         if let Some(brightness_contrast) = &self.brightness_contrast {
-            brightness_contrast.apply(pixels, random);
+            brightness_contrast.apply(pixels, random, tell);
         }
         if let Some(blur) = &self.blur {
-            blur.apply(pixels, size, random);
+            blur.apply(pixels, size, random, tell);
         }
         if let Some(noise) = &self.noise {
-            noise.apply(pixels, random);
+            noise.apply(pixels, random, tell);
         }
         if let Some(erasing) = &self.erasing {
-            erasing.apply(pixels, size, random);
+            erasing.apply(pixels, size, random, tell);
         }
     }
 }
 
 impl Crop {
-    fn apply(&self, pixels: &mut [u8], size: Size, random: &mut impl Rng) {
+    fn apply(&self, pixels: &mut [u8], size: Size, random: &mut impl Rng, tell: &mut impl FnMut(fmt::Arguments<'_>)) {
         if random.random::<f32>() < self.probability {
             let crop = geometry::random_rectangle(size, self.scale, self.ratio, random);
             let crop = crop.unwrap_or_else(|| geometry::central_rectangle(size, self.ratio));
             geometry::resize_crop(pixels, size, crop);
+            tell(format_args!("cropped to {} at row {}, column {}", crop.size, crop.top, crop.left));
         }
     }
 }
 
 impl Affine {
-    fn apply(&self, pixels: &mut [u8], size: Size, random: &mut impl Rng) {
+    fn apply(&self, pixels: &mut [u8], size: Size, random: &mut impl Rng, tell: &mut impl FnMut(fmt::Arguments<'_>)) {
         if random.random::<f32>() < self.probability {
             let limits = [self.shift, self.shift, self.scale, self.rotate];
             let [right, down, scale, degrees] = limits.map(|limit| symmetric(limit, random));
             geometry::shift_scale_rotate(pixels, size, [right, down], 1.0 + scale, degrees);
+            let [right, down] = [right, down].map(|share| 100.0 * share);
+            tell(format_args!(
+                "shifted by {right:+.0} % across and {down:+.0} % down, scaled by {:.2}, rotated by {degrees:+.0}\u{b0}",
+                1.0 + scale
+            ));
         }
     }
 }
 
 impl BrightnessContrast {
-    fn apply(&self, pixels: &mut [u8], random: &mut impl Rng) {
+    fn apply(&self, pixels: &mut [u8], random: &mut impl Rng, tell: &mut impl FnMut(fmt::Arguments<'_>)) {
         if random.random::<f32>() < self.probability {
             let [contrast, brightness] = [self.contrast, self.brightness].map(|limit| symmetric(limit, random));
             colour::brightness_contrast(pixels, brightness, contrast);
+            tell(format_args!("brightness {:+.0} %, contrast {:+.0} %", 100.0 * brightness, 100.0 * contrast));
         }
     }
 }
 
 impl Blur {
-    fn apply(&self, pixels: &mut [u8], size: Size, random: &mut impl Rng) {
+    fn apply(&self, pixels: &mut [u8], size: Size, random: &mut impl Rng, tell: &mut impl FnMut(fmt::Arguments<'_>)) {
         if random.random::<f32>() < self.probability {
             let [low, high] = self.size;
             let side = low + 2 * random.random_range(0..=(high - low) / 2);
             colour::blur(pixels, size, side);
+            tell(format_args!("blurred over {side}x{side} pixels"));
         }
     }
 }
 
 impl Noise {
-    fn apply(&self, pixels: &mut [u8], random: &mut impl Rng) {
+    fn apply(&self, pixels: &mut [u8], random: &mut impl Rng, tell: &mut impl FnMut(fmt::Arguments<'_>)) {
         if random.random::<f32>() < self.probability {
             let [low, high] = self.variance;
             let deviation = (low + (high - low) * random.random::<f32>()).sqrt();
@@ -184,16 +206,18 @@ impl Noise {
                 // The cast saturates at 0 and 255.
                 *value = (f32::from(*value) + deviation * draw).round() as u8;
             }
+            tell(format_args!("noise of standard deviation {deviation:.1}"));
         }
     }
 }
 
 impl Erasing {
-    fn apply(&self, pixels: &mut [u8], size: Size, random: &mut impl Rng) {
+    fn apply(&self, pixels: &mut [u8], size: Size, random: &mut impl Rng, tell: &mut impl FnMut(fmt::Arguments<'_>)) {
         if random.random::<f32>() < self.probability
             && let Some(rectangle) = geometry::random_rectangle(size, self.scale, self.ratio, random)
         {
             geometry::erase(pixels, size, rectangle);
+            tell(format_args!("erased {} at row {}, column {}", rectangle.size, rectangle.top, rectangle.left));
         }
     }
 }

@@ -187,7 +187,9 @@ pub enum DataError {
         source: io::Error,
     },
     /// An image file that cannot be decoded or prepared.
-    #[error("cannot use image `{image}` of dataset `{dataset}`")]
+    #[error(
+        "cannot use image `{image}` of dataset `{dataset}`; --skip-bad-images leaves out every image that cannot be used"
+    )]
     Image {
         /// The image's name in the table.
         image: String,

@@ -128,6 +128,14 @@ impl Files {
         }
     }
 
+    /// The first bytes of the file `name`, at most `length`; `None` in an archive, where that takes as long as reading it.
+    pub(crate) fn beginning(&self, name: &str, length: u64) -> Option<io::Result<Vec<u8>>> {
+        match self {
+            Files::Folder(path) => Some(regular::read_beginning(&path.join(name), length)),
+            Files::Zip(_) | Files::Tar(_) => None,
+        }
+    }
+
     /// The content of the table `name`, unpacked if it ends in `.gz`.
     pub(crate) fn read_table(&self, name: &str) -> Result<Vec<u8>, DataError> {
         let path = self.root().join(name);

@@ -31,6 +31,16 @@ pub fn read_image_file(path: &Path) -> io::Result<Vec<u8>> {
     Ok(content)
 }
 
+/// The first bytes of a file, at most `length`.
+pub(super) fn read_beginning(path: &Path, length: u64) -> io::Result<Vec<u8>> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::new(ErrorKind::InvalidInput, "it is not a regular file"));
+    }
+    let mut content = Vec::new();
+    File::open(path)?.take(length).read_to_end(&mut content)?;
+    Ok(content)
+}
+
 /// Refuses a file in an archive that is too large to be read into memory.
 pub(super) fn require_readable(name: &str, length: u64) -> io::Result<()> {
     require_at_most(if is_image_name(name) { MAX_IMAGE_FILE } else { MAX_OTHER_FILE }, length)

@@ -73,6 +73,17 @@ impl Images {
         }
     }
 
+    /// The first bytes of the image file of a sample, at most `length`; `None` if it is not a file of its own.
+    pub(crate) fn beginning(&self, index: usize, image: &str, length: u64) -> Option<io::Result<Vec<u8>>> {
+        match self {
+            Images::InFolder { files, prefix, extension } => {
+                files.beginning(&file_name(prefix, image, *extension), length)
+            }
+            Images::Members { places, members } => places[members[index].0].beginning(&members[index].1, length),
+            Images::InColumn { .. } | Images::Packed(_) => None,
+        }
+    }
+
     /// Whether the image file of a sample exists.
     pub(crate) fn contains(&self, index: usize, image: &str) -> bool {
         match self {

@@ -9,6 +9,7 @@ mod loss;
 mod pace;
 mod precision_recall;
 mod prevalence;
+mod range_test;
 mod reliability;
 mod roc;
 mod schedule;
@@ -18,6 +19,7 @@ mod trials;
 
 use rayon::prelude::*;
 
+pub use self::range_test::figure as range_test;
 pub use self::trials::figure as trials;
 
 use crate::attribute_predictions::AttributePredictions;

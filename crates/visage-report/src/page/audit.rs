@@ -40,7 +40,8 @@ const LABELS: [Column<'_>; 7] = [
     Column::numbers("Confidence", "predicted probability of the label"),
     Column::words(
         "Finding",
-        "suspected: the opposite class is at least as probable as on average among images labelled so",
+        "suspected: the opposite class is at least as probable as on average among images labelled so; cannot tell: the model is no \
+         better than chance for the attribute",
     ),
 ];
 
@@ -79,14 +80,15 @@ pub fn html(files: &AuditFiles<'_>) -> Result<String, ReportError> {
 }
 
 fn attributes(attributes: &[AttributeAudit]) -> String {
-    let help = "Where the model is no better than chance, the labels are random, the attribute is not visible, or the model has not learnt \
-                it. Small numbers are 95 % intervals.";
+    let help = "Where the interval of the ROC AUC reaches down to 0.5, the model cannot tell, and no label is suspected: the labels are \
+                random or too few, the attribute is not visible, or the model has not learnt it. Small numbers are 95 % intervals.";
     let mut table = Sortable::new("found", &ATTRIBUTES, "chance share>2", help);
     for each in attributes {
         let share = |count: u64| count as f64 / each.labels.max(1) as f64;
         let finding = match each {
+            AttributeAudit { too_few: true, cannot_tell: true, .. } => "cannot tell: too few labels",
+            AttributeAudit { cannot_tell: true, .. } => "cannot tell: no better than chance",
             AttributeAudit { too_few: true, .. } => "too few labels",
-            AttributeAudit { looks_random: true, .. } => "no better than chance",
             AttributeAudit { suspects: 0, .. } => "no suspects",
             _ => "suspects",
         };
@@ -95,8 +97,12 @@ fn attributes(attributes: &[AttributeAudit]) -> String {
             finding.to_owned(),
             each.labels.to_string(),
             each.positives.to_string(),
-            each.suspects.to_string(),
-            format!("{:.2}\u{a0}%", 100.0 * share(each.suspects)),
+            if each.cannot_tell { "\u{2013}".to_owned() } else { each.suspects.to_string() },
+            if each.cannot_tell {
+                "\u{2013}".to_owned()
+            } else {
+                format!("{:.2}\u{a0}%", 100.0 * share(each.suspects))
+            },
             value_and_interval(each.roc_auc, each.interval),
             format!("{:.3}", share(each.positives.max(each.labels - each.positives))),
         ]);
@@ -125,7 +131,12 @@ fn labels(audit: &DatasetAudit) -> String {
             in_words(doubt.present).to_owned(),
             format!("{:.3}", doubt.probability),
             format!("{confidence:.3}"),
-            if doubt.suspect { "suspected" } else { "doubtful" }.to_owned(),
+            match (doubt.suspect, audit.labels.attributes[doubt.column].cannot_tell) {
+                (true, _) => "suspected",
+                (false, true) => "cannot tell",
+                (false, false) => "doubtful",
+            }
+            .to_owned(),
         ]);
     }
     table.finish()
@@ -164,7 +175,9 @@ fn gallery(audit: &DatasetAudit, pairs: &[&DuplicatePair]) -> Result<String, Rep
     let mut doubts = String::new();
     for doubt in audit.labels.doubts.iter().take(PICTURES) {
         let (label, probability) = (in_words(doubt.present), percent(f64::from(doubt.probability)));
-        let caption = format!("labelled {label}<br>probability {probability}");
+        let cannot_tell = audit.labels.attributes[doubt.column].cannot_tell;
+        let remark = if cannot_tell { "<br>the model cannot tell" } else { "" };
+        let caption = format!("labelled {label}<br>probability {probability}{remark}");
         picture(&mut doubts, audit, doubt.image, &audit.attributes[doubt.column], &caption)?;
     }
     let mut duplicates = String::new();

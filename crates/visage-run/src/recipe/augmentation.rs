@@ -154,8 +154,8 @@ impl AugmentationRecipe {
         ] {
             checks.require((0.0..=most).contains(&limit), key, limit, allowed);
         }
-        checks.above_0("augmentation.mixup_alpha", f64::from(self.mixup_alpha));
-        checks.above_0("augmentation.cutmix_alpha", f64::from(self.cutmix_alpha));
+        checks.above_0("augmentation.mixup_alpha", self.mixup_alpha);
+        checks.above_0("augmentation.cutmix_alpha", self.cutmix_alpha);
     }
 
     /// The keys that are a smallest and a largest value.

@@ -37,8 +37,9 @@ impl Checks {
     }
 
     /// Positive and finite.
-    pub fn above_0(&mut self, key: &'static str, value: f64) {
-        self.require(value > 0.0 && value.is_finite(), key, value, "above 0 and finite");
+    pub fn above_0<T: Copy + Display + Into<f64>>(&mut self, key: &'static str, value: T) {
+        let number: f64 = value.into();
+        self.require(number > 0.0 && number.is_finite(), key, value, "above 0 and finite");
     }
 
     /// Not negative, and finite.

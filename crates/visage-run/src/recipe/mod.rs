@@ -12,11 +12,13 @@ mod optimizer;
 mod overrides;
 mod schedule;
 mod training;
+mod words;
 
 use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
+use serde::ser::Error as _;
 use serde::{Deserialize, Serialize};
 use toml::de::{DeTable, DeValue};
 use visage_data::Size;
@@ -147,19 +149,20 @@ impl Recipe {
     ///
     /// When the text is not TOML, a key is unknown, or a value is of the wrong type or out of range.
     pub fn parse(text: &str, origin: &str, name: &str) -> Result<Self, RecipeError> {
-        let toml_error = |error: &toml::de::Error| {
+        let toml_error = |error: &toml::de::Error, lines: &HashMap<String, usize>| {
             let (line, column) = position(text, error.span().map_or(0, |span| span.start));
+            let key = lines.iter().find(|(_, at)| **at == line).map_or("the value", |(key, _)| leaf(key));
             RecipeError::Toml {
                 origin: origin.to_owned(),
                 line,
                 column,
-                message: error.message().trim_end().replace('\n', ", "),
+                message: words::in_words(key, error.message()),
                 excerpt: text.lines().nth(line - 1).unwrap_or_default().trim().to_owned(),
             }
         };
-        let document = DeTable::parse(text).map_err(|error| toml_error(&error))?;
+        let document = DeTable::parse(text).map_err(|error| toml_error(&error, &HashMap::new()))?;
         let lines = key_lines(document.get_ref(), text, origin)?;
-        let mut recipe: Recipe = toml::from_str(text).map_err(|error| toml_error(&error))?;
+        let mut recipe: Recipe = toml::from_str(text).map_err(|error| toml_error(&error, &lines))?;
         if recipe.name.is_empty() {
             name.clone_into(&mut recipe.name);
         }
@@ -244,7 +247,7 @@ impl Recipe {
     ///
     /// As [`Recipe::to_toml`].
     pub fn differences(&self, other: &Self) -> Result<Vec<Difference>, RecipeError> {
-        let (ours, theirs) = (toml::Table::try_from(self)?, toml::Table::try_from(other)?);
+        let (ours, theirs) = (self.to_table()?, other.to_table()?);
         let value = |table: &toml::Table, key: &str| {
             let value = match key.split_once('.') {
                 Some((section, leaf)) => table.get(section)?.get(leaf)?,
@@ -257,6 +260,12 @@ impl Recipe {
             (ours != theirs).then_some(Difference { key, ours, theirs })
         };
         Ok(keys::all().into_iter().filter_map(difference).collect())
+    }
+
+    /// The recipe as a table, read from its text: an `f32` keeps the digits it is written with (0.485), where a conversion to the `f64`
+    /// of a TOML value would add those of its binary form (0.48500001430511475).
+    fn to_table(&self) -> Result<toml::Table, RecipeError> {
+        Ok(toml::from_str(&self.to_toml()?).map_err(toml::ser::Error::custom)?)
     }
 
     /// The recipe as TOML with every value spelt out; [`Recipe::parse`] returns an equal recipe.
@@ -305,6 +314,11 @@ fn key_lines(document: &DeTable<'_>, text: &str, origin: &str) -> Result<HashMap
         }
     }
     Ok(lines)
+}
+
+/// The key without its section.
+fn leaf(key: &str) -> &str {
+    key.rsplit('.').next().unwrap_or(key)
 }
 
 /// Line and column in characters of a byte offset, both from 1.

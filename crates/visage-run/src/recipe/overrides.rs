@@ -3,6 +3,7 @@
 use toml::{Table, Value};
 
 use super::error::RecipeError;
+use super::words::in_words;
 use super::{Recipe, keys};
 
 /// Keys that decide which other keys of their section apply. Changing one resets those to their defaults: the focal
@@ -97,7 +98,10 @@ fn apply_one(recipe: &Recipe, assignment: &Assignment<'_>) -> Result<Recipe, Rec
     let attempt = insert(recipe, &assignment.key, parsed.clone());
     let attempt =
         if attempt.is_err() && parsed != text { insert(recipe, &assignment.key, text).or(attempt) } else { attempt };
-    attempt.map_err(|message| RecipeError::Assignment { assignment: assignment.text.to_owned(), message })
+    attempt.map_err(|message| {
+        let key = assignment.text.split('=').next().unwrap_or_default().trim();
+        RecipeError::Assignment { assignment: assignment.text.to_owned(), message: in_words(key, &message) }
+    })
 }
 
 /// An override's value: TOML if it parses, otherwise a string; `None` for `none`, which removes a key.

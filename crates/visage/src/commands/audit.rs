@@ -23,7 +23,7 @@ use crate::dataset::{DatasetArgs, warn_of_truncated};
 use crate::error::CommandError;
 use crate::faces::{LabelledFacesArgs, align_for_recipe};
 use crate::progress::Progress;
-use crate::{output, tables};
+use crate::{extension, output, tables};
 
 /// The folder for a cross-validated audit.
 const FOLDER: &str = "visage-audit";
@@ -115,6 +115,7 @@ struct AuditInput {
 
 /// Ranks labels by how likely they are wrong, and finds duplicate images.
 pub fn run(args: &AuditArgs) -> Result<(), CommandError> {
+    args.out.iter().try_for_each(|folder| extension::check_folder("--out", folder))?;
     let compute = Compute::new(&args.compute)?;
     let AuditInput { dataset, indices, predictions, origin, remarks, folder } = match args.folds {
         Some(folds) => cross_validated(args, folds.into(), &compute)?,
@@ -195,6 +196,7 @@ fn cross_validated(args: &AuditArgs, folds: usize, compute: &Compute) -> Result<
     let recipe = recipe::load_or_run(&args.model.to_string_lossy(), &args.overrides)?;
     let folder = args.out.clone().unwrap_or_else(|| PathBuf::from(FOLDER));
     let mut dataset = args.dataset.open()?;
+    args.dataset.check_images(&dataset)?;
     align_for_recipe(&mut dataset, &recipe)?;
     let dataset = Arc::new(dataset);
     let cross_validation = CrossValidation {

@@ -15,6 +15,7 @@ use super::{read_model, split_logits};
 use crate::compute::{Compute, InferenceArgs, TestTimeArgs};
 use crate::dataset::{DatasetArgs, warn_of_truncated};
 use crate::error::CommandError;
+use crate::extension;
 use crate::faces::LabelledFacesArgs;
 use crate::{output, tables};
 
@@ -138,6 +139,7 @@ pub struct CalibratedAttribute {
 
 /// Fits a calibration, chooses thresholds, and writes the model with both.
 pub fn run(args: &CalibrateArgs) -> Result<(), CommandError> {
+    args.out.iter().try_for_each(|path| extension::check("--out", path, &["safetensors"]))?;
     let compute = Compute::for_inference(&args.inference)?;
     let (mut model, file) = read_model(&args.model, &compute)?;
     args.test_time.apply(&mut model);

@@ -15,6 +15,7 @@ use visage_weights::atomic;
 use super::model_file;
 use crate::error::CommandError;
 use crate::evaluation_choice::EvaluationChoiceArgs;
+use crate::extension;
 use crate::output;
 use crate::overwrite::OverwriteArgs;
 
@@ -49,6 +50,7 @@ struct Summary<'a> {
 
 /// Writes the model card of a run.
 pub fn run(args: &CardArgs) -> Result<(), CommandError> {
+    args.out.iter().try_for_each(|path| extension::check("--out", path, &["md", "markdown", "txt"]))?;
     let folder = RunFolder::open(&args.run)?;
     let path = args.out.clone().unwrap_or_else(|| folder.file(NAME));
     if !args.json {

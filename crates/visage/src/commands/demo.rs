@@ -19,6 +19,7 @@ use super::train::Shown;
 use super::{evaluate, read_predictor, read_rules, recipe, report, train};
 use crate::compute::{Compute, ComputeArgs};
 use crate::error::CommandError;
+use crate::extension;
 use crate::tables::duration;
 use crate::{output, tables};
 
@@ -63,6 +64,7 @@ pub struct DemoArgs {
 
 /// Generates a dataset, trains two models, evaluates, compares and reports them.
 pub fn run(args: &DemoArgs) -> Result<(), CommandError> {
+    extension::check_folder("--out", &args.out)?;
     let started = Instant::now();
     let compute = Compute::new(&args.compute)?;
     let faces = args.out.join("faces");

@@ -9,6 +9,7 @@ use visage_run::shell;
 use super::read_model;
 use crate::compute::{Compute, ComputeArgs};
 use crate::error::CommandError;
+use crate::extension;
 use crate::output;
 
 /// Options of `visage ensemble`.
@@ -27,6 +28,7 @@ pub struct EnsembleArgs {
 
 /// Writes the average of several models.
 pub fn run(args: &EnsembleArgs) -> Result<(), CommandError> {
+    extension::check("--out", &args.out, &["safetensors"])?;
     if args.out.exists() {
         return Err(CommandError::Exists { path: args.out.clone() });
     }

@@ -19,7 +19,7 @@ use crate::error::CommandError;
 use crate::faces::LabelledFacesArgs;
 use crate::overwrite::OverwriteArgs;
 use crate::progress::Progress;
-use crate::{output, tables};
+use crate::{extension, output, tables};
 
 /// Options of `visage evaluate`.
 #[derive(Debug, Args)]
@@ -125,8 +125,10 @@ impl EvaluateArgs {
 
 /// Evaluates a model on a split of a dataset.
 pub fn run(args: &EvaluateArgs) -> Result<(), CommandError> {
+    args.out.iter().try_for_each(|path| extension::check("--out", path, &["json"]))?;
     args.out.as_ref().map_or(Ok(()), |path| args.overwrite.check(path))?;
     if let Some(JsonTarget::File(file)) = args.json_target() {
+        extension::check("--json", file, &["json"])?;
         args.overwrite.check(file)?;
     }
     let compute = Compute::for_inference(&args.inference)?;

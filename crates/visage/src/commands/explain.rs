@@ -15,6 +15,7 @@ use visage_report::{
 use super::{attribute_indices, read_model};
 use crate::compute::{Compute, InferenceArgs, TestTimeArgs};
 use crate::error::CommandError;
+use crate::extension;
 use crate::faces::Faces;
 use crate::output;
 use crate::overwrite::OverwriteArgs;
@@ -30,9 +31,10 @@ pub struct ExplainArgs {
     /// An attribute to explain; may be repeated [default: those predicted as present, or else the most probable].
     #[arg(long = "attribute", value_name = "NAME")]
     pub attributes: Vec<String>,
-    /// The method that weights the channels of the network's feature map.
-    #[arg(long, value_enum, default_value_t = ExplainMethod::GradCam)]
-    pub method: ExplainMethod,
+    /// The method that weights the channels of the network's feature map [default: grad-cam, or layer-cam where the last feature map has
+    /// fewer than 5 positions a side].
+    #[arg(long, value_enum)]
+    pub method: Option<ExplainMethod>,
     /// The folder for the page and the pictures.
     #[arg(long, value_name = "FOLDER", default_value = "visage-explanation")]
     pub out: PathBuf,
@@ -71,7 +73,30 @@ pub enum ExplainMethod {
     LayerCam,
 }
 
+/// The fewest positions a side of a feature map in which regions of a face can be told apart.
+const LEAST_POSITIONS: usize = 5;
+/// Pixels a side of a position of the last feature map.
+const LAST_STRIDE: usize = 32;
+/// Pixels a side of a position of the map before the last downsampling.
+const EARLY_STRIDE: usize = 16;
+
 impl ExplainMethod {
+    /// The method for images of this size if none is chosen, and why it is not Grad-CAM.
+    fn for_size(size: Size) -> (Self, Option<String>) {
+        let positions =
+            |stride: usize| Size { height: size.height.div_ceil(stride), width: size.width.div_ceil(stride) };
+        let last = positions(LAST_STRIDE);
+        if last.height.min(last.width) >= LEAST_POSITIONS {
+            return (Self::GradCam, None);
+        }
+        let reason = format!(
+            "the last feature map has only {last} positions for images of {size}: LayerCAM explains by the map before, with {}; \
+             --method chooses another, and a model of larger images shows more",
+            positions(EARLY_STRIDE)
+        );
+        (Self::LayerCam, Some(reason))
+    }
+
     /// The method, its name, and the feature map it uses.
     fn resolve(self) -> (HeatMethod, &'static str, &'static str) {
         let last = "the last feature map";
@@ -99,15 +124,21 @@ struct Subject {
 
 /// Writes heat maps of an image or of its faces.
 pub fn run(args: &ExplainArgs) -> Result<(), CommandError> {
+    extension::check_folder("--out", &args.out)?;
     let compute = Compute::for_inference(&args.inference)?;
     let (mut model, file) = read_model(&args.model, &compute)?;
     args.test_time.apply_to_chosen(&mut model);
     let named = attribute_indices(&args.attributes, &model.card)?;
     let subjects = subjects(args, &model.card)?;
     subjects.iter().try_for_each(|subject| args.overwrite.check(&subject.out.join(EXPLANATION_PAGE)))?;
+    let (method, reason) = match args.method {
+        Some(method) => (method, None),
+        None => ExplainMethod::for_size(model.card.preparation.output_size()),
+    };
+    reason.iter().for_each(|reason| output::note(reason));
     let predictor = Predictor::new(&model, &compute.device, compute.precision);
     for subject in subjects {
-        explain(args, &model, &file, &predictor, &named, subject)?;
+        explain(method, &model, &file, &predictor, &named, subject)?;
     }
     Ok(())
 }
@@ -157,7 +188,7 @@ fn subjects(args: &ExplainArgs, card: &Card) -> Result<Vec<Subject>, CommandErro
 
 /// Writes the heat maps of one image or face.
 fn explain(
-    args: &ExplainArgs,
+    chosen: ExplainMethod,
     model: &Model,
     file: &Path,
     predictor: &Predictor,
@@ -169,7 +200,7 @@ fn explain(
     let probabilities = predictor.probabilities(&pixels);
     let attributes = if named.is_empty() { predicted(&probabilities, &card.thresholds) } else { named.to_vec() };
 
-    let method = args.method.resolve().0;
+    let method = chosen.resolve().0;
     let maps = predictor.heat_maps(model, Prepared::Pixels(&pixels), &attributes, method);
     let size = card.preparation.output_size();
     let explained = attributes.iter().zip(&maps).map(|(&attribute, map)| {
@@ -189,10 +220,7 @@ fn explain(
     let explanation = Explanation {
         image: name,
         made: made(),
-        about: vec![
-            about(args.method, card, file, maps.first().map_or(size, |map| map.size)),
-            card.uses_to_avoid.clone(),
-        ],
+        about: vec![about(chosen, card, file, maps.first().map_or(size, |map| map.size)), card.uses_to_avoid.clone()],
         attributes: explained.collect(),
         pixels,
         width: size.width,
@@ -241,4 +269,19 @@ fn table(explanation: &Explanation, thresholds: &[f32], written: &WrittenExplana
         ]);
     }
     table.text()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_map_is_explained_by_the_map_before() {
+        let method = |height, width| ExplainMethod::for_size(Size { height, width });
+        assert_eq!(method(218, 178), (ExplainMethod::GradCam, None));
+        assert_eq!(method(160, 160), (ExplainMethod::GradCam, None));
+        let (method, reason) = method(128, 128);
+        assert_eq!(method, ExplainMethod::LayerCam);
+        assert!(reason.is_some_and(|reason| reason.contains("only 4x4 positions") && reason.contains("with 8x8")));
+    }
 }

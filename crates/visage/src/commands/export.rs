@@ -16,7 +16,7 @@ use crate::dataset::open_for;
 use crate::error::CommandError;
 use crate::overwrite::OverwriteArgs;
 use crate::progress::Progress;
-use crate::{output, tables};
+use crate::{extension, output, tables};
 
 /// Options of `visage export`.
 #[derive(Debug, Args)]
@@ -61,6 +61,9 @@ pub fn run(args: &ExportArgs) -> Result<(), CommandError> {
         if given && args.format != ExportFormat::Onnx {
             return Err(CommandError::usage(format!("{option} goes with --format onnx")));
         }
+    }
+    if args.format == ExportFormat::Onnx {
+        args.out.iter().try_for_each(|path| extension::check("--out", path, &["onnx"]))?;
     }
     let compute = Compute::new(&args.compute)?;
     let (model, file) = read_model(&args.model, &compute)?;

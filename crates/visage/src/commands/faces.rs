@@ -57,8 +57,8 @@ pub struct SearchArgs {
     /// Also use photographs whose files are cut short.
     #[arg(long)]
     pub allow_truncated: bool,
-    /// Threads [default: one for each core].
-    #[arg(long, value_name = "N")]
+    /// Threads [default: one for each core; the variable VISAGE_THREADS sets it too].
+    #[arg(long, value_name = "N", env = "VISAGE_THREADS", hide_env = true)]
     pub threads: Option<NonZeroUsize>,
 }
 
@@ -183,7 +183,7 @@ fn each_photograph(
                 (image, Err(error)) => {
                     failed += 1;
                     let name = image.map_or_else(String::new, |image| image.name() + ": ");
-                    progress.note(&(name + &with_causes(&error)));
+                    progress.problem(&(name + &with_causes(&error)));
                 }
             }
             progress.set(done, String::new);

@@ -4,13 +4,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
+use visage_report::RangeTestCurve;
 use visage_train::{Curve, Point, RangeTest};
 
 use super::recipe;
-use crate::cli::Overrides;
+use crate::cli::RecipeArgs;
 use crate::compute::{Compute, ComputeArgs};
 use crate::dataset::{DatasetArgs, warn_of_truncated};
 use crate::error::CommandError;
+use crate::extension;
 use crate::faces::align_for_recipe;
 use crate::output;
 use crate::progress::Progress;
@@ -29,7 +31,7 @@ pub struct LrFindArgs {
     #[command(flatten)]
     pub dataset: DatasetArgs,
     #[command(flatten)]
-    pub set: Overrides,
+    pub set: RecipeArgs,
     /// The first learning rate.
     #[arg(long, value_name = "RATE", default_value_t = 1e-6)]
     pub start: f64,
@@ -42,6 +44,9 @@ pub struct LrFindArgs {
     /// Write the whole curve to FILE, as CSV.
     #[arg(long, value_name = "FILE")]
     pub csv: Option<PathBuf>,
+    /// Draw the curve to FILE, as .svg or .png.
+    #[arg(long, value_name = "FILE")]
+    pub plot: Option<PathBuf>,
     /// Print JSON, with the whole curve.
     #[arg(long)]
     pub json: bool,
@@ -51,12 +56,15 @@ pub struct LrFindArgs {
 
 /// Finds a learning rate.
 pub fn run(args: &LrFindArgs) -> Result<(), CommandError> {
-    let recipe = recipe::load(&args.recipe, &args.set.overrides)?;
+    args.csv.iter().try_for_each(|path| extension::check("--csv", path, &["csv"]))?;
+    args.plot.iter().try_for_each(|path| extension::check("--plot", path, &["svg", "png"]))?;
+    let recipe = recipe::load(&args.recipe, &args.set.changes())?;
     if !(args.start > 0.0 && args.start < args.end && args.end.is_finite()) {
         return Err(CommandError::usage("--start must be above 0 and below --end"));
     }
     let compute = Compute::new(&args.compute)?;
     let mut dataset = args.dataset.open()?;
+    args.dataset.check_images(&dataset)?;
     align_for_recipe(&mut dataset, &recipe)?;
     dataset.draw_missing_splits(recipe.training.seed);
     let test = RangeTest {
@@ -72,12 +80,16 @@ pub fn run(args: &LrFindArgs) -> Result<(), CommandError> {
     let mut done = 0;
     let curve = test.run(|point| {
         done += 1;
-        progress.set(done, || format!("learning rate {:.1e}, loss {:.4}, ", point.learning_rate, point.loss));
+        progress.set(done, || format!("learning rate {:.1e}, loss {:.4}", point.learning_rate, point.loss));
     })?;
     drop(progress);
     warn_of_truncated(&test.dataset);
     if let Some(path) = &args.csv {
         write_csv(&curve, path).map_err(|error| CommandError::write(path)(error.into()))?;
+    }
+    if let Some(path) = &args.plot {
+        drawn(&curve).write(path)?;
+        output::note(&format!("wrote {}", path.display()));
     }
     output::json_or(args.json, &curve, text)
 }
@@ -86,6 +98,11 @@ fn write_csv(curve: &Curve, path: &Path) -> Result<(), csv::Error> {
     let mut writer = csv::Writer::from_path(path)?;
     curve.points.iter().try_for_each(|point| writer.serialize(point))?;
     Ok(writer.flush()?)
+}
+
+fn drawn(Curve { points, suggestion }: &Curve) -> RangeTestCurve {
+    let point = |&Point { learning_rate, loss, smoothed }: &Point| [learning_rate, loss, smoothed];
+    RangeTestCurve { points: points.iter().map(point).collect(), suggestion: *suggestion }
 }
 
 fn text(Curve { points, suggestion }: &Curve) -> String {

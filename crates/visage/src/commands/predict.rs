@@ -16,10 +16,11 @@ use super::evaluate::Threshold;
 use super::{attribute_indices, read_predictor_with, read_rules};
 use crate::compute::{Compute, InferenceArgs, TestTimeArgs};
 use crate::error::CommandError;
+use crate::extension;
 use crate::faces::Faces;
 use crate::output;
 use crate::progress::Progress;
-use crate::tables::counted;
+use crate::tables::{count, counted};
 use crate::visible::VisibleLines;
 
 /// Attributes in the caption of an image, unless --top sets their number.
@@ -99,6 +100,9 @@ pub enum PredictionFormat {
 }
 
 impl PredictionFormat {
+    /// The extensions that stand for a format; a table of text has .txt, or none.
+    const EXTENSIONS: &[&str] = &["csv", "json", "jsonl", "ndjson", "parquet", "txt"];
+
     /// The format that a file's extension stands for.
     fn of_file(path: &Path) -> Self {
         let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
@@ -126,8 +130,14 @@ impl PredictArgs {
     }
 
     fn resolved_format(&self) -> Result<PredictionFormat, CommandError> {
-        let of_output = || self.output.as_deref().map_or(PredictionFormat::Table, PredictionFormat::of_file);
-        let format = self.format.unwrap_or_else(of_output);
+        let format = match (self.format, &self.output) {
+            (Some(format), _) => format,
+            (None, Some(path)) => {
+                extension::check("--output", path, PredictionFormat::EXTENSIONS)?;
+                PredictionFormat::of_file(path)
+            }
+            (None, None) => PredictionFormat::Table,
+        };
         if self.top.is_some() && format.rows() == RowFormat::Csv {
             return Err(CommandError::usage("--top goes with --format table or json"));
         }
@@ -140,8 +150,9 @@ impl PredictArgs {
 
 /// Predicts the attributes of images.
 pub fn run(args: &PredictArgs) -> Result<(), CommandError> {
-    let compute = Compute::for_inference(&args.inference)?;
     let format = args.resolved_format()?;
+    args.annotate.iter().try_for_each(|folder| extension::check_folder("--annotate", folder))?;
+    let compute = Compute::for_inference(&args.inference)?;
     let (predictor, _) = read_predictor_with(&args.model, &compute, args.test_time)?;
     let mut card = predictor.card().clone();
     if let Some(value) = args.threshold.fixed() {
@@ -214,7 +225,7 @@ fn predict(
     let mut progress = (!hidden).then(|| Progress::new("predicting", "images", total));
     Ok(prediction.run(&args.images, &args.tables(), output, |counts, messages| {
         for message in messages {
-            progress.as_ref().map_or_else(|| output::note(message), |progress| progress.note(message));
+            progress.as_ref().map_or_else(|| output::problem(message), |progress| progress.problem(message));
         }
         progress.iter_mut().for_each(|progress| progress.set_skipping(counts.images, counts.skipped));
     })?)
@@ -223,8 +234,8 @@ fn predict(
 fn summary(finished: &Finished, counts: Counts) -> String {
     let path = finished.path.display();
     match finished.resumed {
-        0 => format!("wrote {} rows to {path}", counts.added),
-        resumed => format!("added {} rows to {path}, which had {resumed}", counts.added),
+        0 => format!("wrote {} to {path}", counted(counts.added, "row")),
+        resumed => format!("added {} to {path}, which had {}", counted(counts.added, "row"), count(resumed as u64)),
     }
 }
 

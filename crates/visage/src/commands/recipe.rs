@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use visage_model::Model;
 use visage_run::{Recipe, RecipeError, RunFolder};
 
-use crate::cli::Overrides;
+use crate::cli::RecipeArgs;
 use crate::error::CommandError;
 use crate::output;
 use crate::tables::Table;
@@ -27,7 +27,7 @@ pub struct ShowArgs {
     /// trained by.
     pub recipe: String,
     #[command(flatten)]
-    pub set: Overrides,
+    pub set: RecipeArgs,
 }
 
 /// Options of `visage recipe diff`.
@@ -46,7 +46,7 @@ pub struct DiffArgs {
 pub fn run(command: &RecipeCommand) -> Result<(), CommandError> {
     match command {
         RecipeCommand::Show(args) => {
-            let recipe = load_or_run(&args.recipe, &args.set.overrides)?;
+            let recipe = load_or_run(&args.recipe, &args.set.changes())?;
             output::result(&recipe.to_toml()?)
         }
         RecipeCommand::Diff(args) => diff(args),

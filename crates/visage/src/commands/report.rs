@@ -10,7 +10,7 @@ use visage_run::shell;
 use crate::error::CommandError;
 use crate::evaluation_choice::EvaluationChoiceArgs;
 use crate::overwrite::OverwriteArgs;
-use crate::{output, tables};
+use crate::{extension, output, tables};
 
 /// The folder for the report of several runs.
 const FOLDER: &str = "visage-report";
@@ -41,6 +41,7 @@ pub fn run(args: &ReportArgs) -> Result<(), CommandError> {
         (None, [run]) => run.join("report"),
         (None, _) => PathBuf::from(FOLDER),
     };
+    extension::check_folder("--out", &out)?;
     args.overwrite.check(&out.join(REPORT_PAGE))?;
     let written =
         write_report(&ReportSettings { runs: &args.runs, choice: &args.choice.choice(), gallery: args.gallery }, &out)?;

@@ -140,7 +140,7 @@ fn end_after(grace: Duration) -> Result<(), CommandError> {
             thread::sleep(STOP_CHECK);
         }
         thread::sleep(grace.saturating_add(AFTER_GRACE));
-        output::note("the server did not finish in time, and ends as it is");
+        output::problem("the server did not finish in time, and ends as it is");
         logging::flush();
         process::exit(1);
     };

@@ -11,10 +11,11 @@ use visage_run::{EpochRow, Recipe, RunFolder, RunStatus, StepRow};
 use visage_train::{Event, IMAGENET, Outcome, Started, TrainSettings, imagenet_weights};
 
 use super::{recipe, split_to_judge};
-use crate::cli::Overrides;
+use crate::cli::RecipeArgs;
 use crate::compute::{Compute, ComputeArgs};
-use crate::dataset::{DatasetArgs, DatasetOptions, warn_of_truncated};
+use crate::dataset::{ConstantArgs, DatasetArgs, DatasetOptions, warn_of_truncated};
 use crate::error::CommandError;
+use crate::extension;
 use crate::faces::align_for_recipe;
 use crate::interrupt::StopOnInterrupt;
 use crate::output;
@@ -41,11 +42,13 @@ pub struct TrainArgs {
     /// Train and validate on at most N images each, drawn at random: for a first try.
     #[arg(long, value_name = "N", value_parser = at_least_two)]
     pub limit: Option<usize>,
+    #[command(flatten)]
+    pub constant: ConstantArgs,
     /// The run folder [default: runs/RECIPE-DATE-TIME].
     #[arg(long, value_name = "RUN")]
     pub out: Option<PathBuf>,
     #[command(flatten)]
-    pub set: Overrides,
+    pub set: RecipeArgs,
     /// Resume a run (RUN, or that in --out) from its last checkpoint, with its own recipe, data and options.
     #[arg(long, value_name = "RUN", num_args = 0..=1)]
     pub resume: Option<Option<PathBuf>>,
@@ -89,10 +92,11 @@ impl TrainArgs {
 
 /// Trains a model.
 pub fn run(args: &TrainArgs) -> Result<(), CommandError> {
+    args.out.iter().try_for_each(|folder| extension::check_folder("--out", folder))?;
     let (named, resumed) = args.recipe_and_run()?;
     let recipe = match (&named, &resumed) {
-        (None, Some(run)) => recipe::of_run(run, &args.set.overrides)?,
-        (recipe, _) => recipe::load(recipe.as_deref().unwrap_or_default(), &args.set.overrides)?,
+        (None, Some(run)) => recipe::of_run(run, &args.set.changes())?,
+        (recipe, _) => recipe::load(recipe.as_deref().unwrap_or_default(), &args.set.changes())?,
     };
     warn_of_other_preparation(&recipe);
     let remembered = resumed.as_ref().map(|run| RunFolder::open(run)?.record()).transpose()?.map(|record| record.data);
@@ -105,14 +109,9 @@ pub fn run(args: &TrainArgs) -> Result<(), CommandError> {
         Some(folder) => dataset_args.open_again(folder)?,
         None => dataset_args.open()?,
     };
-    dataset.require_images(&(0..dataset.samples().len()).collect::<Vec<_>>())?;
+    dataset_args.check_images(&dataset)?;
     align_for_recipe(&mut dataset, &recipe)?;
-    let seed = recipe.training.seed;
-    let drawn = dataset.draw_missing_splits(seed);
-    if let Some(drawn) = drawn {
-        output::note(&format!("{} assigns {drawn}, with seed {seed}", dataset.name()));
-    }
-    let split_seed = drawn.map(|_| seed);
+    let split_seed = args.constant.prepare(&mut dataset, recipe.training.seed, resumed.is_some())?;
     let folder = resumed.clone().or_else(|| args.out.clone());
     let folder = folder.unwrap_or_else(|| RunFolder::default_path(&recipe.name, Timestamp::now()));
     let settings = TrainSettings {
@@ -261,7 +260,7 @@ impl<'a> TrainingPrinter<'a> {
             Event::Step { row, total_steps, .. } => self.step(row, *total_steps),
             Event::Validating { done, images } => {
                 if let Some(progress) = &mut self.progress {
-                    progress.set(self.steps, || format!("validating, {done} of {images} images, "));
+                    progress.set(self.steps, || format!("validating, {done} of {images} images"));
                 }
             }
             Event::Epoch(row) => self.epoch(row),
@@ -315,12 +314,12 @@ impl<'a> TrainingPrinter<'a> {
     fn step(&mut self, row: &StepRow, total_steps: u64) {
         let loss = self.loss.map_or(row.loss, |loss| loss + SMOOTHING * (row.loss - loss));
         self.loss = Some(loss);
-        let first = self.steps;
         self.steps = row.step;
-        let progress = self.progress.get_or_insert_with(|| Progress::resumed("training", "steps", total_steps, first));
+        let progress =
+            self.progress.get_or_insert_with(|| Progress::resumed("training", "steps", total_steps, row.step));
         progress.set(row.step, || {
             format!(
-                "epoch {} of {}, loss {loss:.4}, learning rate {:.1e}, {:.0} images/s, ",
+                "epoch {} of {}, loss {loss:.4}, learning rate {:.1e}, {:.0} images/s",
                 row.epoch, self.epochs, row.learning_rate, row.images_per_second
             )
         });

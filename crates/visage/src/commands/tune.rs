@@ -12,8 +12,9 @@ use visage_train::{TrainError, TrainSettings};
 use super::{recipe, train};
 use crate::cli::Overrides;
 use crate::compute::{Compute, ComputeArgs};
-use crate::dataset::{DatasetArgs, warn_of_truncated};
+use crate::dataset::{ConstantArgs, DatasetArgs, warn_of_truncated};
 use crate::error::CommandError;
+use crate::extension;
 use crate::faces::align_for_recipe;
 use crate::interrupt::StopOnInterrupt;
 use crate::output;
@@ -29,6 +30,8 @@ pub struct TuneArgs {
     pub recipe: Option<String>,
     #[command(flatten)]
     pub dataset: DatasetArgs,
+    #[command(flatten)]
+    pub constant: ConstantArgs,
     #[command(flatten)]
     pub set: Overrides,
     /// What to search: a built-in space (focal) or a TOML file with parameters and their domains.
@@ -73,6 +76,7 @@ pub struct TuneArgs {
 
 /// Searches the best recipe.
 pub fn run(args: &TuneArgs) -> Result<(), CommandError> {
+    args.out.iter().try_for_each(|folder| extension::check_folder("--out", folder))?;
     let (trials, asked) = asked(args)?;
     let out = folder(args, trials.base());
     let compute = Compute::for_training(&args.compute)?;
@@ -157,17 +161,13 @@ fn folder(args: &TuneArgs, recipe: &Recipe) -> PathBuf {
 fn settings(args: &TuneArgs, recipe: &Recipe, out: &Path, compute: &Compute) -> Result<TrainSettings, CommandError> {
     // The first trial remembers how the table of the dataset was read.
     let first = out.join("trials").join("000");
-    let mut dataset =
-        if RunFolder::holds_run(&first) { args.dataset.open_again(&first)? } else { args.dataset.open()? };
-    dataset.require_images(&(0..dataset.samples().len()).collect::<Vec<_>>())?;
+    let resumed = RunFolder::holds_run(&first);
+    let mut dataset = if resumed { args.dataset.open_again(&first)? } else { args.dataset.open()? };
+    args.dataset.check_images(&dataset)?;
     align_for_recipe(&mut dataset, recipe)?;
-    let seed = recipe.training.seed;
-    let drawn = dataset.draw_missing_splits(seed);
-    if let Some(drawn) = drawn {
-        output::note(&format!("{} assigns {drawn}, with seed {seed}", dataset.name()));
-    }
+    let split_seed = args.constant.prepare(&mut dataset, recipe.training.seed, resumed)?;
     Ok(TrainSettings {
-        split_seed: drawn.map(|_| seed),
+        split_seed,
         ..train::settings(recipe.clone(), dataset.into(), &args.dataset.data, out, compute)
     })
 }
@@ -184,7 +184,7 @@ fn resume_command(args: &TuneArgs, out: &Path) -> String {
         shell::path(&args.dataset.data),
         args.compute.repeated(),
         args.dataset.repeated()
-    )
+    ) + if args.constant.drop_constant { " --drop-constant" } else { "" }
 }
 
 fn page(results: &TuneResults, request: &TuneRequest, recipe: &Recipe, seconds: f64) -> Tuning {

@@ -9,13 +9,14 @@ use visage_model::{CompatibleNetwork, Naming, compatible_networks};
 use visage_train::{TrainError, locate_weights};
 use visage_weights::{TensorFile, TensorValues};
 
+use super::model_file;
 use crate::error::CommandError;
 use crate::{output, tables};
 
 /// Options of `visage weights`.
 #[derive(Debug, Args)]
 pub struct WeightsArgs {
-    /// A safetensors or PyTorch file, or `hub:OWNER/NAME[@REVISION]`.
+    /// A safetensors or PyTorch file, a run folder, whose best checkpoint is read, or `hub:OWNER/NAME[@REVISION]`.
     pub path: PathBuf,
     /// Print JSON instead of tables.
     #[arg(long)]
@@ -72,7 +73,8 @@ fn as_text<S: Serializer>(value: &impl ToString, serializer: S) -> Result<S::Ok,
 
 /// Lists the contents of a weight file.
 pub fn run(args: &WeightsArgs) -> Result<(), CommandError> {
-    let path = locate_weights(&args.path).map_err(TrainError::from)?;
+    let path = if args.path.is_dir() { model_file(&args.path)? } else { args.path.clone() };
+    let path = locate_weights(&path).map_err(TrainError::from)?;
     let kind = visage_weights::kind(&path).map_err(TrainError::from)?;
     let file = visage_weights::read(&path).map_err(TrainError::from)?;
     output::json_or(args.json, &contents(path, kind.to_string(), &file), tables::weights::text)

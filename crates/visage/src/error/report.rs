@@ -4,16 +4,22 @@ use std::error::Error;
 use std::fmt;
 use std::io::{self, IsTerminal};
 
-use miette::Diagnostic;
+use miette::{Diagnostic, MietteHandlerOpts};
 
 use crate::output;
 use crate::visible::visible;
 
-/// Prints an error to standard error: drawn on a terminal, as plain lines elsewhere.
+/// Prints an error to standard error: drawn on a terminal and where colours are forced, as plain lines elsewhere.
 pub fn print(error: &dyn Diagnostic) {
     let report = Report::new(error);
-    let text =
-        if io::stderr().is_terminal() { format!("{:?}\n", miette::Report::new(report)) } else { format!("{report:#}") };
+    let coloured = output::is_coloured();
+    let text = if io::stderr().is_terminal() || coloured {
+        // It fails only if a hook was set before.
+        let _ = miette::set_hook(Box::new(move |_| Box::new(MietteHandlerOpts::new().color(coloured).build())));
+        format!("{:?}\n", miette::Report::new(report))
+    } else {
+        format!("{report:#}")
+    };
     output::standard_error(&text);
 }
 

@@ -2,7 +2,7 @@
 
 mod background;
 
-use std::io::{self, IsTerminal};
+use std::io;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -12,6 +12,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
 use self::background::BackgroundLog;
+use crate::output;
 
 /// The environment variable with a filter of log messages.
 const FILTER_VARIABLE: &str = "VISAGE_LOG";
@@ -31,19 +32,20 @@ pub enum LogFormat {
     Json,
 }
 
-/// Starts logging. `verbose` is how often `--verbose` was given; `VISAGE_LOG` takes precedence. Of a server, a thread of its own
+/// Starts logging. `verbose` is how often `--verbose` was given, `quiet` whether `--quiet` was; `VISAGE_LOG` takes precedence. Of a server, a thread of its own
 /// writes the lines.
-pub fn start(verbose: u8, format: LogFormat, is_server: bool) {
+pub fn start(verbose: u8, quiet: bool, format: LogFormat, is_server: bool) {
     // Without the thread, lines are written as those of other verbs are.
     if is_server && let Ok(log) = BackgroundLog::start(io::stderr()) {
         let log = BACKGROUND.get_or_init(|| log);
-        return init(verbose, format, || log.clone());
+        return init(verbose, quiet, format, || log.clone());
     }
-    init(verbose, format, io::stderr);
+    init(verbose, quiet, format, io::stderr);
 }
 
-fn init(verbose: u8, format: LogFormat, writer: impl for<'a> MakeWriter<'a> + Send + Sync + 'static) {
+fn init(verbose: u8, quiet: bool, format: LogFormat, writer: impl for<'a> MakeWriter<'a> + Send + Sync + 'static) {
     let default = match verbose {
+        _ if quiet => "warn",
         0 => "warn,visage_serve=info",
         1 => "warn,visage=debug,visage_serve=info",
         _ => "info,visage=trace",
@@ -53,7 +55,7 @@ fn init(verbose: u8, format: LogFormat, writer: impl for<'a> MakeWriter<'a> + Se
     // An error of writing would be printed to standard error, which panics where that is what fails.
     let subscriber = subscriber.log_internal_errors(false);
     match format {
-        LogFormat::Text => subscriber.with_ansi(io::stderr().is_terminal()).without_time().init(),
+        LogFormat::Text => subscriber.with_ansi(output::is_coloured()).without_time().init(),
         LogFormat::Json => subscriber.json().flatten_event(true).init(),
     }
 }

@@ -87,17 +87,12 @@ impl<'a> SearchPrinter<'a> {
             Event::Step { row, steps_per_epoch, .. } => {
                 let epochs = row.step as f64 / *steps_per_epoch as f64 + f64::from(position.done - position.trained);
                 let best = position.best.as_ref().map(|(trial, row)| {
-                    format!("best so far {} (trial {trial}), ", score(row.value(self.request.metric)))
+                    format!(", best so far {} (trial {trial})", score(row.value(self.request.metric)))
                 });
                 if let Some(progress) = &mut self.progress {
                     progress.set((epochs * self.images as f64) as u64, || {
                         let trial = position.job.trial;
-                        format!(
-                            "trial {trial}, epoch {} of {}, {}",
-                            row.epoch,
-                            position.epochs,
-                            best.unwrap_or_default()
-                        )
+                        format!("trial {trial}, epoch {} of {}{}", row.epoch, position.epochs, best.unwrap_or_default())
                     });
                 }
             }

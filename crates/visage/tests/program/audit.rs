@@ -69,6 +69,18 @@ fn labels_the_model_was_trained_on_are_audited_with_a_warning() {
     assert!(ran.stderr.contains("warning: the model was trained on these labels"), "{}", ran.stderr);
     let json = ran.json();
     assert_eq!((&json["images"], json["attributes"].as_array().unwrap().len()), (&120.into(), 40));
+    // After one epoch the model is no better than chance for many attributes, and accuses none of their labels.
+    let undecided = |attribute: &&serde_json::Value| attribute["cannot_tell"] == true;
+    let attributes = json["attributes"].as_array().unwrap();
+    assert!(attributes.iter().any(|attribute| undecided(&attribute)), "{json}");
+    for attribute in attributes.iter().filter(undecided) {
+        assert_eq!(attribute["suspects"], 0, "{attribute}");
+        assert!(attribute["interval"][0].as_f64().unwrap() <= 0.5, "{attribute}");
+    }
+    let output = line(&format!("audit {run} --data {data} --split train,val,test --out {out}")).done();
+    assert!(output.contains("the model cannot tell for ") && output.contains("cannot tell"), "{output}");
+    let page = fs::read_to_string(folder.path().join("audit.html")).unwrap();
+    assert!(page.contains("cannot tell: "), "the page says so as well");
     line(&format!("audit {run} --data {data} --share 0")).failed(2);
 }
 

@@ -15,7 +15,7 @@ fn synth_draws_a_dataset_that_inspect_reads() {
 
     let again = folder();
     let path = again.path().join("faces");
-    line(&format!("data synth {} --images 120 --seed 3 --size 64x52 --threads 1", path.display())).done();
+    line(&format!("data synth {} --images 120 --seed 4 --size 64x52 --threads 1", path.display())).done();
     let image = |root: &std::path::Path| fs::read(root.join("Img/img_align_celeba/000007.jpg")).unwrap();
     assert_eq!(image(&path), image(faces()), "the same seed draws the same faces, with any number of threads");
     let error = line(&format!("data synth {} --images 120", path.display())).failed(1);
@@ -97,7 +97,7 @@ fn a_partly_copied_dataset_is_reported_and_can_be_trained_on_without_the_missing
     let path = home.path().join("squares");
     let inspected = line(&format!("data inspect {}", path.display()));
     assert!(
-        inspected.stderr.contains("1 of 96 images are missing (1.04 %), from images/05.png"),
+        inspected.stderr.contains("1 of 96 images is missing (1.04 %), from images/05.png"),
         "{}",
         inspected.stderr
     );
@@ -114,6 +114,38 @@ fn a_partly_copied_dataset_is_reported_and_can_be_trained_on_without_the_missing
         assert!(ran.stderr.contains(part), "{part:?} in\n{}", ran.stderr);
     }
     ran.done();
+}
+
+#[test]
+fn a_broken_image_is_found_before_the_first_step() {
+    let home = damaged_squares();
+    let path = home.path().join("squares");
+    fs::copy(path.join("images/06.png"), path.join("images/05.png")).unwrap();
+    let run = home.path().join("run");
+    let train = format!(
+        "train {} --data {} --out {} --set epochs=1 --threads 2",
+        crate::fixture::recipe().display(),
+        path.display(),
+        run.display()
+    );
+    let error = line(&train).failed(1);
+    for part in ["1 of 96 images of squares cannot be used, first images/70.png: ", "--skip-bad-images", "data verify"]
+    {
+        assert!(error.contains(part), "{part:?} in\n{error}");
+    }
+    assert!(!run.exists(), "nothing was begun");
+    let ran = line(&format!("{train} --skip-bad-images"));
+    assert!(ran.stderr.contains("1 of 96 images is left out"), "{}", ran.stderr);
+    ran.done();
+    fs::copy(path.join("images/06.png"), path.join("images/70.png")).unwrap();
+    let ran = line(&train.replace("/run", "/whole"));
+    assert!(ran.stderr.contains("the headers of 96 image files are readable"), "{}", ran.stderr);
+    ran.done();
+    // An image that is cut short has a readable header.
+    let image = fs::read(path.join("images/07.png")).unwrap();
+    fs::write(path.join("images/07.png"), &image[..image.len() / 2]).unwrap();
+    let error = line(&train.replace("/run", "/cut")).failed(1);
+    assert!(error.contains("images/07.png") && error.contains("--skip-bad-images"), "{error}");
 }
 
 #[test]
@@ -201,5 +233,12 @@ fn preview_shows_what_training_sees() {
     }
     assert_eq!(first, page("b.html", "mixup=1"), "the same draws");
     let all = "crop=1 shift_scale_rotate=1 brightness_contrast=1 blur=1 erasing=1 cutmix=0.5";
-    assert_ne!(first, page("c.html", all));
+    let third = page("c.html", all);
+    assert_ne!(first, third);
+    // Each change is named below the image.
+    for part in ["<br>cropped to ", "<br>shifted by ", "<br>brightness ", "<br>blurred over ", "<br>erased "] {
+        assert_eq!(third.matches(part).count(), 6, "{part}");
+    }
+    assert_eq!(page("d.html", "flip=0 noise=0").matches("<br>unchanged").count(), 6);
+    assert_eq!(page("e.html", "flip=1 noise=1").matches("<br>flipped<br>noise of standard deviation ").count(), 6);
 }

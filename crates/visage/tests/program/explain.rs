@@ -37,7 +37,12 @@ fn by_default_the_predicted_attributes_are_explained() {
     let (folder, model) = (folder(), run().0.display());
     let image = squares().join("images/02.png");
     let answers = line(&format!("predict {model} {}", image.display())).done();
-    let output = line(&format!("explain {model} {} --out {}", image.display(), folder.path().display())).done();
+    let ran = line(&format!("explain {model} {} --out {}", image.display(), folder.path().display()));
+    // Of 32 pixels, the last feature map has one position.
+    assert!(ran.stderr.contains("only 1x1 positions for images of 32x32: LayerCAM"), "{}", ran.stderr);
+    let page = fs::read_to_string(folder.path().join("explanation.html")).unwrap();
+    assert!(page.contains("LayerCAM ("), "the page names the method");
+    let output = ran.done();
     let explained: Vec<&str> = output.lines().skip(1).filter_map(|line| line.split_whitespace().next()).collect();
     let present: Vec<&str> =
         ["Red", "Bright"].into_iter().filter(|name| answers.contains(&format!("{name} 0."))).collect();

@@ -213,7 +213,7 @@ fn names_that_are_not_utf_8_stay_apart() {
         // Of the last row only its beginning is left: that image alone is answered again.
         fs::write(&rows, &whole[..whole.len() - 4]).unwrap();
         let ran = visage(arguments);
-        says(&ran.stderr, &["added 1 rows to ", ", which had 2"]);
+        says(&ran.stderr, &["added 1 row to ", ", which had 2"]);
         ran.done();
         assert_eq!(fs::read_to_string(&rows).unwrap(), whole);
         if ending == "csv" {

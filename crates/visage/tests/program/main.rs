@@ -27,6 +27,7 @@ mod report;
 mod resume;
 mod serve;
 mod tables;
+mod terminal;
 mod training;
 mod tune;
 mod weights;

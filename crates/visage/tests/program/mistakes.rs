@@ -25,6 +25,15 @@ fn wrong_usage_is_explained() {
         2,
         &["no key `lerning_rate`", "did you mean `optimizer.learning_rate`?"],
     );
+    refused(&format!("train baseline --data {data} --epochs 2.5"), 2, &["epochs must be a whole number, not 2.5"]);
+    refused(&format!("train baseline --data {data} --lr fast"), 2, &["learning_rate must be a number, not fast"]);
+    refused(&format!("train baseline --data {data} --seed -1"), 2, &["seed must be a whole number of at least 0"]);
+    refused(&format!("train baseline --data {data} --epoch 2"), 2, &["a similar argument exists: '--epochs'"]);
+    refused(&format!("train baseline --data {data} --patience 2"), 2, &["--set training.patience=VALUE"]);
+    refused("bench train --arch resnet18 --size 64 --batch x", 2, &["--batch must be a whole number, not \"x\""]);
+    refused("predict m x.png --top 0", 2, &["--top must be a whole number of at least 1, not \"0\""]);
+    refused("lr-find baseline --data d --steps 1", 2, &["--steps must be a whole number of at least 2"]);
+    refused("lr-find baseline --data d --start 1e-x", 2, &["--start must be a number, not \"1e-x\""]);
     refused("evaluate m --data d --split tset", 2, &["`tset` is not a split"]);
     refused("evaluate m --data d --threshold 2", 2, &["a number from 0 to 1"]);
     refused("bench train --arch resnet81 --size 64 --batch 4", 2, &["resnet81", "resnet18"]);

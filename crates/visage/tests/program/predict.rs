@@ -37,6 +37,41 @@ fn folders_are_searched_and_a_broken_image_does_not_stop_the_rest() {
 }
 
 #[test]
+fn images_that_cannot_be_used_are_counted() {
+    let model = run().0.display();
+    let error = line(&format!("predict {model} nofile.jpg")).failed(1);
+    assert!(error.contains("error: the image could not be used"), "{error}");
+    let error = line(&format!("predict {model} nofile.jpg neither.jpg")).failed(1);
+    assert!(error.contains("error: none of the 2 images could be used"), "{error}");
+}
+
+#[test]
+fn a_file_of_a_format_that_is_not_written_is_refused() {
+    let (folder, model, image) = (folder(), run().0.display(), squares().join("images/00.png"));
+    let (image, data, at) = (image.display(), squares().display(), folder.path().display());
+    for (command, written) in [
+        (format!("predict {model} {image} --output {at}/w.xlsx"), ".csv, .json, .jsonl, .ndjson, .parquet or .txt"),
+        (format!("evaluate {model} --data {data} --out {at}/w.csv"), ".json"),
+        (format!("evaluate {model} --data {data} --json {at}/w.txt"), ".json"),
+        (format!("export {model} --format onnx --out {at}/w.pth"), ".onnx"),
+        (format!("card {model} --out {at}/w.html"), ".md, .markdown or .txt"),
+        (format!("calibrate {model} --data {data} --out {at}/w.onnx"), ".safetensors"),
+        (format!("ensemble {model} {model} --out {at}/w.onnx"), ".safetensors"),
+        (format!("report {model} --out {at}/w.html"), "name a folder"),
+        (format!("explain {model} {image} --out {at}/w.png"), "name a folder"),
+        (format!("audit {model} --data {data} --out {at}/w.csv"), "name a folder"),
+        (format!("data convert {data} {at}/w.csv --to csv"), ".zip"),
+        (format!("data convert {data} {at}/w.csv --to celeba"), "name a folder"),
+        (format!("data preview {data} --recipe baseline --out {at}/w.png"), ".html or .htm"),
+        (format!("lr-find baseline --data {data} --csv {at}/w.xlsx"), ".csv"),
+    ] {
+        let error = line(&command).failed(2);
+        assert!(error.contains(written), "{command}: {written:?} in\n{error}");
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
 fn tables_and_csv() {
     let (model, images) = (run().0.join("best.safetensors"), squares().join("images"));
     let csv = line(&format!("predict {} {} --format csv", model.display(), images.display())).done();

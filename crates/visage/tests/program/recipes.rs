@@ -16,6 +16,17 @@ fn a_recipe_is_shown_whole_and_can_be_used_again() {
 }
 
 #[test]
+fn the_commonest_changes_have_options() {
+    let by_set = "--set epochs=3 --set batch_size=8 --set learning_rate=2e-3 --set size=48 --set seed=7";
+    let short = "--epochs 3 --batch-size 8 --lr 2e-3 --size 48 --seed 7";
+    let shown = line(&format!("recipe show baseline {short}")).done();
+    assert_eq!(shown, line(&format!("recipe show baseline {by_set}")).done());
+    assert_eq!(shown, line(&format!("recipe show baseline {}", short.replace("--lr", "--learning-rate"))).done());
+    let shown = line("recipe show baseline --epochs 3 --set epochs=4").done();
+    assert!(shown.contains("epochs = 3"), "an option of its own has the last word: {shown}");
+}
+
+#[test]
 fn threshold_rules_of_a_recipe_are_shown_with_their_weight_and_checked() {
     let shown = line("recipe show baseline --set thresholds=balanced").done();
     assert!(shown.contains("thresholds = \"balanced\"\naccuracy_weight = 1.0"), "{shown}");
@@ -38,6 +49,11 @@ fn two_recipes_are_told_apart_by_their_values() {
     let table = line(&format!("recipe diff baseline {run}")).done();
     assert!(table.contains("model.architecture") && table.contains("\"efficientnet-lite0\""), "{table}");
     assert!(!table.contains("checkpoint_minutes  -"), "{table}");
+    // Numbers are written as in the recipes, and not with the digits of their binary form.
+    let table = line("recipe diff baseline enhanced").done();
+    assert!(table.contains("[0.485, 0.456, 0.406]") && !table.contains("0.48500"), "{table}");
+    let error = line("recipe show baseline --set mixup_alpha=-0.1").failed(2);
+    assert!(error.contains("augmentation.mixup_alpha is -0.1; it must be above 0"), "{error}");
     let json = line("recipe diff original enhanced --json").json();
     let keys: Vec<&str> =
         json.as_array().unwrap().iter().map(|difference| difference["key"].as_str().unwrap()).collect();

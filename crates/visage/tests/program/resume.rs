@@ -230,7 +230,8 @@ fn ctrl_c_saves_and_shows_how_to_resume() {
     let status = child.wait().unwrap();
     let mut error = String::new();
     child.stderr.take().unwrap().read_to_string(&mut error).unwrap();
-    assert_eq!(status.code(), Some(1), "{error}");
+    assert_eq!(status.code(), Some(130), "{error}");
+    assert_eq!(error.lines().last(), Some(format!("stopped: saved in {}", stopped.display()).as_str()));
     let command = format!("visage train --resume '{}' --threads 2", stopped.display());
     assert!(error.contains("stopping after this step") && error.contains(&command), "{command} in\n{error}");
     let record: Value = serde_json::from_slice(&fs::read(stopped.join("run.json")).unwrap()).unwrap();

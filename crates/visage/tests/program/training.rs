@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::fixture::{folder, line, run, squares, training_with, visage};
+use crate::fixture::{folder, line, recipe, run, squares, training_with, visage};
 
 /// A column of `steps.csv` or `epochs.csv`.
 fn column(run: &Path, table: &str, name: &str) -> Vec<f64> {
@@ -38,6 +38,43 @@ fn trained(folder: &Path, name: &str, changes: &[&str]) -> std::path::PathBuf {
     let run = folder.join(name);
     visage(training_with(&run, changes)).done();
     run
+}
+
+#[test]
+fn an_attribute_with_one_answer_is_refused_or_left_out() {
+    let home = folder();
+    let (table, run) = (home.path().join("labels.csv"), home.path().join("run"));
+    let squares_table = fs::read_to_string(squares().join("labels.csv")).unwrap();
+    // No splits: what is left out decides what is drawn, so that a resumed run and an evaluation draw the same.
+    let rows: Vec<String> = squares_table
+        .lines()
+        .enumerate()
+        .map(|(number, line)| {
+            let fields: Vec<&str> = line.split(',').collect();
+            let image = if number == 0 { "image".into() } else { squares().join(fields[0]).display().to_string() };
+            format!("{image},{},{},{}", fields[2], fields[3], if number == 0 { "Square" } else { "1" })
+        })
+        .collect();
+    fs::write(&table, rows.join("\n")).unwrap();
+    let (table, run) = (table.display(), run.display());
+    let warned = line(&format!("data inspect {table}")).stderr;
+    assert!(warned.contains("Square is present in every image") && warned.contains("--drop-constant"), "{warned}");
+    let verified = line(&format!("data verify {table}")).stdout;
+    assert!(
+        verified.contains("Square: present in 96 and absent in 0 train images, which training refuses"),
+        "{verified}"
+    );
+    let train = format!("train {} --data {table} --out {run} --set epochs=1 --threads 2", recipe().display());
+    let error = line(&train).failed(1);
+    for part in ["1 attribute of labels is always present or always absent", "Square (", "--drop-constant"] {
+        assert!(error.contains(part), "{part:?} in\n{error}");
+    }
+    let ran = line(&format!("{train} --drop-constant"));
+    assert!(ran.stderr.contains("warning: left out, always present or always absent"), "{}", ran.stderr);
+    ran.done();
+    line(&format!("train --resume --out {run} --data {table} --threads 2")).done();
+    let metrics = line(&format!("evaluate {run} --data {table} --json")).json();
+    assert_eq!(metrics["attributes"].as_array().unwrap().len(), 2, "{metrics}");
 }
 
 #[test]
@@ -192,17 +229,20 @@ fn divergence_is_reported_with_its_circumstances() {
 #[test]
 fn a_learning_rate_is_found() {
     let folder = folder();
-    let csv = folder.path().join("curve.csv");
+    let (csv, plot) = (folder.path().join("curve.csv"), folder.path().join("curve.svg"));
     let data = squares().display();
     let arguments = format!(
-        "lr-find {} --data {data} --steps 24 --start 1e-5 --end 10 --set batch_size=8 --csv {}",
-        crate::fixture::recipe().display(),
-        csv.display()
+        "lr-find {} --data {data} --steps 24 --start 1e-5 --end 10 --batch-size 8 --csv {} --plot {}",
+        recipe().display(),
+        csv.display(),
+        plot.display()
     );
     let output = line(&arguments).done();
     assert!(output.contains("--set learning_rate="), "{output}");
     let rows = fs::read_to_string(&csv).unwrap();
     assert!(rows.starts_with("learning_rate,loss,smoothed\n") && rows.lines().count() > 10, "{rows}");
+    let drawn = fs::read_to_string(&plot).unwrap();
+    assert!(drawn.starts_with("<svg") && drawn.contains("Learning rate range test"), "{drawn}");
     let curve = line(&format!("{arguments} --json")).json();
     let suggestion = curve["suggestion"].as_f64().unwrap();
     assert!((1e-5..10.0).contains(&suggestion), "{suggestion}");

@@ -20,6 +20,11 @@ fn a_weight_file_is_described_with_the_networks_it_fits() {
     ] {
         assert!(output.contains(part), "{part} in\n{output}");
     }
+    // A run folder stands for its best checkpoint, as for every other verb.
+    assert_eq!(line(&format!("weights {}", run().0.display())).done(), output);
+    let empty = folder();
+    let error = line(&format!("weights {}", empty.path().display())).failed(1);
+    assert!(error.contains("there is no model in"), "{error}");
     let tiny = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/tiny_wrapped_half_dataparallel.pth");
     let json = line(&format!("weights {} --json", tiny.display())).json();
     assert_eq!(json["kind"], "PyTorch (zip)");
@@ -41,9 +46,9 @@ fn a_weight_file_is_described_with_the_networks_it_fits() {
 #[test]
 fn training_starts_from_a_model_or_a_checkpoint() {
     let folder = folder();
-    for name in ["best.safetensors", "last.safetensors"] {
+    for name in ["best.safetensors", "last.safetensors", ""] {
         let weights = format!("weights={}", run().0.join(name).display());
-        let out = folder.path().join(name);
+        let out = folder.path().join(format!("from-{}", name.split('.').next().unwrap_or_default()));
         let ran = visage(training_with(&out, &[&weights, "epochs=1"]));
         assert!(ran.stderr.contains("its classifier was kept"), "{}", ran.stderr);
         ran.done();
@@ -79,7 +84,7 @@ fn a_checkpoint_of_another_program_starts_a_training() {
         let output = line(&format!("weights {path}")).done();
         let part = format!("it fits efficientnet-lite0 (timm names under {shown:?}), its classifier has 2 outputs");
         assert!(output.contains(&part) && !output.contains("weights_prefix"), "{output}");
-        let ran = started(&format!("run-{name}"), &[&format!("weights={path}"), "epochs=1"]);
+        let ran = started(&format!("run-{}", name.replace('.', "-")), &[&format!("weights={path}"), "epochs=1"]);
         let part =
             format!("from {path} (timm names under {shown:?}); its classifier was kept; another tensor of the file");
         assert!(ran.stderr.contains(&part), "{}", ran.stderr);

@@ -8,6 +8,7 @@ use visage_data::convert::{Layout, convert};
 use visage_run::shell;
 
 use crate::error::CommandError;
+use crate::extension;
 use crate::output;
 use crate::progress::Progress;
 use crate::table_args::TableArgs;
@@ -42,6 +43,10 @@ pub enum DatasetFormat {
 
 /// Converts a dataset to another format.
 pub fn run(args: &ConvertArgs) -> Result<(), CommandError> {
+    match args.to {
+        DatasetFormat::Csv => extension::check("the archive", &args.out, &["zip"])?,
+        _ => extension::check_folder("the folder", &args.out)?,
+    }
     let dataset = Dataset::open_with(&args.path, &args.table.options()?)?;
     let images = dataset.samples().len();
     dataset.require_images(&(0..images).collect::<Vec<_>>())?;

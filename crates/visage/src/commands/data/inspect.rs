@@ -166,15 +166,14 @@ fn weights(training: &Statistics) -> (BTreeMap<String, BTreeMap<&'static str, Cl
     if training.samples == 0 {
         return (by_attribute, warnings);
     }
-    let both = |attribute: &AttributeStatistics| attribute.present > 0 && attribute.absent > 0;
-    for AttributeStatistics { name, present, absent, .. } in training.attributes.iter().filter(|a| !both(a)) {
+    for AttributeStatistics { name, present, absent, .. } in training.constant() {
         warnings.push(format!(
-            "{name} is present in {present} and absent in {absent} training images: it cannot be learnt and has no weights, so \
-             that a recipe with weights refuses it; add images of the missing kind or remove the attribute"
+            "{name} is present in {present} and absent in {absent} training images: nothing can be learnt about it, and training \
+             refuses it; add images of the other kind, or train with --drop-constant"
         ));
     }
     let usable = Statistics {
-        attributes: training.attributes.iter().filter(|a| both(a)).cloned().collect(),
+        attributes: training.attributes.iter().filter(|a| !a.is_constant()).cloned().collect(),
         ..training.clone()
     };
     for (rule, weighting) in WEIGHTINGS {
@@ -211,6 +210,19 @@ fn split_warnings(dataset: &Dataset, statistics: &[Statistics; 3], without_split
             "the table assigns no splits: training draws them with the recipe's seed; add a `split` column to fix them"
                 .to_owned(),
         );
+        for (column, name) in dataset.attributes().iter().enumerate() {
+            let has = |label: Label| dataset.samples().iter().any(|sample| sample.labels[column] == label);
+            let state = match (has(Label::Present), has(Label::Absent)) {
+                (true, true) => continue,
+                (true, false) => "present in every image with a label",
+                (false, true) => "absent in every image with a label",
+                (false, false) => "without any label",
+            };
+            warnings.push(format!(
+                "{name} is {state}: nothing can be learnt about it, and training refuses it; add images of the other kind, or train \
+                 with --drop-constant"
+            ));
+        }
         return warnings;
     }
     if without_split > 0 {
@@ -235,8 +247,8 @@ fn split_warnings(dataset: &Dataset, statistics: &[Statistics; 3], without_split
     let shared = splits_of.values().filter(|splits| splits.len() > 1).count();
     if shared > 0 {
         warnings.push(format!(
-            "{} people are in more than one split: a model is evaluated on faces it was trained on",
-            count(shared as u64)
+            "{} in more than one split: a model is evaluated on faces it was trained on",
+            if shared == 1 { "1 person is".to_owned() } else { format!("{} people are", count(shared as u64)) }
         ));
     }
     warnings

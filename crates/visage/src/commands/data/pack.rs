@@ -15,6 +15,7 @@ use crate::commands::recipe;
 use crate::compute::start_threads;
 use crate::dataset::{open, warn_of_truncated};
 use crate::error::CommandError;
+use crate::extension;
 use crate::faces::align_for_recipe;
 use crate::output;
 use crate::progress::Progress;
@@ -36,8 +37,8 @@ pub struct PackArgs {
     /// Also use images whose files are cut short, as far as they go; otherwise such an image is an error.
     #[arg(long)]
     pub allow_truncated: bool,
-    /// Threads for decoding [default: one per processor].
-    #[arg(long, value_name = "N")]
+    /// Threads for decoding [default: one per processor; the variable VISAGE_THREADS sets it too].
+    #[arg(long, value_name = "N", env = "VISAGE_THREADS", hide_env = true)]
     pub threads: Option<NonZeroUsize>,
     #[command(flatten)]
     pub table: TableArgs,
@@ -45,6 +46,7 @@ pub struct PackArgs {
 
 /// Packs a dataset.
 pub fn run(args: &PackArgs) -> Result<(), CommandError> {
+    extension::check("the pack", &args.out, &["pack"])?;
     start_threads(args.threads)?;
     let recipe = recipe::load(&args.recipe, &args.set.overrides)?;
     let mut dataset = open(&args.path, &args.table.options()?, args.allow_truncated)?;

@@ -16,6 +16,7 @@ use crate::commands::recipe;
 use crate::compute::start_threads;
 use crate::dataset::{open, warn_of_truncated};
 use crate::error::CommandError;
+use crate::extension;
 use crate::faces::align_for_recipe;
 use crate::output;
 use crate::table_args::TableArgs;
@@ -43,8 +44,8 @@ pub struct PreviewArgs {
     /// Also use images whose files are cut short, as far as they go; otherwise such an image is an error.
     #[arg(long)]
     pub allow_truncated: bool,
-    /// Threads for decoding [default: one per processor].
-    #[arg(long, value_name = "N")]
+    /// Threads for decoding [default: one per processor; the variable VISAGE_THREADS sets it too].
+    #[arg(long, value_name = "N", env = "VISAGE_THREADS", hide_env = true)]
     pub threads: Option<NonZeroUsize>,
     #[command(flatten)]
     pub table: TableArgs,
@@ -52,9 +53,7 @@ pub struct PreviewArgs {
 
 /// Shows what training sees.
 pub fn run(args: &PreviewArgs) -> Result<(), CommandError> {
-    if !args.out.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("html")) {
-        return Err(CommandError::usage(format!("{} is an HTML page: name it .html", args.out.display())));
-    }
+    extension::check("--out", &args.out, &["html", "htm"])?;
     start_threads(args.threads)?;
     let recipe = recipe::load(&args.recipe, &args.set.overrides)?;
     let mut dataset = open(&args.path, &args.table.options()?, args.allow_truncated)?;

@@ -11,6 +11,7 @@ use visage_synth::{Options, Summary};
 
 use crate::compute::start_threads;
 use crate::error::CommandError;
+use crate::extension;
 use crate::output;
 use crate::progress::Progress;
 use crate::tables::count;
@@ -36,13 +37,14 @@ pub struct SynthArgs {
     /// Anno/label_noise.csv.
     #[arg(long)]
     pub no_label_noise: bool,
-    /// Threads for drawing [default: one per processor].
-    #[arg(long, value_name = "N")]
+    /// Threads for drawing [default: one per processor; the variable VISAGE_THREADS sets it too].
+    #[arg(long, value_name = "N", env = "VISAGE_THREADS", hide_env = true)]
     pub threads: Option<NonZeroUsize>,
 }
 
 /// Generates a dataset.
 pub fn run(args: &SynthArgs) -> Result<(), CommandError> {
+    extension::check_folder("the folder", &args.path)?;
     start_threads(args.threads)?;
     let &[train, validation, test] = args.splits.as_slice() else {
         return Err(CommandError::usage("--splits takes three fractions, such as 0.8,0.1,0.1"));

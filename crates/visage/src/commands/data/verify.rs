@@ -28,8 +28,8 @@ pub struct VerifyArgs {
     /// Report images that are cut short as remarks, not as errors: they can be used with this option of the other commands.
     #[arg(long)]
     pub allow_truncated: bool,
-    /// Threads for decoding [default: one per processor].
-    #[arg(long, value_name = "N")]
+    /// Threads for decoding [default: one per processor; the variable VISAGE_THREADS sets it too].
+    #[arg(long, value_name = "N", env = "VISAGE_THREADS", hide_env = true)]
     pub threads: Option<NonZeroUsize>,
     #[command(flatten)]
     pub table: TableArgs,
