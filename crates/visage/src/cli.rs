@@ -13,7 +13,8 @@ use crate::logging::LogFormat;
 /// Train, evaluate, explain and serve image classifiers with many yes/no attributes.
 ///
 /// Results go to standard output; progress and notes go to standard error. The exit code is 0 on success, 1 on failure, 2 if
-/// the command line is wrong, and 130 if Ctrl-C stopped the work. NO_COLOR and CLICOLOR_FORCE are followed.
+/// the command line is wrong, and 130 if Ctrl-C stopped the work. NO_COLOR and CLICOLOR_FORCE are followed. `visage.toml` in the working
+/// folder holds defaults of options: `threads = 4` for every verb that has the option, `epochs = 3` below `[train]` for one.
 #[derive(Debug, Parser)]
 #[command(name = "visage", version, max_term_width = 120)]
 pub struct Cli {

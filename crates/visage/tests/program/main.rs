@@ -7,6 +7,7 @@ mod card;
 mod compare;
 mod damage;
 mod data;
+mod defaults;
 mod demo;
 mod devices;
 mod ensemble;

@@ -1,0 +1,221 @@
+//! Defaults of options from `visage.toml` in the working folder.
+//!
+//! Keys are names of options without dashes. Those at the top hold for every verb that has the option, those in a table for the verb that
+//! the table is named after. An option on the command line or in the environment precedes them.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::ErrorKind;
+use std::ops::Range;
+use std::path::Path;
+
+use clap::parser::ValueSource;
+use clap::{Arg, ArgMatches, Command};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::error::CommandError;
+
+/// The file.
+const FILE: &str = "visage.toml";
+
+/// The command line with the defaults of the project.
+pub struct Arguments {
+    /// The words.
+    pub words: Vec<OsString>,
+    /// The options that were added.
+    pub added: Vec<String>,
+}
+
+/// Adds the defaults of `visage.toml`, if there is one, to the words of a command line.
+///
+/// # Errors
+///
+/// When the file cannot be read, or names a verb or an option that does not exist.
+pub fn with_defaults(command: &Command, words: Vec<OsString>) -> Result<Arguments, CommandError> {
+    let path = Path::new(FILE);
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Arguments { words, added: Vec::new() }),
+        Err(error) => return Err(CommandError::read(path)(error)),
+    };
+    add(command, words, &text)
+}
+
+fn add(command: &Command, mut words: Vec<OsString>, text: &str) -> Result<Arguments, CommandError> {
+    let fault = |span: Range<usize>, message: String| {
+        let line = 1 + text.get(..span.start).unwrap_or_default().matches('\n').count();
+        CommandError::usage(format!("{FILE}, line {line}: {message}"))
+    };
+    let table = DeTable::parse(text)
+        .map_err(|error| fault(error.span().unwrap_or_default(), error.message().to_owned()))?
+        .into_inner();
+    let mut command = command.clone();
+    command.build();
+    check(&command, &table, &fault)?;
+    // Also of a command line that is wrong, whose errors are reported later.
+    let lenient = command.clone().ignore_errors(true);
+    let Ok(matches) = lenient.try_get_matches_from(&words) else { return Ok(Arguments { words, added: Vec::new() }) };
+    let Some((verb, matches, place)) = verb(&command, &matches, &words) else {
+        return Ok(Arguments { words, added: Vec::new() });
+    };
+    let of_verb = table.iter().filter(|(name, _)| verb_name(&command, verb) == name.get_ref().as_ref());
+    let of_verb = of_verb.filter_map(|(_, value)| value.get_ref().as_table()).flatten();
+    let mut added: Vec<String> = Vec::new();
+    for (name, value) in of_verb.chain(&table) {
+        let Some(option) = option(verb, name.get_ref()) else { continue };
+        let is_given = matches!(
+            matches.value_source(option.get_id().as_str()),
+            Some(ValueSource::CommandLine | ValueSource::EnvVariable)
+        );
+        // The verb's own table comes first.
+        let is_added = added.iter().any(|word| word.split('=').next() == Some(&format!("--{}", name.get_ref())));
+        if !is_given && !is_added {
+            added.extend(option_words(option, name.get_ref(), value).map_err(|message| fault(value.span(), message))?);
+        }
+    }
+    words.splice(place..place, added.iter().map(OsString::from));
+    Ok(Arguments { words, added })
+}
+
+/// Checks that every key is an option, and every table a verb.
+fn check(
+    command: &Command,
+    table: &DeTable<'_>,
+    fault: &impl Fn(Range<usize>, String) -> CommandError,
+) -> Result<(), CommandError> {
+    let verbs = verbs(command);
+    for (name, value) in table {
+        let known = verbs.iter().find(|verb| verb_name(command, verb) == name.get_ref().as_ref());
+        match (value.get_ref().as_table(), known) {
+            (Some(options), Some(verb)) => {
+                if let Some((wrong, _)) =
+                    options.iter().find(|(option_name, _)| option(verb, option_name.get_ref()).is_none())
+                {
+                    return Err(fault(
+                        wrong.span(),
+                        format!("visage {} has no option --{}", name.get_ref(), wrong.get_ref()),
+                    ));
+                }
+            }
+            (Some(_), None) => return Err(fault(name.span(), format!("there is no verb {}", name.get_ref()))),
+            (None, _) if verbs.iter().all(|verb| option(verb, name.get_ref()).is_none()) => {
+                return Err(fault(name.span(), format!("no verb has an option --{}", name.get_ref())));
+            }
+            (None, _) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Every verb, nested ones instead of those around them.
+fn verbs(command: &Command) -> Vec<&Command> {
+    let inner = command.get_subcommands().filter(|verb| verb.get_name() != "help");
+    inner.flat_map(|verb| if verb.has_subcommands() { verbs(verb) } else { vec![verb] }).collect()
+}
+
+/// The name of a verb after that of the program, such as `data synth`.
+fn verb_name<'a>(command: &Command, verb: &'a Command) -> &'a str {
+    let name = verb.get_bin_name().unwrap_or(verb.get_name());
+    name.strip_prefix(command.get_name()).map_or(name, str::trim_start)
+}
+
+/// The option of a verb with this name.
+fn option<'a>(verb: &'a Command, name: &str) -> Option<&'a Arg> {
+    verb.get_arguments().find(|arg| arg.get_long() == Some(name) && !arg.is_global_set())
+}
+
+/// The verb of a command line, its matches, and the place of the word after it.
+fn verb<'a, 'b>(
+    command: &'a Command,
+    matches: &'b ArgMatches,
+    words: &[OsString],
+) -> Option<(&'a Command, &'b ArgMatches, usize)> {
+    let (mut verb, mut matches, mut place) = (command, matches, 1);
+    while let Some((name, inner)) = matches.subcommand() {
+        verb = verb.find_subcommand(name)?;
+        matches = inner;
+        place += words.get(place..)?.iter().position(|word| word == name)? + 1;
+    }
+    (!std::ptr::eq(verb, command)).then_some((verb, matches, place))
+}
+
+/// An option as words of a command line; a list gives it several times.
+fn option_words(option: &Arg, name: &str, value: &Spanned<DeValue<'_>>) -> Result<Vec<String>, String> {
+    let takes_value = option.get_action().takes_values();
+    let single = |value: &DeValue<'_>| match value {
+        DeValue::String(text) if takes_value => Ok(format!("--{name}={text}")),
+        DeValue::Integer(number) if takes_value => Ok(format!("--{name}={number}")),
+        DeValue::Float(number) if takes_value => Ok(format!("--{name}={number}")),
+        _ if takes_value => Err(format!("{name} must be a text or a number")),
+        _ => Err(format!("{name} must be true or false")),
+    };
+    match value.get_ref() {
+        DeValue::Boolean(true) if !takes_value => Ok(vec![format!("--{name}")]),
+        DeValue::Boolean(false) if !takes_value => Ok(Vec::new()),
+        DeValue::Array(values) => values.iter().map(|value| single(value.get_ref())).collect(),
+        value => Ok(vec![single(value)?]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+    use crate::cli::Cli;
+
+    fn words(line: &str, text: &str) -> Result<String, String> {
+        let words = line.split_whitespace().map(OsString::from).collect();
+        let added = add(&Cli::command(), words, text).map_err(|error| error.to_string())?;
+        Ok(added.words.iter().map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" "))
+    }
+
+    #[test]
+    fn options_that_are_not_given_are_added_to_verbs_that_have_them() {
+        let text = "threads = 2\ndata = \"faces\"\n[train]\nset = [\"epochs=3\", \"seed=1\"]\ntensorboard = true\nthreads = 4\n[\"data synth\"]\nimages = 50\n";
+        for (line, expected) in [
+            (
+                "visage -v train baseline",
+                "visage -v train --set=epochs=3 --set=seed=1 --tensorboard --threads=4 --data=faces baseline",
+            ),
+            (
+                "visage train baseline --data x --set a=b --threads 1",
+                "visage train --tensorboard baseline --data x --set a=b --threads 1",
+            ),
+            ("visage data synth train", "visage data synth --images=50 train"),
+            ("visage evaluate RUN", "visage evaluate --data=faces --threads=2 RUN"),
+            ("visage runs", "visage runs"),
+            ("visage", "visage"),
+            ("visage train --help", "visage train --help"),
+        ] {
+            let found = words(line, text).unwrap();
+            let sorted = |line: &str| {
+                let mut words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+                words.sort();
+                words
+            };
+            assert_eq!(sorted(&found), sorted(expected), "{found}");
+            assert_eq!(
+                found.split(' ').next_back(),
+                line.split(' ').next_back(),
+                "the defaults follow the verb: {found}"
+            );
+        }
+    }
+
+    #[test]
+    fn mistakes_are_named_with_their_line() {
+        for (text, expected) in [
+            ("data = \"x\"\ndatta = 1\n", "visage.toml, line 2: no verb has an option --datta"),
+            ("[trian]\n", "visage.toml, line 1: there is no verb trian"),
+            ("[train]\nepoch = 3\n", "visage.toml, line 2: visage train has no option --epoch"),
+            ("[train]\ntensorboard = 3\n", "visage.toml, line 2: tensorboard must be true or false"),
+            ("[train]\nout = true\n", "visage.toml, line 2: out must be a text or a number"),
+            ("threads = \n", "visage.toml, line 1:"),
+        ] {
+            let error = words("visage train baseline", text).unwrap_err();
+            assert!(error.contains(expected), "{expected:?} in {error}");
+        }
+    }
+}
