@@ -5,12 +5,11 @@ use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use image::RgbImage;
+use serde::Serialize;
 use visage_data::{Similarity, Size, Truncated, decode, read_image_file};
 use visage_judge::is_positive;
 use visage_model::{Card, HeatMethod, Model, Predictor, Prepared};
-use visage_report::{
-    EXPLANATION_PAGE, Explained, Explanation, WrittenExplanation, heat_over_photograph, made, write_explanation,
-};
+use visage_report::{EXPLANATION_PAGE, Explained, Explanation, heat_over_photograph, made, write_explanation};
 
 use super::{attribute_indices, read_model};
 use crate::compute::{Compute, InferenceArgs, TestTimeArgs};
@@ -48,6 +47,9 @@ pub struct ExplainArgs {
     /// Also explain an image whose file is cut short, from the part that is there.
     #[arg(long)]
     pub allow_truncated: bool,
+    /// Print JSON instead of a table: a line for the image, or for each of its faces.
+    #[arg(long)]
+    pub json: bool,
     #[command(flatten)]
     pub overwrite: OverwriteArgs,
     #[command(flatten)]
@@ -138,7 +140,13 @@ pub fn run(args: &ExplainArgs) -> Result<(), CommandError> {
     reason.iter().for_each(|reason| output::note(reason));
     let predictor = Predictor::new(&model, &compute.device, compute.precision);
     for subject in subjects {
-        explain(method, &model, &file, &predictor, &named, subject)?;
+        let summary = explain(method, &model, &file, &predictor, &named, subject)?;
+        if args.json {
+            output::json_line(&summary)?;
+        } else {
+            output::result(&table(&summary.attributes))?;
+        }
+        output::note(&format!("wrote {}", summary.page.display()));
     }
     Ok(())
 }
@@ -194,7 +202,7 @@ fn explain(
     predictor: &Predictor,
     named: &[usize],
     subject: Subject,
-) -> Result<(), CommandError> {
+) -> Result<Summary, CommandError> {
     let card = &model.card;
     let Subject { name, out, pixels, photograph } = subject;
     let probabilities = predictor.probabilities(&pixels);
@@ -226,10 +234,16 @@ fn explain(
         width: size.width,
     };
     let written = write_explanation(&explanation, &out)?;
-    let thresholds: Vec<f32> = attributes.iter().map(|&attribute| card.thresholds[attribute]).collect();
-    output::result(&table(&explanation, &thresholds, &written))?;
-    output::note(&format!("wrote {}", written.page.display()));
-    Ok(())
+    let thresholds = attributes.iter().map(|&attribute| card.thresholds[attribute]);
+    let rows = explanation.attributes.into_iter().zip(thresholds).zip(written.pictures);
+    let rows = rows.map(|((explained, threshold), picture)| Row {
+        attribute: explained.attribute,
+        probability: explained.probability,
+        threshold,
+        present: explained.present,
+        picture,
+    });
+    Ok(Summary { image: explanation.image, page: written.page, attributes: rows.collect() })
 }
 
 /// The method and the model, in words; `resolution` is that of a heat map.
@@ -256,15 +270,35 @@ fn predicted(probabilities: &[f32], thresholds: &[f32]) -> Vec<usize> {
     if present.is_empty() { ranked.into_iter().take(1).collect() } else { present }
 }
 
-fn table(explanation: &Explanation, thresholds: &[f32], written: &WrittenExplanation) -> String {
+/// The result for one image or face, as JSON.
+#[derive(Serialize)]
+struct Summary {
+    image: String,
+    /// The page with all heat maps.
+    page: PathBuf,
+    attributes: Vec<Row>,
+}
+
+/// An attribute that is explained.
+#[derive(Serialize)]
+struct Row {
+    attribute: String,
+    probability: f32,
+    threshold: f32,
+    present: bool,
+    /// The heat map over the image.
+    picture: PathBuf,
+}
+
+fn table(rows: &[Row]) -> String {
     let mut table = Table::new(1, &["Attribute", "Probability", "Threshold", "Prediction", "Picture"]);
     [3, 4].into_iter().for_each(|column| table.align_left(column));
-    for ((attribute, &threshold), picture) in explanation.attributes.iter().zip(thresholds).zip(&written.pictures) {
+    for Row { attribute, probability, threshold, present, picture } in rows {
         table.row([
-            attribute.attribute.clone(),
-            score(Some(attribute.probability.into())),
-            score(Some(threshold.into())),
-            if attribute.present { "present" } else { "absent" }.to_owned(),
+            attribute.clone(),
+            score(Some((*probability).into())),
+            score(Some((*threshold).into())),
+            if *present { "present" } else { "absent" }.to_owned(),
             picture.display().to_string(),
         ]);
     }

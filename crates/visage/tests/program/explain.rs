@@ -25,6 +25,9 @@ fn heat_maps_are_written_as_pictures_and_as_a_page() {
             let picture = image::open(out.join(format!("{name}.png"))).unwrap();
             assert_eq!((picture.width(), picture.height()), (320, 320), "32 pixels, enlarged");
         }
+        let json = line(&format!("{command} --method {method} --out {} --json", out.display())).json();
+        assert_eq!(json["attributes"][0]["picture"], out.join("Red.png").to_str().unwrap());
+        assert!(json["attributes"][1]["probability"].is_number(), "{json}");
         let page = fs::read_to_string(out.join("explanation.html")).unwrap();
         assert_eq!(page.matches("<img").count(), 3);
         assert!(page.contains("default-src 'none'"), "loads nothing");
