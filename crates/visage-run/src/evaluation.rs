@@ -1,5 +1,6 @@
 //! Evaluating a model on a split of a dataset.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -125,7 +126,7 @@ pub struct EvaluatedModel {
 }
 
 impl EvaluatedModel {
-    /// Writes the metrics to `path` and the predictions beside them, and returns both paths.
+    /// Writes the metrics to `path`, whose folder is created if necessary, and the predictions beside them, and returns both paths.
     ///
     /// The predictions are written first: a comparison reads labels and thresholds from them, so that a crash in between leaves
     /// nothing inconsistent.
@@ -134,6 +135,9 @@ impl EvaluatedModel {
     ///
     /// If a file cannot be written.
     pub fn write(&self, path: &Path) -> Result<[PathBuf; 2], EvaluateError> {
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder).map_err(RunError::io("create the folder", folder))?;
+        }
         let beside = PredictionsFile::beside(path);
         self.predictions.write(&beside)?;
         self.metrics.write(path)?;

@@ -59,6 +59,6 @@ pub use recipe::{
     ModelRecipe, Monitor, OneCycle, OptimizerKind, OptimizerRecipe, Plateau, Problem, Recipe, RecipeError, Sampling,
     ScheduleRecipe, ThresholdSource, TrainingRecipe,
 };
-pub use record::{DataRecord, RunRecord, RunResult, RunStatus};
+pub use record::{DataRecord, RestartedTable, RunRecord, RunResult, RunStatus};
 pub use table::{EpochRow, EpochTable, StepRow, StepTable, TableMark};
 pub use tune_folder::{JobRow, JobTable, TuneFolder, TuneRequest};

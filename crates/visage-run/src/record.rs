@@ -31,9 +31,21 @@ pub struct RunRecord {
     /// How many times the run was resumed.
     #[serde(default)]
     pub resumed: u32,
+    /// Tables that were removed and begin anew after a checkpoint.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub restarted_tables: Vec<RestartedTable>,
     /// The result, once it has ended.
     #[serde(default)]
     pub result: Option<RunResult>,
+}
+
+/// A table that was removed and begins anew.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestartedTable {
+    /// The name of its file.
+    pub table: String,
+    /// The step of the checkpoint after which it begins.
+    pub step: u64,
 }
 
 /// The dataset of a run.

@@ -113,6 +113,7 @@ pub struct Table<R> {
     /// The length of the header and the rows, and their checksum.
     bytes: u64,
     hasher: Hasher,
+    is_new: bool,
     row: PhantomData<R>,
 }
 
@@ -122,6 +123,12 @@ impl<R: Row> Table<R> {
     /// the mark `before` was changed. One that was removed begins here.
     pub(super) fn open(path: &Path, done: u64, before: Option<TableMark>) -> Result<Self, RunError> {
         Self::open_up_to(path, Some(done), before)
+    }
+
+    /// Whether there was no file before.
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        self.is_new
     }
 
     /// What the table holds.
@@ -159,7 +166,7 @@ impl<R: Row> Table<R> {
             file.seek(SeekFrom::Start(kept))
         };
         rewind(&mut file).map_err(RunError::io("shorten", path))?;
-        let mut table = Self { path: path.to_owned(), file, bytes: kept, hasher, row: PhantomData };
+        let mut table = Self { path: path.to_owned(), file, bytes: kept, hasher, is_new, row: PhantomData };
         if kept == 0 {
             table.write(format!("{}\n", R::HEADER).as_bytes())?;
         }

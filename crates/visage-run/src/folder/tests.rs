@@ -28,6 +28,7 @@ fn record() -> RunRecord {
             limit: None,
         },
         resumed: 0,
+        restarted_tables: Vec::new(),
         result: None,
     }
 }

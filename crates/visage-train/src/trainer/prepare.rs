@@ -5,7 +5,7 @@ use burn::tensor::Device;
 use visage_data::{LoaderOptions, Split, Statistics, random};
 use visage_model::device::check_precision;
 use visage_model::{Card, Kind, LoadReport, Model, ModelError, Network, NetworkConfig};
-use visage_run::{Recipe, RunFolder, Sampling};
+use visage_run::{Recipe, RestartedTable, RunFolder, Sampling};
 use visage_weights::TensorFile;
 
 use super::validation::Validated;
@@ -35,14 +35,23 @@ impl<'a> Run<'a> {
         let network = recipe.model.network(dataset.attributes().len());
         let (state, pretrained) = State::prepare(existing.as_ref(), &network, settings, &statistics)?;
         let parameters = parameters(state.stepper.network());
-        let record = record::at_start(settings, existing.as_ref(), fingerprint, parameters)?;
+        let mut record = record::at_start(settings, existing.as_ref(), fingerprint, parameters)?;
         let resuming = existing.is_some();
         let folder = match existing {
             Some(folder) => folder,
             None => RunFolder::create(&settings.folder, recipe, &record)?,
         };
         let Position { step, epoch, steps_table, epochs_table, .. } = state.position;
-        let tables = Tables { steps: folder.steps(step, steps_table)?, epochs: folder.epochs(epoch, epochs_table)? };
+        // A table that was removed has nothing of what it held at the checkpoint, until the next one is written.
+        let restarted = |name: &str| record.restarted_tables.iter().any(|each| each.table == name && each.step == step);
+        let steps = folder.steps(step, steps_table.filter(|_| !restarted(RunFolder::STEPS)))?;
+        let epochs = folder.epochs(epoch, epochs_table.filter(|_| !restarted(RunFolder::EPOCHS)))?;
+        for (name, is_new) in [(RunFolder::STEPS, steps.is_new()), (RunFolder::EPOCHS, epochs.is_new())] {
+            if resuming && is_new {
+                record.restarted_tables.push(RestartedTable { table: name.to_owned(), step });
+            }
+        }
+        let tables = Tables { steps, epochs };
         let recipe_toml = recipe.to_toml()?;
         if resuming {
             // Only now: until the tables are locked, the files may belong to a process that is training.

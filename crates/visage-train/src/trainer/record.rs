@@ -33,6 +33,7 @@ pub(super) fn at_start(
         parameters,
         data,
         resumed: 0,
+        restarted_tables: Vec::new(),
         result: None,
     })
 }

@@ -135,7 +135,10 @@ pub fn run(args: &EvaluateArgs) -> Result<(), CommandError> {
     let (predictor, model_file) = read_predictor_with(&args.model, &compute, args.test_time)?;
     let card = predictor.card();
     attribute_indices(&args.only, card)?;
-    let rules = read_rules(args.rules.as_deref(), &card.attributes)?;
+    let judged = if args.only.is_empty() { &card.attributes } else { &args.only };
+    let is_judged = |name: &&String| judged.contains(name);
+    let judged: Vec<String> = card.attributes.iter().filter(is_judged).cloned().collect();
+    let rules = read_rules(args.rules.as_deref(), &judged)?;
     if args.consistent && rules.is_empty() {
         return Err(CommandError::NoRules);
     }

@@ -45,7 +45,7 @@ fn a_run_without_evaluation_has_no_card() {
     let train = ["train", recipe().to_str().unwrap(), "--data", data, "--out", text];
     visage(train.into_iter().chain(set)).done();
     let error = visage(["card", text]).failed(1);
-    assert!(error.contains("has no metrics on the test split") && error.contains("help: visage evaluate"), "{error}");
+    assert!(error.contains("has no metrics") && error.contains("help: visage evaluate"), "{error}");
     assert!(!run.join("MODEL_CARD.md").exists());
     visage(["card", data]).failed(1);
 }

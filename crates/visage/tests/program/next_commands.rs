@@ -55,14 +55,14 @@ fn every_suggested_command_works_as_printed() {
 
     let made = visage(["data", "synth", &at("my faces"), "--images", "60", "--size", "64x52"]);
     assert_eq!(follow(made), ["data"]);
-    let converted = visage(["data", "convert", &at("my faces"), "--out", &at("faces.parquet")]);
+    let converted = visage(["data", "convert", &at("my faces"), &at("faces.zip"), "--to", "csv"]);
     assert_eq!(follow(converted), ["data"]);
     let squares = squares().display().to_string();
     let recipe = recipe().display().to_string();
     let trained = with(&["train", &recipe, "--data", &squares, "--out", &at("a run")]);
     assert_eq!(follow(trained), ["evaluate", "report"]);
     assert_eq!(follow(visage(["calibrate", &at("a run"), "--data", &squares])), ["evaluate", "report"]);
-    let packed = visage(["data", "pack", &squares, "--recipe", &recipe, "--out", &at("pack"), "--set", "epochs=1"]);
+    let packed = visage(["data", "pack", &squares, &at("squares.pack"), "--recipe", &recipe, "--set", "epochs=1"]);
     // The run goes to a folder of the working directory by default.
     assert!(suggested(&packed)[0].starts_with("visage train"), "{:?}", suggested(&packed));
     let command = format!("{} --out '{}'", suggested(&packed)[0], at("from pack"));
@@ -106,7 +106,7 @@ fn a_dry_run_takes_steps_and_writes_nothing() {
     let ran = visage(&arguments);
     assert!(ran.stderr.contains("64 training and 16 validation images of squares"), "{}", ran.stderr);
     let text = ran.done();
-    for expected in ["3 steps were taken and nothing was written", "images/s", "for 5 epochs on 64 images"] {
+    for expected in ["steps were taken and nothing was written", "images/s", "for 5 epochs on 64 images"] {
         assert!(text.contains(expected), "{expected:?} in {text}");
     }
     assert!(!run.exists());

@@ -174,7 +174,7 @@ fn runs_are_listed_with_their_results() {
     assert_eq!(listed[0]["test"]["accuracy"], read(&run.join("metrics-test.json"))["macro_average"]["accuracy"]);
     assert!(listed[0]["validation"]["average_precision"].is_number(), "{listed}");
     let table = line(&format!("runs {parent} --sort f1")).done();
-    for expected in ["squares", "Validation: accuracy", "Test: accuracy", "average_precision", "finished"] {
+    for expected in ["squares", "Validation: accuracy", "Test: accuracy", "validation_loss", "finished"] {
         assert!(table.contains(expected), "{expected:?} in\n{table}");
     }
 }
