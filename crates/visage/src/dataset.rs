@@ -96,7 +96,7 @@ impl DatasetArgs {
         }
         if checked > 0 {
             output::note(&format!(
-                "{}: the headers of {} are readable; the rest of an image is read when it is used",
+                "{}: the headers of {} are readable; the files are decoded as they are used",
                 dataset.name(),
                 counted(checked as u64, "image file")
             ));

@@ -60,7 +60,7 @@ fn tip(error: &clap::Error) -> Option<String> {
         return None;
     }
     let usage = error.get(ContextKind::Usage)?.to_string();
-    let takes_changes = ["visage train", "visage tune", "visage lr-find", "visage recipe show"];
+    let takes_changes = [" train ", " tune ", " lr-find ", " recipe show "];
     if !takes_changes.iter().any(|verb| usage.contains(verb)) {
         return None;
     }
