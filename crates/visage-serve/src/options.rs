@@ -42,7 +42,8 @@ pub struct Options {
     pub decoders: NonZeroUsize,
     /// Interval at which model files are checked for changes.
     pub reload_every: Duration,
-    /// Longest time that a batch of the network, or the decoding of an image, may take before the server counts as stalled.
+    /// Longest time that a batch of the network, the decoding of an image, or an answer to the watchdog may take before the server
+    /// counts as stalled.
     pub stall: Duration,
     /// Time that accepted requests have to finish once the server is told to stop.
     pub grace: Duration,
