@@ -83,7 +83,7 @@ pub struct ServeArgs {
     #[arg(long)]
     pub allow_truncated: bool,
     /// Most connections. When all places are taken, a new connection takes the place of the one that has been idle or slow for the
-    /// longest time.
+    /// longest time. If all are busy, connections are closed after their next response.
     #[arg(long, value_name = "N", default_value = "1024")]
     pub max_connections: NonZeroUsize,
     /// Connections of one address that are not the first to be closed when all places are taken: addresses with more of them lose
