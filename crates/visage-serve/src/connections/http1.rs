@@ -49,6 +49,7 @@ pub(super) async fn serve(
         Box::pin(async move {
             let mut response = answer(router, Arc::clone(&place), request).await;
             if *is_closing.borrow() || place.is_spent() {
+                place.ending();
                 response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
             Ok::<_, std::convert::Infallible>(response)

@@ -125,8 +125,10 @@ impl Connections<'_> {
     async fn place(&self, client: Client, stop: &AtomicBool) -> Option<Held> {
         loop {
             if let Some(held) = self.places.take(client) {
-                // Lets the connection that has lost its place to this one close.
-                yield_now().await;
+                if self.places.are_full() {
+                    // Lets the connection that has lost its place to this one close.
+                    yield_now().await;
+                }
                 return Some(held);
             }
             if stop.load(Ordering::Relaxed) {

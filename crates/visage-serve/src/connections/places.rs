@@ -11,6 +11,10 @@ use crate::client::Client;
 use crate::metrics::Metrics;
 use crate::options::Limits;
 
+/// Time in which the request of a new connection is read, or a response is written. A thousand places without requests make room for
+/// 20,000 newcomers a second.
+const PATIENCE: Duration = Duration::from_millis(50);
+
 /// Time after a client was told that its connection ends in which a request is still answered. It may have been on its way.
 pub(super) const LAST_REQUEST: Duration = Duration::from_secs(1);
 
@@ -18,7 +22,7 @@ pub(super) const LAST_REQUEST: Duration = Duration::from_secs(1);
 ///
 /// A connection on which no request is being worked on can lose its place at any time: it waits between requests, or a request or a
 /// response is on its way. Where there is no free place, a newcomer gets that of the connection that has been so for the longest time,
-/// first among the addresses that hold more than their share.
+/// first among the addresses that hold more than their share, and among connections whose clients were told that they end.
 ///
 /// While a newcomer waits because requests are being worked on at all places, connections end with their next response, unless others
 /// hold more than their share. Otherwise a client that always sends the next request before it has the response would keep its place.
@@ -34,6 +38,8 @@ pub(super) struct Places {
     next: AtomicU64,
     /// Whether a newcomer waits for a place.
     is_short: AtomicBool,
+    /// Time in which a connection without a request cannot lose its place.
+    patience: Duration,
     /// Signalled when a place is free, or may be taken from its connection.
     pub(super) changed: Notify,
     metrics: Arc<Metrics>,
@@ -89,6 +95,7 @@ impl Places {
             open: Mutex::default(),
             next: AtomicU64::new(0),
             is_short: AtomicBool::new(false),
+            patience: PATIENCE,
             changed: Notify::new(),
             metrics,
         }
@@ -130,12 +137,19 @@ impl Places {
         let is_within_share = |place: &Place| held.get(&place.client).is_some_and(|&held| held <= self.share);
         let slowest = open
             .values()
-            .filter_map(|place| Some((is_within_share(place), place.unoccupied_since()?, place.number)))
+            .filter_map(|place| {
+                let since = place.unoccupied_since().filter(|since| since.elapsed() >= self.patience)?;
+                Some((is_within_share(place), !place.is_ending(), since, place.number))
+            })
             .min();
         let Some(place) = slowest.and_then(|(.., number)| open.remove(&number)) else { return false };
         self.metrics.connections_reclaimed.inc();
         place.lost.notify_one();
         true
+    }
+
+    pub(super) fn are_full(&self) -> bool {
+        self.open().len() >= self.limit.load(Ordering::Relaxed)
     }
 
     /// Lowers the limit to what the system allows, after it has refused a connection. Returns the new limit, if it could make room.
@@ -230,13 +244,11 @@ impl Place {
             || self.places.is_wanted_from(self.client)
     }
 
-    /// Records that the client was told that the connection ends.
-    #[cfg(feature = "grpc")]
+    /// Records that the client is told that the connection ends.
     pub(super) fn ending(&self) {
         self.doing().ending_since.get_or_insert_with(Instant::now);
     }
 
-    #[cfg(feature = "grpc")]
     pub(super) fn is_ending(&self) -> bool {
         self.doing().ending_since.is_some()
     }
@@ -314,7 +326,7 @@ mod tests {
 
     fn places(connections: usize, share: usize) -> Arc<Places> {
         let limits = Limits { connections, connections_per_client: share, ..Limits::default() };
-        Arc::new(Places::new(&limits, Arc::new(Metrics::new())))
+        Arc::new(Places { patience: Duration::ZERO, ..Places::new(&limits, Arc::new(Metrics::new())) })
     }
 
     fn is_lost(held: &Held) -> bool {
@@ -344,6 +356,18 @@ mod tests {
         drop(working);
         let last = places.take(client).unwrap();
         assert!(is_lost(&held[0]) && !is_lost(&last));
+    }
+
+    #[test]
+    fn a_connection_that_was_told_to_end_makes_room_first_and_a_new_one_has_time_for_its_request() {
+        let (mut places, client) = (places(2, 2), Client::numbered(1));
+        Arc::get_mut(&mut places).unwrap().patience = Duration::from_millis(500);
+        let (first, second) = (places.take(client).unwrap(), places.take(client).unwrap());
+        second.place.ending();
+        assert!(places.take(client).is_none());
+        std::thread::sleep(places.patience);
+        let _newcomer = places.take(client).unwrap();
+        assert!(is_lost(&second) && !is_lost(&first));
     }
 
     #[test]
