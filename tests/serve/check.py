@@ -40,6 +40,8 @@ TOLERANCE = 1e-5
 IMAGES = 24
 SIZE = (64, 48)
 TOKEN = "a-token-that-only-the-tests-know"
+# The limit of the server.
+REQUESTS_PER_CONNECTION = 10_000
 # Examples that schemathesis generates for each operation.
 EXAMPLES = 60
 
@@ -378,6 +380,9 @@ def main():
         with Server(*(FOLDER / model for model in models), "--grpc-port", 0) as server:
             for model in models:
                 check_grpc(server.grpc_address, model, paths, predict(model, paths))
+            # More requests than one connection may have. The client opens another one, and no request fails.
+            client = grpc.InferenceServerClient(server.grpc_address)
+            assert all(client.is_server_live() for _ in range(REQUESTS_PER_CONNECTION + 100))
         print("ok   both models with Triton's client over gRPC")
     token = FOLDER / "token"
     token.write_text(TOKEN)

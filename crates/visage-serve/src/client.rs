@@ -1,7 +1,7 @@
 //! Who sends a request, and for which model: the parties among which the server's places, threads and queue are shared.
 
 use std::convert::Infallible;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -13,6 +13,8 @@ use crate::models::ServedModel;
 pub(crate) struct Client(IpAddr);
 
 impl Client {
+    const UNKNOWN: Self = Self(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+
     pub(crate) fn of(address: SocketAddr) -> Self {
         Self(match address.ip().to_canonical() {
             IpAddr::V6(address) => {
@@ -39,7 +41,7 @@ impl<S: Sync> FromRequestParts<S> for Client {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(parts.extensions.get().copied().unwrap_or(Self(IpAddr::from([0, 0, 0, 0]))))
+        Ok(parts.extensions.get().copied().unwrap_or(Self::UNKNOWN))
     }
 }
 
@@ -48,6 +50,13 @@ impl<S: Sync> FromRequestParts<S> for Client {
 pub(crate) struct Party {
     pub(crate) model: String,
     pub(crate) client: Client,
+}
+
+impl Party {
+    /// The party of the watchdog's questions. Its turn does not depend on others, because no model has an empty name.
+    pub(crate) fn watchdog() -> Self {
+        Self { model: String::new(), client: Client::UNKNOWN }
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::error::Error as _;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
 use futures_util::future::try_join_all;
@@ -22,7 +22,7 @@ const BYTES_PER_PIXEL: usize = 8;
 /// Decodes images for all requests of a server.
 #[derive(Debug)]
 pub(crate) struct DecodePool {
-    pub(crate) gate: Arc<Gate>,
+    gate: Arc<Gate>,
     max_pixels: usize,
     pub(crate) truncated: Truncated,
     metrics: Arc<Metrics>,
@@ -60,6 +60,17 @@ impl DecodePool {
             tracing::error!(%error, "decoding panicked: this is a bug in visage");
             Err(Problem::bug())
         })
+    }
+
+    /// Asks the pool whether it works, and waits for the answer: a thread does nothing, when it is the watchdog's turn.
+    pub(crate) async fn ask(&self) {
+        // The task itself cannot fail.
+        let _ = self.run(&Party::watchdog(), 0, || Ok(())).await;
+    }
+
+    /// How long the oldest work in progress has been running.
+    pub(crate) fn longest(&self) -> Duration {
+        self.gate.longest()
     }
 
     /// Runs `work` on each of the image files of a request. A problem names its image, if there are several.

@@ -42,7 +42,8 @@ pub struct Options {
     pub decoders: NonZeroUsize,
     /// Interval at which model files are checked for changes.
     pub reload_every: Duration,
-    /// Longest time that a batch of the network, or the decoding of an image, may take before the server counts as stalled.
+    /// Longest time that a batch of the network, the decoding of an image, or an answer to the watchdog may take before the server
+    /// counts as stalled.
     pub stall: Duration,
     /// Time that accepted requests have to finish once the server is told to stop.
     pub grace: Duration,
@@ -87,6 +88,10 @@ pub struct Limits {
     pub connections: usize,
     /// The connections of one address that are not the first to lose their places.
     pub connections_per_client: usize,
+    /// Most requests on one connection. It is closed with the response to the last one.
+    pub requests_per_connection: usize,
+    /// Longest time that a connection is used, give or take a tenth. It is closed with the next response.
+    pub connection_age: Duration,
     /// Memory that decoding may use at once, in bytes. Further images wait. One that needs more is decoded alone.
     pub decode_bytes: usize,
     /// Time for a request's head to arrive, and again for its body. Also the longest time that a connection may be idle.
@@ -138,6 +143,11 @@ impl Default for Limits {
             images: 64,
             connections: 1024,
             connections_per_client: 64,
+            // nginx closes connections after 1,000 requests, Envoy never. A client of gRPC sends all its requests on one connection, which
+            // may be a thousand in a second.
+            requests_per_connection: 10_000,
+            // As in nginx. Behind a balancer of connections, new servers thus get a share of old clients.
+            connection_age: Duration::from_secs(3600),
             // A photograph of 16 million pixels on each thread, or two of 50 million.
             decode_bytes: default_decoders().get().saturating_mul(128 << 20).max(1 << 30),
             read: Duration::from_secs(15),

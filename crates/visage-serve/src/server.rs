@@ -1,12 +1,13 @@
 //! Starts and joins the threads of a server.
 
 use std::net::{SocketAddr, TcpListener};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, Thread};
 
 use burn::tensor::Device;
-use futures_util::future::join_all;
+use futures_util::future::{join_all, select};
 use socket2::SockRef;
 use tokio::runtime::{self, Runtime};
 
@@ -64,6 +65,9 @@ pub fn serve(
         .enable_io()
         .enable_time()
         .max_blocking_threads(options.decoders.get() + 2)
+        // New connections are accepted after so many steps of open ones, each of up to a tenth of a millisecond. The default of 61 would
+        // let a thousand busy connections keep newcomers waiting for seconds.
+        .event_interval(8)
         .build()
         .map_err(ServeError::Start)?;
     let queue = &state.pipeline.queue;
@@ -115,12 +119,12 @@ fn state(models: Arc<Models>, options: &Options) -> AppState {
     let metrics = Arc::new(Metrics::with_log(Arc::clone(&options.log_lines_dropped)));
     let pipeline = Pipeline {
         bodies: BodyReader::new(limits),
-        decoding: DecodePool::new(options, Arc::clone(&metrics)),
+        decoding: Arc::new(DecodePool::new(options, Arc::clone(&metrics))),
         faces: FaceSearch::new(options.faces.clone(), Arc::clone(&metrics)),
         queue: Arc::new(Queue::new(options.batching, Arc::clone(&metrics))),
         max_images: limits.images,
     };
-    let (queue, decoding) = (Arc::clone(&pipeline.queue), Arc::clone(&pipeline.decoding.gate));
+    let (queue, decoding) = (Arc::clone(&pipeline.queue), Arc::clone(&pipeline.decoding));
     let readiness = Arc::new(Readiness::new(queue, decoding, options.stall));
     AppState { models, pipeline: Arc::new(pipeline), metrics, readiness }
 }
@@ -133,7 +137,7 @@ fn acceptor(state: AppState, options: &Options, address: SocketAddr) -> Acceptor
     Acceptor { router, limits: options.limits, grace: options.grace, metrics, readiness }
 }
 
-/// Serves all listeners on the calling thread until `stop` is set.
+/// Serves all listeners on the calling thread until `stop` is set, and watches over the engine and the decoding threads meanwhile.
 fn accept(runtime: Runtime, acceptor: &Acceptor, listeners: Listeners, stop: &AtomicBool) {
     runtime.block_on(async {
         let served =
@@ -141,7 +145,7 @@ fn accept(runtime: Runtime, acceptor: &Acceptor, listeners: Listeners, stop: &At
                 Ok(listener) => acceptor.serve(listener, version, stop).await,
                 Err(error) => tracing::error!(%error, "cannot listen"),
             });
-        join_all(served).await;
+        select(pin!(join_all(served)), pin!(acceptor.readiness.watch())).await;
     });
     // Whatever is still being decoded is for clients who have gone.
     runtime.shutdown_background();

@@ -18,7 +18,7 @@ use crate::readiness::Readiness;
 #[derive(Debug)]
 pub(crate) struct Pipeline {
     pub(crate) bodies: BodyReader,
-    pub(crate) decoding: DecodePool,
+    pub(crate) decoding: Arc<DecodePool>,
     pub(crate) faces: FaceSearch,
     pub(crate) queue: Arc<Queue>,
     /// Largest number of images in a request.

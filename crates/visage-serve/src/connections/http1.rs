@@ -19,7 +19,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{sleep_until, timeout};
 
-use super::places::Place;
+use super::places::{LAST_REQUEST, Place};
 use super::request::{WatchedStream, answer};
 use crate::problem::{self, Problem};
 
@@ -29,16 +29,13 @@ const MAX_HEAD_BYTES: usize = 16 << 10;
 /// Time that a client has to read the last response on a connection, and to close it.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Time after a stop in which a request on an open connection is still answered. It may have been on its way.
-const LAST_REQUEST: Duration = Duration::from_secs(1);
-
 /// Why no more requests are read from a connection.
 enum Ended {
     Finished(hyper::Result<()>),
     LostPlace,
 }
 
-/// Serves a connection until it ends, its place is given away, or it is idle after `closing`.
+/// Serves a connection until it ends, it is spent, its place is given away, or it is idle after `closing`.
 pub(super) async fn serve(
     stream: TcpStream,
     router: Router,
@@ -50,8 +47,9 @@ pub(super) async fn serve(
     let service = service_fn(move |request: Request<Incoming>| {
         let (router, place, is_closing) = (router.clone(), Arc::clone(&asked_at), is_closing.clone());
         Box::pin(async move {
-            let mut response = answer(router, place, request).await;
-            if *is_closing.borrow() {
+            let mut response = answer(router, Arc::clone(&place), request).await;
+            if *is_closing.borrow() || place.is_spent() {
+                place.ending();
                 response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
             Ok::<_, std::convert::Infallible>(response)

@@ -18,6 +18,8 @@ use tokio::sync::watch;
 use tokio::task::{JoinSet, yield_now};
 use tokio::time::{sleep, timeout};
 
+#[cfg(feature = "grpc")]
+use self::places::Place;
 use self::places::{Held, Places};
 use crate::client::Client;
 use crate::metrics::Metrics;
@@ -123,8 +125,10 @@ impl Connections<'_> {
     async fn place(&self, client: Client, stop: &AtomicBool) -> Option<Held> {
         loop {
             if let Some(held) = self.places.take(client) {
-                // Lets the connection that has lost its place to this one close.
-                yield_now().await;
+                if self.places.are_full() {
+                    // Lets the connection that has lost its place to this one close.
+                    yield_now().await;
+                }
                 return Some(held);
             }
             if stop.load(Ordering::Relaxed) {
@@ -137,11 +141,12 @@ impl Connections<'_> {
 
     /// Closes connections whose clients do not read their response. Others are closed before, with an error.
     fn expire(&self) {
+        let limit = self.acceptor.limits.read * 2;
         match self.version {
-            HttpVersion::Http1 => self.places.expire(self.acceptor.limits.read * 2),
-            // Clients of gRPC keep connections open without requests.
+            HttpVersion::Http1 => self.places.expire(limit, |_| true),
+            // Clients of gRPC keep connections open without requests, until they are told that the connection ends.
             #[cfg(feature = "grpc")]
-            HttpVersion::Http2 => {}
+            HttpVersion::Http2 => self.places.expire(limit, Place::is_ending),
         }
     }
 

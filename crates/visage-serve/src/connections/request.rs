@@ -12,6 +12,7 @@ use axum::response::Response;
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::task::yield_now;
 use tower::ServiceExt;
 
 use super::places::{EndOnDrop, Occupation, Place};
@@ -27,6 +28,8 @@ pub(super) async fn answer(router: Router, place: Arc<Place>, request: Request<I
     let mut request = request.map(|body| Body::new(ArrivingBody { body, occupation }));
     request.extensions_mut().insert(client);
     let Ok(response) = router.oneshot(request).await;
+    // Lets others have their turn. hyper would otherwise answer 16 requests of a client that sends many at once.
+    yield_now().await;
     response
 }
 

@@ -10,7 +10,6 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, PoisonError};
-use std::time::Instant;
 
 use super::queue::{Job, Queue, State};
 use super::task::Task;
@@ -20,9 +19,9 @@ impl Queue {
     /// Waits for the next batch; `None` once the queue is closed and empty.
     pub(super) fn next_batch(&self) -> Option<Vec<Job>> {
         let mut state = self.state();
-        state.running_since = None;
         let max = self.batching.images.get();
         loop {
+            state.answer();
             let order = state.order();
             let Some(&first) = order.first() else {
                 if state.is_closed {
@@ -80,7 +79,6 @@ impl State {
             let latest = self.last_batch.values().max().copied().unwrap_or_default();
             self.last_batch.insert(first.model.name.clone(), latest + 1);
         }
-        self.running_since = Some(Instant::now());
         batch
     }
 }

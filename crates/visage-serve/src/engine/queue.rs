@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::oneshot;
 use visage_model::ModelOutput;
@@ -18,7 +18,7 @@ use crate::problem::Problem;
 #[derive(Debug)]
 pub(crate) struct Queue {
     pub(super) batching: Batching,
-    /// Signalled when jobs, the images that are being decoded, or `is_closed` change.
+    /// Signalled when jobs, the images that are being decoded, the watchdog's question or `is_closed` change.
     pub(super) changed: Condvar,
     state: Mutex<State>,
     pub(super) metrics: Arc<Metrics>,
@@ -31,8 +31,8 @@ pub(super) struct State {
     pub(super) previous: usize,
     /// The number of the last batch of each model.
     pub(super) last_batch: HashMap<String, u64>,
-    /// When the network that is running began.
-    pub(super) running_since: Option<Instant>,
+    /// Where the watchdog waits for an answer of the engine.
+    question: Option<oneshot::Sender<()>>,
     pub(super) is_closed: bool,
 }
 
@@ -142,21 +142,27 @@ impl Queue {
         self.changed.notify_one();
     }
 
-    /// Records that the network begins to run, on a batch or the next part of one.
-    pub(super) fn runs(&self) {
-        self.state().running_since = Some(Instant::now());
-    }
-
-    /// How long the engine has given no sign of life: since it began to run the network, or since the oldest job came if it does not
-    /// take any.
-    pub(crate) fn silent_for(&self) -> Duration {
-        let state = self.state();
-        let since = state.running_since.or_else(|| state.jobs.front().map(|job| job.since));
-        since.map_or(Duration::ZERO, |since| since.elapsed())
+    /// Asks the engine whether it works, and waits for the answer. It comes at once if the engine waits for jobs, otherwise before the
+    /// next run of the network. The question is not a job: it has no place in the queue and is part of no batch. Only the watchdog asks,
+    /// one question at a time.
+    pub(crate) async fn ask(&self) {
+        let (answer, answered) = oneshot::channel();
+        self.state().question = Some(answer);
+        self.changed.notify_one();
+        // The sender is dropped only with the queue.
+        let _ = answered.await;
     }
 }
 
 impl State {
+    /// Answers the watchdog. Only the engine may do so.
+    pub(super) fn answer(&mut self) {
+        if let Some(question) = self.question.take() {
+            // Fails only if the watchdog has gone.
+            let _ = question.send(());
+        }
+    }
+
     /// Removes these admissions. Returns those of their jobs that are in the queue already.
     pub(super) fn displace(&mut self, numbers: &[u64]) -> Vec<Job> {
         if numbers.is_empty() {

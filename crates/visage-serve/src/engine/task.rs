@@ -15,7 +15,7 @@ pub(crate) enum Images {
 }
 
 impl Images {
-    fn view(&self) -> Prepared<'_> {
+    pub(super) fn view(&self) -> Prepared<'_> {
         match self {
             Self::Pixels(pixels) => Prepared::Pixels(pixels),
             Self::Normalised(values) => Prepared::Normalised(values),

@@ -3,7 +3,7 @@ use std::thread;
 use std::time::Duration;
 
 use burn::tensor::Device;
-use futures_util::future::{join, join_all};
+use futures_util::future::{join, join_all, poll_immediate};
 use tokio::runtime;
 use visage_data::{Preparation, Size};
 use visage_model::{Architecture, Card, Model, NetworkConfig, Precision};
@@ -158,6 +158,37 @@ fn a_closed_queue_refuses_requests() {
 }
 
 #[test]
+fn a_question_is_answered_without_a_batch_and_while_one_waits_for_images() {
+    let model = model("m");
+    let ((), batches) = with_queue(16, FOREVER, async |queue| {
+        queue.ask().await;
+        let (first, decoding) = (queue.admit(&party(), 1).unwrap(), queue.admit(&party(), 1).unwrap());
+        let mut waiting = Box::pin(queue.predict(&model, images(1, 1), first));
+        assert!(poll_immediate(&mut waiting).await.is_none());
+        queue.ask().await;
+        assert!(poll_immediate(&mut waiting).await.is_none(), "the question does not start the batch");
+        drop(decoding);
+        waiting.await.unwrap();
+    });
+    assert!(batches.contains("sum{model=\"m\"} 1.0") && batches.contains("count{model=\"m\"} 1"), "{batches}");
+}
+
+#[test]
+fn a_question_is_answered_before_each_run_of_the_network_for_a_large_request() {
+    let (model, number) = (model("m"), |number| NonZeroUsize::new(number).unwrap());
+    let batching = Batching { images: number(2), delay: FOREVER, queue: number(8) };
+    let queue = Queue::new(batching, Arc::new(Metrics::new()));
+    let runtime = runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        let mut question = Box::pin(queue.ask());
+        assert!(poll_immediate(&mut question).await.is_none(), "there is no engine");
+        let five = images(1, 5);
+        assert!(run_network(&queue, &model, &[five.view()]).is_some());
+        assert!(poll_immediate(&mut question).await.is_some());
+    });
+}
+
+#[test]
 fn models_take_turns_and_a_batch_has_images_of_every_client() {
     let (one, other) = (model("one"), model("other"));
     let metrics = Arc::new(Metrics::new());
@@ -175,10 +206,8 @@ fn models_take_turns_and_a_batch_has_images_of_every_client() {
     let batches = runtime.block_on(async {
         let asked = [(&one, 1), (&one, 1), (&one, 1), (&one, 1), (&one, 2), (&other, 3), (&other, 3)];
         let mut asked = join_all(asked.map(|(model, client)| ask(model, client)));
-        assert_eq!(queue.silent_for(), Duration::ZERO);
         // Polled once, so that all jobs are in the queue.
-        let _ = futures_util::future::poll_immediate(&mut asked).await;
-        assert!(queue.silent_for() > Duration::ZERO, "nobody takes them");
+        let _ = poll_immediate(&mut asked).await;
         let next = || {
             let batch = queue.next_batch().unwrap();
             batch.iter().map(|job| job.admission.party().clone()).collect::<Vec<_>>()
@@ -201,7 +230,7 @@ fn a_request_that_loses_its_room_is_told_so_in_the_queue_and_while_it_is_decoded
         let flood = Client::numbered(1).asks(&one);
         let (decoding, waiting) = (queue.admit(&flood, 1).unwrap(), queue.admit(&flood, 1).unwrap());
         let mut answer = Box::pin(queue.predict(&one, images(1, 1), waiting));
-        assert!(futures_util::future::poll_immediate(&mut answer).await.is_none());
+        assert!(poll_immediate(&mut answer).await.is_none());
         let newcomer = queue.admit(&Client::numbered(2).asks(&other), 1).unwrap();
         assert!(answer.await.unwrap_err().detail().contains("has most of it"));
         drop(newcomer);

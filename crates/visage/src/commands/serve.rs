@@ -83,7 +83,7 @@ pub struct ServeArgs {
     #[arg(long)]
     pub allow_truncated: bool,
     /// Most connections. When all places are taken, a new connection takes the place of the one that has been idle or slow for the
-    /// longest time.
+    /// longest time. If all are busy, connections are closed after their next response.
     #[arg(long, value_name = "N", default_value = "1024")]
     pub max_connections: NonZeroUsize,
     /// Connections of one address that are not the first to be closed when all places are taken: addresses with more of them lose
@@ -93,8 +93,8 @@ pub struct ServeArgs {
     /// How long the head and then the body of a request may take to arrive, in seconds. Idle connections are closed after this time.
     #[arg(long, value_name = "S", default_value = "15")]
     pub read_timeout: NonZeroUsize,
-    /// How long a batch of the network or the decoding of an image may take, in seconds. Beyond it, the server reports that it is neither
-    /// live nor ready, so that it is restarted.
+    /// How long a batch of the network or the decoding of an image may take, in seconds. Beyond it, or if the network or the decoding
+    /// threads give no sign of life for that time, the server reports that it is neither live nor ready, so that it is restarted.
     #[arg(long, value_name = "S", default_value = "120")]
     pub stall_timeout: NonZeroUsize,
     /// The format of the log on standard error: one line per request, without image content.

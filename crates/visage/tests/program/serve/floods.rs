@@ -1,7 +1,7 @@
 //! Many bad clients at once: none of them keeps a good one from being served. `tests/hostile/load.py` measures how fast.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -63,6 +63,54 @@ fn a_request_that_is_being_answered_keeps_its_connection() {
         }
         stop.store(true, Ordering::Relaxed);
     });
+}
+
+#[test]
+fn connections_that_are_always_busy_give_way_after_a_response() {
+    let server = Server::start(&run().0, "--max-connections 4");
+    let file = square(0);
+    let head = format!("POST /v1/attributes HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n\r\n", file.len());
+    let request = [head.as_bytes(), &file].concat();
+    let stop = AtomicBool::new(false);
+    // Further requests are there before the first one is answered.
+    let send = |mut stream: TcpStream| {
+        while !stop.load(Ordering::Relaxed) && stream.write_all(&request).is_ok() {}
+        let _ = stream.shutdown(Shutdown::Write);
+    };
+    let be_busy = || {
+        while !stop.load(Ordering::Relaxed) {
+            let mut stream = server.connect();
+            let requests = stream.try_clone().unwrap();
+            thread::scope(|scope| {
+                scope.spawn(|| send(requests));
+                let _ = std::io::copy(&mut stream, &mut std::io::sink());
+                let _ = stream.shutdown(Shutdown::Both);
+            });
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(be_busy);
+        }
+        for _ in 0..20 {
+            server.still_answers();
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+}
+
+#[test]
+fn a_connection_has_a_number_of_requests() {
+    let server = Server::start(&run().0, "");
+    let mut stream = server.connect();
+    let mut responses = stream.try_clone().unwrap();
+    let sending = thread::spawn(move || stream.write_all(&LIVE.repeat(10_100)));
+    let mut text = String::new();
+    let _ = responses.read_to_string(&mut text);
+    let _ = sending.join().unwrap();
+    let text = text.to_ascii_lowercase();
+    assert_eq!((text.matches("http/1.1 200").count(), text.matches("connection: close\r\n").count()), (10_000, 1));
+    server.still_answers();
 }
 
 #[test]

@@ -177,6 +177,16 @@ fn what_has_arrived_before_sigterm_is_answered() {
     assert_eq!(code, Some(0), "{log}");
 }
 
+#[test]
+fn a_server_that_idles_for_longer_than_the_stall_timeout_is_alive() {
+    let server = Server::start(&run().0, "--stall-timeout 2");
+    thread::sleep(Duration::from_secs(3));
+    assert_eq!((server.get("/v2/health/live").status, server.get("/v2/health/ready").status), (200, 200));
+    let metrics = server.metrics();
+    assert!(metrics.contains("visage_decode_seconds_count 0\n"), "the watchdog's questions are no requests: {metrics}");
+    assert!(!metrics.contains("visage_batch_images_count"), "{metrics}");
+}
+
 /// Makes the server log more than fits into the pipe of its log, which is full after some hundred lines, and into its queue of 1,024.
 fn overflow_log(server: &Server) {
     let mut stream = server.connect();
