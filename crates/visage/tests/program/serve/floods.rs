@@ -74,7 +74,11 @@ fn connections_that_are_always_busy_give_way_after_a_response() {
     let stop = AtomicBool::new(false);
     // Further requests are there before the first one is answered.
     let send = |mut stream: TcpStream| {
-        while !stop.load(Ordering::Relaxed) && stream.write_all(&request).is_ok() {}
+        while !stop.load(Ordering::Relaxed) {
+            if stream.write_all(&request).is_err() {
+                break;
+            }
+        }
         let _ = stream.shutdown(Shutdown::Write);
     };
     let be_busy = || {
