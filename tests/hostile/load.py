@@ -114,6 +114,22 @@ async def flood(reader, writer, image):
             return
 
 
+async def pipeline(reader, writer, image):
+    async def send():
+        while True:
+            writer.write(request(ATTRIBUTES.format("a"), image) * 20)
+            await writer.drain()
+            # Leaves this program time for the other connections.
+            await asyncio.sleep(0.2)
+
+    sending = asyncio.create_task(send())
+    try:
+        while await reader.read(1 << 16):
+            pass
+    finally:
+        sending.cancel()
+
+
 async def hang_up(reader, writer, image):
     writer.write(request(ATTRIBUTES.format("a"), image))
     await writer.drain()
@@ -136,6 +152,7 @@ KINDS = {
     "live": ("/live every 4 s", live, 0, 0),
     "flood": ("flood on another model", flood, 64, 64),
     "same": ("flood on the same model", flood, 8, 64),
+    "pipeline": ("pipelined requests", pipeline, 64, 64),
     "large": ("49 million pixels, hangs up", hang_up, 8, 7000),
     "log": ("reader of the log stalls", unknown, 4, 0),
 }
