@@ -22,7 +22,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import tract
-from PIL import Image
+from PIL import Image, ImageOps
 
 parser = argparse.ArgumentParser()
 parser.add_argument("program")
@@ -273,7 +273,19 @@ def check_document(run, faces):
     worst = np.abs(probabilities - expected).max()
     # Pixels may differ by 1 of 255, which small models answer with up to this.
     assert worst < 0.05, f"docs/deploy.md: probabilities differ by {worst}"
-    print(f"docs/deploy.md: probabilities within {worst:.1e}", flush=True)
+    # The same with the resize in the graph, also in 8 bits.
+    resizing = []
+    for words in ([], ["--int8", "--data", faces]):
+        path = FOLDER / f"any{len(words)}.onnx"
+        visage("export", run, "--format", "onnx", "--raw-images", "--any-size", "--out", path, *words)
+        onnx.checker.check_model(onnx.load(path), full_check=True)
+        graph = session(path)
+        images = [np.asarray(ImageOps.exif_transpose(Image.open(photograph)).convert("RGB")) for photograph in photographs]
+        probabilities = np.array([graph.run(["probabilities"], {"images": image[None]})[0][0] for image in images])
+        resizing.append(np.abs(probabilities - expected))
+    assert resizing[0].max() < 0.05, f"--any-size: probabilities differ by {resizing[0].max()}"
+    assert resizing[1].mean() < INT8_TOLERANCE, f"--any-size --int8: probabilities differ by {resizing[1].mean()} in the mean"
+    print(f"docs/deploy.md: probabilities within {worst:.1e}; resized in the graph {resizing[0].max():.1e}", flush=True)
 
 
 def main():

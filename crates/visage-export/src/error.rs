@@ -45,6 +45,12 @@ pub enum ExportError {
         /// The largest difference that is allowed.
         allowed: f32,
     },
+    /// A graph that takes images of any size, of a preparation that does not resize to exactly the network's size.
+    #[error(
+        "this model's preparation resizes the shorter side and crops, which a graph for images of any size cannot do: resize outside, and \
+         leave --any-size out"
+    )]
+    NotExact,
     /// A state dict has one network.
     #[error(
         "{}: a state dict holds one network, and this model averages several: export each of them, or write an ONNX graph", path.display()

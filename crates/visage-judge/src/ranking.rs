@@ -79,14 +79,13 @@ impl Ranking {
     }
 
     /// Average precision: the precision at each distinct score, weighted by the recall gained there; no interpolation
-    /// (scikit-learn's `average_precision_score`). Undefined where one of the classes does not occur: without negatives it would be 1
-    /// whatever the scores, which says nothing about the model.
+    /// (scikit-learn's `average_precision_score`). Undefined without positives.
     fn average_precision(&self) -> Option<f64> {
         let gained = self
             .cuts()
             .zip(&self.ties)
             .map(|(cut, tie)| tie.positives as f64 * (cut.true_positives as f64 / cut.predicted_positives as f64));
-        self.has_both_classes().then(|| gained.sum::<f64>() / self.positives as f64)
+        (self.positives > 0).then(|| gained.sum::<f64>() / self.positives as f64)
     }
 
     /// Area under the ROC curve: the probability that a positive outranks a negative, a tie counting one half.

@@ -3,14 +3,14 @@
 //! Keys are names of options without dashes. Those at the top hold for every verb that has the option, those in a table for the verb that
 //! the table is named after. An option on the command line or in the environment precedes them.
 
+use std::env;
 use std::ffi::OsString;
 use std::fs;
 use std::io::ErrorKind;
 use std::ops::Range;
 use std::path::Path;
 
-use clap::parser::ValueSource;
-use clap::{Arg, ArgMatches, Command};
+use clap::{Arg, Command};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -53,24 +53,15 @@ fn add(command: &Command, mut words: Vec<OsString>, text: &str) -> Result<Argume
     let mut command = command.clone();
     command.build();
     check(&command, &table, &fault)?;
-    // Also of a command line that is wrong, whose errors are reported later.
-    let lenient = command.clone().ignore_errors(true);
-    let Ok(matches) = lenient.try_get_matches_from(&words) else { return Ok(Arguments { words, added: Vec::new() }) };
-    let Some((verb, matches, place)) = verb(&command, &matches, &words) else {
-        return Ok(Arguments { words, added: Vec::new() });
-    };
+    let Some((verb, place)) = verb(&command, &words) else { return Ok(Arguments { words, added: Vec::new() }) };
     let of_verb = table.iter().filter(|(name, _)| verb_name(&command, verb) == name.get_ref().as_ref());
     let of_verb = of_verb.filter_map(|(_, value)| value.get_ref().as_table()).flatten();
     let mut added: Vec<String> = Vec::new();
     for (name, value) in of_verb.chain(&table) {
         let Some(option) = option(verb, name.get_ref()) else { continue };
-        let is_given = matches!(
-            matches.value_source(option.get_id().as_str()),
-            Some(ValueSource::CommandLine | ValueSource::EnvVariable)
-        );
         // The verb's own table comes first.
         let is_added = added.iter().any(|word| word.split('=').next() == Some(&format!("--{}", name.get_ref())));
-        if !is_given && !is_added {
+        if !is_given(option, &words[place..]) && !is_added {
             added.extend(option_words(option, name.get_ref(), value).map_err(|message| fault(value.span(), message))?);
         }
     }
@@ -125,19 +116,27 @@ fn option<'a>(verb: &'a Command, name: &str) -> Option<&'a Arg> {
     verb.get_arguments().find(|arg| arg.get_long() == Some(name) && !arg.is_global_set())
 }
 
-/// The verb of a command line, its matches, and the place of the word after it.
-fn verb<'a, 'b>(
-    command: &'a Command,
-    matches: &'b ArgMatches,
-    words: &[OsString],
-) -> Option<(&'a Command, &'b ArgMatches, usize)> {
-    let (mut verb, mut matches, mut place) = (command, matches, 1);
-    while let Some((name, inner)) = matches.subcommand() {
-        verb = verb.find_subcommand(name)?;
-        matches = inner;
-        place += words.get(place..)?.iter().position(|word| word == name)? + 1;
+/// The verb of a command line, and the place of the word after it.
+fn verb<'a>(command: &'a Command, words: &[OsString]) -> Option<(&'a Command, usize)> {
+    let (mut verb, mut place) = (command, 1);
+    while verb.has_subcommands() {
+        // Options before a verb take no values.
+        let is_option = |word: &OsString| word.to_string_lossy().starts_with('-');
+        place += words.get(place..)?.iter().position(|word| !is_option(word))?;
+        verb = verb.find_subcommand(&words[place])?;
+        place += 1;
     }
-    (!std::ptr::eq(verb, command)).then_some((verb, matches, place))
+    Some((verb, place))
+}
+
+/// Whether an option is on the command line after its verb, or in the environment.
+fn is_given(option: &Arg, words: &[OsString]) -> bool {
+    let names = option.get_long_and_visible_aliases().unwrap_or_default();
+    let is_name = |word: &OsString| {
+        let word = word.to_string_lossy();
+        word.strip_prefix("--").is_some_and(|word| names.contains(&word.split('=').next().unwrap_or_default()))
+    };
+    words.iter().any(is_name) || option.get_env().is_some_and(|variable| env::var_os(variable).is_some())
 }
 
 /// An option as words of a command line; a list gives it several times.
@@ -183,7 +182,12 @@ mod tests {
                 "visage train baseline --data x --set a=b --threads 1",
                 "visage train --tensorboard baseline --data x --set a=b --threads 1",
             ),
-            ("visage data synth train", "visage data synth --images=50 train"),
+            ("visage data synth train", "visage data synth --images=50 --threads=2 train"),
+            ("visage data", "visage data"),
+            (
+                "visage train --data=x --lr 1",
+                "visage train --set=epochs=3 --set=seed=1 --tensorboard --threads=4 --data=x --lr 1",
+            ),
             ("visage evaluate RUN", "visage evaluate --data=faces --threads=2 RUN"),
             ("visage runs", "visage runs"),
             ("visage", "visage"),

@@ -77,6 +77,15 @@ pub(super) fn int(name: &str, value: i64) -> AttributeProto {
     }
 }
 
+pub(super) fn text(name: &str, value: &str) -> AttributeProto {
+    AttributeProto {
+        name: Some(name.to_owned()),
+        s: Some(value.as_bytes().to_vec()),
+        r#type: Some(AttributeType::String.into()),
+        ..AttributeProto::default()
+    }
+}
+
 pub(super) fn ints(name: &str, values: impl IntoIterator<Item = usize>) -> AttributeProto {
     AttributeProto {
         name: Some(name.to_owned()),
@@ -86,11 +95,21 @@ pub(super) fn ints(name: &str, values: impl IntoIterator<Item = usize>) -> Attri
     }
 }
 
+/// The length of a dimension.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Length {
+    Fixed(usize),
+    /// It varies, and has this name.
+    Variable(&'static str),
+}
+
 /// An input or output of the graph: `[batch, rest...]`, where the batch size is variable.
-pub(super) fn batched(name: &str, kind: DataType, rest: &[usize], doc: String) -> ValueInfoProto {
-    let batch = DimensionValue::DimParam("batch".to_owned());
-    let rest = rest.iter().map(|&length| DimensionValue::DimValue(length as i64));
-    let dim = std::iter::once(batch).chain(rest).map(|value| Dimension { value: Some(value) }).collect();
+pub(super) fn batched(name: &str, kind: DataType, rest: &[Length], doc: String) -> ValueInfoProto {
+    let lengths = std::iter::once(&Length::Variable("batch")).chain(rest).map(|length| match *length {
+        Length::Fixed(length) => DimensionValue::DimValue(length as i64),
+        Length::Variable(name) => DimensionValue::DimParam(name.to_owned()),
+    });
+    let dim = lengths.map(|value| Dimension { value: Some(value) }).collect();
     let tensor_type = TensorType { elem_type: Some(kind.into()), shape: Some(TensorShapeProto { dim }) };
     ValueInfoProto {
         name: Some(name.to_owned()),

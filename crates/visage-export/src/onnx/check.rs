@@ -14,7 +14,9 @@ use crate::error::GraphError;
 pub(super) fn graph_input(preparation: &Preparation, input: PixelInput, pixels: &[u8], images: usize) -> Array {
     let Size { height, width } = preparation.output_size();
     match input {
-        PixelInput::Raw => Array { shape: vec![images, height, width, 3], values: Values::Uint8(pixels.to_vec()) },
+        PixelInput::Raw | PixelInput::AnySize => {
+            Array { shape: vec![images, height, width, 3], values: Values::Uint8(pixels.to_vec()) }
+        }
         PixelInput::Normalised => {
             let mut rows = vec![0.0; pixels.len()];
             preparation.normalise(pixels, &mut rows);

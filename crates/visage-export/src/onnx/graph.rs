@@ -1,17 +1,21 @@
 //! A model as an ONNX graph.
 
+use visage_data::{Preparation, Size};
 use visage_kernels::{Activation, GateFunction, Padding, Window};
 use visage_model::plan::{Filters, Operation, Step, Value};
 use visage_model::{Card, Model, Plan, TestTime, pytorch_order};
 
-use super::builder::{Builder, batched, float, int, ints};
+use super::builder::{Builder, Length, batched, float, int, ints, text};
 use super::calibration;
 use super::schema::{AttributeProto, DataType, GraphProto, ModelProto, OperatorSetIdProto, StringStringEntryProto};
 
 /// The version of the operator set: the oldest in which all operators of the graphs have their current definition.
 const OPERATOR_SET: i64 = 17;
 
-/// The version of the file format for this operator set.
+/// The same for a graph that resizes: the oldest whose resize averages over the pixels of a larger image.
+const RESIZING_OPERATOR_SET: i64 = 18;
+
+/// The version of the file format for these operator sets.
 const IR_VERSION: i64 = 8;
 
 const IMAGES: &str = "images";
@@ -33,6 +37,8 @@ pub enum PixelInput {
     Normalised,
     /// `uint8 [batch, height, width, 3]`: RGB pixels of the card's size. The graph scales and normalises them.
     Raw,
+    /// The same of any size: the graph also resizes them. Only for preparations that resize to exactly the network's size.
+    AnySize,
 }
 
 /// `model` as an ONNX graph in f32, with the outputs [`PROBABILITIES`] and [`LOGITS`]. Batch norms are folded.
@@ -44,18 +50,26 @@ pub(super) fn model_proto(model: &Model, input: PixelInput) -> ModelProto {
     let size = card.preparation.output_size();
     let mut builder = Builder::default();
 
+    let (height, width) = (Length::Fixed(size.height), Length::Fixed(size.width));
+    let Preparation { mean, std, .. } = card.preparation;
     let (images, kind, shape, doc) = match input {
         PixelInput::Normalised => (
             IMAGES.to_owned(),
             DataType::Float,
-            [3, size.height, size.width],
+            [Length::Fixed(3), height, width],
             "RGB scaled to 0 to 1, minus the mean and divided by the standard deviation of `preparation`",
         ),
         PixelInput::Raw => (
-            normalise(&mut builder, card.preparation.mean, card.preparation.std),
+            normalise(&mut builder, mean, std, None),
             DataType::Uint8,
-            [size.height, size.width, 3],
+            [height, width, Length::Fixed(3)],
             "RGB bytes, resized and cropped as `preparation` says",
+        ),
+        PixelInput::AnySize => (
+            normalise(&mut builder, mean, std, Some(size)),
+            DataType::Uint8,
+            [Length::Variable("height"), Length::Variable("width"), Length::Fixed(3)],
+            "RGB bytes of an image of any size",
         ),
     };
     let images = match card.test_time {
@@ -76,24 +90,26 @@ pub(super) fn model_proto(model: &Model, input: PixelInput) -> ModelProto {
     }
     calibration::add(&mut builder, card.calibration.as_ref(), LOGITS, PROBABILITIES);
 
-    let count = card.attributes.len();
+    let attributes = card.attributes.len();
+    let count = [Length::Fixed(attributes)];
+    let operator_set = if input == PixelInput::AnySize { RESIZING_OPERATOR_SET } else { OPERATOR_SET };
     ModelProto {
         ir_version: Some(IR_VERSION),
         producer_name: Some("visage".to_owned()),
         producer_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
         model_version: Some(1),
-        doc_string: Some(format!("{} with {count} attributes. {}", card.architectures(), card.uses_to_avoid)),
+        doc_string: Some(format!("{} with {attributes} attributes. {}", card.architectures(), card.uses_to_avoid)),
         graph: Some(GraphProto {
             node: builder.nodes,
             name: Some(card.architectures()),
             initializer: builder.constants,
             input: vec![batched(IMAGES, kind, &shape, doc.to_owned())],
             output: vec![
-                batched(PROBABILITIES, DataType::Float, &[count], "of the `attributes`, in their order".to_owned()),
-                batched(LOGITS, DataType::Float, &[count], "before calibration".to_owned()),
+                batched(PROBABILITIES, DataType::Float, &count, "of the `attributes`, in their order".to_owned()),
+                batched(LOGITS, DataType::Float, &count, "before calibration".to_owned()),
             ],
         }),
-        opset_import: vec![OperatorSetIdProto { domain: Some(String::new()), version: Some(OPERATOR_SET) }],
+        opset_import: vec![OperatorSetIdProto { domain: Some(String::new()), version: Some(operator_set) }],
         metadata_props: metadata(card),
     }
 }
@@ -112,16 +128,32 @@ fn metadata(card: &Card) -> Vec<StringStringEntryProto> {
 }
 
 /// Adds the normalisation of bytes `[batch, height, width, 3]` to `[batch, 3, height, width]`, with the operations of
-/// [`visage_data::Preparation::normalise`] in the same order.
-fn normalise(builder: &mut Builder, mean: [f32; 3], std: [f32; 3]) -> String {
+/// [`Preparation::normalise`] in the same order, after a resize to `size` if there is one.
+fn normalise(builder: &mut Builder, mean: [f32; 3], std: [f32; 3], size: Option<Size>) -> String {
     let full = builder.floats("preparation.full", &[], &[255.0]);
     let mean = builder.floats("preparation.mean", &[1, 3, 1, 1], &mean);
     let std = builder.floats("preparation.std", &[1, 3, 1, 1], &std);
     let numbers = builder.node_with("Cast", &[IMAGES], "preparation.numbers", vec![int("to", DataType::Float as i64)]);
     let planes = builder.node_with("Transpose", &[&numbers], "preparation.planes", vec![ints("perm", [0, 3, 1, 2])]);
-    let scaled = builder.node("Div", &[&planes, &full], "preparation.scaled");
+    let pixels = size.map_or(planes.clone(), |size| resize(builder, &planes, size));
+    let scaled = builder.node("Div", &[&pixels, &full], "preparation.scaled");
     let centred = builder.node("Sub", &[&scaled, &mean], "preparation.centred");
     builder.node("Div", &[&centred, &std], "preparation.normalised")
+}
+
+/// Adds a resize of `[batch, 3, height, width]` as [`Filter::BilinearAntialiased`](visage_data::Filter) does it, but for the rounding
+/// between its two passes: the result differs by at most 1.
+fn resize(builder: &mut Builder, planes: &str, size: Size) -> String {
+    let sizes = builder.integers("preparation.size", &[2], &[size.height as i64, size.width as i64]);
+    let attributes = vec![
+        text("mode", "linear"),
+        int("antialias", 1),
+        // At the border, only pixels of the image count.
+        int("exclude_outside", 1),
+        ints("axes", [2, 3]),
+    ];
+    let resized = builder.node_with("Resize", &[planes, "", "", &sizes], "preparation.resized", attributes);
+    builder.node("Round", &[&resized], "preparation.pixels")
 }
 
 /// Adds the mirror images of `[batch, 3, height, width]` behind the images: `[2 * batch, 3, height, width]`.

@@ -15,7 +15,7 @@ use super::execute::Session;
 use super::graph::{PixelInput, model_proto};
 use super::quantise::quantised;
 use super::ranges::Ranges;
-use super::{decode, write_bytes};
+use super::{decode, require_resizable, write_bytes};
 use crate::error::ExportError;
 
 /// Images that ranges are taken from: with more, they hardly change.
@@ -61,6 +61,7 @@ impl Int8 {
         device: &Device,
     ) -> Result<(Self, usize), ExportError> {
         let preparation = model.card.preparation.clone();
+        require_resizable(&preparation, input)?;
         let images = CALIBRATION_IMAGES.min(indices.len());
         let mut pixels = Vec::new();
         for index in (0..images).map(|image| indices[image * indices.len() / images]) {

@@ -23,6 +23,7 @@ use std::path::Path;
 use burn::tensor::Device;
 use prost::Message;
 use schema::ModelProto;
+use visage_data::{Preparation, Resize};
 use visage_model::Model;
 
 use self::check::compare_graph;
@@ -43,13 +44,20 @@ pub fn decode(bytes: &[u8]) -> Result<ModelProto, GraphError> {
 ///
 /// # Errors
 ///
-/// [`ExportError::Disagrees`], with nothing written; errors of the file system.
+/// [`ExportError::Disagrees`], with nothing written; errors of the file system; a preparation that the graph cannot do.
 pub fn write(model: &Model, input: PixelInput, path: &Path, device: &Device) -> Result<Agreement, ExportError> {
+    require_resizable(&model.card.preparation, input)?;
     let bytes = model_proto(model, input).encode_to_vec();
     let session = Session::new(&decode(&bytes)?)?;
     let agreement = compare_graph(model, &session, input, device)?.accepted(path)?;
     write_bytes(path, &bytes)?;
     Ok(agreement)
+}
+
+/// Checks that the graph can do what `input` leaves to it.
+fn require_resizable(preparation: &Preparation, input: PixelInput) -> Result<(), ExportError> {
+    let is_exact = matches!(preparation.resize, Resize::Exact(_)) && preparation.crop.is_none();
+    if input == PixelInput::AnySize && !is_exact { Err(ExportError::NotExact) } else { Ok(()) }
 }
 
 fn write_bytes(path: &Path, bytes: &[u8]) -> Result<(), ExportError> {

@@ -202,7 +202,7 @@ fn dequantised(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::builder::{batched, ints};
+    use super::super::builder::{Length, batched, ints};
     use super::super::execute::Session;
     use super::super::graph::PROBABILITIES;
     use super::*;
@@ -224,11 +224,11 @@ mod tests {
         let bias = builder.floats("fc.bias", &[1], &[0.125]);
         builder.node_with("Gemm", &["features", &weight, &bias], LOGITS, vec![int("transB", 1)]);
         builder.node("Sigmoid", &[LOGITS], PROBABILITIES);
-        let output = |name| batched(name, DataType::Float, &[1], String::new());
+        let output = |name| batched(name, DataType::Float, &[Length::Fixed(1)], String::new());
         let graph = GraphProto {
             node: builder.nodes,
             initializer: builder.constants,
-            input: vec![batched("images", DataType::Float, &[1, 2, 2], String::new())],
+            input: vec![batched("images", DataType::Float, &[1, 2, 2].map(Length::Fixed), String::new())],
             output: vec![output(PROBABILITIES), output(LOGITS)],
             ..GraphProto::default()
         };

@@ -89,7 +89,7 @@ impl RankingPass {
             let (positives, precisions) = (self.true_positives[lane], self.precisions[lane]);
             let pairs = positives * (self.predicted[lane] - positives);
             RankScores {
-                average_precision: (pairs > 0.0).then(|| precisions / positives),
+                average_precision: (positives > 0.0).then(|| precisions / positives),
                 roc_auc: (pairs > 0.0).then(|| self.twice_won[lane] / (2.0 * pairs)),
             }
         })

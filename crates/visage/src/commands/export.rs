@@ -33,6 +33,10 @@ pub struct ExportArgs {
     /// floats [batch, 3, height, width].
     #[arg(long)]
     pub raw_images: bool,
+    /// With --raw-images: also resize inside the graph, which then takes images of any size, those of a batch of one size. Needs a runtime
+    /// with operator set 18, such as ONNX Runtime 1.14.
+    #[arg(long, requires = "raw_images")]
+    pub any_size: bool,
     /// For `onnx`: quantise weights and activations to 8 bits; a quarter of the size, and faster on processors with instructions for
     /// it. Ranges are calibrated on the validation split, and the loss of accuracy is measured on the test split.
     #[arg(long, requires = "data")]
@@ -74,7 +78,11 @@ pub fn run(args: &ExportArgs) -> Result<(), CommandError> {
     };
     let out = args.out.clone().unwrap_or_else(|| file.with_extension(extension));
     args.overwrite.check(&out)?;
-    let input = if args.raw_images { PixelInput::Raw } else { PixelInput::Normalised };
+    let input = match (args.raw_images, args.any_size) {
+        (_, true) => PixelInput::AnySize,
+        (true, false) => PixelInput::Raw,
+        (false, false) => PixelInput::Normalised,
+    };
     match (args.format, &args.data) {
         (ExportFormat::Onnx, Some(data)) if args.int8 => int8(&model, input, data, &out, &compute),
         (ExportFormat::Onnx, _) => {

@@ -133,7 +133,13 @@ fn assert_half_precision(device: &str) {
     let full = probabilities(model, &format!("--device {device}"));
     for (precision, tolerance) in NARROWER {
         let how = format!("--device {device} --precision {precision}");
-        let evaluate = format!("evaluate {} --data {} --json {how}", model.display(), squares().display());
+        let metrics = folder.path().join(format!("{precision}.json"));
+        let evaluate = format!(
+            "evaluate {} --data {} --out {} --json {how}",
+            model.display(),
+            squares().display(),
+            metrics.display()
+        );
         let image = squares().join("images/00.png");
         let heat = folder.path().join(precision);
         let explain =

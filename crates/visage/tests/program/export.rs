@@ -7,7 +7,7 @@ use crate::fixture::{folder, line, run, squares};
 #[test]
 fn an_onnx_file_is_checked_and_written() {
     let (folder, model) = (folder(), run().0.display());
-    for raw in ["", "--raw-images"] {
+    for raw in ["", "--raw-images", "--raw-images --any-size"] {
         let out = folder.path().join("model.onnx");
         let ran = line(&format!("export {model} --format onnx --out {} {raw}", out.display()));
         let output = ran.stderr.clone();

@@ -1,4 +1,4 @@
-//! The operators of visage's graphs, as ONNX's operator set 17 defines them.
+//! The operators of visage's graphs, as ONNX's operator sets 17 and 18 define them.
 //!
 //! A node's properties (kernel, strides, padding, groups, axes) are read only from the file.
 
@@ -6,6 +6,7 @@ mod broadcast;
 mod convolution;
 mod elementwise;
 mod quantisation;
+mod resize;
 mod shape;
 #[cfg(test)]
 mod tests;
@@ -60,6 +61,9 @@ pub(super) fn compute(node: &NodeProto, inputs: &Inputs<'_>) -> Option<Result<Ar
         "Sigmoid" => elementwise::each(inputs, visage_judge::sigmoid),
         "HardSigmoid" => elementwise::hard_sigmoid(node, inputs),
         "HardSwish" => elementwise::each(inputs, |value| value * (value / 6.0 + 0.5).clamp(0.0, 1.0)),
+        // To even, where two integers are equally near.
+        "Round" => elementwise::each(inputs, f32::round_ties_even),
+        "Resize" => resize::resize(node, inputs),
         "Clip" => elementwise::clip(inputs),
         "Cast" => shape::cast(node, inputs),
         "Transpose" => shape::transpose(node, inputs),
@@ -83,6 +87,11 @@ pub(super) fn compute(node: &NodeProto, inputs: &Inputs<'_>) -> Option<Result<Ar
 /// The integer attribute `name` of a node, or `absent`.
 fn integer(node: &NodeProto, name: &str, absent: i64) -> i64 {
     node.attribute.iter().find(|attribute| attribute.name() == name).map_or(absent, |attribute| attribute.i())
+}
+
+/// The text attribute `name` of a node; empty if there is none.
+fn text<'a>(node: &'a NodeProto, name: &str) -> &'a [u8] {
+    node.attribute.iter().find(|attribute| attribute.name() == name).map_or(&[], |attribute| attribute.s())
 }
 
 /// The attribute `name` of a node, or `absent`.
