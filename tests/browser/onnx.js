@@ -4,7 +4,7 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { extname, join } from 'node:path';
@@ -71,4 +71,5 @@ const failed = await run({
 }, wrong);
 await browser.close();
 server.close();
+rmSync(scratch, { recursive: true });
 process.exit(failed ? 1 : 0);

@@ -111,6 +111,15 @@ impl SplitOrAll {
         format!("{} of {dataset}", self.phrase())
     }
 
+    /// The same after their number in words: `16 images of the test split of faces`, or `all 16 images of faces`.
+    #[must_use]
+    pub fn counted(self, images: &str, dataset: &str) -> String {
+        match self {
+            Self::Split(_) => format!("{images} of {}", self.of(dataset)),
+            Self::All => format!("all {images} of {dataset}"),
+        }
+    }
+
     /// The name, as [`Display`](fmt::Display) writes it.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -45,7 +45,7 @@ pub struct ReadRuns {
 pub fn read_runs(settings: &ReportSettings<'_>) -> Result<ReadRuns, ReportError> {
     let found = settings.runs.iter().map(|run| {
         RunFolder::open(run)?;
-        RunEvaluation::of(run)
+        RunEvaluation::of(run, settings.choice.split)
     });
     let found = found.collect::<Result<Vec<_>, _>>()?;
     let ChosenEvaluations { runs: chosen, others } = settings.choice.choose(found);
@@ -147,7 +147,7 @@ fn facts(folder: &RunFolder, recipe: &Recipe) -> Result<Vec<(String, String)>, R
 fn judged(found: &EvaluatedRun) -> Judged {
     let EvaluatedRun { metrics, predictions, .. } = found;
     Judged {
-        on: format!("{} of {}", counted(metrics.evaluation.images as u64, "image"), metrics.images()),
+        on: metrics.split.counted(&counted(metrics.evaluation.images as u64, "image"), &metrics.dataset),
         thresholds: metrics.thresholds.clone(),
         evaluation: metrics.evaluation.clone(),
         intervals: metrics.intervals.clone(),

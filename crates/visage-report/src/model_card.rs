@@ -132,10 +132,9 @@ fn results(card: &Card, metrics: &MetricsFile) -> String {
         rows.push(row(&cell(&attribute.attribute), &attribute.scores, intervals, Some(attribute.positives)));
     }
     format!(
-        "## Results\n\nOn {} images of {}{confidence}.{other_data} A metric that is undefined has a dash.\n\n{}\n\n\
+        "## Results\n\nOn {}{confidence}.{other_data} A metric that is undefined has a dash.\n\n{}\n\n\
          Always predicting the majority class of each attribute has a mean accuracy of {}; the model has {}.",
-        count(evaluation.images as u64),
-        metrics.split.of(&cell(&metrics.dataset)),
+        metrics.split.counted(&format!("{} images", count(evaluation.images as u64)), &cell(&metrics.dataset)),
         table(&with_metrics(["Attribute", "Prevalence", "Positives"]), &rows),
         score(means.commoner_class_accuracy),
         score(means.accuracy)

@@ -72,9 +72,10 @@ pub fn evaluate_command(run: &Path, split: Option<SplitOrAll>, like: Option<&Met
         own.attributes.iter().all(|name| judged().any(|each| each.attribute == *name))
     };
     let (data, split, options) = match like.filter(answers) {
-        Some(metrics) => (&metrics.data, split.unwrap_or(metrics.split), ""),
+        Some(metrics) => (&metrics.data, split.unwrap_or(metrics.split), String::new()),
         None => {
-            let options = if own.allow_truncated { " --allow-truncated" } else { "" };
+            let given = [(own.skip_bad_images, " --skip-bad-images"), (own.allow_truncated, " --allow-truncated")];
+            let options = given.into_iter().filter_map(|(is_given, option)| is_given.then_some(option)).collect();
             (&own.path, split.unwrap_or_else(|| judged_split(&own)), options)
         }
     };
@@ -116,20 +117,27 @@ impl EvaluatedRun {
     ///
     /// [`CompareError::NotEvaluated`], [`CompareError::OtherSplits`], or if a file cannot be read.
     pub fn read_all(runs: &[PathBuf], choice: &EvaluationChoice) -> Result<(Vec<Self>, Vec<String>), CompareError> {
-        let found = runs.iter().map(|run| RunEvaluation::of(run)).collect::<Result<Vec<_>, _>>()?;
+        let found = runs.iter().map(|run| RunEvaluation::of(run, choice.split));
+        let found = found.collect::<Result<Vec<_>, _>>()?;
         let splits = |evaluations: &Vec<RunEvaluation>| {
             let on: Vec<String> = evaluations.iter().map(|each| each.metrics.images()).collect();
             if on.is_empty() { "nothing".to_owned() } else { on.join(", ") }
         };
         let on: Vec<String> = found.iter().map(splits).collect();
         let are_evaluated = found.iter().all(|evaluations| !evaluations.is_empty());
+        let of_file = runs.iter().zip(&found).find(|(run, _)| !run.is_dir());
+        let of_file = of_file.and_then(|(_, evaluations)| Some(evaluations.first()?.metrics.clone()));
         let ChosenEvaluations { runs: chosen, others } = choice.choose(found);
         let missing: Vec<&PathBuf> =
             runs.iter().zip(&chosen).filter_map(|(run, found)| found.is_none().then_some(run)).collect();
         if !missing.is_empty() {
             let like = chosen.iter().flatten().next().map(|found| &found.metrics);
-            // A metrics file cannot be evaluated again.
-            let folders = missing.iter().filter(|run| run.is_dir());
+            // A metrics file cannot be evaluated again: then the folders, on what it was evaluated on.
+            let (again, like): (Vec<&PathBuf>, _) = match of_file.as_ref() {
+                Some(metrics) if missing.iter().any(|run| !run.is_dir()) => (runs.iter().collect(), Some(metrics)),
+                _ => (missing.clone(), like),
+            };
+            let folders = again.into_iter().filter(|run| run.is_dir());
             let commands = folders.map(|run| evaluate_command(run, choice.split, like)).collect::<Result<_, _>>()?;
             if are_evaluated && *choice == EvaluationChoice::default() {
                 let found = runs.iter().zip(on).map(|(run, on)| format!("{} on {on}", run.display())).collect();

@@ -56,12 +56,30 @@ impl RunFolder {
     ///
     /// When the folder holds a run or anything else, or cannot be written.
     pub fn create(path: &Path, recipe: &Recipe, record: &RunRecord) -> Result<Self, RunError> {
+        Self::require_free(path, recipe)?;
+        fs::create_dir_all(path).map_err(RunError::io("create the folder", path))?;
+        let folder = Self { path: path.to_owned() };
+        folder.replace(Self::RECIPE, recipe.to_toml()?.as_bytes())?;
+        // Last, because the record is what makes the folder a run.
+        folder.write_record(record)?;
+        Ok(folder)
+    }
+
+    /// Checks that a run of this recipe can be created in `path`, as [`RunFolder::create`] does.
+    ///
+    /// # Errors
+    ///
+    /// When the folder holds a run or anything else.
+    pub fn require_free(path: &Path, recipe: &Recipe) -> Result<(), RunError> {
         if Self::holds_run(path) {
             return Err(RunError::Exists { path: path.to_owned() });
         }
-        fs::create_dir_all(path).map_err(RunError::io("create the folder", path))?;
         let text = recipe.to_toml()?;
-        for entry in fs::read_dir(path).map_err(RunError::io("read the folder", path))? {
+        let entries = match fs::read_dir(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            entries => entries.map_err(RunError::io("read the folder", path))?,
+        };
+        for entry in entries {
             let name = entry.map_err(RunError::io("read the folder", path))?.file_name();
             let same_recipe =
                 || name == Self::RECIPE && fs::read(path.join(&name)).is_ok_and(|found| found == text.as_bytes());
@@ -71,11 +89,7 @@ impl RunFolder {
                 return Err(RunError::NotARun { path: path.to_owned() });
             }
         }
-        let folder = Self { path: path.to_owned() };
-        folder.replace(Self::RECIPE, text.as_bytes())?;
-        // Last, because the record is what makes the folder a run.
-        folder.write_record(record)?;
-        Ok(folder)
+        Ok(())
     }
 
     /// Opens the run in `path`.

@@ -88,9 +88,10 @@ pub struct Question {
 impl Question {
     /// What differs from another question, each in words: what is there, and what is asked now.
     fn differences(&self, now: &Self) -> Vec<String> {
-        let attributes = |question: &Self| match question.attributes.as_slice() {
+        let attributes = |question: &Self, other: &Self| match question.attributes.as_slice() {
             [only] => format!("{only} alone"),
-            several => format!("{} attributes", several.len()),
+            several if several.len() > other.attributes.len() => format!("{} attributes", several.len()),
+            several => several.join(", "),
         };
         let short = |question: &Self| {
             let fingerprint = &question.dataset_fingerprint;
@@ -100,9 +101,9 @@ impl Question {
         [
             (self.dataset_fingerprint == now.dataset_fingerprint, "data", short(self), short(now)),
             (self.split == now.split, "images", self.split.phrase(), now.split.phrase()),
-            (same_attributes, "attributes", attributes(self), attributes(now)),
+            (same_attributes, "attributes", attributes(self, now), attributes(now, self)),
             (self.threshold == now.threshold, "thresholds", self.threshold.clone(), now.threshold.clone()),
-            (self.test_time == now.test_time, "views", format!("{:?}", self.test_time), format!("{:?}", now.test_time)),
+            (self.test_time == now.test_time, "views", self.test_time.to_string(), now.test_time.to_string()),
             (
                 self.precision == now.precision,
                 "precision",

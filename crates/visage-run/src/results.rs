@@ -48,12 +48,13 @@ pub struct RunEvaluation {
 }
 
 impl RunEvaluation {
-    /// The evaluations of a run folder, those on its own data first; or the one of a metrics file.
+    /// The evaluations of a run folder, those on its own data first; or the one of a metrics file. Only those of a split, if one is
+    /// named.
     ///
     /// # Errors
     ///
     /// When a file cannot be read.
-    pub fn of(run: &Path) -> Result<Vec<Self>, RunError> {
+    pub fn of(run: &Path, split: Option<SplitOrAll>) -> Result<Vec<Self>, RunError> {
         let read = |file: PathBuf| Ok(Self { metrics: MetricsFile::read(&file)?, file });
         if !run.is_dir() {
             return Ok(vec![read(run.to_owned())?]);
@@ -62,9 +63,8 @@ impl RunEvaluation {
         folders.insert(0, run.to_owned());
         let mut files = Vec::new();
         for folder in folders {
-            files.extend(
-                PREFERRED.map(|images| folder.join(MetricsFile::name(images))).into_iter().filter(|f| f.is_file()),
-            );
+            let wanted = PREFERRED.into_iter().filter(|images| split.is_none_or(|split| split == *images));
+            files.extend(wanted.map(|images| folder.join(MetricsFile::name(images))).filter(|file| file.is_file()));
         }
         files.into_iter().map(read).collect()
     }

@@ -51,7 +51,9 @@ impl DatasetArgs {
     pub fn open_again(&self, folder: &Path) -> Result<Dataset, CommandError> {
         let Ok(record) = RunFolder::open(folder).and_then(|run| run.record()) else { return self.open() };
         let options = self.options.table.options()?;
-        let options = if options.is_default() { record.data.table } else { options };
+        // What was left out of the training is no way of reading the table.
+        let dropped = record.data.table.dropped.clone();
+        let options = if options.is_default() { record.data.table } else { TableOptions { dropped, ..options } };
         let mut dataset = open(&self.data, &options, self.options.allow_truncated || record.data.allow_truncated)?;
         if self.options.skip_bad_images || record.data.skip_bad_images {
             leave_out_bad_images(&mut dataset)?;
@@ -186,13 +188,15 @@ pub fn open_for(path: &Path, card: &Card) -> Result<Dataset, CommandError> {
 fn open_as(path: &Path, options: &TableOptions, allow_truncated: bool, card: &Card) -> Result<Dataset, CommandError> {
     let table = &card.origin.table;
     if !options.is_default() || table.is_default() {
-        return open(path, options, allow_truncated);
+        let dropped = table.dropped.clone();
+        return open(path, &TableOptions { dropped, ..options.clone() }, allow_truncated);
     }
     match open(path, table, allow_truncated) {
         // Another table with other columns: only the meaning of its labels stays.
         Err(CommandError::Data(DataError::Table { fault: TableFault::NoColumn { .. }, .. })) => {
             let (uncertain, soft_labels) = (table.uncertain, table.soft_labels);
-            open(path, &TableOptions { uncertain, soft_labels, ..TableOptions::default() }, allow_truncated)
+            let dropped = table.dropped.clone();
+            open(path, &TableOptions { uncertain, soft_labels, dropped, ..TableOptions::default() }, allow_truncated)
         }
         opened => opened,
     }

@@ -5,9 +5,54 @@ use std::path::{Path, PathBuf};
 
 use crate::error::CommandError;
 
-/// Extensions that a folder to write is never meant to have.
-const OF_FILES: [&str; 14] =
-    ["csv", "tsv", "json", "jsonl", "html", "htm", "md", "pdf", "svg", "png", "jpg", "jpeg", "xlsx", "safetensors"];
+/// Extensions of common formats. Anything else after a dot, as in `model-v1.5`, is a part of the name.
+const OF_FILES: [&str; 45] = [
+    "csv",
+    "tsv",
+    "json",
+    "jsonl",
+    "ndjson",
+    "toml",
+    "yaml",
+    "yml",
+    "xml",
+    "txt",
+    "md",
+    "markdown",
+    "html",
+    "htm",
+    "pdf",
+    "docx",
+    "xls",
+    "xlsx",
+    "ods",
+    "parquet",
+    "arrow",
+    "npy",
+    "npz",
+    "pickle",
+    "pkl",
+    "h5",
+    "svg",
+    "png",
+    "jpg",
+    "jpeg",
+    "webp",
+    "gif",
+    "bmp",
+    "tif",
+    "tiff",
+    "zip",
+    "tar",
+    "gz",
+    "pack",
+    "safetensors",
+    "pth",
+    "pt",
+    "bin",
+    "onnx",
+    "tflite",
+];
 
 /// A file to write in a format that is not written there.
 #[derive(Debug, thiserror::Error)]
@@ -35,15 +80,15 @@ fn listed(extensions: &[&str]) -> String {
     }
 }
 
-/// Checks that the extension of the file that `option` names is one of `written`. A name without an extension is accepted, and so is
-/// what exists and is no regular file, such as a terminal.
+/// Checks that the file that `option` names does not have the extension of another format than those `written`. What exists and is no
+/// regular file, such as a terminal, is accepted.
 ///
 /// # Errors
 ///
-/// When it has another extension, with those that are written.
+/// When it has the extension of another format, with those that are written.
 pub fn check(option: &'static str, path: &Path, written: &'static [&'static str]) -> Result<(), CommandError> {
     let Some(extension) = path.extension() else { return Ok(()) };
-    if is_one_of(extension, written) || path.exists() && !path.is_file() {
+    if is_one_of(extension, written) || !is_one_of(extension, &OF_FILES) || path.exists() && !path.is_file() {
         return Ok(());
     }
     Err(CommandError::usage(OtherFormat { option, path: path.to_owned(), written }))
@@ -72,7 +117,7 @@ mod tests {
     #[test]
     fn another_extension_is_refused_with_those_that_are_written() {
         let written = &["csv", "jsonl", "parquet"];
-        for path in ["a.csv", "a.CSV", "a", "a/b.x/c", "/dev/null"] {
+        for path in ["a.csv", "a.CSV", "a", "a/b.x/c", "model-v1.5", "/dev/null"] {
             assert!(check("--output", Path::new(path), written).is_ok(), "{path}");
         }
         let error = check("--output", Path::new("a.xlsx"), written).unwrap_err().to_string();

@@ -10,6 +10,7 @@ use std::io::ErrorKind;
 use std::ops::Range;
 use std::path::Path;
 
+use clap::error::ErrorKind;
 use clap::{Arg, Command};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -18,6 +19,13 @@ use crate::error::CommandError;
 
 /// The file.
 const FILE: &str = "visage.toml";
+
+/// Options that a run does not remember. Only these are added to a command that resumes.
+const NOT_REMEMBERED: [&str; 4] = ["threads", "device", "json", "tensorboard"];
+
+/// Options that are short for a key of the recipe, and that key, which `--set` may also give.
+const SHORT: [(&str, &str); 5] =
+    [("epochs", "epochs"), ("batch-size", "batch_size"), ("lr", "learning_rate"), ("size", "size"), ("seed", "seed")];
 
 /// The command line with the defaults of the project.
 pub struct Arguments {
@@ -33,6 +41,10 @@ pub struct Arguments {
 ///
 /// When the file cannot be read, or names a verb or an option that does not exist.
 pub fn with_defaults(command: &Command, words: Vec<OsString>) -> Result<Arguments, CommandError> {
+    let asks_about_itself = |word: &OsString| ["-h", "--help", "-V", "--version"].iter().any(|known| word == known);
+    if words.iter().any(asks_about_itself) {
+        return Ok(Arguments { words, added: Vec::new() });
+    }
     let path = Path::new(FILE);
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
@@ -42,7 +54,7 @@ pub fn with_defaults(command: &Command, words: Vec<OsString>) -> Result<Argument
     add(command, words, &text)
 }
 
-fn add(command: &Command, mut words: Vec<OsString>, text: &str) -> Result<Arguments, CommandError> {
+fn add(command: &Command, words: Vec<OsString>, text: &str) -> Result<Arguments, CommandError> {
     let fault = |span: Range<usize>, message: String| {
         let line = 1 + text.get(..span.start).unwrap_or_default().matches('\n').count();
         CommandError::usage(format!("{FILE}, line {line}: {message}"))
@@ -56,17 +68,56 @@ fn add(command: &Command, mut words: Vec<OsString>, text: &str) -> Result<Argume
     let Some((verb, place)) = verb(&command, &words) else { return Ok(Arguments { words, added: Vec::new() }) };
     let of_verb = table.iter().filter(|(name, _)| verb_name(&command, verb) == name.get_ref().as_ref());
     let of_verb = of_verb.filter_map(|(_, value)| value.get_ref().as_table()).flatten();
-    let mut added: Vec<String> = Vec::new();
+    let resumes = words[place..].iter().any(|word| word == "--resume");
+    let (mut decided, mut defaults): (Vec<&str>, Vec<Vec<String>>) = (Vec::new(), Vec::new());
     for (name, value) in of_verb.chain(&table) {
         let Some(option) = option(verb, name.get_ref()) else { continue };
+        let is_remembered = resumes && !NOT_REMEMBERED.contains(&name.get_ref().as_ref());
         // The verb's own table comes first.
-        let is_added = added.iter().any(|word| word.split('=').next() == Some(&format!("--{}", name.get_ref())));
-        if !is_given(option, &words[place..]) && !is_added {
-            added.extend(option_words(option, name.get_ref(), value).map_err(|message| fault(value.span(), message))?);
+        if is_remembered || is_given(option, &words[place..]) || decided.contains(&name.get_ref().as_ref()) {
+            continue;
+        }
+        decided.push(name.get_ref());
+        defaults.push(option_words(option, name.get_ref(), value).map_err(|message| fault(value.span(), message))?);
+    }
+    leave_out_unfitting(&command, &words, &mut defaults);
+    let added = defaults.concat();
+    let words = with(&words, &defaults);
+    Ok(Arguments { words, added })
+}
+
+/// The words with those of defaults at the end, before any that are no options.
+fn with(words: &[OsString], defaults: &[Vec<String>]) -> Vec<OsString> {
+    let place = words.iter().position(|word| word == "--").unwrap_or(words.len());
+    let (before, after) = words.split_at(place);
+    before
+        .iter()
+        .cloned()
+        .chain(defaults.concat().into_iter().map(OsString::from))
+        .chain(after.iter().cloned())
+        .collect()
+}
+
+/// Leaves out the defaults that contradict the other options, or that need one which is not given.
+fn leave_out_unfitting(command: &Command, words: &[OsString], defaults: &mut Vec<Vec<String>>) {
+    let is_unfitting = |defaults: &[Vec<String>]| {
+        let parsed = command.clone().try_get_matches_from(with(words, defaults));
+        let kind = parsed.err().map(|error| error.kind());
+        matches!(kind, Some(ErrorKind::ArgumentConflict | ErrorKind::MissingRequiredArgument))
+    };
+    while is_unfitting(defaults) {
+        let without = |place: usize| {
+            let mut others = defaults.clone();
+            others.remove(place);
+            others
+        };
+        match (0..defaults.len()).find(|&place| !is_unfitting(&without(place))) {
+            Some(place) => drop(defaults.remove(place)),
+            // Several do not fit, or none of this is about a default.
+            None if !is_unfitting(&[]) => defaults.clear(),
+            None => return,
         }
     }
-    words.splice(place..place, added.iter().map(OsString::from));
-    Ok(Arguments { words, added })
 }
 
 /// Checks that every key is an option, and every table a verb.
@@ -136,12 +187,22 @@ fn is_given(option: &Arg, words: &[OsString]) -> bool {
         let word = word.to_string_lossy();
         word.strip_prefix("--").is_some_and(|word| names.contains(&word.split('=').next().unwrap_or_default()))
     };
-    words.iter().any(is_name) || option.get_env().is_some_and(|variable| env::var_os(variable).is_some())
+    let keys = SHORT.iter().filter(|(short, _)| names.contains(short)).map(|(_, key)| *key);
+    let keys: Vec<&str> = keys.collect();
+    // The value of `--set KEY=VALUE`, whose section may be left out.
+    let is_set = |word: &OsString| {
+        let word = word.to_string_lossy();
+        let word = word.strip_prefix("--set=").unwrap_or(&word);
+        word.split_once('=').is_some_and(|(key, _)| keys.contains(&key.rsplit('.').next().unwrap_or_default()))
+    };
+    words.iter().any(|word| is_name(word) || is_set(word))
+        || option.get_env().is_some_and(|variable| env::var_os(variable).is_some())
 }
 
 /// An option as words of a command line; a list gives it several times.
 fn option_words(option: &Arg, name: &str, value: &Spanned<DeValue<'_>>) -> Result<Vec<String>, String> {
     let takes_value = option.get_action().takes_values();
+    let may_stand_alone = option.get_num_args().is_some_and(|number| number.min_values() == 0);
     let single = |value: &DeValue<'_>| match value {
         DeValue::String(text) if takes_value => Ok(format!("--{name}={text}")),
         DeValue::Integer(number) if takes_value => Ok(format!("--{name}={number}")),
@@ -150,8 +211,8 @@ fn option_words(option: &Arg, name: &str, value: &Spanned<DeValue<'_>>) -> Resul
         _ => Err(format!("{name} must be true or false")),
     };
     match value.get_ref() {
-        DeValue::Boolean(true) if !takes_value => Ok(vec![format!("--{name}")]),
-        DeValue::Boolean(false) if !takes_value => Ok(Vec::new()),
+        DeValue::Boolean(true) if !takes_value || may_stand_alone => Ok(vec![format!("--{name}")]),
+        DeValue::Boolean(false) if !takes_value || may_stand_alone => Ok(Vec::new()),
         DeValue::Array(values) => values.iter().map(|value| single(value.get_ref())).collect(),
         value => Ok(vec![single(value)?]),
     }
@@ -172,40 +233,40 @@ mod tests {
 
     #[test]
     fn options_that_are_not_given_are_added_to_verbs_that_have_them() {
-        let text = "threads = 2\ndata = \"faces\"\n[train]\nset = [\"epochs=3\", \"seed=1\"]\ntensorboard = true\nthreads = 4\n[\"data synth\"]\nimages = 50\n";
+        let text = "threads = 2\ndata = \"faces\"\ntensorboard = true\njson = true\n[train]\nset = [\"input.size=32\", \"seed=1\"]\njson = false\nthreads = 4\nepochs = 3\n\
+                    [\"data synth\"]\nimages = 50\n";
         for (line, expected) in [
             (
                 "visage -v train baseline",
-                "visage -v train --set=epochs=3 --set=seed=1 --tensorboard --threads=4 --data=faces baseline",
+                "--set=input.size=32 --set=seed=1 --threads=4 --epochs=3 --data=faces --tensorboard",
             ),
+            ("visage train baseline --data x --set epochs=10 --threads 1", "--tensorboard"),
+            ("visage train baseline --data=x --set=training.epochs=10", "--threads=4 --tensorboard"),
+            // The run knows the rest.
+            ("visage train --resume RUN", "--threads=4 --tensorboard"),
+            // What contradicts an option, or needs one that is not given.
             (
-                "visage train baseline --data x --set a=b --threads 1",
-                "visage train --tensorboard baseline --data x --set a=b --threads 1",
+                "visage train baseline --data x --dry-run",
+                "--set=input.size=32 --set=seed=1 --threads=4 --epochs=3 --tensorboard",
             ),
-            ("visage data synth train", "visage data synth --images=50 --threads=2 train"),
-            ("visage data", "visage data"),
-            (
-                "visage train --data=x --lr 1",
-                "visage train --set=epochs=3 --set=seed=1 --tensorboard --threads=4 --data=x --lr 1",
-            ),
-            ("visage evaluate RUN", "visage evaluate --data=faces --threads=2 RUN"),
-            ("visage runs", "visage runs"),
-            ("visage", "visage"),
-            ("visage train --help", "visage train --help"),
+            ("visage export RUN --format onnx", "--threads=2"),
+            ("visage data synth train", "--images=50 --threads=2"),
+            ("visage evaluate RUN", "--threads=2 --data=faces --json"),
+            ("visage runs", "--json"),
+            ("visage card RUN --out x.md", ""),
+            ("visage data", ""),
+            ("visage", ""),
         ] {
             let found = words(line, text).unwrap();
             let sorted = |line: &str| {
-                let mut words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+                let mut words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
                 words.sort();
                 words
             };
-            assert_eq!(sorted(&found), sorted(expected), "{found}");
-            assert_eq!(
-                found.split(' ').next_back(),
-                line.split(' ').next_back(),
-                "the defaults follow the verb: {found}"
-            );
+            assert_eq!(sorted(&found), sorted(&format!("{line} {expected}")), "{found}");
+            assert!(found.starts_with(line), "the defaults come last: {found}");
         }
+        assert_eq!(words("visage runs -- x", text).unwrap(), "visage runs --json -- x");
     }
 
     #[test]

@@ -151,7 +151,10 @@ impl Recipe {
     pub fn parse(text: &str, origin: &str, name: &str) -> Result<Self, RecipeError> {
         let toml_error = |error: &toml::de::Error, lines: &HashMap<String, usize>| {
             let (line, column) = position(text, error.span().map_or(0, |span| span.start));
-            let key = lines.iter().find(|(_, at)| **at == line).map_or("the value", |(key, _)| leaf(key));
+            // Of the keys on the line, the last before the error.
+            let before = text.lines().nth(line - 1).and_then(|found| found.get(..column - 1)).unwrap_or_default();
+            let on_line = lines.iter().filter(|(_, at)| **at == line).map(|(key, _)| leaf(key));
+            let key = on_line.max_by(|a, b| (before.rfind(a), a).cmp(&(before.rfind(b), b))).unwrap_or("the value");
             RecipeError::Toml {
                 origin: origin.to_owned(),
                 line,

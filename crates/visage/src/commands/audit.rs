@@ -212,6 +212,7 @@ fn cross_validated(args: &AuditArgs, folds: usize, compute: &Compute) -> Result<
         let (recipe, data) = (recipe.clone(), &args.dataset.data);
         let settings = TrainSettings {
             resume: fold.resume,
+            skip_bad_images: args.dataset.options.skip_bad_images,
             ..train::settings(recipe, Arc::clone(&fold.dataset), data, &fold.folder, compute)
         };
         train::train(&settings, Shown::default(), &resume_command(args, folds, &folder))?;

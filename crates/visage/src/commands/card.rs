@@ -57,17 +57,17 @@ pub fn run(args: &CardArgs) -> Result<(), CommandError> {
         args.overwrite.check(&path)?;
     }
     let record = folder.record()?;
-    let (evaluated, remarks) = EvaluatedRun::read_all(slice::from_ref(&args.run), &args.choice.choice())?;
+    let (mut evaluated, remarks) = EvaluatedRun::read_all(slice::from_ref(&args.run), &args.choice.choice())?;
     remarks.iter().for_each(|remark| output::note(remark));
+    // One for each run.
+    let EvaluatedRun { metrics, .. } = evaluated.swap_remove(0);
     let file = model_file(&args.run)?;
     let card = Model::read_card(&file).map_err(|error| CommandError::model(&file, error))?;
-    for EvaluatedRun { metrics, .. } in evaluated {
-        output::note(&format!("shows the evaluation on {}", metrics.images()));
-        if args.json {
-            return output::json(&Summary { model: &card, run: &record, evaluation: &metrics });
-        }
-        let text = model_card(&card, Some(&record), &metrics);
-        atomic::write(&path, |file| file.write_all(text.as_bytes())).map_err(CommandError::write(&path))?;
+    output::note(&format!("shows the evaluation on {}", metrics.images()));
+    if args.json {
+        return output::json(&Summary { model: &card, run: &record, evaluation: &metrics });
     }
+    let text = model_card(&card, Some(&record), &metrics);
+    atomic::write(&path, |file| file.write_all(text.as_bytes())).map_err(CommandError::write(&path))?;
     output::result(&format!("{}\n", path.display()))
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
-use visage_data::Split;
+use visage_data::{Split, SplitOrAll};
 use visage_judge::Metric;
 use visage_run::results::{EvaluationChoice, RunEvaluation};
 use visage_run::{EpochRow, Monitor, RunError, RunFolder, RunRecord, RunStatus};
@@ -78,7 +78,11 @@ impl ListedRun {
             run: run.path().to_owned(),
             monitor: recipe.training.monitor,
             validation: shown.map(of_row),
-            test: test(run.path(), &record.data.fingerprint)?,
+            // Damaged results do not hide the run.
+            test: test(run.path(), &record.data.fingerprint).unwrap_or_else(|error| {
+                output::warning(&error.to_string());
+                None
+            }),
             record,
         })
     }
@@ -112,8 +116,9 @@ impl ListedRun {
 
 /// The means of a run on the test split of the data with this fingerprint.
 fn test(run: &Path, fingerprint: &str) -> Result<Option<Means>, RunError> {
-    let choice = EvaluationChoice { split: Some(Split::Test.into()), dataset: Some(fingerprint.to_owned()) };
-    let chosen = choice.choose(vec![RunEvaluation::of(run)?]).runs.into_iter().flatten().next();
+    let choice =
+        EvaluationChoice { split: Some(SplitOrAll::Split(Split::Test)), dataset: Some(fingerprint.to_owned()) };
+    let chosen = choice.choose(vec![RunEvaluation::of(run, choice.split)?]).runs.into_iter().flatten().next();
     Ok(chosen.map(|found| {
         let means = found.metrics.evaluation.macro_average;
         Means {

@@ -56,7 +56,7 @@ pub struct TrainArgs {
     #[arg(long, requires = "resume")]
     pub accept_changes: bool,
     /// Check everything, take a few steps, estimate time and memory, and write nothing.
-    #[arg(long, conflicts_with = "resume")]
+    #[arg(long, conflicts_with_all = ["resume", "json"])]
     pub dry_run: bool,
     /// Also write TensorBoard event files, to `tensorboard` in the run folder.
     #[arg(long)]
@@ -81,7 +81,7 @@ impl TrainArgs {
             (None, _) => Ok((named, None)),
             (Some(Some(run)), None) | (Some(None), Some(run)) => Ok((named, Some(run.clone()))),
             // The recipe follows the option: --resume RECIPE --out RUN.
-            (Some(Some(recipe)), Some(run)) if named.is_none() => {
+            (Some(Some(recipe)), Some(run)) if named.is_none() && !RunFolder::holds_run(recipe) => {
                 Ok((Some(recipe.to_string_lossy().into_owned()), Some(run.clone())))
             }
             (Some(Some(_)), Some(_)) => Err(CommandError::usage("name the run to resume once: --resume RUN")),
@@ -103,7 +103,8 @@ pub fn run(args: &TrainArgs) -> Result<(), CommandError> {
     let limit = args.limit.or(remembered.as_ref().and_then(|data| data.limit));
     let skip_bad_images = args.options.skip_bad_images || remembered.as_ref().is_some_and(|data| data.skip_bad_images);
     let data = args.data.clone().or(remembered.map(|data| data.path)).unwrap_or_default();
-    let dataset_args = DatasetArgs { data, options: args.options.clone() };
+    let options = DatasetOptions { skip_bad_images, ..args.options.clone() };
+    let dataset_args = DatasetArgs { data, options };
     let compute = Compute::for_training(&args.compute)?;
     let mut dataset = match &resumed {
         Some(folder) => dataset_args.open_again(folder)?,

@@ -168,6 +168,7 @@ fn settings(args: &TuneArgs, recipe: &Recipe, out: &Path, compute: &Compute) -> 
     let split_seed = args.constant.prepare(&mut dataset, recipe.training.seed, resumed)?;
     Ok(TrainSettings {
         split_seed,
+        skip_bad_images: args.dataset.options.skip_bad_images,
         ..train::settings(recipe.clone(), dataset.into(), &args.dataset.data, out, compute)
     })
 }

@@ -14,9 +14,8 @@ const NOT_BEST: &str = "  ";
 pub fn text(compared: &ComparedRuns, attributes: bool) -> String {
     let ComparedRuns { datasets, split, images, notes, comparison, published, .. } = compared;
     let mut text = format!(
-        "on {} of {}; the best value of each column is marked{BEST}\n\n{}",
-        counted(*images as u64, "image"),
-        split.of(&datasets.join(" and ")),
+        "on {}; the best value of each column is marked{BEST}\n\n{}",
+        split.counted(&counted(*images as u64, "image"), &datasets.join(" and ")),
         averages(compared)
     );
     if attributes {

@@ -44,9 +44,8 @@ pub fn text(metrics: &MetricsFile) -> String {
         narrower => format!("; computed in {}", narrower.name()),
     };
     let mut text = format!(
-        "{} of {}; thresholds: {}{calibration}{precision}\n\n{}",
-        counted(metrics.evaluation.images as u64, "image"),
-        metrics.images(),
+        "{}; thresholds: {}{calibration}{precision}\n\n{}",
+        metrics.split.counted(&counted(metrics.evaluation.images as u64, "image"), &metrics.dataset),
         metrics.thresholds,
         attributes(metrics)
     );
