@@ -6,7 +6,7 @@
 use std::env;
 use std::ffi::OsString;
 use std::fs;
-use std::io::ErrorKind;
+use std::io;
 use std::ops::Range;
 use std::path::Path;
 
@@ -48,7 +48,7 @@ pub fn with_defaults(command: &Command, words: Vec<OsString>) -> Result<Argument
     let path = Path::new(FILE);
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Arguments { words, added: Vec::new() }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Arguments { words, added: Vec::new() }),
         Err(error) => return Err(CommandError::read(path)(error)),
     };
     add(command, words, &text)
