@@ -134,25 +134,26 @@ fn normalise(builder: &mut Builder, mean: [f32; 3], std: [f32; 3], size: Option<
     let mean = builder.floats("preparation.mean", &[1, 3, 1, 1], &mean);
     let std = builder.floats("preparation.std", &[1, 3, 1, 1], &std);
     let numbers = builder.node_with("Cast", &[IMAGES], "preparation.numbers", vec![int("to", DataType::Float as i64)]);
-    let planes = builder.node_with("Transpose", &[&numbers], "preparation.planes", vec![ints("perm", [0, 3, 1, 2])]);
-    let pixels = size.map_or(planes.clone(), |size| resize(builder, &planes, size));
-    let scaled = builder.node("Div", &[&pixels, &full], "preparation.scaled");
+    // Before the axes are moved: ONNX Runtime 1.32 would move them before the resize, and then refuse an int8 graph.
+    let pixels = size.map_or(numbers.clone(), |size| resize(builder, &numbers, size));
+    let planes = builder.node_with("Transpose", &[&pixels], "preparation.planes", vec![ints("perm", [0, 3, 1, 2])]);
+    let scaled = builder.node("Div", &[&planes, &full], "preparation.scaled");
     let centred = builder.node("Sub", &[&scaled, &mean], "preparation.centred");
     builder.node("Div", &[&centred, &std], "preparation.normalised")
 }
 
-/// Adds a resize of `[batch, 3, height, width]` as [`Filter::BilinearAntialiased`](visage_data::Filter) does it, but for the rounding
+/// Adds a resize of `[batch, height, width, 3]` as [`Filter::BilinearAntialiased`](visage_data::Filter) does it, but for the rounding
 /// between its two passes: the result differs by at most 1.
-fn resize(builder: &mut Builder, planes: &str, size: Size) -> String {
+fn resize(builder: &mut Builder, pixels: &str, size: Size) -> String {
     let sizes = builder.integers("preparation.size", &[2], &[size.height as i64, size.width as i64]);
     let attributes = vec![
         text("mode", "linear"),
         int("antialias", 1),
         // At the border, only pixels of the image count.
         int("exclude_outside", 1),
-        ints("axes", [2, 3]),
+        ints("axes", [1, 2]),
     ];
-    let resized = builder.node_with("Resize", &[planes, "", "", &sizes], "preparation.resized", attributes);
+    let resized = builder.node_with("Resize", &[pixels, "", "", &sizes], "preparation.resized", attributes);
     builder.node("Round", &[&resized], "preparation.pixels")
 }
 

@@ -10,6 +10,14 @@ struct Contribution {
     weights: Vec<f32>,
 }
 
+impl Contribution {
+    /// The mean of values that lie `step` apart.
+    fn mean(&self, values: &[f32], step: usize) -> f32 {
+        let contributing = values[self.first * step..].iter().step_by(step);
+        contributing.zip(&self.weights).map(|(value, weight)| value * weight).sum()
+    }
+}
+
 /// A triangle that widens with the reduction, over the centres of the pixels.
 fn contributions(from: usize, to: usize) -> Vec<Contribution> {
     let scale = from as f64 / to as f64;
@@ -31,35 +39,30 @@ pub(super) fn resize(node: &NodeProto, inputs: &Inputs<'_>) -> Result<Array, Rea
         && integer(node, "antialias", 0) == 1
         && integer(node, "exclude_outside", 0) == 1
         && matches!(text(node, "coordinate_transformation_mode"), b"" | b"half_pixel");
-    if !is_known || integers::<2>(node, "axes")? != [2, 3] {
+    if !is_known || integers::<2>(node, "axes")? != [1, 2] {
         return Err("it is another kind of resize than visage writes".to_owned());
     }
     let (shape, values) = inputs.floats(0)?;
-    let (&[batch, channels, height, width], &[to_height, to_width]) = (shape, inputs.indices(3)?.as_slice()) else {
+    let (&[batch, height, width, channels], &[to_height, to_width]) = (shape, inputs.indices(3)?.as_slice()) else {
         return Err("it does not resize the height and the width of images".to_owned());
     };
-    if [height, width, to_height, to_width].contains(&0) {
-        return Err("a side of the images is 0".to_owned());
+    if [height, width, channels, to_height, to_width].contains(&0) {
+        return Err("a side of the images, or their number of channels, is 0".to_owned());
     }
-    let to = [batch, channels, to_height, to_width];
+    let to = [batch, to_height, to_width, channels];
     count(&to)?;
-    count(&[batch, channels, height, to_width])?;
+    count(&[batch, height, to_width, channels])?;
     let (columns, rows) = (contributions(width, to_width), contributions(height, to_height));
-    let mut out = Vec::with_capacity(batch * channels * to_height * to_width);
-    for plane in values.chunks(height * width) {
-        let narrow: Vec<f32> = plane
-            .chunks(width)
-            .flat_map(|row| {
-                columns.iter().map(move |column| {
-                    row[column.first..].iter().zip(&column.weights).map(|(value, weight)| value * weight).sum()
-                })
-            })
-            .collect();
+    let mut out = Vec::with_capacity(batch * to_height * to_width * channels);
+    for image in values.chunks(height * width * channels) {
+        let mut narrow = Vec::with_capacity(height * to_width * channels);
+        for row in image.chunks(width * channels) {
+            for column in &columns {
+                narrow.extend((0..channels).map(|channel| column.mean(&row[channel..], channels)));
+            }
+        }
         for row in &rows {
-            out.extend((0..to_width).map(|x| {
-                let column = narrow[row.first * to_width + x..].iter().step_by(to_width);
-                column.zip(&row.weights).map(|(value, weight)| value * weight).sum::<f32>()
-            }));
+            out.extend((0..to_width * channels).map(|value| row.mean(&narrow[value..], to_width * channels)));
         }
     }
     Ok(Array::floats(to, out))
@@ -80,16 +83,14 @@ mod tests {
             [([50, 41], [32, 32]), ([31, 90], [64, 20]), ([16, 16], [16, 16]), ([9, 7], [30, 40]), ([200, 3], [10, 2])]
         {
             let bytes: Vec<u8> = (0..height * width * 3).map(pixel).collect();
-            let planes: Vec<f32> =
-                (0..3).flat_map(|channel| bytes.iter().skip(channel).step_by(3).map(|&byte| f32::from(byte))).collect();
-            let images = Array::floats([1, 3, height, width], planes);
+            let images = Array::floats([1, height, width, 3], bytes.iter().map(|&byte| f32::from(byte)).collect());
             let sizes = Array { shape: vec![2], values: Values::Int64(vec![to_height as i64, to_width as i64]) };
             let mut builder = Builder::default();
             let attributes = vec![
                 text_attribute("mode", "linear"),
                 int("antialias", 1),
                 int("exclude_outside", 1),
-                ints("axes", [2, 3]),
+                ints("axes", [1, 2]),
             ];
             builder.node_with("Resize", &["images", "", "", "sizes"], "resized", attributes);
             let inputs = Inputs(vec![Some(&images), None, None, Some(&sizes)]);
@@ -98,12 +99,10 @@ mod tests {
             let image = image::RgbImage::from_raw(width as u32, height as u32, bytes).unwrap();
             let expected = Preparation::exact(size).image(image).unwrap();
             let found = found.as_floats().unwrap();
-            for (at, &byte) in expected.iter().enumerate() {
-                let value = found[at % 3 * to_height * to_width + at / 3].round();
-                assert!(
-                    (value - f32::from(byte)).abs() <= 1.0,
-                    "{height}x{width} to {to_height}x{to_width}, {at}: {value} {byte}"
-                );
+            assert_eq!(found.len(), expected.len());
+            for (at, (&byte, value)) in expected.iter().zip(found).enumerate() {
+                let name = format!("{height}x{width} to {to_height}x{to_width}, value {at}");
+                assert!((value.round() - f32::from(byte)).abs() <= 1.0, "{name}: {value} instead of {byte}");
             }
         }
     }
