@@ -64,6 +64,12 @@ pub fn run(args: &CardArgs) -> Result<(), CommandError> {
     let file = model_file(&args.run)?;
     let card = Model::read_card(&file).map_err(|error| CommandError::model(&file, error))?;
     output::note(&format!("shows the evaluation on {}", metrics.images()));
+    if !metrics.thresholds.ends_with(&card.threshold_rule) {
+        output::warning(&format!(
+            "it was evaluated with other thresholds ({}) than the model has now ({}): evaluate it again",
+            metrics.thresholds, card.threshold_rule
+        ));
+    }
     if args.json {
         return output::json(&Summary { model: &card, run: &record, evaluation: &metrics });
     }

@@ -144,6 +144,10 @@ pub fn run(args: &EvaluateArgs) -> Result<(), CommandError> {
     }
     let dataset = Arc::new(args.dataset.open_for(card, args.faces)?);
     let split = args.split.unwrap_or_else(|| images_to_judge(&dataset, card).unwrap_or(Split::Test.into()));
+    let has_training_images = matches!(split, SplitOrAll::All | SplitOrAll::Split(Split::Train));
+    if has_training_images && dataset.fingerprint() == card.origin.dataset_fingerprint {
+        output::warning("the model was trained on some of these images: the results say little about others");
+    }
     let settings = EvaluationSettings {
         predictor: &predictor,
         model_file: &model_file,

@@ -108,6 +108,8 @@ fn another_question_is_not_overwritten() {
     let error = line(&format!("evaluate {run} --data {data} --tta flip --only Red")).failed(1);
     assert!(error.contains("attributes: 2 attributes there, Red alone now") && error.contains("--force"), "{error}");
     line(&format!("calibrate {run} --data {data} --thresholds prevalence")).done();
+    let card = line(&format!("card {run}"));
+    assert!(card.stderr.contains("evaluate it again"), "{}", card.stderr);
     line(&format!("evaluate {run} --data {data}")).done();
     line(&format!("evaluate {run} --data {data} --threshold 0.25 --force")).done();
 }
@@ -136,6 +138,9 @@ fn a_table_needs_neither_splits_nor_every_attribute() {
 
     let every = line(&format!("evaluate {run} --data {} --split all --json", squares().display())).json();
     assert_eq!((&every["split"], &every["images"]), (&"all".into(), &96.into()));
+    let every = line(&format!("evaluate {run} --data {} --split all", squares().display()));
+    assert!(every.stderr.contains("trained on some of these images"), "{}", every.stderr);
+    assert!(every.stdout.contains("all 96 images of squares"), "{}", every.stdout);
     let text = line(&format!("audit {run} --data {} --split all", squares().display()));
     assert!(text.stderr.contains("was trained on these labels"), "{}", text.stderr);
     assert!(text.done().contains("on all images"));
