@@ -427,7 +427,7 @@ def attack_datasets():
 # Recipes and runs
 
 def attack_recipes():
-    bases = sorted((ROOT / "recipes").glob("*.toml"))
+    bases = sorted((ROOT / "crates/visage-run/recipes").glob("*.toml"))
 
     def recipe(number):
         rng = random.Random(f"{arguments.seed} recipes {number}")

@@ -13,6 +13,9 @@ use crate::output;
 use crate::table_args::TableArgs;
 use crate::tables::{self, count, counted};
 
+/// Attributes that are warned of by name.
+const LISTED: usize = 20;
+
 /// The beta of the effective number of samples, as in recipes that name none.
 const BETA: f64 = 0.9999;
 
@@ -166,12 +169,10 @@ fn weights(training: &Statistics) -> (BTreeMap<String, BTreeMap<&'static str, Cl
     if training.samples == 0 {
         return (by_attribute, warnings);
     }
-    for AttributeStatistics { name, present, absent, .. } in training.constant() {
-        warnings.push(format!(
-            "{name} is present in {present} and absent in {absent} training images: nothing can be learnt about it, and training \
-             refuses it; add images of the other kind, or train with --drop-constant"
-        ));
-    }
+    let constant = training.constant().map(|AttributeStatistics { name, present, absent, .. }| {
+        format!("{name} is present in {present} and absent in {absent} training images")
+    });
+    warnings.extend(constant_warnings(constant));
     let usable = Statistics {
         attributes: training.attributes.iter().filter(|a| !a.is_constant()).cloned().collect(),
         ..training.clone()
@@ -192,6 +193,23 @@ fn weights(training: &Statistics) -> (BTreeMap<String, BTreeMap<&'static str, Cl
     (by_attribute, warnings)
 }
 
+/// A warning for each of the first attributes that cannot be learnt, and one for all others.
+fn constant_warnings(found: impl Iterator<Item = String>) -> Vec<String> {
+    let found: Vec<String> = found.collect();
+    let (first, others) = found.split_at(found.len().min(LISTED));
+    let warning = |state: &String| {
+        format!(
+            "{state}: nothing can be learnt about it, and training refuses it; add images of the other kind, or train with \
+             --drop-constant"
+        )
+    };
+    let mut warnings: Vec<String> = first.iter().map(warning).collect();
+    if !others.is_empty() {
+        warnings.push(format!("the same holds for {}", counted(others.len() as u64, "other attribute")));
+    }
+    warnings
+}
+
 fn text_columns(dataset: &Dataset) -> Vec<TextColumn> {
     let of = |(column, name): (usize, &String)| {
         let mut values = BTreeMap::new();
@@ -210,19 +228,17 @@ fn split_warnings(dataset: &Dataset, statistics: &[Statistics; 3], without_split
             "the table assigns no splits: training draws them with the recipe's seed; add a `split` column to fix them"
                 .to_owned(),
         );
-        for (column, name) in dataset.attributes().iter().enumerate() {
+        let constant = dataset.attributes().iter().enumerate().filter_map(|(column, name)| {
             let has = |label: Label| dataset.samples().iter().any(|sample| sample.labels[column] == label);
             let state = match (has(Label::Present), has(Label::Absent)) {
-                (true, true) => continue,
+                (true, true) => return None,
                 (true, false) => "present in every image with a label",
                 (false, true) => "absent in every image with a label",
                 (false, false) => "without any label",
             };
-            warnings.push(format!(
-                "{name} is {state}: nothing can be learnt about it, and training refuses it; add images of the other kind, or train \
-                 with --drop-constant"
-            ));
-        }
+            Some(format!("{name} is {state}"))
+        });
+        warnings.extend(constant_warnings(constant));
         return warnings;
     }
     if without_split > 0 {
