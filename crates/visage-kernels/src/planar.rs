@@ -60,6 +60,14 @@ fn check(window: &Window, channels: [usize; 2], input: &PlanarRows, output: &Pla
     expect_len("output channels", output.channels, channels[1]);
     expect_len("output rows", output.height, window.out_height(input.height));
     expect_len("output columns", output.width, window.out_width(input.width * phases));
+    // A strip of the output is computed from the strip of the input at the same place.
+    let strips = [input.width, output.width].map(|width| width.div_ceil(STRIP));
+    assert!(
+        strips[1] <= strips[0],
+        "an output of {} columns needs more strips than its input of {}",
+        output.width,
+        input.width
+    );
 }
 
 #[cfg(test)]

@@ -36,7 +36,8 @@ impl PlanarConv {
     /// Computes up to two more rows of the output, if the input has the rows under their windows. Returns the number.
     ///
     /// # Panics
-    /// If channels or sizes do not match, or the input no longer has a row that is needed.
+    /// If channels or sizes do not match, the output is so much wider than the input that it needs more strips, or the input no longer has
+    /// a row that is needed.
     pub fn advance(&self, input: &PlanarRows, output: &mut PlanarRows) -> usize {
         let Self { window, in_channels, product } = self;
         let phases = window.stride[1];

@@ -98,6 +98,9 @@ proptest! {
         let in_height = kernel[0] + extra.0;
         let in_width = (kernel[1] + extra.1).next_multiple_of(stride[1]);
         let shape = ConvShape { batch: 1, in_height, in_width, in_channels, out_channels, window };
+        // Padding beyond the window can make the output wider than the input, by a strip where that ends with one: that is refused.
+        let strips = [in_width / stride[1], shape.out_width()].map(|width| width.div_ceil(STRIP));
+        prop_assume!(strips[1] <= strips[0]);
         let (input, weight) = (values(1, shape.input_len()), values(2, shape.weight_len()));
         let bias = values(3, out_channels);
         let sums = convolution(shape, &input, &weight, &vec![0.0; shape.output_len()]).output;
@@ -146,6 +149,15 @@ fn few_rows_are_enough() {
         interleaved(&output)
     };
     assert_eq!(run([layers[0].kept_rows(), layers[1].kept_rows()]), run([24, 24]));
+}
+
+#[test]
+#[should_panic(expected = "an output of 257 columns needs more strips than its input of 256")]
+fn an_output_of_more_strips_than_the_input_is_refused() {
+    let padding = Padding { top: 0, left: 0, bottom: 0, right: 1 };
+    let layer = PlanarConv::new(Window { kernel: [1, 1], stride: [1, 1], padding }, 1, &[1.0], &[0.0], false);
+    let rows = appended(&[0.0; 256], [1, 256, 1], 1);
+    layer.advance(&rows, &mut PlanarRows::new(1, [1, 257], 1));
 }
 
 #[test]
