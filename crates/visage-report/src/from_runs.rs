@@ -57,7 +57,7 @@ pub fn read_runs(settings: &ReportSettings<'_>) -> Result<ReadRuns, ReportError>
     let (mut runs, mut evaluated) = (Vec::new(), Vec::new());
     for ((path, name), chosen) in settings.runs.iter().zip(run_names(settings.runs)).zip(chosen) {
         let folder = RunFolder::open(path)?;
-        let found = chosen.map(|chosen| EvaluatedRun::read(path, &chosen.file)).transpose()?;
+        let found = chosen.map(|chosen| EvaluatedRun::read(path, chosen)).transpose()?;
         let own = judged_split(&folder.record()?.data);
         let split = settings.choice.split.or(shown.as_ref().map(|shown| shown.split)).unwrap_or(own);
         let command = evaluate_command(path, Some(split), shown.as_ref())?;

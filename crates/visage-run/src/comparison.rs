@@ -100,15 +100,16 @@ pub struct EvaluatedRun {
 }
 
 impl EvaluatedRun {
-    /// Reads the metrics file `file` of the run `path`, and the predictions beside it if there are any.
+    /// An evaluation of the run `path` with the predictions beside its metrics, if there are any.
     ///
     /// # Errors
     ///
-    /// If a file cannot be read.
-    pub fn read(path: &Path, file: &Path) -> Result<Self, CompareError> {
-        let beside = PredictionsFile::beside(file);
+    /// If the predictions cannot be read.
+    pub fn read(path: &Path, evaluation: RunEvaluation) -> Result<Self, CompareError> {
+        let RunEvaluation { file, metrics } = evaluation;
+        let beside = PredictionsFile::beside(&file);
         let predictions = beside.is_file().then(|| PredictionsFile::read(&beside)).transpose()?;
-        Ok(Self { path: path.to_owned(), metrics: MetricsFile::read(file)?, predictions })
+        Ok(Self { path: path.to_owned(), metrics, predictions })
     }
 
     /// Reads the evaluations of run folders and metrics files that `choice` chooses, all of one split. Also returns remarks on the choice.
@@ -146,7 +147,7 @@ impl EvaluatedRun {
             let runs = missing.into_iter().cloned().collect();
             return Err(CompareError::NotEvaluated { runs, wanted: choice.phrase(), commands });
         }
-        let read = |(run, found): (&PathBuf, RunEvaluation)| Self::read(run, &found.file);
+        let read = |(run, found): (&PathBuf, RunEvaluation)| Self::read(run, found);
         let evaluated = runs.iter().zip(chosen.into_iter().flatten()).map(read).collect::<Result<Vec<_>, _>>()?;
         let remarks = match others.as_slice() {
             [] => Vec::new(),

@@ -105,8 +105,8 @@ pub struct EvaluationSettings<'a> {
     pub data: &'a Path,
     /// The split, or all.
     pub split: SplitOrAll,
-    /// The attributes to judge; all of the model's if empty.
-    pub only: &'a [String],
+    /// The attributes to judge, in the model's order.
+    pub attributes: &'a [&'a str],
     /// One threshold for every attribute, from 0 to 1, instead of the model's.
     pub threshold: Option<f32>,
     /// Attributes and text columns whose groups are evaluated separately.
@@ -146,12 +146,6 @@ impl EvaluatedModel {
 }
 
 impl EvaluationSettings<'_> {
-    /// The attributes that are judged, in the model's order.
-    fn attributes(&self) -> Vec<&str> {
-        let all = self.predictor.card().attributes.iter().map(String::as_str);
-        all.filter(|&name| self.only.is_empty() || self.only.iter().any(|only| only == name)).collect()
-    }
-
     /// The question that the metrics will answer.
     #[must_use]
     pub fn question(&self) -> Question {
@@ -159,7 +153,7 @@ impl EvaluationSettings<'_> {
             dataset: self.dataset.name().to_owned(),
             dataset_fingerprint: self.dataset.fingerprint(),
             split: self.split,
-            attributes: self.attributes().into_iter().map(str::to_owned).collect(),
+            attributes: self.attributes.iter().map(ToString::to_string).collect(),
             threshold: self.threshold.map_or_else(|| "the model's".to_owned(), fixed_threshold),
             test_time: self.predictor.card().test_time,
             precision: self.precision,
@@ -184,8 +178,8 @@ pub fn evaluate_model(
     let card = predictor.card();
     let indices = split_indices(dataset, *split)?;
     let by = groupings(dataset, &indices, settings.group_by)?;
-    let attributes = settings.attributes();
-    let (predictions, uncalibrated) = predictions(predictor, dataset, &indices, &attributes, progress)?;
+    let attributes = settings.attributes;
+    let (predictions, uncalibrated) = predictions(predictor, dataset, &indices, attributes, progress)?;
     let (thresholds, threshold_rule) = match settings.threshold {
         None => {
             let of_model = card.attributes.iter().zip(&card.thresholds);

@@ -50,10 +50,7 @@ impl DatasetArgs {
     /// that are cut short are accepted if they were.
     pub fn open_again(&self, folder: &Path) -> Result<Dataset, CommandError> {
         let Ok(record) = RunFolder::open(folder).and_then(|run| run.record()) else { return self.open() };
-        let options = self.options.table.options()?;
-        // What was left out of the training is no way of reading the table.
-        let dropped = record.data.table.dropped.clone();
-        let options = if options.is_default() { record.data.table } else { TableOptions { dropped, ..options } };
+        let options = as_before(self.options.table.options()?, &record.data.table);
         let mut dataset = open(&self.data, &options, self.options.allow_truncated || record.data.allow_truncated)?;
         if self.options.skip_bad_images || record.data.skip_bad_images {
             leave_out_bad_images(&mut dataset)?;
@@ -186,20 +183,22 @@ pub fn open_for(path: &Path, card: &Card) -> Result<Dataset, CommandError> {
 
 /// Opens a dataset whose table is read as that of a model was, unless `options` say otherwise.
 fn open_as(path: &Path, options: &TableOptions, allow_truncated: bool, card: &Card) -> Result<Dataset, CommandError> {
-    let table = &card.origin.table;
-    if !options.is_default() || table.is_default() {
-        let dropped = table.dropped.clone();
-        return open(path, &TableOptions { dropped, ..options.clone() }, allow_truncated);
-    }
-    match open(path, table, allow_truncated) {
+    let table = as_before(options.clone(), &card.origin.table);
+    match open(path, &table, allow_truncated) {
         // Another table with other columns: only the meaning of its labels stays.
-        Err(CommandError::Data(DataError::Table { fault: TableFault::NoColumn { .. }, .. })) => {
-            let (uncertain, soft_labels) = (table.uncertain, table.soft_labels);
-            let dropped = table.dropped.clone();
+        Err(CommandError::Data(DataError::Table { fault: TableFault::NoColumn { .. }, .. }))
+            if options.is_default() =>
+        {
+            let TableOptions { uncertain, soft_labels, dropped, .. } = table;
             open(path, &TableOptions { uncertain, soft_labels, dropped, ..TableOptions::default() }, allow_truncated)
         }
         opened => opened,
     }
+}
+
+/// The options, or those of before if nothing is chosen. What was left out of a training stays left out: it is no way of reading a table.
+fn as_before(options: TableOptions, before: &TableOptions) -> TableOptions {
+    if options.is_default() { before.clone() } else { TableOptions { dropped: before.dropped.clone(), ..options } }
 }
 
 /// Aligns photographs and restores the splits that were drawn for training.

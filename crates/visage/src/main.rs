@@ -38,7 +38,7 @@ use crate::interrupt::StopOnInterrupt;
 static ALLOCATOR: LineAligned = LineAligned;
 
 fn main() -> ExitCode {
-    let arguments = match project::with_defaults(&Cli::command(), std::env::args_os().collect()) {
+    let arguments = match project::with_defaults(Cli::command, std::env::args_os().collect()) {
         Ok(arguments) => arguments,
         Err(error) => return error.report(),
     };

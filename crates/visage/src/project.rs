@@ -40,7 +40,7 @@ pub struct Arguments {
 /// # Errors
 ///
 /// When the file cannot be read, or names a verb or an option that does not exist.
-pub fn with_defaults(command: &Command, words: Vec<OsString>) -> Result<Arguments, CommandError> {
+pub fn with_defaults(command: impl FnOnce() -> Command, words: Vec<OsString>) -> Result<Arguments, CommandError> {
     let asks_about_itself = |word: &OsString| ["-h", "--help", "-V", "--version"].iter().any(|known| word == known);
     if words.iter().any(asks_about_itself) {
         return Ok(Arguments { words, added: Vec::new() });
@@ -51,10 +51,10 @@ pub fn with_defaults(command: &Command, words: Vec<OsString>) -> Result<Argument
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Arguments { words, added: Vec::new() }),
         Err(error) => return Err(CommandError::read(path)(error)),
     };
-    add(command, words, &text)
+    add(command(), words, &text)
 }
 
-fn add(command: &Command, words: Vec<OsString>, text: &str) -> Result<Arguments, CommandError> {
+fn add(mut command: Command, words: Vec<OsString>, text: &str) -> Result<Arguments, CommandError> {
     let fault = |span: Range<usize>, message: String| {
         let line = 1 + text.get(..span.start).unwrap_or_default().matches('\n').count();
         CommandError::usage(format!("{FILE}, line {line}: {message}"))
@@ -62,7 +62,6 @@ fn add(command: &Command, words: Vec<OsString>, text: &str) -> Result<Arguments,
     let table = DeTable::parse(text)
         .map_err(|error| fault(error.span().unwrap_or_default(), error.message().to_owned()))?
         .into_inner();
-    let mut command = command.clone();
     command.build();
     check(&command, &table, &fault)?;
     let Some((verb, place)) = verb(&command, &words) else { return Ok(Arguments { words, added: Vec::new() }) };
@@ -227,7 +226,7 @@ mod tests {
 
     fn words(line: &str, text: &str) -> Result<String, String> {
         let words = line.split_whitespace().map(OsString::from).collect();
-        let added = add(&Cli::command(), words, text).map_err(|error| error.to_string())?;
+        let added = add(Cli::command(), words, text).map_err(|error| error.to_string())?;
         Ok(added.words.iter().map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" "))
     }
 

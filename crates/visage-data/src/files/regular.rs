@@ -17,12 +17,7 @@ const MAX_OTHER_FILE: u64 = 1 << 30;
 ///
 /// When it cannot be read, is larger than 512 MiB, or is not a regular file: reading a pipe or a device might never end.
 pub fn read_image_file(path: &Path) -> io::Result<Vec<u8>> {
-    // Before it is opened: opening a pipe waits for whoever writes into it.
-    let metadata = fs::metadata(path)?;
-    if !metadata.is_file() {
-        return Err(io::Error::new(ErrorKind::InvalidInput, "it is not a regular file"));
-    }
-    let length = metadata.len();
+    let length = regular_length(path)?;
     require_at_most(MAX_IMAGE_FILE, length)?;
     let mut content = Vec::new();
     content.try_reserve_exact(length as usize).map_err(|_| io::Error::from(ErrorKind::OutOfMemory))?;
@@ -31,11 +26,18 @@ pub fn read_image_file(path: &Path) -> io::Result<Vec<u8>> {
     Ok(content)
 }
 
-/// The first bytes of a file, at most `length`.
-pub(super) fn read_beginning(path: &Path, length: u64) -> io::Result<Vec<u8>> {
-    if !fs::metadata(path)?.is_file() {
+/// The length of a regular file, before it is opened: opening a pipe waits for whoever writes into it.
+fn regular_length(path: &Path) -> io::Result<u64> {
+    let metadata = fs::metadata(path)?;
+    if !metadata.is_file() {
         return Err(io::Error::new(ErrorKind::InvalidInput, "it is not a regular file"));
     }
+    Ok(metadata.len())
+}
+
+/// The first bytes of a file, at most `length`.
+pub(super) fn read_beginning(path: &Path, length: u64) -> io::Result<Vec<u8>> {
+    regular_length(path)?;
     let mut content = Vec::new();
     File::open(path)?.take(length).read_to_end(&mut content)?;
     Ok(content)

@@ -144,7 +144,7 @@ fn normalise(builder: &mut Builder, mean: [f32; 3], std: [f32; 3], size: Option<
 
 /// Adds a resize of `[batch, height, width, 3]` as [`Filter::BilinearAntialiased`](visage_data::Filter) does it, but for the rounding
 /// between its two passes: the result differs by at most 1.
-fn resize(builder: &mut Builder, pixels: &str, size: Size) -> String {
+pub(super) fn resize(builder: &mut Builder, pixels: &str, size: Size) -> String {
     let sizes = builder.integers("preparation.size", &[2], &[size.height as i64, size.width as i64]);
     let attributes = vec![
         text("mode", "linear"),

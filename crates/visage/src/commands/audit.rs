@@ -17,7 +17,7 @@ use visage_run::shell;
 use visage_train::{CrossValidation, Fold, TrainSettings};
 
 use super::train::Shown;
-use super::{attribute_indices, images_to_judge, read_predictor, recipe, train};
+use super::{attributes_to_judge, images_to_judge, read_predictor, recipe, train};
 use crate::compute::{Compute, ComputeArgs};
 use crate::dataset::{DatasetArgs, warn_of_truncated};
 use crate::error::CommandError;
@@ -156,9 +156,7 @@ fn held_out(args: &AuditArgs, compute: &Compute) -> Result<AuditInput, CommandEr
     let (predictor, file) = read_predictor(&args.model, compute)?;
     let dataset = Arc::new(args.dataset.open_for(predictor.card(), args.faces)?);
     let card = predictor.card();
-    attribute_indices(&args.only, card)?;
-    let is_wanted = |name: &&String| args.only.is_empty() || args.only.contains(name);
-    let attributes: Vec<&str> = card.attributes.iter().filter(is_wanted).map(String::as_str).collect();
+    let attributes = attributes_to_judge(&args.only, card)?;
     let mut remarks = Vec::new();
     let splits = splits(args, &dataset, card)?;
     let includes_training =

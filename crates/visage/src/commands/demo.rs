@@ -16,7 +16,7 @@ use visage_synth::Options;
 
 use super::data::synth;
 use super::train::Shown;
-use super::{evaluate, read_predictor, read_rules, recipe, report, train};
+use super::{attributes_to_judge, evaluate, read_predictor, read_rules, recipe, report, train};
 use crate::compute::{Compute, ComputeArgs};
 use crate::error::CommandError;
 use crate::extension;
@@ -116,7 +116,7 @@ fn train_and_evaluate(
         dataset,
         data: faces,
         split: Split::Test.into(),
-        only: &[],
+        attributes: &attributes_to_judge(&[], predictor.card())?,
         threshold: None,
         group_by: &[],
         rules: &read_rules(None, &predictor.card().attributes)?,

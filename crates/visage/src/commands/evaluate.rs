@@ -12,7 +12,7 @@ use visage_run::results::results_folder;
 use visage_run::shell;
 use visage_run::{MetricsFile, RunFolder};
 
-use super::{attribute_indices, images_to_judge, read_predictor_with, read_rules};
+use super::{attributes_to_judge, images_to_judge, read_predictor_with, read_rules};
 use crate::compute::{Compute, InferenceArgs, TestTimeArgs};
 use crate::dataset::{DatasetArgs, warn_of_truncated};
 use crate::error::CommandError;
@@ -134,10 +134,8 @@ pub fn run(args: &EvaluateArgs) -> Result<(), CommandError> {
     let compute = Compute::for_inference(&args.inference)?;
     let (predictor, model_file) = read_predictor_with(&args.model, &compute, args.test_time)?;
     let card = predictor.card();
-    attribute_indices(&args.only, card)?;
-    let judged = if args.only.is_empty() { &card.attributes } else { &args.only };
-    let is_judged = |name: &&String| judged.contains(name);
-    let judged: Vec<String> = card.attributes.iter().filter(is_judged).cloned().collect();
+    let attributes = attributes_to_judge(&args.only, card)?;
+    let judged: Vec<String> = attributes.iter().map(ToString::to_string).collect();
     let rules = read_rules(args.rules.as_deref(), &judged)?;
     if args.consistent && rules.is_empty() {
         return Err(CommandError::NoRules);
@@ -155,7 +153,7 @@ pub fn run(args: &EvaluateArgs) -> Result<(), CommandError> {
         dataset: &dataset,
         data: &args.dataset.data,
         split,
-        only: &args.only,
+        attributes: &attributes,
         threshold: args.threshold.fixed(),
         group_by: &args.group_by,
         rules: &rules,

@@ -113,7 +113,7 @@ fn split_logits(
     let indices = split_indices(dataset, split)?;
     let mut progress = Progress::new(activity, "images", indices.len() as u64);
     let report = |done: usize| progress.set(done as u64, String::new);
-    let attributes: Vec<&str> = predictor.card().attributes.iter().map(String::as_str).collect();
+    let attributes = attributes_to_judge(&[], predictor.card())?;
     Ok(logits(&attributes, predictor, dataset, indices, BATCH_SIZE, report)?)
 }
 
@@ -159,6 +159,14 @@ fn attribute_indices(names: &[String], card: &Card) -> Result<Vec<usize>, Comman
         }
     }
     Ok(indices)
+}
+
+/// The attributes of a model that are named, or all, in the model's order.
+fn attributes_to_judge<'a>(only: &[String], card: &'a Card) -> Result<Vec<&'a str>, CommandError> {
+    let named = attribute_indices(only, card)?;
+    let all = card.attributes.iter().enumerate();
+    let wanted = all.filter(|(index, _)| named.is_empty() || named.contains(index));
+    Ok(wanted.map(|(_, name)| name.as_str()).collect())
 }
 
 /// The rules in `file`, or else those for CelebA's attributes as far as the model has them.

@@ -32,28 +32,27 @@ fn every_verb_has_a_manual_page() {
     assert!(!folder.path().join("man1/visage-markdown-help.1").exists(), "hidden");
 }
 
-#[test]
-fn the_reference_of_data_is_current() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/data.md");
-    let current = line("data formats").done();
-    for part in ["`imageid`", "`validation`, `valid`, `val`, `dev`, `eval`, `1`", "`list_eval_partition`"] {
+/// Asserts that a document is what a command prints, with these parts.
+fn assert_current(document: &str, command: &str, parts: &[&str]) {
+    let current = line(command).done();
+    for part in parts {
         assert!(current.contains(part), "{part} in\n{current}");
     }
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(document);
     assert!(
         fs::read_to_string(path).unwrap_or_default() == current,
-        "docs/data.md is outdated; renew it: cargo run --release -- data formats > docs/data.md"
+        "{document} is outdated; renew it: cargo run --release -- {command} > {document}"
     );
 }
 
 #[test]
+fn the_reference_of_data_is_current() {
+    let parts = ["`imageid`", "`validation`, `valid`, `val`, `dev`, `eval`, `1`", "`list_eval_partition`"];
+    assert_current("docs/data.md", "data formats", &parts);
+}
+
+#[test]
 fn the_command_line_reference_is_current() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/cli.md");
-    let current = line("markdown-help").done();
-    for part in ["## visage data synth", "`--tensorboard`", "visage evaluate [OPTIONS]"] {
-        assert!(current.contains(part), "{part} in\n{current}");
-    }
-    assert!(
-        fs::read_to_string(path).unwrap_or_default() == current,
-        "docs/cli.md is outdated; renew it: cargo run --release -- markdown-help > docs/cli.md"
-    );
+    let parts = ["## visage data synth", "`--tensorboard`", "visage evaluate [OPTIONS]"];
+    assert_current("docs/cli.md", "markdown-help", &parts);
 }

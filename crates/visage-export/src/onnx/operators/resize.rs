@@ -73,8 +73,8 @@ mod tests {
     use visage_data::{Preparation, Size};
 
     use super::*;
-    use crate::onnx::builder::{Builder, int, ints, text as text_attribute};
-    use crate::onnx::tensor::Values;
+    use crate::onnx::builder::Builder;
+    use crate::onnx::graph;
 
     #[test]
     fn images_are_resized_as_in_their_preparation() {
@@ -84,18 +84,12 @@ mod tests {
         {
             let bytes: Vec<u8> = (0..height * width * 3).map(pixel).collect();
             let images = Array::floats([1, height, width, 3], bytes.iter().map(|&byte| f32::from(byte)).collect());
-            let sizes = Array { shape: vec![2], values: Values::Int64(vec![to_height as i64, to_width as i64]) };
+            let size = Size { height: to_height, width: to_width };
             let mut builder = Builder::default();
-            let attributes = vec![
-                text_attribute("mode", "linear"),
-                int("antialias", 1),
-                int("exclude_outside", 1),
-                ints("axes", [1, 2]),
-            ];
-            builder.node_with("Resize", &["images", "", "", "sizes"], "resized", attributes);
+            graph::resize(&mut builder, "images", size);
+            let sizes = Array::of(&builder.constants[0]).unwrap();
             let inputs = Inputs(vec![Some(&images), None, None, Some(&sizes)]);
             let found = resize(&builder.nodes[0], &inputs).unwrap();
-            let size = Size { height: to_height, width: to_width };
             let image = image::RgbImage::from_raw(width as u32, height as u32, bytes).unwrap();
             let expected = Preparation::exact(size).image(image).unwrap();
             let found = found.as_floats().unwrap();
